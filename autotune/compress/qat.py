@@ -1,0 +1,66 @@
+"""Quantization-aware training (Jacob et al., arXiv:1712.05877), keeping zeros and clusters.
+
+After pruning or clustering the collaborative forms are used (PQAT, CQAT, PCQAT): plain QAT
+silently undoes both.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from autotune.compress.load import open_base
+from autotune.compress.quantize import convert, finished
+from autotune.compress.stage import Artifact, TrainingData
+from autotune.compress.training import fine_tune, settings, wrap_layers
+from autotune.config import Recipe
+from autotune.errors import Infeasible
+
+
+class QuantizationAware:
+    """Trains with int8 arithmetic simulated in the forward pass, and converts what comes of it."""
+
+    name = "qat"
+    version = 1
+    trains = True
+
+    def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
+        if recipe.quantize != "qat":
+            return None
+        return {"sparsity": recipe.prune, "clusters": recipe.cluster, **settings(recipe)}
+
+    def build(
+        self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData
+    ) -> Artifact:
+        model = _quantization_aware(
+            open_base(base, parent), pruned=parameters["sparsity"] > 0, clustered=parameters["clusters"] > 0
+        )
+        facts = fine_tune(model, parameters, data, [])
+        return finished(convert(model, "qat", data), parameters, facts)
+
+
+def _quantization_aware(model: Any, *, pruned: bool, clustered: bool) -> Any:
+    """The model with fake-quantization around the layers that TFMOT can quantize.
+
+    Raises:
+        Infeasible: TFMOT refuses the model.
+    """
+    import tensorflow_model_optimization as tfmot
+    from tensorflow_model_optimization.python.core.quantization.keras import default_8bit
+
+    quantize = tfmot.quantization.keras
+    combine = tfmot.experimental.combine
+    if clustered:
+        scheme = combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=pruned)
+    elif pruned:
+        scheme = combine.Default8BitPrunePreserveQuantizeScheme()
+    else:
+        scheme = default_8bit.default_8bit_quantize_scheme.Default8BitQuantizeScheme()
+    known = default_8bit.default_8bit_quantize_registry.Default8BitQuantizeRegistry()
+    annotated = wrap_layers(
+        model,
+        lambda layer: type(layer).__name__ != "InputLayer" and known.supports(layer),
+        quantize.quantize_annotate_layer,
+    )
+    try:
+        return quantize.quantize_apply(annotated, scheme)
+    except (ValueError, RuntimeError) as error:
+        raise Infeasible(f"TFMOT can't quantize this model: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,90 @@
+"""The last stage: a .tflite file, by LiteRT's converter, and what is really in it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from autotune.compress.flatbuffer import read_weights
+from autotune.compress.load import open_base
+from autotune.compress.stage import Artifact, TrainingData
+from autotune.config import Recipe
+from autotune.errors import Infeasible
+
+
+class Quantize:
+    """Converts, quantizing after training as the scheme says. Inputs and outputs stay float32."""
+
+    name = "quantize"
+    version = 1
+    trains = False
+
+    def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
+        if recipe.quantize == "qat":
+            return None
+        return {"scheme": recipe.quantize, "sparsity": recipe.prune, "clusters": recipe.cluster}
+
+    def build(
+        self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData
+    ) -> Artifact:
+        file = convert(open_base(base, parent), parameters["scheme"], data)
+        return finished(file, parameters, {})
+
+
+def convert(model: Any, scheme: str, data: TrainingData) -> bytes:
+    """A tf_keras model as a .tflite file, by LiteRT's converter."""
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    _configure(converter, scheme, data)
+    return bytes(converter.convert())
+
+
+def finished(file: bytes, parameters: Mapping[str, Any], facts: Mapping[str, Any]) -> Artifact:
+    """The file with what is really in it.
+
+    Raises:
+        Infeasible: it does not hold the sparsity or the clusters that were asked for.
+    """
+    layers = read_weights(file)
+    check(layers, parameters["sparsity"], parameters["clusters"])
+    return Artifact(file, {**facts, "layers": layers})
+
+
+def check(layers: list[dict[str, Any]], sparsity: float, clusters: int) -> None:
+    """Holds the weights of a finished file against what its recipe asked for.
+
+    Args:
+        layers: as read_weights() gives them; depthwise ones are not compressed.
+        sparsity: share of zeros asked of each layer.
+        clusters: distinct weights asked of each layer, 0 for any number.
+
+    Raises:
+        Infeasible: some layer missed it, by more than one weight.
+    """
+    for layer in layers:
+        if layer["operator"] == "DEPTHWISE_CONV_2D":
+            continue
+        if layer["sparsity"] < sparsity - 1 / layer["weights"] - 1e-9:
+            raise Infeasible(f"asked for {sparsity:.0%} zeros, {layer['name']} has {layer['sparsity']:.1%}")
+        if clusters and layer["distinct"] > clusters:
+            raise Infeasible(f"asked for {clusters} distinct weights, {layer['name']} has {layer['distinct']}")
+
+
+def _configure(converter: Any, scheme: str, data: TrainingData) -> None:
+    import tensorflow as tf
+
+    def samples() -> Iterator[list[Any]]:
+        for index in range(len(data.calibration)):
+            yield [data.calibration[index : index + 1]]
+
+    if scheme != "none":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if scheme == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if scheme in ("int8", "int16x8"):
+        converter.representative_dataset = samples
+    if scheme == "int8":
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    if scheme == "int16x8":
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ]

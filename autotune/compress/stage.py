@@ -1,0 +1,87 @@
+"""What a stage is: it takes a model's weights one step towards the finished file."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotune.config import Recipe
+
+Weights = list[NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a stage made: bytes, and what there is to know about them (JSON)."""
+
+    data: bytes
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What stages may learn from; never validation or test samples.
+
+    Attributes:
+        x: inputs (n, *input shape), float32.
+        y: labels (n,) integers, or (n, *output shape) float32.
+        calibration: inputs drawn from x (m, *input shape), float32.
+        loss: a tf_keras loss identifier, or "…:logits" for one taken from logits.
+        seed: of the shuffles.
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[Any]
+    calibration: NDArray[np.float32]
+    loss: str
+    seed: int
+
+
+class Stage(Protocol):
+    """One step. Built in a worker; its name, version and parameters make its key.
+
+    Attributes:
+        name: of the stage, as in keys and messages.
+        version: raised whenever build() would give another outcome for the same inputs.
+        trains: whether it trains.
+    """
+
+    name: str
+    version: int
+    trains: bool
+
+    def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
+        """What of the recipe this stage depends on (JSON), or None where it has no part."""
+        ...
+
+    def build(
+        self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData
+    ) -> Artifact:
+        """Makes the artifact.
+
+        Args:
+            base: the original model, as load.import_model gave it.
+            parent: weights packed by the stage before, None where this is the first.
+            parameters: what parameters() gave.
+            data: to learn from.
+
+        Raises:
+            Infeasible: this model can't be treated so; the message is the reason.
+        """
+        ...
+
+
+def pack(weights: Weights) -> bytes:
+    """A list of arrays as the bytes of an uncompressed .npz (no pickle)."""
+    stream = io.BytesIO()
+    np.savez(stream, **{f"{index:04}": array for index, array in enumerate(weights)})
+    return stream.getvalue()
+
+
+def unpack(data: bytes) -> Weights:
+    """The reverse of pack()."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return [arrays[name] for name in sorted(arrays.files)]

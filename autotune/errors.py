@@ -1,0 +1,19 @@
+"""The three ways in which work ends without a result."""
+
+
+class UserError(Exception):
+    """The user's input is wrong. The message is one line: what, where, what to do."""
+
+
+class Infeasible(Exception):
+    """A configuration can't be shipped, for a reason that would hold again.
+
+    Told to the study as an infeasible trial; the message is the reason.
+    """
+
+
+class Fault(Exception):
+    """The machine failed (a killed worker, a hung runner), not the configuration.
+
+    The trial fails and its configuration is queued again; nothing is cached.
+    """
