@@ -130,7 +130,7 @@ def _refuse_code(config: Any, name: str) -> None:
         module = config.get("module") or "keras"
         called = (config.get("config") or {}).get("name") if isinstance(config.get("config"), dict) else None
         label = f"layer {called!r} ({kind})" if called else f"{kind}"
-        if kind in ("Lambda", "TFOpLambda", "SlicingOpLambda") and kind == "Lambda":
+        if kind == "Lambda":
             raise UserError(f"{name}: {label} holds code that opening the file would run; replace it by built-in layers")
         if ">" in package or module.split(".")[0] not in ("keras", "tf_keras", "builtins"):
             raise UserError(f"{name}: {label} is a custom class; autotune opens built-in Keras layers only")
@@ -143,12 +143,13 @@ def _facts(model: Any, training: dict[str, Any], name: str) -> dict[str, Any]:
         raise UserError(f"{name}: has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is supported")
     if None in model.input_shape[1:]:
         raise UserError(f"{name}: input shape {model.input_shape[1:]} is not fixed; rebuild the model with a fixed one")
-    activation = getattr(model.layers[-1], "activation", None)
+    last = model.layers[-1]
+    activation = "softmax" if type(last).__name__ == "Softmax" else getattr(getattr(last, "activation", None), "__name__", "linear")
     return {
         "input_shape": list(model.input_shape[1:]),
         "output_shape": list(model.output_shape[1:]),
         "parameters": int(model.count_params()),
-        "activation": getattr(activation, "__name__", "linear"),
+        "activation": activation,
         "compiled_loss": _identifier(training.get("loss")),
         "compiled_metrics": [found for found in map(_identifier, _flat(training.get("metrics"))) if found],
     }

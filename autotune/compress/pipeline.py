@@ -62,5 +62,8 @@ def build(step: Step, base: bytes, parent: bytes | None, data: TrainingData) -> 
     Raises:
         Infeasible: the model can't be treated so.
     """
+    import tf_keras
+
+    tf_keras.backend.clear_session()  # or a worker grows with every model it ever held
     stage = next(stage for stage in STAGES if stage.name == step.stage)
     return stage.build(base, parent, step.parameters, data)

@@ -10,7 +10,7 @@ from typing import Any
 from autotune.compress.load import open_base
 from autotune.compress.quantize import convert, finished
 from autotune.compress.stage import Artifact, TrainingData
-from autotune.compress.training import fine_tune, settings, wrap_layers
+from autotune.compress.training import KERNELS, compressible, fine_tune, settings, wrap_layers
 from autotune.config import Recipe
 from autotune.errors import Infeasible
 
@@ -54,6 +54,9 @@ def _quantization_aware(model: Any, *, pruned: bool, clustered: bool) -> Any:
         scheme = combine.Default8BitPrunePreserveQuantizeScheme()
     else:
         scheme = default_8bit.default_8bit_quantize_scheme.Default8BitQuantizeScheme()
+    if clustered:  # the quantizer overwrites the kernel; a regularizer's step would blur it again
+        for layer in filter(compressible, model.layers):
+            setattr(layer, f"{KERNELS[type(layer).__name__]}_regularizer", None)
     known = default_8bit.default_8bit_quantize_registry.Default8BitQuantizeRegistry()
     annotated = wrap_layers(
         model,

@@ -1,5 +1,6 @@
 """The last stage: a .tflite file, by LiteRT's converter, and what is really in it."""
 
+import gzip
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,6 +9,9 @@ from autotune.compress.load import open_base
 from autotune.compress.stage import Artifact, TrainingData
 from autotune.config import Recipe
 from autotune.errors import Infeasible
+
+DEFLATE = 9
+"""The level of compression at which download sizes are given."""
 
 
 class Quantize:
@@ -30,23 +34,31 @@ class Quantize:
 
 
 def convert(model: Any, scheme: str, data: TrainingData) -> bytes:
-    """A tf_keras model as a .tflite file, by LiteRT's converter."""
+    """A tf_keras model as a .tflite file, by LiteRT's converter.
+
+    Raises:
+        Infeasible: the converter refuses the model under this scheme.
+    """
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     _configure(converter, scheme, data)
-    return bytes(converter.convert())
+    try:
+        return bytes(converter.convert())
+    except Exception as error:  # the converter's own kinds of error are many, and none is public
+        reason = " ".join(str(error).split())[:300]
+        raise Infeasible(f"LiteRT's converter refuses {scheme}: {reason}") from error
 
 
 def finished(file: bytes, parameters: Mapping[str, Any], facts: Mapping[str, Any]) -> Artifact:
-    """The file with what is really in it.
+    """The file with what is really in it, and its size compressed by gzip, as downloads are.
 
     Raises:
         Infeasible: it does not hold the sparsity or the clusters that were asked for.
     """
     layers = read_weights(file)
     check(layers, parameters["sparsity"], parameters["clusters"])
-    return Artifact(file, {**facts, "layers": layers})
+    return Artifact(file, {**facts, "layers": layers, "download_bytes": len(gzip.compress(file, DEFLATE, mtime=0))})
 
 
 def check(layers: list[dict[str, Any]], sparsity: float, clusters: int) -> None:

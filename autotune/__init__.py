@@ -1,0 +1,13 @@
+"""autotune: finds the best way to ship a Keras model on a device.
+
+The values that everything else speaks in. The rest is reached through its modules, so that
+`import autotune` stays quick: nothing here imports TensorFlow, Ray, Optuna or MLflow.
+"""
+
+from autotune.config import Config, Recipe, Runtime
+from autotune.errors import UserError
+from autotune.front import Front, Point
+from autotune.outcome import Outcome
+from autotune.target import Target
+
+__all__ = ["Config", "Front", "Outcome", "Point", "Recipe", "Runtime", "Target", "UserError"]

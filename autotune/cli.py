@@ -1,0 +1,250 @@
+"""The command line: parses, resolves plug-ins, calls the study."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from autotune.errors import UserError
+
+if TYPE_CHECKING:
+    from autotune.record import Record
+    from autotune.target import Target
+
+DONE, OURS, INPUT, UNMET = 0, 1, 2, 3
+"""Exit statuses: done; our fault; the input is wrong; done, and nothing meets the targets."""
+
+TRACKING = "sqlite:///mlflow.db"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit status."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    try:
+        status: int = arguments.command(arguments)
+        return status
+    except UserError as error:
+        print(f"autotune: {error}", file=sys.stderr)
+        return INPUT
+    except BrokenPipeError:  # the reader of our output went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="autotune",
+        description="Finds the best way to ship a Keras model on a device: the Pareto front of accuracy, "
+        "latency and size, every point a .tflite file that was really built and measured.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+
+    run = commands.add_parser("run", help="search, build and measure", description=RUN, formatter_class=_FORMAT)
+    run.add_argument("experiment", nargs="?", metavar="EXPERIMENT.yaml", help="a file with any of the options below; a shipped one by its name")
+    run.add_argument("--model", help=".keras or legacy .h5 file")
+    run.add_argument("--data", help=".npz with x_train, y_train, x_test, y_test, optionally x_val, y_val")
+    run.add_argument("--space", help="search space: a YAML file, or full (default), quick, post_training")
+    run.add_argument("--device", help="to measure on (default: local)")
+    _targets(run)
+    run.add_argument("--trials", type=_positive, help="of the study in all (default: 30)")
+    run.add_argument("--timeout", type=_duration, metavar="TIME", help="begin nothing new after this: 90s, 10m, 2h")
+    run.add_argument("--jobs", type=_positive, help="workers that build (default: one a core, as memory allows)")
+    run.add_argument("--seed", type=_natural, help="of splits, shuffles and sampling (default: 0)")
+    run.add_argument("--name", help="of the study (default: the experiment's or the model's)")
+    run.add_argument("--loss", help="where model and labels don't say: sparse_categorical_crossentropy, mse, …")
+    run.add_argument("--metric", help="accuracy, mae or mse")
+    _folder(run)
+    run.add_argument("--ray", metavar="ADDRESS", help="a running Ray cluster to build on")
+    run.add_argument("--tracking-uri", metavar="URI", help=f"MLflow store, or none (default: $MLFLOW_TRACKING_URI or {TRACKING})")
+    run.set_defaults(command=_run)
+
+    front = commands.add_parser("front", help="show a study's Pareto front", formatter_class=_FORMAT)
+    _study(front)
+    front.add_argument("--json", action="store_true", help="as a JSON list")
+    front.add_argument("--all", action="store_true", help="points that miss a target, too")
+    front.set_defaults(command=_front)
+
+    pick = commands.add_parser("pick", help="copy the best file and its recipe", description=PICK, formatter_class=_FORMAT)
+    _study(pick)
+    _targets(pick)
+    pick.add_argument("--trial", type=_natural, help="take this trial instead of the recommended one")
+    pick.add_argument("--out", metavar="DIR", default=".", help="where to put the files (default: here)")
+    pick.add_argument("--json", action="store_true", help="print the recipe as JSON")
+    pick.set_defaults(command=_pick)
+
+    ui = commands.add_parser("ui", help="open the MLflow UI on loopback", formatter_class=_FORMAT)
+    ui.add_argument("--tracking-uri", metavar="URI", help=f"(default: $MLFLOW_TRACKING_URI or {TRACKING})")
+    ui.add_argument("--port", type=_positive, default=5000, help="(default: 5000)")
+    ui.set_defaults(command=_ui)
+    return parser
+
+
+_FORMAT = argparse.RawDescriptionHelpFormatter
+
+RUN = """Search, build and measure.
+
+example:
+  autotune run --model model.keras --data data.npz --target "latency<50ms" --target "accuracy>=baseline-1%"
+
+targets: METRIC<BOUND with accuracy (or mae, mse), latency, latency_p90, size, download; units us, ms, s,
+B, kB, MB, KiB, MiB, %; bounds may be relative: baseline-1%, baseline*0.5, 50%*baseline. Quote them: the
+shell takes < and > for redirections. latency=50ms and --max-latency 50ms mean the same as "latency<=50ms".
+
+exit status: 0 done and targets met, 3 done and nothing meets them, 2 wrong input, 1 our fault."""
+
+PICK = """Copy the best file and its recipe side by side, and print how to load it.
+
+Best is, of all that meet the targets and are within one standard error of the best accuracy, the one with
+the least latency x download."""
+
+
+def _study(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", metavar="STUDY", help="its name")
+    _folder(parser)
+
+
+def _folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dir", metavar="DIR", help="that holds the studies (default: runs)")
+
+
+def _targets(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--target", action="append", metavar="EXPR", help='to meet, such as "latency<50ms"; may be repeated')
+    for option, metric in (("--max-latency", "latency"), ("--max-size", "size"), ("--max-download", "download")):
+        parser.add_argument(option, metavar="BOUND", dest="target", action="append", type=lambda bound, m=metric: f"{m}<={bound}", help=f'same as --target "{metric}<=BOUND"')
+    parser.add_argument("--min-accuracy", metavar="BOUND", dest="target", action="append", type=lambda bound: f"accuracy>={bound}", help='same as --target "accuracy>=BOUND"')
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
+    return int(text)
+
+
+def _natural(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
+    return int(text)
+
+
+def _duration(text: str) -> float:
+    factor = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
+    try:
+        seconds = float(text[:-1] if factor else text) * (factor or 1)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 90s, 10m or 2h")
+    return seconds
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from autotune import plugins
+    from autotune.experiment import settle
+
+    settings = settle(arguments)
+    device = plugins.load("devices", settings.device)()
+    from autotune.compress.worker import start
+    from autotune.devices.device import cores
+    from autotune.show import TerminalReporter, console, print_summary
+    from autotune.study.driver import run
+    from autotune.study.pool import RayPool, sensible_jobs
+
+    options = settings.options(device.threads, settings.jobs or sensible_jobs(cores()))
+    pool = RayPool(options.jobs, start, settings.ray)
+    uri = tracking_uri(settings.tracking_uri)
+    for remark in settings.remarks:
+        console.print(remark, style="yellow", soft_wrap=True)
+    try:
+        with TerminalReporter() as reporter:
+            summary = run(options, device, pool, reporter, lambda: [plugins.load("trackers", "mlflow")(uri)] if uri else [])
+    finally:
+        pool.close()
+    print_summary(summary, uri)
+    front = summary.record.front()
+    return DONE if front is not None and front.pick() is not None else UNMET
+
+
+def _front(arguments: argparse.Namespace) -> int:
+    record = _record(arguments)
+    front = record.front()
+    if front is None:
+        raise UserError(f"study {record.name!r} has no trials yet; run it first")
+    if arguments.json:
+        import json
+
+        print(json.dumps(front.to_json(), indent=1))
+        return DONE
+    from autotune.show import console, front_table, hidden, print_pick
+
+    console.print(front_table(front, everything=arguments.all))
+    if not arguments.all and (rest := hidden(front)):
+        console.print(rest.replace("--all", f"{record.name} --all"), style="dim")
+    console.print()
+    print_pick(record, front)
+    return DONE
+
+
+def _pick(arguments: argparse.Namespace) -> int:
+    from autotune.pick import choose, hand_out
+    from autotune.show import console, print_nearest, short
+
+    targets, remarks = _parsed(arguments.target)
+    record = _record(arguments)
+    front, point = choose(record, targets, arguments.trial)
+    if point is None:
+        print_nearest(front)
+        return UNMET
+    file, recipe = hand_out(record, front, point, Path(arguments.out))
+    if arguments.json:
+        import json
+
+        print(json.dumps(recipe, indent=1))
+        return DONE
+    for remark in remarks:
+        console.print(remark, style="yellow", soft_wrap=True)
+    console.print(f"trial {point.trial}: {short(point, front.quality)}", style="bold", soft_wrap=True)
+    console.print(f"{file}\n{file.with_suffix('.json')}", style="cyan", soft_wrap=True)
+    console.print(f"\n{recipe['load']}", markup=False, soft_wrap=True)
+    return DONE
+
+
+def _ui(arguments: argparse.Namespace) -> int:
+    uri = tracking_uri(arguments.tracking_uri)
+    if uri is None:
+        raise UserError("--tracking-uri none: there is nothing to show")
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        raise UserError(f"no MLflow store {uri}; run a study here first, or give --tracking-uri")
+    if uri.startswith(("http://", "https://")):
+        print(f"the tracking server shows it: {uri}")
+        return DONE
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(arguments.port)]
+    print(f"MLflow UI of {uri}: http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", flush=True)
+    os.execv(sys.executable, command)
+
+
+def _record(arguments: argparse.Namespace) -> "Record":
+    from autotune.experiment import FOLDER
+    from autotune.study.asktell import read
+
+    folder = Path(arguments.dir or FOLDER)
+    return read(folder / arguments.study, arguments.study)
+
+
+def _parsed(texts: list[str] | None) -> "tuple[list[Target] | None, list[str]]":
+    from autotune.target import parse_all
+
+    return parse_all(texts) if texts else (None, [])
+
+
+def tracking_uri(asked: str | None) -> str | None:
+    """The MLflow store to use, None for none."""
+    uri = asked or os.environ.get("MLFLOW_TRACKING_URI") or TRACKING
+    return None if uri == "none" else uri

@@ -1,0 +1,16 @@
+"""What a worker does once, before it builds anything."""
+
+import os
+
+
+def start(threads: int) -> None:
+    """Imports TensorFlow and TFMOT, on Keras 2 and with this many threads for an operation."""
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    import tensorflow as tf
+    import tensorflow_model_optimization  # noqa: F401  # so that no build has to wait for it
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tf.get_logger().setLevel("ERROR")

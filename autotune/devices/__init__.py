@@ -1,0 +1,1 @@
+"""Where files are run and measured, always by runner.py in a process of its own."""

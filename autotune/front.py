@@ -1,0 +1,148 @@
+"""The Pareto front: what can't be bettered in one respect without loss in another."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autotune.outcome import Outcome
+from autotune.target import DOWNLOAD, LATENCY, Metric, Target
+
+
+@dataclass(frozen=True)
+class Point:
+    """A finished trial of a study.
+
+    Attributes:
+        trial: its number.
+        outcome: what was measured, or why it was refused.
+        violations: by the targets' texts; above 0 where missed. Empty where refused.
+        model: path of the file, None where there is none.
+    """
+
+    trial: int
+    outcome: Outcome
+    violations: dict[str, float]
+    model: str | None
+
+    @property
+    def feasible(self) -> bool:
+        return self.outcome.state == "measured" and all(violation <= 0 for violation in self.violations.values())
+
+    @property
+    def miss(self) -> float:
+        """Sum of what the targets are missed by, 0 where all are met."""
+        return sum(max(0.0, violation) for violation in self.violations.values())
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "trial": self.trial,
+            "config": self.outcome.config.canonical(),
+            "metrics": self.outcome.metrics,
+            "feasible": self.feasible,
+            "model": self.model,
+        }
+
+
+@dataclass(frozen=True)
+class Front:
+    """The points of a study that no other point betters in every respect.
+
+    Attributes:
+        points: best quality first.
+        quality: the metric of quality; with latency and download it spans the front.
+        targets: what was asked for.
+        baseline: the original model, converted and nothing else.
+    """
+
+    points: list[Point]
+    quality: Metric
+    targets: list[Target]
+    baseline: Outcome
+
+    @property
+    def feasible(self) -> list[Point]:
+        """The points that meet every target."""
+        return [point for point in self.points if point.feasible]
+
+    def pick(self) -> Point | None:
+        """The recommended point: of those feasible and within one standard error of the best
+        quality, the one with the least latency x download.
+
+        The one-standard-error rule: Breiman et al., Classification and Regression Trees, 1984,
+        section 3.4.3. What can't be told apart from the best on the validation samples is as good.
+
+        Returns:
+            None where nothing is feasible.
+        """
+        if not self.feasible:
+            return None
+        sign = 1 if self.quality.better == "higher" else -1
+        best = max(self.feasible, key=lambda point: sign * point.outcome.metrics[self.quality.key])
+        least = sign * best.outcome.metrics[self.quality.key] - best.outcome.facts["standard_error"]
+        return min(
+            (point for point in self.feasible if sign * point.outcome.metrics[self.quality.key] >= least),
+            key=lambda point: point.outcome.metrics[LATENCY.key] * point.outcome.metrics[DOWNLOAD.key],
+        )
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [point.to_json() for point in self.points]
+
+
+def objectives(quality: Metric) -> tuple[Metric, ...]:
+    """What the front is made of: quality, latency, and the size of the download."""
+    return (quality, LATENCY, DOWNLOAD)
+
+
+def front_of(points: Sequence[Point], quality: Metric, targets: list[Target], baseline: Outcome) -> Front:
+    """The non-dominated ones of the measured points. Of points equal in every objective the first stays."""
+    import moocore
+
+    points = [point for point in points if point.outcome.state == "measured"]
+
+    sign = -1 if quality.better == "higher" else 1
+    kept: list[Point] = []
+    if points:
+        mask = moocore.is_nondominated(_costs(points, quality))
+        kept = [point for point, stays in zip(points, mask, strict=True) if stays]
+    kept.sort(key=lambda point: (sign * point.outcome.metrics[quality.key], point.outcome.metrics[LATENCY.key]))
+    return Front(kept, quality, targets, baseline)
+
+
+def hypervolume(points: Sequence[Point], quality: Metric, baseline: Outcome) -> float:
+    """How much of the objective space the points dominate; larger is better, at least 0.
+
+    The axes are the quality (1 - accuracy, or an error over the baseline's), log10 of latency and
+    log10 of download over the baseline's; the reference point is (1, 1, 1), which is ten times the
+    baseline's cost (Zitzler & Thiele, PPSN 1998).
+    """
+    import moocore
+    import numpy as np
+
+    if not points:
+        return 0.0
+    rows = [_relative(point.outcome.metrics, quality, baseline.metrics) for point in points]
+    return float(moocore.hypervolume(np.array(rows), ref=np.ones(3)))
+
+
+def violations(metrics: Mapping[str, float], targets: Sequence[Target], baseline: Mapping[str, float]) -> dict[str, float]:
+    """Each target's violation by its text, as Target.violation() gives it."""
+    return {target.text: target.violation(metrics[target.metric.key], baseline) for target in targets}
+
+
+def _costs(points: Sequence[Point], quality: Metric) -> Any:
+    import numpy as np
+
+    return np.array(
+        [
+            [point.outcome.metrics[m.key] * (-1 if m.better == "higher" else 1) for m in objectives(quality)]
+            for point in points
+        ],
+        dtype=float,
+    )
+
+
+def _relative(metrics: Mapping[str, float], quality: Metric, baseline: Mapping[str, float]) -> list[float]:
+    value = metrics[quality.key]
+    loss = 1 - value if quality.better == "higher" else value / (baseline[quality.key] or 1.0)
+    return [loss, *(math.log10(metrics[m.key] / baseline[m.key]) for m in (LATENCY, DOWNLOAD))]

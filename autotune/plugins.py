@@ -1,0 +1,44 @@
+"""Finds what has a name: plug-ins by entry point, spaces and experiments by file."""
+
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from autotune.errors import UserError
+
+_PACKAGE = Path(__file__).parent
+
+
+def load(kind: str, name: str) -> Any:
+    """The plug-in registered under the entry point group autotune.KIND.
+
+    Raises:
+        UserError: none has this name.
+    """
+    found = {point.name: point for point in entry_points(group=f"autotune.{kind}")}
+    if name not in found:
+        raise UserError(f"unknown {kind.removesuffix('s')} {name!r}; known are {', '.join(sorted(found))}")
+    return found[name].load()
+
+
+def resource(kind: str, name: str) -> Path:
+    """A YAML file by path, or by the name of one that is shipped.
+
+    Args:
+        kind: the folder, search_spaces or experiments.
+        name: a path, or a name with or without folder and suffix.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    stem = path.name.removesuffix(".yaml")
+    shipped = [folder / kind for folder in (_PACKAGE, _PACKAGE.parent)]  # a wheel, a checkout
+    if path.parent in (Path("."), Path(kind)):
+        for folder in shipped:
+            if (folder / f"{stem}.yaml").is_file():
+                return folder / f"{stem}.yaml"
+    known = sorted({file.stem for folder in shipped for file in folder.glob("*.yaml")})
+    raise UserError(f"no file {name!r}, and no shipped {kind} of that name; shipped are {', '.join(known)}")

@@ -1,0 +1,229 @@
+"""What people see in the terminal: progress, the front as a table, the recommendation."""
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from autotune.front import Front, Point
+from autotune.record import Record
+from autotune.study.driver import Summary
+from autotune.target import Metric
+
+console = Console(highlight=False)
+ROWS = 15
+"""Rows of a front that a table shows."""
+
+
+class TerminalReporter:
+    """A live line on a terminal, plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._status, self._line = "starting", ""
+        self._first: tuple[int, float] | None = None
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "TerminalReporter":
+        if console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def note(self, text: str) -> None:
+        console.print(Text(text, style="yellow"), soft_wrap=True)
+
+    def status(self, text: str) -> None:
+        self._status = text
+
+    def progress(self, record: Record, trials: int) -> None:
+        done = len(record.points)
+        self._first = self._first or (done, time.monotonic())
+        front = record.front()
+        pick = front.pick() if front else None
+        best = short(pick, record.quality) if pick else "nothing meets the targets yet"
+        self._line = f"{done}/{trials} trials · hypervolume {record.hypervolume():.3f} · best: {best}{self._left(done, trials)}"
+        if not console.is_terminal:
+            console.print(self._line, soft_wrap=True)
+            sys.stdout.flush()
+
+    def _left(self, done: int, trials: int) -> str:
+        assert self._first is not None
+        since, at = self._first
+        if done <= since or done >= trials:
+            return ""
+        return f" · {clock((time.monotonic() - at) / (done - since) * (trials - done))} left"
+
+    def _render(self) -> Text:
+        elapsed = clock(time.monotonic() - self._began)
+        return Text(f"{self._line}\n" if self._line else "") + Text(f"{elapsed} · {self._status}", style="dim")
+
+
+def front_table(front: Front, *, everything: bool = False) -> Table:
+    """The front, best quality first, with the baseline above it; ROWS of it unless everything is wanted."""
+    quality = front.quality
+    pick = front.pick()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("trial", "prune", "cluster", "quantize", "delegate", "threads"):
+        table.add_column(name, justify="right" if name in ("trial", "prune", "cluster", "threads") else "left")
+    for name in (quality.name, "median", "p90", "size", "download", ""):
+        table.add_column(name, justify="right" if name else "left")
+    table.add_row("-", *_config(front.baseline.config.canonical()), *_numbers(front.baseline.metrics, quality), "baseline", style="dim")
+    for point in front.points if everything else _chosen(front):
+        mark = "recommended" if pick is not None and point.trial == pick.trial else missed(point)
+        metrics = point.outcome.metrics
+        table.add_row(
+            str(point.trial),
+            *_config(point.outcome.config.canonical()),
+            *_numbers(metrics, quality),
+            mark,
+            style="bold green" if mark == "recommended" else "" if point.feasible else "dim",
+        )
+    return table
+
+
+def _chosen(front: Front) -> list[Point]:
+    """The feasible points, or all where none is; spread over the front where they are too many."""
+    points = front.feasible or front.points
+    if len(points) <= ROWS:
+        return points
+    pick = front.pick()
+    wanted = {round(index * (len(points) - 1) / (ROWS - 1)) for index in range(ROWS)}
+    return [point for index, point in enumerate(points) if index in wanted or point is pick]
+
+
+def hidden(front: Front) -> str:
+    """What front_table() left out, as a sentence; empty where nothing."""
+    left = len(front.points) - len(_chosen(front))
+    return f"{left} more on the front: autotune front --all" if left else ""
+
+
+def missed(point: Point) -> str:
+    """Which targets a point misses, and by how much."""
+    return ", ".join(
+        f"misses {text} by {violation:.1%}" if violation >= 0.001 else f"misses {text}"
+        for text, violation in point.violations.items()
+        if violation > 0
+    )
+
+
+def _config(config: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{config['prune']:.0%}" if config["prune"] else "-",
+        str(config["cluster"] or "-"),
+        {"none": "float32"}.get(config["quantize"], config["quantize"]),
+        config["delegate"],
+        str(config["threads"]),
+    ]
+
+
+def _numbers(metrics: Mapping[str, float], quality: Metric) -> list[str]:
+    return [
+        number(metrics[quality.key], quality),
+        milliseconds(metrics["latency_ms"]),
+        milliseconds(metrics["latency_p90_ms"]),
+        size(metrics["size_bytes"]),
+        size(metrics["download_bytes"]),
+    ]
+
+
+def number(value: float, quality: Metric) -> str:
+    return f"{value:.1%}" if quality.kind == "share" else f"{value:.4g}"
+
+
+def milliseconds(value: float) -> str:
+    return f"{value * 1e3:.3g} us" if value < 0.1 else f"{value:.3g} ms"
+
+
+def size(value: float) -> str:
+    return f"{value / 1e3:.1f} kB" if value < 1e6 else f"{value / 1e6:.2f} MB"
+
+
+def clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def short(point: Point, quality: Metric) -> str:
+    """A point in one line."""
+    metrics = point.outcome.metrics
+    return (
+        f"{quality.name} {number(metrics[quality.key], quality)}, {milliseconds(metrics['latency_ms'])}, "
+        f"{size(metrics['download_bytes'])} ({point.outcome.config})"
+    )
+
+
+def print_summary(summary: Summary, tracking_uri: str | None) -> None:
+    """What a run ends with."""
+    record = summary.record
+    for note in summary.notes:
+        console.print(note, style="yellow")
+    front = record.front()
+    if front is None:
+        console.print("stopped before the baseline was measured")
+        return
+    console.print(front_table(front))
+    if rest := hidden(front):
+        console.print(f"{rest.replace('front --all', f'front {record.name} --all')}", style="dim")
+    console.print()
+    print_pick(record, front)
+    console.print(f"\n{_work(summary)}", style="dim", soft_wrap=True)
+    console.print(f"front as a picture: {record.folder / 'front.png'}", soft_wrap=True)
+    console.print(f"take a file home:   autotune pick {record.name}{_in(record)}", soft_wrap=True)
+    if tracking_uri is not None:
+        console.print(f"all trials:         autotune ui --tracking-uri {tracking_uri}", soft_wrap=True)
+
+
+def _in(record: Record) -> str:
+    return "" if str(record.folder.parent) == "runs" else f" --dir {record.folder.parent}"
+
+
+def print_pick(record: Record, front: Front) -> None:
+    """The recommendation with its file and its test score, or the nearest miss."""
+    pick = front.pick()
+    if pick is None:
+        print_nearest(front)
+        return
+    console.print(f"recommended: trial {pick.trial}: {short(pick, front.quality)}", style="bold", soft_wrap=True)
+    console.print(
+        f"  of all that are within one standard error of the best {front.quality.name} "
+        f"({_plus(pick.outcome.facts['standard_error'], front.quality)}), the least latency x download",
+        soft_wrap=True,
+    )
+    scores = record.tests.get(str(pick.trial))
+    if scores is not None:
+        console.print(
+            f"  on the {scores['samples']} test samples that the search never saw: {front.quality.name} "
+            f"{number(scores[front.quality.key], front.quality)} "
+            f"{_plus(scores['standard_error'], front.quality)}",
+            soft_wrap=True,
+        )
+    console.print(f"  {pick.model}", style="cyan", soft_wrap=True)
+
+
+def print_nearest(front: Front) -> None:
+    """What to say where nothing meets the targets."""
+    nearest = min(front.points, key=lambda point: point.miss)
+    console.print(f"nothing meets the targets; nearest is trial {nearest.trial}:", style="bold red")
+    console.print(f"  {short(nearest, front.quality)}: {missed(nearest)}", soft_wrap=True)
+
+
+def _plus(error: float, quality: Metric) -> str:
+    return f"± {number(error, quality)}"
+
+
+def _work(summary: Summary) -> str:
+    work = summary.work
+    done = f"{work['trained']} stages trained, {work['converted']} converted, {work['reused']} taken from the cache"
+    if not work["trained"] and not work["converted"]:
+        done = f"nothing was trained or converted: {work['reused']} stages taken from the cache"
+    if summary.found:
+        done += f"; {summary.found} trials were there already"
+    busy = work["busy_s"] / work["wall_s"]
+    return f"{clock(work['wall_s'])} in all, {busy:.0%} of it building, evaluating or measuring; {done}"

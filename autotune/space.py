@@ -1,0 +1,235 @@
+"""Search spaces: a YAML mapping of dimensions to what they may be."""
+
+import itertools
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autotune.config import FIELDS, SCHEMES, Config, fingerprint, snap
+from autotune.errors import UserError
+from autotune.plugins import resource
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several values, in the order given."""
+
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Range:
+    """A number from low to high, both included.
+
+    Attributes:
+        step: of a grid, or None where any number will do; 1 for whole numbers sampled by log.
+        log: whether to sample evenly in the logarithm.
+    """
+
+    low: float
+    high: float
+    step: float | None = None
+    log: bool = False
+
+
+Dimension = Choice | Range
+
+
+@dataclass(frozen=True)
+class Space:
+    """The configurations that a study may try.
+
+    Attributes:
+        dimensions: by field of Config; one with a single Choice is fixed.
+        source: where it was written, for messages.
+    """
+
+    dimensions: dict[str, Dimension]
+    source: str
+
+    def config(self, values: Mapping[str, Any]) -> Config:
+        """The configuration of sampled values; dimensions not sampled are fixed ones."""
+        fixed = {name: dim.values[0] for name, dim in self.dimensions.items() if isinstance(dim, Choice)}
+        return Config.of({**fixed, **values})
+
+    def free(self) -> dict[str, Dimension]:
+        """The dimensions that have more than one value."""
+        return {
+            name: dim
+            for name, dim in self.dimensions.items()
+            if (len(dim.values) > 1 if isinstance(dim, Choice) else dim.low < dim.high)
+        }
+
+    def values(self, config: Config) -> dict[str, Any] | None:
+        """A configuration as values of the free dimensions, or None where it is outside.
+
+        Settings of a training that the configuration does not have are free: any value does.
+        """
+        canonical, found = config.canonical(), {}
+        for name, dim in self.dimensions.items():
+            options = _grid(dim) if name not in canonical else [canonical[name]]
+            fitting = [value for value in options or [_low(dim)] if _within(dim, value)]
+            if not fitting:
+                return None
+            found[name] = fitting[0]
+        return {name: found[name] for name in self.free()}
+
+    def choices(self, name: str) -> tuple[Any, ...]:
+        """What a named dimension may be; the default where the space does not speak of it."""
+        dim = self.dimensions.get(name)
+        return dim.values if isinstance(dim, Choice) else (Config.of({}).canonical()[name],)
+
+    def all(self) -> Iterator[Config] | None:
+        """Every different configuration, or None where there is no end of them."""
+        grids = [_grid(dim) for dim in self.dimensions.values()]
+        if any(grid is None for grid in grids):
+            return None
+        return self._enumerate([grid for grid in grids if grid is not None])
+
+    def _enumerate(self, grids: Sequence[Sequence[Any]]) -> Iterator[Config]:
+        seen = set()
+        for values in itertools.product(*grids):
+            config = Config.of(dict(zip(self.dimensions, values, strict=True)))
+            if config.key not in seen:
+                seen.add(config.key)
+                yield config
+
+    def sample(self, random_: random.Random) -> Config:
+        """A configuration drawn evenly."""
+        return Config.of({name: _draw(dim, random_) for name, dim in self.dimensions.items()})
+
+    def fingerprint(self) -> str:
+        """Changes exactly when what may be sampled changes."""
+        return fingerprint(
+            {
+                name: list(dim.values) if isinstance(dim, Choice) else [dim.low, dim.high, dim.step, dim.log]
+                for name, dim in self.dimensions.items()
+            }
+        )
+
+
+def load(name: str, threads: Sequence[int]) -> Space:
+    """A space by its name (search_spaces/NAME.yaml, shipped) or its path.
+
+    Args:
+        name: of the space.
+        threads: what `threads: auto` stands for on the device.
+
+    Raises:
+        UserError: there is none, or it is not a space.
+    """
+    import yaml
+
+    path = resource("search_spaces", name)
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"space {path}: not YAML: {' '.join(str(error).split())}") from error
+    return parse(content, str(path), threads)
+
+
+def parse(content: Any, source: str, threads: Sequence[int]) -> Space:
+    """A space from what its YAML says.
+
+    Args:
+        content: dimension → a value, a list of values, or {low, high, step, log}.
+        source: for messages.
+        threads: what `threads: auto` stands for on the device.
+
+    Raises:
+        UserError: an unknown dimension, or one that can't be.
+    """
+    if not isinstance(content, dict) or not content:
+        raise UserError(f"space {source}: must map dimensions to values")
+    dimensions = {}
+    for name, spec in content.items():
+        if name not in FIELDS:
+            raise UserError(f"space {source}: unknown dimension {name!r}; known are {', '.join(FIELDS)}")
+        if name == "threads" and spec == "auto":
+            spec = list(threads)
+        dimensions[name] = _dimension(name, spec, source)
+    return Space(dimensions, source)
+
+
+def _dimension(name: str, spec: Any, source: str) -> Dimension:
+    where = f"space {source}: {name}"
+    if isinstance(spec, dict):
+        extra = set(spec) - {"low", "high", "step", "log"}
+        if extra or not {"low", "high"} <= set(spec) or FIELDS[name] is str:
+            raise UserError(f"{where}: a range has low, high, and optionally step and log, of a number")
+        low, high = (_value(name, spec[key], where) for key in ("low", "high"))
+        step, log = spec.get("step"), bool(spec.get("log"))
+        if log and ("step" in spec or low <= 0):
+            raise UserError(f"{where}: log goes without step, and above 0")
+        if FIELDS[name] is int:
+            step = step or 1
+        if low > high or not (step is None or (isinstance(step, int | float) and step > 0)):
+            raise UserError(f"{where}: low must not be above high, and step must be above 0")
+        return Range(low, high, step, log)
+    values = [_value(name, value, where) for value in (spec if isinstance(spec, list) else [spec])]
+    if not values or None in values:
+        raise UserError(f"{where}: no values")
+    if len(set(values)) != len(values):
+        raise UserError(f"{where}: a value stands twice")
+    return Choice(tuple(values))
+
+
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "prune": (0, 0.999),
+    "cluster": (0, 1024),
+    "epochs": (1, math.inf),
+    "learning_rate": (1e-12, math.inf),
+    "batch_size": (1, math.inf),
+    "threads": (1, 1024),
+}
+
+
+def _value(name: str, value: Any, where: str) -> Any:
+    """One value of a dimension, checked and typed; None stays None."""
+    if value is None:
+        return None
+    kind = FIELDS[name]
+    if kind is str:
+        if not isinstance(value, str):
+            raise UserError(f"{where}: {value!r} is no name")
+        if name == "quantize" and value not in SCHEMES:
+            raise UserError(f"{where}: unknown scheme {value!r}; known are {', '.join(SCHEMES)}")
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or (kind is int and value != int(value)):
+        raise UserError(f"{where}: {value!r} is no {'whole ' if kind is int else ''}number")
+    low, high = _BOUNDS[name]
+    if not low <= value <= high or (name == "cluster" and value == 1):
+        raise UserError(f"{where}: {value!r} is outside {low:g} to {high:g}" + (" (1 is no clustering)" * (value == 1)))
+    return kind(value) if kind is int else snap(float(value))
+
+
+def _grid(dim: Dimension) -> list[Any] | None:
+    if isinstance(dim, Choice):
+        return list(dim.values)
+    if dim.step is None:
+        return [dim.low] if dim.low == dim.high else None
+    return [snap(dim.low + index * dim.step) for index in range(int((dim.high - dim.low) / dim.step + 1e-9) + 1)]
+
+
+def _within(dim: Dimension, value: Any) -> bool:
+    grid = _grid(dim)
+    if grid is not None:
+        return value in grid
+    return isinstance(dim, Range) and dim.low <= value <= dim.high
+
+
+def _low(dim: Dimension) -> Any:
+    return dim.values[0] if isinstance(dim, Choice) else dim.low
+
+
+def _draw(dim: Dimension, random_: random.Random) -> Any:
+    grid = _grid(dim)
+    if grid is not None:
+        return random_.choice(grid)
+    assert isinstance(dim, Range)
+    if dim.log:
+        return math.exp(random_.uniform(math.log(dim.low), math.log(dim.high)))
+    return random_.uniform(dim.low, dim.high)

@@ -1,0 +1,221 @@
+"""The ledger: an Optuna study in a journal file, the one truth about what was tried."""
+
+import fcntl
+import json
+import random
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import TrialState
+
+from autotune.config import FIELDS, Config
+from autotune.errors import UserError
+from autotune.front import Point, objectives, violations
+from autotune.outcome import Outcome
+from autotune.record import Record, model_path
+from autotune.space import Choice, Dimension, Space
+from autotune.target import Metric, Target
+
+JOURNAL = "journal.log"
+RETRIES = 8
+"""How often the sampler may propose what was tried already before one is drawn for it."""
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+class Ledger:
+    """A study that is being written. One process at a time; see exclusive()."""
+
+    def __init__(self, folder: Path, name: str, space: Space, quality: Metric, meta: dict[str, Any]) -> None:
+        """Creates the study, or opens it again: trials that were under way are queued once more.
+
+        Args:
+            folder: of the study; holds the journal.
+            name: of the study.
+            space: what is sampled.
+            quality: with latency and download the objectives.
+            meta: kept where the study is new.
+        """
+        self.folder, self.name, self._space, self._quality = folder, name, space, quality
+        _mend(folder / JOURNAL)
+        goals = objectives(quality)
+        self._study = optuna.create_study(
+            storage=_storage(folder),
+            study_name=name,
+            directions=["maximize" if goal.better == "higher" else "minimize" for goal in goals],
+            load_if_exists=True,
+        )
+        if "meta" not in self._study.user_attrs:
+            self._study.set_user_attr("meta", meta)
+        # Another seed each time: the same one would propose again what is there already.
+        seed = int(meta["seed"]) + len(self._study.get_trials(deepcopy=False))
+        self._study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, warn_independent_sampling=False)
+        self._random = random.Random(seed)
+        self._distributions = {name: _distribution(name, dim) for name, dim in space.free().items()}
+        self._open: dict[int, optuna.Trial] = {}
+        self._seen = {point.outcome.config.key for point in self.record().points}
+        self._queue: deque[Config] = deque()
+        for trial in self._study.get_trials(states=(TrialState.WAITING, TrialState.RUNNING)):
+            if trial.state == TrialState.WAITING:
+                self._study.ask(self._distributions)
+            self._study.tell(trial.number, state=TrialState.FAIL)
+            if trial.params:
+                self._queue.append(space.config(trial.params))
+
+    def record(self) -> Record:
+        """All that is known by now."""
+        return _record(self._study, self.folder)
+
+    def note(self, key: str, value: Any) -> None:
+        """Keeps something about the whole study (JSON)."""
+        self._study.set_user_attr(key, value)
+
+    def ask(self) -> tuple[int, Config] | None:
+        """A configuration that was not tried yet, and the number of its trial.
+
+        What was cut off or is to be tried again comes first, then the sampler's proposals.
+
+        Returns:
+            None where the space has no other.
+        """
+        while self._queue:
+            if asked := self.ask_for(self._queue.popleft()):
+                return asked
+        for _ in range(RETRIES):
+            trial = self._study.ask(self._distributions)
+            config = self._space.config(trial.params)
+            if config.key not in self._seen:
+                return self._opened(trial, config)
+            self._study.tell(trial, state=TrialState.FAIL)
+        config_or_none = self._unseen()
+        return None if config_or_none is None else self.ask_for(config_or_none)
+
+    def ask_for(self, config: Config) -> tuple[int, Config] | None:
+        """A trial of this very configuration, None where it is outside the space or was tried."""
+        values = self._space.values(config)
+        if values is None or config.key in self._seen:
+            return None
+        self._study.enqueue_trial(values)  # nothing else is ever left waiting, so the next ask gives it
+        return self._opened(self._study.ask(self._distributions), config)
+
+    def tell(self, number: int, outcome: Outcome, targets: Sequence[Target], baseline: Outcome) -> None:
+        """Ends a trial. Targets become constraints; a refused configuration has no values at all."""
+        trial = self._open.pop(number)
+        trial.set_user_attr("outcome", outcome.to_json())
+        if outcome.state == "refused":
+            trial.set_constraint("refused", 1.0)
+            self._study.tell(trial, state=TrialState.PRUNED)
+            return
+        for text, violation in violations(outcome.metrics, targets, baseline.metrics).items():
+            trial.set_constraint(text, violation)
+        self._study.tell(trial, [outcome.metrics[goal.key] for goal in objectives(self._quality)])
+
+    def fail(self, number: int, reason: str, *, again: bool) -> None:
+        """Ends a trial without an outcome.
+
+        Args:
+            number: of the trial.
+            reason: kept.
+            again: whether its configuration is queued once more.
+        """
+        trial = self._open.pop(number)
+        trial.set_user_attr("fault", reason)
+        self._study.tell(trial, state=TrialState.FAIL)
+        if again:
+            config = self._space.config(trial.params)
+            self._seen.discard(config.key)
+            self._queue.append(config)
+
+    def _opened(self, trial: optuna.Trial, config: Config) -> tuple[int, Config]:
+        self._seen.add(config.key)
+        self._open[trial.number] = trial
+        return trial.number, config
+
+    def _unseen(self) -> Config | None:
+        """One drawn evenly from what was not tried, None where nothing is left."""
+        everything = self._space.all()
+        if everything is None:
+            while (config := self._space.sample(self._random)).key in self._seen:
+                pass
+            return config
+        left = [config for config in everything if config.key not in self._seen]
+        return self._random.choice(left) if left else None
+
+
+def read(folder: Path, name: str) -> Record:
+    """A study's record, without writing to it.
+
+    Raises:
+        UserError: there is no such study.
+    """
+    if not (folder / JOURNAL).is_file():
+        known = sorted(path.parent.name for path in folder.parent.glob(f"*/{JOURNAL}"))
+        raise UserError(f"no study {name!r} in {folder.parent}; there {'is ' + ', '.join(known) if known else 'is none'}")
+    try:
+        return _record(optuna.load_study(study_name=name, storage=_storage(folder)), folder)
+    except (KeyError, json.JSONDecodeError, AssertionError) as error:
+        raise UserError(f"study {name!r}: {folder / JOURNAL} is damaged or empty") from error
+
+
+@contextmanager
+def exclusive(folder: Path, name: str) -> Iterator[None]:
+    """Holds the study: nobody else may write to it. The kernel lets go when its holder dies.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"study {name!r} is being run by another process; wait for it, or choose another --name") from error
+        yield
+
+
+def _storage(folder: Path) -> JournalStorage:
+    path = str(folder / JOURNAL)
+    return JournalStorage(JournalFileBackend(path, lock_obj=JournalFileOpenLock(path)))
+
+
+def _mend(journal: Path) -> None:
+    """Takes back what a killed writer left: its lock, and a line without an end."""
+    journal.with_name(journal.name + ".lock").unlink(missing_ok=True)
+    if journal.exists():
+        data = journal.read_bytes()
+        if data and not data.endswith(b"\n"):
+            with journal.open("r+b") as file:
+                file.truncate(data.rfind(b"\n") + 1)
+
+
+def _distribution(name: str, dim: Dimension) -> BaseDistribution:
+    if isinstance(dim, Choice):
+        return CategoricalDistribution(dim.values)
+    if FIELDS[name] is int:
+        return IntDistribution(int(dim.low), int(dim.high), log=dim.log, step=1 if dim.log else int(dim.step or 1))
+    return FloatDistribution(dim.low, dim.high, log=dim.log, step=dim.step)
+
+
+def _record(study: optuna.Study, folder: Path) -> Record:
+    attrs = study.user_attrs
+    meta = attrs["meta"]
+    baseline = Outcome.from_json(attrs["baseline"]) if "baseline" in attrs else None
+    points, failed = [], Counter[str]()
+    for trial in study.get_trials(deepcopy=False):
+        if trial.state == TrialState.FAIL and "fault" in trial.user_attrs:
+            failed[trial.user_attrs["fault"]] += 1
+        if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
+            continue
+        outcome = Outcome.from_json(trial.user_attrs["outcome"])
+        constraints = dict(trial.constraints) if outcome.state == "measured" else {}
+        model = str(model_path(folder, outcome.artifact)) if outcome.artifact else None
+        points.append(Point(trial.number, outcome, constraints, model))
+    return Record(
+        study.study_name, folder, meta, baseline, points, dict(failed), attrs.get("tests", {}), attrs.get("runs", [])
+    )

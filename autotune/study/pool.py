@@ -1,0 +1,147 @@
+"""Ray workers that import TensorFlow once and then build whatever they are given."""
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+from autotune.errors import Fault, Infeasible, UserError
+
+T = TypeVar("T")
+
+MOST_MEMORY = 1.6e9
+"""Bytes of resident memory after which a worker is replaced by a fresh one: TensorFlow grows."""
+
+
+class Pool(Protocol):
+    """Something that calls functions elsewhere, several at a time."""
+
+    def share(self, value: Any) -> Any:
+        """A large value, sent once: what comes back stands for it among submit()'s arguments."""
+        ...
+
+    def submit(self, function: Callable[..., T], *arguments: Any) -> "Future[T]":
+        """Calls in a worker.
+
+        The future raises what the function raised of UserError and Infeasible, Fault where
+        the worker was lost, and RuntimeError, with a traceback, where the function failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Ends the workers; what they were doing is lost."""
+        ...
+
+
+class RayPool:
+    """A pool of Ray actors, on this machine or on a cluster.
+
+    Nothing is started before the first submit(): a study whose files are all in the cache
+    needs no worker.
+    """
+
+    def __init__(self, jobs: int, start: Callable[[int], None], address: str | None = None) -> None:
+        """
+        Args:
+            jobs: number of workers.
+            start: called once in each worker with the threads it may use, before anything else.
+            address: of a running Ray cluster; by default one is started on loopback.
+        """
+        self._jobs, self._start, self._address = jobs, start, address
+        self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="pool")
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._ray: Any = None
+        self._workers: list[Any] = []
+        self._closing = False
+
+    def share(self, value: Any) -> Any:
+        return self._connected().put(value)
+
+    def submit(self, function: Callable[..., T], *arguments: Any) -> "Future[T]":
+        return self._threads.submit(self._call, function, *arguments)
+
+    def close(self) -> None:
+        self._closing = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._ray is not None:
+            for worker in self._workers:
+                self._ray.kill(worker)
+            self._threads.shutdown(wait=True)
+            self._ray.shutdown()
+
+    def _call(self, function: Callable[..., T], *arguments: Any) -> T:
+        ray = self._connected()
+        worker = self._idle.get()
+        try:
+            answer, memory = ray.get(worker.run.remote(function, *arguments))
+        except ray.exceptions.RayTaskError as error:
+            self._idle.put(worker)
+            raise RuntimeError(str(error)) from error
+        except ray.exceptions.RayError as error:
+            self._idle.put(worker if self._closing else self._worker(instead_of=worker))
+            raise Fault(f"a worker was lost ({type(error).__name__})") from error
+        if memory > MOST_MEMORY:
+            ray.kill(worker)
+            worker = self._worker(instead_of=worker)
+        self._idle.put(worker)
+        if isinstance(answer, UserError | Infeasible):
+            raise answer
+        result: T = answer
+        return result
+
+    def _connected(self) -> Any:
+        """Ray, started with its workers on the first call."""
+        with self._lock:
+            if self._ray is None:
+                os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+                os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+                import ray
+
+                if self._address:
+                    ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
+                else:
+                    ray.init(
+                        num_cpus=self._jobs,
+                        include_dashboard=False,
+                        log_to_driver=False,
+                        logging_level="ERROR",
+                        object_store_memory=512 * 1024**2,
+                        _node_ip_address="127.0.0.1",
+                    )
+                self._ray = ray
+                for _ in range(self._jobs):
+                    self._idle.put(self._worker())
+            return self._ray
+
+    def _worker(self, instead_of: Any = None) -> Any:
+        if instead_of is not None:
+            self._workers.remove(instead_of)
+        worker = self._ray.remote(num_cpus=1)(_Worker).remote(self._start)
+        self._workers.append(worker)
+        return worker
+
+
+class _Worker:
+    """Lives in a process of its own."""
+
+    def __init__(self, start: Callable[[int], None]) -> None:
+        start(1)
+
+    def run(self, function: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:
+        """The function's result, or the UserError or Infeasible that it raised; and memory in use."""
+        try:
+            answer = function(*arguments)
+        except (UserError, Infeasible) as error:
+            answer = error
+        with open("/proc/self/statm") as file:
+            resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return answer, resident
+
+
+def sensible_jobs(cores: int) -> int:
+    """As many workers as cores, and as fit into the memory at 2 GB each; at least one."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(cores, int(memory / 2e9) - 1))

@@ -1,0 +1,218 @@
+"""One trial on its way: its configuration is built, evaluated and measured."""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autotune.compress import pipeline
+from autotune.compress.cache import ArtifactCache
+from autotune.compress.stage import Artifact, TrainingData
+from autotune.config import Config, Recipe
+from autotune.devices.device import Session
+from autotune.devices.statistics import summary
+from autotune.errors import Fault, Infeasible
+from autotune.outcome import Outcome
+from autotune.record import model_path
+from autotune.study.pool import Pool
+from autotune.task import Task
+
+REFUSED = "refused"
+"""In an artifact's facts: why there is none."""
+
+
+@dataclass
+class Work:
+    """What was done and what was not: counts, and the time in which something was under way.
+
+    Attributes:
+        trained, converted: builds by kind.
+        reused: stages that came from the cache.
+        reused_training: those of them that would have trained.
+        busy: seconds in which at least one build, evaluation or measurement was under way.
+    """
+
+    trained: int = 0
+    converted: int = 0
+    reused: int = 0
+    reused_training: int = 0
+    busy: float = 0.0
+    _under_way: int = field(default=0, repr=False)
+    _since: float = field(default=0.0, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Marks a build, an evaluation or a measurement."""
+        with self._lock:
+            if self._under_way == 0:
+                self._since = time.monotonic()
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+                if self._under_way == 0:
+                    self.busy += time.monotonic() - self._since
+
+    def count(self, step: pipeline.Step, *, built: bool) -> None:
+        """Counts a stage that was built, or taken from the cache."""
+        with self._lock:
+            if built:
+                self.trained += step.trains
+                self.converted += not step.trains
+            else:
+                self.reused += 1
+                self.reused_training += step.trains
+
+    def to_json(self) -> dict[str, float]:
+        return {
+            "trained": self.trained,
+            "converted": self.converted,
+            "reused": self.reused,
+            "reused_training": self.reused_training,
+            "busy_s": round(self.busy, 3),
+        }
+
+
+class Workbench:
+    """Where a study's configurations become files and numbers.
+
+    build() and evaluate() may be called from several threads; each artifact is built once,
+    whoever asks for it (the cache's lock).
+    """
+
+    def __init__(self, task: Task, base: bytes, cache: ArtifactCache, pool: Pool, folder: Path) -> None:
+        """
+        Args:
+            task: what the files are for.
+            base: the model, as compress.load.import_model gave it.
+            cache: of artifacts.
+            pool: to build in.
+            folder: of the study; files are kept in its models/.
+        """
+        self.task, self.folder, self.work = task, folder, Work()
+        self._cache, self._pool, self._base = cache, pool, base
+        self._shared: tuple[Any, Any] | None = None
+        self._lock, self._evaluating = threading.Lock(), threading.Lock()
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """No stage is begun from now on."""
+        self._stopped.set()
+
+    def build(self, recipe: Recipe) -> tuple[str, Artifact]:
+        """The recipe's file and its cache key, built where it is not there yet.
+
+        Raises:
+            Infeasible: the model can't be treated so.
+            Fault: a worker was lost, or the work was stopped.
+        """
+        parent: bytes | None = None
+        for step in pipeline.steps(recipe, self.task.fingerprint):
+            artifact = self._artifact(step, parent)
+            parent = artifact.data
+        path = model_path(self.folder, step.key)
+        if not path.exists():
+            _keep(self._cache.path(step.key), path)
+        return step.key, artifact
+
+    def _artifact(self, step: pipeline.Step, parent: bytes | None) -> Artifact:
+        found = self._cache.get(step.key)
+        if found is None:
+            with self._cache.building(step.key):
+                found = self._cache.get(step.key)
+                if found is None:
+                    return self._built(step, parent)
+        self.work.count(step, built=False)
+        if REFUSED in found.facts:
+            raise Infeasible(found.facts[REFUSED])
+        return found
+
+    def _built(self, step: pipeline.Step, parent: bytes | None) -> Artifact:
+        if self._stopped.is_set():
+            raise Fault("stopped")
+        with self.work.under_way():
+            base, data = self._inputs()
+            self.work.count(step, built=True)
+            try:
+                artifact = self._pool.submit(pipeline.build, step, base, parent, data).result()
+            except Infeasible as error:  # would be refused again: no need to train for it twice
+                self._cache.put(step.key, Artifact(b"", {REFUSED: str(error)}))
+                raise
+        self._cache.put(step.key, artifact)
+        return artifact
+
+    def _inputs(self) -> tuple[Any, Any]:
+        """The model and the training data, sent to the workers once."""
+        with self._lock:
+            if self._shared is None:
+                task = self.task
+                data = TrainingData(task.data.train.x, task.data.train.y, task.calibration(), task.loss, task.seed)
+                self._shared = self._pool.share(self._base), self._pool.share(data)
+            return self._shared
+
+    def evaluate(self, config: Config, session: Session, inputs: Path) -> Outcome:
+        """Builds the configuration and evaluates its file as it will be run.
+
+        Args:
+            config: what is wanted.
+            session: on the device; used by one thread at a time.
+            inputs: the validation inputs as .npy.
+
+        Returns:
+            An outcome without latency, or a refused one.
+
+        Raises:
+            Fault: a worker or the device failed.
+        """
+        try:
+            key, artifact = self.build(config.recipe)
+            model = model_path(self.folder, key)
+            with self._evaluating, self.work.under_way():
+                outputs = session.outputs(model, config.runtime, inputs)
+        except Infeasible as error:
+            return Outcome(config, "refused", reason=str(error))
+        quality, error_ = self.task.score(outputs, self.task.data.validation.y)
+        metrics = {
+            self.task.quality.key: quality,
+            "size_bytes": float(len(artifact.data)),
+            "download_bytes": float(artifact.facts["download_bytes"]),
+        }
+        facts = {"standard_error": error_, "samples": len(outputs), **artifact.facts}
+        return Outcome(config, "measured", metrics, facts, key)
+
+    def measure(self, outcome: Outcome, session: Session) -> Outcome:
+        """An evaluated outcome with its latency; the caller sees to it that the machine is quiet."""
+        if outcome.state == "refused" or outcome.artifact is None:
+            return outcome
+        try:
+            with self.work.under_way():
+                timing = session.latency(model_path(self.folder, outcome.artifact), outcome.config.runtime)
+        except Infeasible as error:
+            return Outcome(outcome.config, "refused", artifact=outcome.artifact, reason=str(error))
+        facts = outcome.facts | {
+            "runs": len(timing.times_us),
+            "first_ms": timing.first_us / 1e3,
+            "init_ms": timing.init_us / 1e3,
+        }
+        return Outcome(outcome.config, "measured", outcome.metrics | summary(timing), facts, outcome.artifact)
+
+
+def _keep(source: Path, path: Path) -> None:
+    """The file under the study's own name; linked, so that it takes no room twice."""
+    path.parent.mkdir(exist_ok=True)
+    try:
+        os.link(source, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        fresh = path.with_suffix(f".{threading.get_ident()}")
+        shutil.copyfile(source, fresh)
+        fresh.replace(path)

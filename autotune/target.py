@@ -1,0 +1,213 @@
+"""Targets: "latency<50ms", "accuracy>=baseline-1%", and the metrics they speak of."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from autotune.errors import UserError
+
+UNITS: dict[str, dict[str, float]] = {
+    "time": {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3},
+    "bytes": {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3},
+    "share": {"%": 0.01},
+    "number": {},
+}
+"""For each kind of metric its units, as factors to the unit it is kept in."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Something that is measured of every candidate.
+
+    Attributes:
+        name: as users write it in a target.
+        key: as it stands in an outcome, with its unit: latency_ms.
+        kind: a key of UNITS.
+        better: which way is good.
+        highest: largest possible value, None for any.
+    """
+
+    name: str
+    key: str
+    kind: str
+    better: Literal["lower", "higher"]
+    highest: float | None = None
+
+    @property
+    def needs_unit(self) -> bool:
+        return self.kind in ("time", "bytes")
+
+
+ACCURACY = Metric("accuracy", "accuracy", "share", "higher", 1.0)
+LATENCY = Metric("latency", "latency_ms", "time", "lower")
+DOWNLOAD = Metric("download", "download_bytes", "bytes", "lower")
+METRICS = {
+    metric.name: metric
+    for metric in (
+        ACCURACY,
+        Metric("mae", "mae", "number", "lower"),
+        Metric("mse", "mse", "number", "lower"),
+        LATENCY,
+        Metric("latency_p90", "latency_p90_ms", "time", "lower"),
+        Metric("size", "size_bytes", "bytes", "lower"),
+        DOWNLOAD,
+    )
+}
+"""Every metric by name: of quality (one per task), and of cost."""
+
+QUALITIES = ("accuracy", "mae", "mse")
+
+Operator = Literal["<", "<=", ">", ">="]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound on one metric, absolute or relative to the baseline: factor * baseline + offset.
+
+    Attributes:
+        metric: what is bounded.
+        operator: how.
+        offset: in the metric's unit; the bound itself where factor is 0.
+        factor: of the baseline's value, 0 for an absolute bound.
+        text: as the user wrote it.
+    """
+
+    metric: Metric
+    operator: Operator
+    offset: float
+    factor: float
+    text: str
+
+    def bound(self, baseline: Mapping[str, float]) -> float:
+        """The bound in the metric's unit, given the baseline's metrics by key."""
+        return self.offset + (self.factor * baseline[self.metric.key] if self.factor else 0.0)
+
+    def met(self, value: float, baseline: Mapping[str, float]) -> bool:
+        """Whether a value meets the target."""
+        bound = self.bound(baseline)
+        return {"<": value < bound, "<=": value <= bound, ">": value > bound, ">=": value >= bound}[self.operator]
+
+    def violation(self, value: float, baseline: Mapping[str, float]) -> float:
+        """How far a value misses, in units of the bound, so that violations can be summed.
+
+        Returns:
+            Above 0 exactly where the target is missed; else 0 or less, larger nearer to the bound.
+        """
+        bound = self.bound(baseline)
+        excess = value - bound if self.operator in ("<", "<=") else bound - value
+        scaled = excess / (abs(bound) or 1.0)
+        return scaled if not (scaled <= 0 and not self.met(value, baseline)) else 1e-9
+
+
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_TARGET = re.compile(r"\s*(?P<metric>\w+)\s*(?P<operator><=|>=|==|=|<|>)\s*(?P<bound>.*?)\s*")
+_ABSOLUTE = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>[^\W\d]+|%)?")
+_SHIFTED = re.compile(rf"baseline(?:\s*(?P<sign>[+-])\s*(?P<number>{_NUMBER})\s*(?P<unit>[^\W\d]+|%)?)?")
+_SCALED = re.compile(rf"baseline\s*(?P<sign>[*/])\s*(?P<number>{_NUMBER})\s*(?P<percent>%)?")
+_FRACTION = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<percent>%)?\s*\*\s*baseline")
+
+
+def parse(text: str) -> tuple[Target, str | None]:
+    """A target from its text.
+
+    METRIC OPERATOR BOUND, where the bound is NUMBER[UNIT], baseline, baseline±NUMBER[UNIT],
+    baseline*NUMBER, baseline/NUMBER, or NUMBER[%]*baseline. After baseline± a percentage is of
+    the baseline, save for metrics that are percentages themselves, where it is of points.
+
+    Returns:
+        The target, and a remark for the user where something had to be supplied.
+
+    Raises:
+        UserError: it is no target; one line that says why.
+    """
+    match = _TARGET.fullmatch(text)
+    if match is None:
+        name = text.strip()
+        if name in METRICS:
+            raise UserError(
+                f"target {text!r} has no operator: in a shell, quote it (--target {_example(METRICS[name])!r}), "
+                "since < and > redirect"
+            )
+        raise UserError(f"target {text!r} is not of the form METRIC<BOUND, such as 'latency<50ms'")
+    metric = METRICS.get(match["metric"])
+    if metric is None:
+        raise UserError(f"target {text!r}: unknown metric {match['metric']!r}; known are {', '.join(METRICS)}")
+    operator, remark = match["operator"], None
+    if operator in ("=", "=="):
+        operator = "<=" if metric.better == "lower" else ">="
+        remark = f"target {text!r} is taken as {metric.name}{operator}{match['bound']}"
+    offset, factor = _bound(match["bound"], metric, text)
+    target = Target(metric, operator, offset, factor, text)  # type: ignore[arg-type]  # the pattern admits no other
+    _refuse_impossible(target)
+    return target, remark
+
+
+def parse_all(texts: Iterable[str]) -> tuple[list[Target], list[str]]:
+    """Several targets that must hold together.
+
+    Raises:
+        UserError: as parse(), or two of them contradict each other.
+    """
+    parsed = [parse(text) for text in texts]
+    targets = [target for target, _ in parsed]
+    for low in targets:
+        for high in targets:
+            if (
+                low.metric == high.metric
+                and low.operator in (">", ">=")
+                and high.operator in ("<", "<=")
+                and low.factor == high.factor == 0
+                and (low.offset > high.offset or (low.offset == high.offset and "=" not in low.operator + high.operator))
+            ):
+                raise UserError(f"targets {low.text!r} and {high.text!r} can't both be met")
+    return targets, [remark for _, remark in parsed if remark]
+
+
+def _bound(text: str, metric: Metric, whole: str) -> tuple[float, float]:
+    """(offset, factor) of a bound's text."""
+    if match := _ABSOLUTE.fullmatch(text):
+        if match["unit"] is None and metric.needs_unit:
+            raise UserError(f"target {whole!r} has no unit; say which: {', '.join(UNITS[metric.kind])}")
+        return float(match["number"]) * _unit(match["unit"], metric, whole), 0.0
+    if match := _SHIFTED.fullmatch(text):
+        if match["number"] is None:
+            return 0.0, 1.0
+        number = float(match["number"]) * (1 if match["sign"] == "+" else -1)
+        if match["unit"] == "%" and metric.kind != "share":
+            return 0.0, 1.0 + number / 100
+        return number * _unit(match["unit"], metric, whole), 1.0
+    if (match := _SCALED.fullmatch(text)) or (match := _FRACTION.fullmatch(text)):
+        number = float(match["number"]) * (0.01 if match["percent"] else 1)
+        divides = "/" in text
+        if number <= 0:
+            raise UserError(f"target {whole!r}: the baseline must be multiplied or divided by more than 0")
+        return 0.0, 1 / number if divides else number
+    raise UserError(f"target {whole!r}: {text!r} is no bound; write {_example(metric)!r} or '{metric.name}<baseline'")
+
+
+def _unit(unit: str | None, metric: Metric, whole: str) -> float:
+    units = UNITS[metric.kind]
+    if unit is None:
+        return 1.0
+    if unit not in units:
+        takes = f"takes {', '.join(units)}" if units else "takes no unit"
+        raise UserError(f"target {whole!r}: unknown unit {unit!r}; {metric.name} {takes}")
+    return units[unit]
+
+
+def _refuse_impossible(target: Target) -> None:
+    if target.factor:
+        return
+    bound, upper = target.offset, target.operator in ("<", "<=")
+    if upper and (bound < 0 or (bound == 0 and (target.operator == "<" or target.metric.kind in ("time", "bytes")))):
+        raise UserError(f"target {target.text!r} can't be met: {target.metric.name} is never that low")
+    highest = target.metric.highest
+    if highest is not None and not upper and (bound > highest or (bound == highest and target.operator == ">")):
+        hint = f"; did you mean {bound:g}%?" if 1 < bound <= 100 and not target.text.rstrip().endswith("%") else ""
+        raise UserError(f"target {target.text!r} can't be met: {target.metric.name} is at most 100%{hint}")
+
+
+def _example(metric: Metric) -> str:
+    bound = {"time": "50ms", "bytes": "100kB", "share": "90%", "number": "0.5"}[metric.kind]
+    return f"{metric.name}{'<' if metric.better == 'lower' else '>='}{bound}"

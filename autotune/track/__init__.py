@@ -1,0 +1,1 @@
+"""Projections of a study's record: MLflow runs, pictures."""

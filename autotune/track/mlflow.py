@@ -1,0 +1,149 @@
+"""A study in MLflow: a parent run, a nested run for each trial, the front as artifacts."""
+
+import json
+import logging
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from autotune.front import Front, Point
+from autotune.record import Record
+from autotune.track.picture import draw
+
+EXPERIMENT = "autotune"
+_STUDY, _TRIAL = "autotune.study_id", "autotune.trial"
+
+for _noisy in ("alembic", "mlflow"):
+    logging.getLogger(_noisy).setLevel(logging.ERROR)
+
+
+class MlflowTracker:
+    """Writes to one tracking store. What is there already is found by its tags."""
+
+    def __init__(self, uri: str, experiment: str = EXPERIMENT) -> None:
+        """
+        Args:
+            uri: of the tracking store: sqlite:///FILE, http://HOST:PORT, …
+            experiment: in which the study's runs stand; made where it is not there.
+        """
+        self._client = MlflowClient(tracking_uri=uri)
+        found = self._client.get_experiment_by_name(experiment)
+        self._experiment = found.experiment_id if found else self._client.create_experiment(experiment)
+        self._children: dict[str, str] | None = None
+        self._parent = ""
+
+    def update(self, record: Record) -> None:
+        """Logs the trials that have no run yet."""
+        children = self._open(record)
+        for point in record.points:
+            if str(point.trial) not in children:
+                children[str(point.trial)] = self._log(record, point)
+
+    def finish(self, record: Record) -> None:
+        """Logs the front on the parent: front.json, front.png, and the files in models/."""
+        self.update(record)
+        front = record.front()
+        if front is None:
+            return
+        self._mark(front)
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "front.json").write_text(json.dumps(front.to_json(), indent=1))
+            draw(record, Path(folder) / "front.png")
+            self._client.log_artifacts(self._parent, folder)
+        for point in front.points:
+            assert point.model is not None  # a measured point has a file
+            self._client.log_artifact(self._parent, point.model, "models")
+        now = _now()
+        totals = {
+            "hypervolume": record.hypervolume(),
+            "trials": len(record.points),
+            "on_front": len(front.points),
+            "feasible": sum(point.feasible for point in record.points),
+        }
+        self._client.log_batch(self._parent, [Metric(name, value, now, 0) for name, value in totals.items()])
+        self._client.set_terminated(self._parent)
+
+    def _open(self, record: Record) -> dict[str, str]:
+        """The parent run and its children, found or made."""
+        if self._children is not None:
+            return self._children
+        runs = self._runs(f"tags.`{_STUDY}` = '{record.meta['id']}'")
+        parents = [run for run in runs if _TRIAL not in run.data.tags]
+        self._parent = parents[0].info.run_id if parents else self._begin(record)
+        self._children = {run.data.tags[_TRIAL]: run.info.run_id for run in runs if _TRIAL in run.data.tags}
+        return self._children
+
+    def _runs(self, query: str) -> list[Run]:
+        runs: list[Run] = []
+        token = None
+        while True:
+            page = self._client.search_runs([self._experiment], query, max_results=1000, page_token=token)
+            runs.extend(page)
+            token = page.token
+            if not token:
+                return runs
+
+    def _begin(self, record: Record) -> str:
+        meta = record.meta
+        run = self._client.create_run(self._experiment, run_name=record.name, tags={_STUDY: meta["id"]})
+        run_id: str = run.info.run_id
+        options = {name: str(value) for name, value in meta["options"].items()} | meta["device"]
+        params = [Param(name, str(value)[:500]) for name, value in options.items()]
+        params.append(Param("targets", ", ".join(meta["targets"]) or "none"))
+        baseline = record.baseline.metrics if record.baseline else {}
+        now = _now()
+        metrics = [Metric(f"baseline_{name}", value, now, 0) for name, value in baseline.items()]
+        self._client.log_batch(run_id, metrics, params)
+        return run_id
+
+    def _log(self, record: Record, point: Point) -> str:
+        outcome = point.outcome
+        tags = {
+            MLFLOW_PARENT_RUN_ID: self._parent,
+            _STUDY: record.meta["id"],
+            _TRIAL: str(point.trial),
+            "state": outcome.state,
+            "feasible": str(point.feasible).lower(),
+            "quantize": outcome.config.recipe.quantize,
+            "delegate": outcome.config.runtime.delegate,
+        }
+        if outcome.reason:
+            tags["reason"] = outcome.reason
+        run = self._client.create_run(self._experiment, run_name=f"{point.trial}: {outcome.config}", tags=tags)
+        now = _now()
+        metrics = [Metric(name, value, now, 0) for name, value in _metrics(point).items()]
+        params = [Param(name, str(value)) for name, value in outcome.config.canonical().items()]
+        self._client.log_batch(run.info.run_id, metrics, params)
+        self._client.set_terminated(run.info.run_id, "FINISHED" if outcome.state == "measured" else "FAILED")
+        return str(run.info.run_id)
+
+    def _mark(self, front: Front) -> None:
+        """The tags on_front and recommended, on the trials that are so now and on no other."""
+        on_front = {str(point.trial) for point in front.points}
+        pick = front.pick()
+        for trial, run_id in (self._children or {}).items():
+            tags = [
+                RunTag("on_front", str(trial in on_front).lower()),
+                RunTag("recommended", str(pick is not None and trial == str(pick.trial)).lower()),
+            ]
+            self._client.log_batch(run_id, tags=tags)
+
+
+def _metrics(point: Point) -> dict[str, float]:
+    """A trial's metrics, and what its file holds: sparsity overall, most distinct weights of a layer."""
+    metrics: dict[str, Any] = dict(point.outcome.metrics)
+    layers = point.outcome.facts.get("layers")
+    if layers:
+        weights = sum(layer["weights"] for layer in layers)
+        metrics["sparsity"] = sum(layer["sparsity"] * layer["weights"] for layer in layers) / weights
+        metrics["distinct_weights"] = float(max(layer["distinct"] for layer in layers))
+    return metrics
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

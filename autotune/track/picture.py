@@ -1,0 +1,124 @@
+"""The front as a picture."""
+
+from pathlib import Path
+from typing import Any
+
+from autotune.config import SCHEMES
+from autotune.front import Point
+from autotune.record import Record
+from autotune.target import DOWNLOAD, LATENCY, Metric, Target
+
+_COLOURS = dict(zip(SCHEMES, ("#4d4d4d", "#1f77b4", "#2ca02c", "#d62728", "#9467bd", "#ff7f0e"), strict=True))
+
+
+def draw(record: Record, path: Path) -> None:
+    """Writes a PNG: quality against latency and against download, the front joined up.
+
+    Faint points are off the front, hollow ones miss a target; the ring is the recommendation,
+    the dashed lines are the targets, the diamond is the baseline.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    front = record.front()
+    if front is None:
+        return
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    on_front = {point.trial for point in front.points}
+    pick = front.pick()
+    measured = [point for point in record.points if point.outcome.state == "measured"]
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis, cost in zip(axes, (LATENCY, DOWNLOAD), strict=True):
+        for point in measured:
+            _mark(axis, point, cost, record.quality, on_front=point.trial in on_front)
+        _stairs(axis, front.points, cost, record.quality)
+        axis.scatter(
+            _value(front.baseline.metrics, cost),
+            front.baseline.metrics[record.quality.key],
+            marker="D",
+            s=46,
+            facecolors="none",
+            edgecolors="black",
+            linewidths=1.2,
+            zorder=4,
+        )
+        if pick is not None:
+            metrics = pick.outcome.metrics
+            axis.scatter(
+                _value(metrics, cost),
+                metrics[record.quality.key],
+                s=190,
+                facecolors="none",
+                edgecolors="black",
+                linewidths=1.4,
+                zorder=5,
+            )
+        for target in front.targets:
+            _bound(axis, target, cost, record)
+        axis.set_xscale("log")
+        axis.set_xlabel({LATENCY.key: "latency, median (ms)", DOWNLOAD.key: "download (kB)"}[cost.key])
+        axis.grid(alpha=0.25, which="both")
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes[0].set_ylabel(f"{record.quality.name} on validation")
+    figure.suptitle(f"{record.name}: {len(front.points)} of {len(measured)} measured configurations are on the front")
+    _legend(figure, [point.outcome.config.recipe.quantize for point in measured])
+    figure.savefig(path, dpi=130)
+
+
+def _mark(axis: Any, point: Point, cost: Metric, quality: Metric, *, on_front: bool) -> None:
+    colour = _COLOURS[point.outcome.config.recipe.quantize]
+    axis.scatter(
+        _value(point.outcome.metrics, cost),
+        point.outcome.metrics[quality.key],
+        s=42 if on_front else 22,
+        facecolors=colour if point.feasible else "none",
+        edgecolors=colour,
+        alpha=1.0 if on_front else 0.4,
+        zorder=3 if on_front else 2,
+    )
+
+
+def _stairs(axis: Any, points: list[Point], cost: Metric, quality: Metric) -> None:
+    """The best quality to be had at each cost, among the feasible points or, with none, all."""
+    sign = 1 if quality.better == "higher" else -1
+    chosen = [point for point in points if point.feasible] or points
+    steps: list[tuple[float, float]] = []
+    for point in sorted(chosen, key=lambda p: (_value(p.outcome.metrics, cost), -sign * p.outcome.metrics[quality.key])):
+        value = point.outcome.metrics[quality.key]
+        if not steps or sign * value > sign * steps[-1][1]:
+            steps.append((_value(point.outcome.metrics, cost), value))
+    axis.step(*zip(*steps, strict=True), where="post", color="black", linewidth=0.9, alpha=0.7, zorder=1)
+
+
+def _bound(axis: Any, target: Target, cost: Metric, record: Record) -> None:
+    assert record.baseline is not None
+    bound = target.bound(record.baseline.metrics)
+    style = {"color": "#b00020", "linestyle": "--", "linewidth": 0.9, "zorder": 1}
+    if target.metric is record.quality:
+        axis.axhline(bound, **style)
+    elif target.metric is cost:
+        axis.axvline(bound / (1e3 if cost is DOWNLOAD else 1), **style)
+
+
+def _value(metrics: dict[str, float], cost: Metric) -> float:
+    return metrics[cost.key] / (1e3 if cost is DOWNLOAD else 1)
+
+
+def _legend(figure: Any, used: list[str]) -> None:
+    from matplotlib.lines import Line2D
+
+    def dot(**style: Any) -> Line2D:
+        return Line2D([], [], linestyle="none", **style)
+
+    handles = [
+        dot(marker="o", color=colour, label="float32" if scheme == "none" else scheme)
+        for scheme, colour in _COLOURS.items()
+        if scheme in used
+    ]
+    handles += [
+        dot(marker="o", markerfacecolor="none", color="grey", label="misses a target"),
+        dot(marker="D", markerfacecolor="none", color="black", label="baseline"),
+        dot(marker="o", markersize=12, markerfacecolor="none", color="black", label="recommended"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
