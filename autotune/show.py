@@ -15,7 +15,7 @@ from autotune.record import Record
 from autotune.study.driver import Summary
 from autotune.target import Metric
 
-console = Console(highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 ROWS = 15
 """Rows of a front that a table shows."""
 
@@ -67,24 +67,34 @@ class TerminalReporter:
 
 
 def front_table(front: Front, *, everything: bool = False) -> Table:
-    """The front, best quality first, with the baseline above it; ROWS of it unless everything is wanted."""
+    """The front, best quality first, with the baseline above it.
+
+    Args:
+        front: to show.
+        everything: all of it, with what misses a target; else what is feasible, ROWS of it.
+    """
     quality = front.quality
     pick = front.pick()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("trial", "prune", "cluster", "quantize", "delegate", "threads"):
-        table.add_column(name, justify="right" if name in ("trial", "prune", "cluster", "threads") else "left")
-    for name in (quality.name, "median", "p90", "size", "download", ""):
-        table.add_column(name, justify="right" if name else "left")
-    table.add_row("-", *_config(front.baseline.config.canonical()), *_numbers(front.baseline.metrics, quality), "baseline", style="dim")
-    for point in front.points if everything else _chosen(front):
-        mark = "recommended" if pick is not None and point.trial == pick.trial else missed(point)
-        metrics = point.outcome.metrics
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    for name in ("", "trial", "prune", "cluster", "quantize", "runs on"):
+        table.add_column(name, justify="left" if name in ("", "quantize", "runs on") else "right", no_wrap=True)
+    for name in (quality.name, "median", "size", "download"):
+        table.add_column(name, justify="right", no_wrap=True)
+    shown = front.points if everything else _chosen(front)
+    misses = any(not point.feasible for point in shown)
+    if misses:
+        table.add_column("")
+    baseline = front.baseline
+    table.add_row("", "base", *_config(baseline.config.canonical()), *_numbers(baseline.metrics, quality), style="dim")
+    for point in shown:
+        best = pick is not None and point.trial == pick.trial
+        cells = [*_config(point.outcome.config.canonical()), *_numbers(point.outcome.metrics, quality)]
         table.add_row(
+            "*" if best else "",
             str(point.trial),
-            *_config(point.outcome.config.canonical()),
-            *_numbers(metrics, quality),
-            mark,
-            style="bold green" if mark == "recommended" else "" if point.feasible else "dim",
+            *cells,
+            *([missed(point)] if misses else []),
+            style="bold green" if best else "" if point.feasible else "dim",
         )
     return table
 
@@ -119,8 +129,7 @@ def _config(config: Mapping[str, Any]) -> list[str]:
         f"{config['prune']:.0%}" if config["prune"] else "-",
         str(config["cluster"] or "-"),
         {"none": "float32"}.get(config["quantize"], config["quantize"]),
-        config["delegate"],
-        str(config["threads"]),
+        f"{config['delegate']} x{config['threads']}",
     ]
 
 
@@ -128,7 +137,6 @@ def _numbers(metrics: Mapping[str, float], quality: Metric) -> list[str]:
     return [
         number(metrics[quality.key], quality),
         milliseconds(metrics["latency_ms"]),
-        milliseconds(metrics["latency_p90_ms"]),
         size(metrics["size_bytes"]),
         size(metrics["download_bytes"]),
     ]
@@ -139,7 +147,7 @@ def number(value: float, quality: Metric) -> str:
 
 
 def milliseconds(value: float) -> str:
-    return f"{value * 1e3:.3g} us" if value < 0.1 else f"{value:.3g} ms"
+    return f"{value * 1e3:.3g} us" if value < 1 else f"{value:.3g} ms"
 
 
 def size(value: float) -> str:
@@ -190,7 +198,7 @@ def print_pick(record: Record, front: Front) -> None:
     if pick is None:
         print_nearest(front)
         return
-    console.print(f"recommended: trial {pick.trial}: {short(pick, front.quality)}", style="bold", soft_wrap=True)
+    console.print(f"* recommended: trial {pick.trial}: {short(pick, front.quality)}", style="bold", soft_wrap=True)
     console.print(
         f"  of all that are within one standard error of the best {front.quality.name} "
         f"({_plus(pick.outcome.facts['standard_error'], front.quality)}), the least latency x download",

@@ -58,6 +58,7 @@ def _quantization_aware(model: Any, *, pruned: bool, clustered: bool) -> Any:
         for layer in filter(compressible, model.layers):
             setattr(layer, f"{KERNELS[type(layer).__name__]}_regularizer", None)
     known = default_8bit.default_8bit_quantize_registry.Default8BitQuantizeRegistry()
+    _mend_registry(scheme, known)
     annotated = wrap_layers(
         model,
         lambda layer: type(layer).__name__ != "InputLayer" and known.supports(layer),
@@ -67,3 +68,14 @@ def _quantization_aware(model: Any, *, pruned: bool, clustered: bool) -> Any:
         return quantize.quantize_apply(annotated, scheme)
     except (ValueError, RuntimeError) as error:
         raise Infeasible(f"TFMOT can't quantize this model: {str(error).splitlines()[0]}") from error
+
+
+def _mend_registry(scheme: Any, known: Any) -> None:
+    """Makes a collaborative scheme say that it does not support what the default one does not.
+
+    Its registry claims any layer without weights, such as Rescaling, and then fails on it.
+    """
+    registry = scheme.get_quantize_registry()
+    claims = registry.supports
+    registry.supports = lambda layer: claims(layer) and known.supports(layer)
+    scheme.get_quantize_registry = lambda: registry

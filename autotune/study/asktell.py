@@ -56,7 +56,7 @@ class Ledger:
             self._study.set_user_attr("meta", meta)
         # Another seed each time: the same one would propose again what is there already.
         seed = int(meta["seed"]) + len(self._study.get_trials(deepcopy=False))
-        self._study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, warn_independent_sampling=False)
+        self._study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True)
         self._random = random.Random(seed)
         self._distributions = {name: _distribution(name, dim) for name, dim in space.free().items()}
         self._open: dict[int, optuna.Trial] = {}

@@ -31,6 +31,7 @@ from autotune.study.pool import Pool
 from autotune.study.trial import Workbench
 from autotune.target import Target
 from autotune.task import Data, Task, make_task, read_data, read_model
+from autotune.track.picture import draw
 from autotune.track.tracker import Tracker
 
 WAVE = 4
@@ -186,6 +187,7 @@ class _Study:
         work = self._bench.work.to_json() | {"wall_s": round(time.monotonic() - began, 3)}
         self._ledger.note("runs", [*record.runs, work])
         if record.baseline is not None:
+            draw(record, record.folder / "front.png")
             self._tracker.finish(record)
         return Summary(record, work, found, notes)
 
