@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -48,7 +49,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
     run = commands.add_parser("run", help="search, build and measure", description=RUN, formatter_class=_FORMAT)
-    run.add_argument("experiment", nargs="?", metavar="EXPERIMENT.yaml", help="a file with any of the options below; a shipped one by its name")
+    run.add_argument(
+        "experiment",
+        nargs="?",
+        metavar="EXPERIMENT.yaml",
+        help="a file with any of the options below; a shipped one by its name",
+    )
     run.add_argument("--model", help=".keras or legacy .h5 file")
     run.add_argument("--data", help=".npz with x_train, y_train, x_test, y_test, optionally x_val, y_val")
     run.add_argument("--space", help="search space: a YAML file, or full (default), quick, post_training")
@@ -63,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--metric", help="accuracy, mae or mse")
     _folder(run)
     run.add_argument("--ray", metavar="ADDRESS", help="a running Ray cluster to build on")
-    run.add_argument("--tracking-uri", metavar="URI", help=f"MLflow store, or none (default: $MLFLOW_TRACKING_URI or {TRACKING})")
+    run.add_argument(
+        "--tracking-uri", metavar="URI", help=f"MLflow store, or none (default: $MLFLOW_TRACKING_URI or {TRACKING})"
+    )
     run.set_defaults(command=_run)
 
     front = commands.add_parser("front", help="show a study's Pareto front", formatter_class=_FORMAT)
@@ -72,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     front.add_argument("--all", action="store_true", help="points that miss a target, too")
     front.set_defaults(command=_front)
 
-    pick = commands.add_parser("pick", help="copy the best file and its recipe", description=PICK, formatter_class=_FORMAT)
+    pick = commands.add_parser(
+        "pick", help="copy the best file and its recipe", description=PICK, formatter_class=_FORMAT
+    )
     _study(pick)
     _targets(pick)
     pick.add_argument("--trial", type=_natural, help="take this trial instead of the recommended one")
@@ -116,10 +126,18 @@ def _folder(parser: argparse.ArgumentParser) -> None:
 
 
 def _targets(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--target", action="append", metavar="EXPR", help='to meet, such as "latency<50ms"; may be repeated')
-    for option, metric in (("--max-latency", "latency"), ("--max-size", "size"), ("--max-download", "download")):
-        parser.add_argument(option, metavar="BOUND", dest="target", action="append", type=lambda bound, m=metric: f"{m}<={bound}", help=f'same as --target "{metric}<=BOUND"')
-    parser.add_argument("--min-accuracy", metavar="BOUND", dest="target", action="append", type=lambda bound: f"accuracy>={bound}", help='same as --target "accuracy>=BOUND"')
+    add = partial(parser.add_argument, dest="target", action="append")
+    add("--target", metavar="EXPR", help='to meet, such as "latency<50ms"; may be repeated')
+    for option, start in SHORTHANDS.items():
+        add(option, metavar="BOUND", type=f"{start}{{}}".format, help=f'the same as --target "{start}BOUND"')
+
+
+SHORTHANDS = {
+    "--max-latency": "latency<=",
+    "--max-size": "size<=",
+    "--max-download": "download<=",
+    "--min-accuracy": "accuracy>=",
+}
 
 
 def _positive(text: str) -> int:
@@ -164,7 +182,9 @@ def _run(arguments: argparse.Namespace) -> int:
         console.print(remark, style="yellow", soft_wrap=True)
     try:
         with TerminalReporter() as reporter:
-            summary = run(options, device, pool, reporter, lambda: [plugins.load("trackers", "mlflow")(uri)] if uri else [])
+            summary = run(
+                options, device, pool, reporter, lambda: [plugins.load("trackers", "mlflow")(uri)] if uri else []
+            )
     finally:
         pool.close()
     print_summary(summary, uri)
@@ -225,9 +245,20 @@ def _ui(arguments: argparse.Namespace) -> int:
     if uri.startswith(("http://", "https://")):
         print(f"the tracking server shows it: {uri}")
         return DONE
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(arguments.port)]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "ui",
+        "--backend-store-uri",
+        uri,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(arguments.port),
+    ]
     print(f"MLflow UI of {uri}: http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", flush=True)
-    os.execv(sys.executable, command)
+    os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
 
 
 def _record(arguments: argparse.Namespace) -> "Record":

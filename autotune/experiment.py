@@ -13,7 +13,7 @@ from autotune.plugins import resource
 from autotune.target import Target, parse_all
 
 if TYPE_CHECKING:
-    from autotune.study.driver import Options
+    from autotune.study.prepare import Options
 
 FOLDER = "runs"
 KEYS = {
@@ -69,13 +69,14 @@ class Settings:
         Raises:
             UserError: the space is not one.
         """
-        from autotune.study.driver import Options
+        from autotune.study.prepare import Options
 
         space = self.values.get("space", "full")
+        named = isinstance(space, str)
         return Options(
             model=Path(self.values["model"]),
             data=Path(self.values["data"]),
-            space=spaces.load(space, threads) if isinstance(space, str) else spaces.parse(space, "(in the experiment)", threads),
+            space=spaces.load(space, threads) if named else spaces.parse(space, "(in the experiment)", threads),
             targets=self.targets,
             name=self.values["name"],
             folder=self.folder,
@@ -103,9 +104,17 @@ def settle(arguments: Namespace) -> Settings:
     targets, remarks = parse_all(arguments.target or values["targets"])
     values.setdefault("name", Path(values["model"]).stem)
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", values["name"]):
-        raise UserError(f"--name {values['name']!r}: use letters, digits, '.', '_' and '-', not starting with '.' or '-'")
+        raise UserError(
+            f"--name {values['name']!r}: use letters, digits, '.', '_' and '-', not starting with '.' or '-'"
+        )
     return Settings(
-        values, targets, remarks, Path(arguments.dir or FOLDER), arguments.timeout, arguments.ray, arguments.tracking_uri
+        values,
+        targets,
+        remarks,
+        Path(arguments.dir or FOLDER),
+        arguments.timeout,
+        arguments.ray,
+        arguments.tracking_uri,
     )
 
 

@@ -125,7 +125,9 @@ def hypervolume(points: Sequence[Point], quality: Metric, baseline: Outcome) -> 
     return float(moocore.hypervolume(np.array(rows), ref=np.ones(3)))
 
 
-def violations(metrics: Mapping[str, float], targets: Sequence[Target], baseline: Mapping[str, float]) -> dict[str, float]:
+def violations(
+    metrics: Mapping[str, float], targets: Sequence[Target], baseline: Mapping[str, float]
+) -> dict[str, float]:
     """Each target's violation by its text, as Target.violation() gives it."""
     return {target.text: target.violation(metrics[target.metric.key], baseline) for target in targets}
 

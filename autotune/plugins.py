@@ -36,7 +36,7 @@ def resource(kind: str, name: str) -> Path:
         return path
     stem = path.name.removesuffix(".yaml")
     shipped = [folder / kind for folder in (_PACKAGE, _PACKAGE.parent)]  # a wheel, a checkout
-    if path.parent in (Path("."), Path(kind)):
+    if path.parent in (Path(), Path(kind)):
         for folder in shipped:
             if (folder / f"{stem}.yaml").is_file():
                 return folder / f"{stem}.yaml"

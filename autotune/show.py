@@ -49,7 +49,9 @@ class TerminalReporter:
         front = record.front()
         pick = front.pick() if front else None
         best = short(pick, record.quality) if pick else "nothing meets the targets yet"
-        self._line = f"{done}/{trials} trials · hypervolume {record.hypervolume():.3f} · best: {best}{self._left(done, trials)}"
+        self._line = (
+            f"{done}/{trials} trials · hypervolume {record.hypervolume():.3f} · best: {best}{self._left(done, trials)}"
+        )
         if not console.is_terminal:
             console.print(self._line, soft_wrap=True)
             sys.stdout.flush()

@@ -153,15 +153,17 @@ def parse_all(texts: Iterable[str]) -> tuple[list[Target], list[str]]:
     targets = [target for target, _ in parsed]
     for low in targets:
         for high in targets:
-            if (
-                low.metric == high.metric
-                and low.operator in (">", ">=")
-                and high.operator in ("<", "<=")
-                and low.factor == high.factor == 0
-                and (low.offset > high.offset or (low.offset == high.offset and "=" not in low.operator + high.operator))
-            ):
+            if _contradict(low, high):
                 raise UserError(f"targets {low.text!r} and {high.text!r} can't both be met")
     return targets, [remark for _, remark in parsed if remark]
+
+
+def _contradict(low: Target, high: Target) -> bool:
+    """Whether nothing is above the one absolute bound and below the other."""
+    if low.metric is not high.metric or low.factor or high.factor or "<" in low.operator or ">" in high.operator:
+        return False
+    both_included = "=" in low.operator and "=" in high.operator
+    return low.offset > high.offset or (low.offset == high.offset and not both_included)
 
 
 def _bound(text: str, metric: Metric, whole: str) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The task: a model, data that is split once and for all, a loss and a metric."""
+"""The task: a model, data that fits it, a loss and a metric."""
 
 import hashlib
 import zipfile
@@ -7,57 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autotune.config import fingerprint
+from autotune.data import Array, Data, Split, stratified_order
 from autotune.errors import UserError
 from autotune.target import ACCURACY, METRICS, QUALITIES, Metric
 
 CALIBRATION = 100
 """Samples from which integer schemes learn the ranges of activations."""
-
-Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Split:
-    """Samples and their labels.
-
-    Attributes:
-        x: inputs (n, *input shape), float32.
-        y: labels (n,) integers, or (n, *output shape) float32.
-    """
-
-    x: Array
-    y: Array
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def fingerprint(self) -> str:
-        """Changes with any sample or label."""
-        digest = hashlib.sha256()
-        for array in (self.x, self.y):
-            digest.update(f"{array.shape}{array.dtype}".encode())
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class Data:
-    """What is learned from, what the search sees, and what only the winner sees. No overlap.
-
-    Attributes:
-        train: for fine-tuning; the model has seen it already.
-        validation: x_val where there is one, else a stratified half of x_test.
-        test: the other half, or all of x_test.
-        source: the file, for messages.
-    """
-
-    train: Split
-    validation: Split
-    test: Split
-    source: str
 
 
 @dataclass(frozen=True)
@@ -85,7 +42,7 @@ class Task:
     def calibration(self) -> Array:
         """CALIBRATION inputs drawn from train, stratified."""
         train = self.data.train
-        order = _stratified_order(train.y, np.random.default_rng(self.seed))
+        order = stratified_order(train.y, np.random.default_rng(self.seed))
         return np.asarray(train.x[np.sort(order[:CALIBRATION])])
 
     def score(self, outputs: Array, labels: Array) -> tuple[float, float]:
@@ -139,78 +96,6 @@ def read_model(path: Path) -> bytes:
     return data
 
 
-def read_data(path: Path, seed: int) -> Data:
-    """The splits of an .npz file.
-
-    Args:
-        path: with x_train, y_train, x_test, y_test, optionally x_val and y_val.
-        seed: of the halves of x_test, where there is no x_val.
-
-    Raises:
-        UserError: it is missing or damaged, lacks a key, or an array is empty or does not fit its labels.
-    """
-    if not path.exists():
-        raise UserError(f"data {path}: no such file")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError, TypeError) as error:
-        raise UserError(f"data {path}: not an .npz file of plain arrays, or damaged") from error
-    missing = [name for name in ("x_train", "y_train", "x_test", "y_test") if name not in arrays]
-    if ("x_val" in arrays) != ("y_val" in arrays):
-        missing.append("x_val" if "y_val" in arrays else "y_val")
-    if missing:
-        raise UserError(f"data {path}: no {', '.join(missing)}; it has {', '.join(arrays) or 'nothing'}")
-    splits = {name: _split(arrays, name, path) for name in ("train", "test", "val") if f"x_{name}" in arrays}
-    if "val" in splits:
-        return Data(splits["train"], splits["val"], splits["test"], str(path))
-    validation, test = _halves(splits["test"], seed)
-    if not len(validation):
-        raise UserError(f"data {path}: x_test has too few samples to be halved into validation and test; add x_val")
-    return Data(splits["train"], validation, test, str(path))
-
-
-def _split(arrays: dict[str, Array], name: str, path: Path) -> Split:
-    x, y = arrays[f"x_{name}"], arrays[f"y_{name}"]
-    where = f"data {path}"
-    if x.ndim == 0 or not len(x):
-        raise UserError(f"{where}: x_{name} is empty")
-    if y.ndim == 0 or len(x) != len(y):
-        raise UserError(f"{where}: x_{name} has {len(x)} samples, y_{name} {len(y) if y.ndim else 'none'}")
-    for kind, array in ((f"x_{name}", x), (f"y_{name}", y)):
-        if array.dtype.kind not in "buif":
-            raise UserError(f"{where}: {kind} is of type {array.dtype}, not numbers")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise UserError(f"{where}: {kind} has NaN or infinite values")
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim == 1 and y.dtype.kind == "f" and np.array_equal(y, np.round(y)) and len(np.unique(y)) <= 1000:
-        y = y.astype(np.int64)  # class labels saved as floats
-    return Split(x.astype(np.float32), y.astype(np.int64) if y.dtype.kind in "bui" else y.astype(np.float32))
-
-
-def _halves(split: Split, seed: int) -> tuple[Split, Split]:
-    order = _stratified_order(split.y, np.random.default_rng(seed))
-    first, second = np.sort(order[0::2]), np.sort(order[1::2])
-    if not len(second):
-        return Split(split.x[:0], split.y[:0]), split
-    return Split(split.x[first], split.y[first]), Split(split.x[second], split.y[second])
-
-
-def _stratified_order(y: Array, random: np.random.Generator) -> Array:
-    """A shuffled order in which every prefix, and every other one, holds the classes in proportion.
-
-    Each class is shuffled and spread evenly over the whole; without classes it is a plain shuffle.
-    """
-    if y.ndim != 1 or y.dtype.kind != "i":
-        return random.permutation(len(y))
-    place = np.empty(len(y))
-    for label in np.unique(y):
-        members = random.permutation(np.flatnonzero(y == label))
-        place[members] = (np.arange(len(members)) + random.random()) / len(members)
-    return np.argsort(place, kind="stable")
-
-
 def make_task(
     model: Path, model_bytes: bytes, facts: dict[str, Any], data: Data, loss: str | None, metric: str | None, seed: int
 ) -> Task:
@@ -229,7 +114,11 @@ def make_task(
         UserError: shapes or labels don't fit the model, or the loss does not fit the labels.
     """
     shape, output = tuple(facts["input_shape"]), tuple(facts["output_shape"])
-    data = Data(*(_fitted(split, name, shape, output, data.source) for split, name in _named(data)), data.source)
+    train, validation, test = (
+        _fitted(split, name, shape, output, data.source)
+        for name, split in (("train", data.train), ("validation", data.validation), ("test", data.test))
+    )
+    data = Data(train, validation, test, data.source)
     classes = data.train.y.ndim == 1 and data.train.y.dtype.kind == "i"
     loss = _loss(loss, facts, classes, output)
     quality = _quality(metric, facts, classes)
@@ -237,10 +126,6 @@ def make_task(
         hashlib.sha256(model_bytes).hexdigest(), facts, data.train.fingerprint(), loss, seed, CALIBRATION
     )
     return Task(model.name, facts, data, loss, quality, seed, identity)
-
-
-def _named(data: Data) -> list[tuple[Split, str]]:
-    return [(data.train, "train"), (data.validation, "validation"), (data.test, "test")]
 
 
 def _fitted(split: Split, name: str, shape: tuple[int, ...], output: tuple[int, ...], source: str) -> Split:
@@ -260,7 +145,8 @@ def _fitted(split: Split, name: str, shape: tuple[int, ...], output: tuple[int, 
         classes = max(output[0], 2)
         if y.min() < 0 or y.max() >= classes:
             raise UserError(
-                f"data {source}: {name} labels go from {y.min()} to {y.max()}, the model has outputs for 0 to {classes - 1}"
+                f"data {source}: {name} labels go from {y.min()} to {y.max()}, "
+                f"the model has outputs for 0 to {classes - 1}"
             )
     elif y.ndim == 1 and output == (1,):
         y = y[:, np.newaxis].astype(np.float32)
@@ -277,7 +163,9 @@ def _loss(asked: str | None, facts: dict[str, Any], classes: bool, output: tuple
     """The loss, in the form that the labels need: sparse for class numbers."""
     known = ("sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy", *_ERRORS)
     if asked is not None and asked.partition(":")[0] not in known:
-        raise UserError(f"--loss {asked!r} is unknown; known are {', '.join(known)} (with :logits where it takes logits)")
+        raise UserError(
+            f"--loss {asked!r} is unknown; known are {', '.join(known)} (with :logits where it takes logits)"
+        )
     name = asked or facts["compiled_loss"]
     logits = "" if facts["activation"] in ("softmax", "sigmoid") else ":logits"
     if name is not None:
@@ -287,9 +175,8 @@ def _loss(asked: str | None, facts: dict[str, Any], classes: bool, output: tuple
             if classes and name == "categorical_crossentropy":
                 name = "sparse_categorical_crossentropy"
             if classes == (name in _ERRORS):
-                raise UserError(
-                    f"loss {name!r} does not fit the labels, which are {'class numbers' if classes else 'quantities'}; give --loss"
-                )
+                kind = "class numbers" if classes else "quantities"
+                raise UserError(f"loss {name!r} does not fit the labels, which are {kind}; give --loss")
             return f"{name}:{suffix}" if suffix else name
     if not classes:
         return "mse"

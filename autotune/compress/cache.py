@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -48,7 +47,7 @@ class ArtifactCache:
             facts = artifact.facts | {"sha256": hashlib.sha256(artifact.data).hexdigest()}
             (fresh / FACTS).write_text(json.dumps(facts, indent=1))
             fresh.chmod(0o755)
-            os.rename(fresh, folder)
+            fresh.rename(folder)
         except OSError:
             if not (folder / FACTS).exists():
                 raise

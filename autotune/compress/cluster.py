@@ -24,9 +24,7 @@ class Cluster:
             return None
         return {"clusters": recipe.cluster, "preserve_sparsity": recipe.prune > 0, **settings(recipe)}
 
-    def build(
-        self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData
-    ) -> Artifact:
+    def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
         import tensorflow_model_optimization as tfmot
         from tensorflow_model_optimization.python.core.clustering.keras.experimental import cluster
 

@@ -65,7 +65,7 @@ def _file(data: bytes, suffix: str) -> Iterator[Path]:
     try:
         yield Path(name)
     finally:
-        os.unlink(name)
+        Path(name).unlink()
 
 
 def _open_h5(path: Path, name: str) -> tuple[Any, dict[str, Any]]:
@@ -131,7 +131,9 @@ def _refuse_code(config: Any, name: str) -> None:
         called = (config.get("config") or {}).get("name") if isinstance(config.get("config"), dict) else None
         label = f"layer {called!r} ({kind})" if called else f"{kind}"
         if kind == "Lambda":
-            raise UserError(f"{name}: {label} holds code that opening the file would run; replace it by built-in layers")
+            raise UserError(
+                f"{name}: {label} holds code that opening the file would run; replace it by built-in layers"
+            )
         if ">" in package or module.split(".")[0] not in ("keras", "tf_keras", "builtins"):
             raise UserError(f"{name}: {label} is a custom class; autotune opens built-in Keras layers only")
         for value in config.values():
@@ -140,11 +142,17 @@ def _refuse_code(config: Any, name: str) -> None:
 
 def _facts(model: Any, training: dict[str, Any], name: str) -> dict[str, Any]:
     if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise UserError(f"{name}: has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is supported")
+        raise UserError(
+            f"{name}: has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is supported"
+        )
     if None in model.input_shape[1:]:
         raise UserError(f"{name}: input shape {model.input_shape[1:]} is not fixed; rebuild the model with a fixed one")
     last = model.layers[-1]
-    activation = "softmax" if type(last).__name__ == "Softmax" else getattr(getattr(last, "activation", None), "__name__", "linear")
+    activation = (
+        "softmax"
+        if type(last).__name__ == "Softmax"
+        else getattr(getattr(last, "activation", None), "__name__", "linear")
+    )
     return {
         "input_shape": list(model.input_shape[1:]),
         "output_shape": list(model.output_shape[1:]),

@@ -28,9 +28,7 @@ class Prune:
     def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
         return {"sparsity": recipe.prune, **settings(recipe)} if recipe.prune else None
 
-    def build(
-        self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData
-    ) -> Artifact:
+    def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
         import tensorflow_model_optimization as tfmot
 
         ramp = max(1, int(steps_of(parameters, data) * RAMP))

@@ -27,9 +27,7 @@ class QuantizationAware:
             return None
         return {"sparsity": recipe.prune, "clusters": recipe.cluster, **settings(recipe)}
 
-    def build(
-        self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData
-    ) -> Artifact:
+    def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
         model = _quantization_aware(
             open_base(base, parent), pruned=parameters["sparsity"] > 0, clustered=parameters["clusters"] > 0
         )

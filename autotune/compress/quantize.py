@@ -26,9 +26,7 @@ class Quantize:
             return None
         return {"scheme": recipe.quantize, "sparsity": recipe.prune, "clusters": recipe.cluster}
 
-    def build(
-        self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData
-    ) -> Artifact:
+    def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
         file = convert(open_base(base, parent), parameters["scheme"], data)
         return finished(file, parameters, {})
 

@@ -57,9 +57,7 @@ class Stage(Protocol):
         """What of the recipe this stage depends on (JSON), or None where it has no part."""
         ...
 
-    def build(
-        self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData
-    ) -> Artifact:
+    def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
         """Makes the artifact.
 
         Args:
@@ -77,7 +75,8 @@ class Stage(Protocol):
 def pack(weights: Weights) -> bytes:
     """A list of arrays as the bytes of an uncompressed .npz (no pickle)."""
     stream = io.BytesIO()
-    np.savez(stream, **{f"{index:04}": array for index, array in enumerate(weights)})
+    named: dict[str, Any] = {f"{index:04}": array for index, array in enumerate(weights)}
+    np.savez(stream, **named)
     return stream.getvalue()
 
 

@@ -84,5 +84,7 @@ def compressible(layer: Any) -> bool:
 def kernels(model: Any) -> dict[str, np.ndarray[Any, Any]]:
     """The weights that pruning and clustering act on, by layer."""
     return {
-        layer.name: getattr(layer, KERNELS[type(layer).__name__]).numpy() for layer in model.layers if compressible(layer)
+        layer.name: getattr(layer, KERNELS[type(layer).__name__]).numpy()
+        for layer in model.layers
+        if compressible(layer)
     }

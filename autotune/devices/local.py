@@ -97,7 +97,7 @@ class RunnerSession:
             try:
                 answer = self._exchange(request)
                 break
-            except _Lost as error:
+            except _LostError as error:
                 self.close()
                 if attempt == 2:
                     raise Infeasible(f"running the file ended the runner twice: {error}") from error
@@ -108,17 +108,18 @@ class RunnerSession:
 
     def _exchange(self, request: dict[str, Any]) -> dict[str, Any]:
         process = self._start() if self._process is None else self._process
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
         except OSError as error:
-            raise _Lost(self._end(process)) from error
+            raise _LostError(self._end(process)) from error
         if not select.select([process.stdout], [], [], self._timeout)[0]:
-            raise _Lost(f"no answer in {self._timeout:g} s")
+            raise _LostError(f"no answer in {self._timeout:g} s")
         line = process.stdout.readline()
         if not line.endswith("\n"):
-            raise _Lost(self._end(process))
+            raise _LostError(self._end(process))
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -148,7 +149,7 @@ class RunnerSession:
         return f"{how}{': ' if last else ''}{''.join(last)[:200]}"
 
 
-class _Lost(Exception):
+class _LostError(Exception):
     """The runner died or went silent."""
 
 
@@ -157,4 +158,6 @@ def _cpu() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )

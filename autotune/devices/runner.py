@@ -19,8 +19,8 @@ import numpy as np
 BATCH = 100
 """Samples evaluated at once, where the file can be resized to it."""
 
-WARM_UP_SECONDS, WARM_UP_RUNS = 0.1, 5
-SECONDS, LEAST_RUNS, MOST_RUNS, MOST_SECONDS = 0.5, 100, 10_000, 5.0
+WARM_UP_SECONDS, WARM_UP_RUNS = 0.05, 3
+SECONDS, LEAST_RUNS, MOST_RUNS, MOST_SECONDS = 0.2, 40, 5_000, 2.0
 """Timing ends after SECONDS and LEAST_RUNS, but at MOST_RUNS or MOST_SECONDS at the latest."""
 
 

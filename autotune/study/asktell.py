@@ -57,7 +57,7 @@ class Ledger:
         # Another seed each time: the same one would propose again what is there already.
         seed = int(meta["seed"]) + len(self._study.get_trials(deepcopy=False))
         self._study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True)
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311  # draws trials, not secrets
         self._distributions = {name: _distribution(name, dim) for name, dim in space.free().items()}
         self._open: dict[int, optuna.Trial] = {}
         self._seen = {point.outcome.config.key for point in self.record().points}
@@ -157,7 +157,9 @@ def read(folder: Path, name: str) -> Record:
     """
     if not (folder / JOURNAL).is_file():
         known = sorted(path.parent.name for path in folder.parent.glob(f"*/{JOURNAL}"))
-        raise UserError(f"no study {name!r} in {folder.parent}; there {'is ' + ', '.join(known) if known else 'is none'}")
+        raise UserError(
+            f"no study {name!r} in {folder.parent}; there {'is ' + ', '.join(known) if known else 'is none'}"
+        )
     try:
         return _record(optuna.load_study(study_name=name, storage=_storage(folder)), folder)
     except (KeyError, json.JSONDecodeError, AssertionError) as error:
@@ -175,7 +177,9 @@ def exclusive(folder: Path, name: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UserError(f"study {name!r} is being run by another process; wait for it, or choose another --name") from error
+            raise UserError(
+                f"study {name!r} is being run by another process; wait for it, or choose another --name"
+            ) from error
         yield
 
 

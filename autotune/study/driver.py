@@ -1,38 +1,33 @@
 """Runs a study: waves of configurations are built together, measured in quiet, and told."""
 
 import contextlib
-import json
 import logging
 import tempfile
 import time
-import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from autotune.compress import load, pipeline
-from autotune.compress.cache import ArtifactCache
+from autotune.compress.load import import_model
 from autotune.compress.stage import Artifact
-from autotune.config import Config, Recipe, Runtime, fingerprint
+from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Device, Session
-from autotune.errors import Fault, Infeasible, UserError
+from autotune.errors import Fault, UserError
 from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import Record
-from autotune.space import Space
 from autotune.study import asktell
 from autotune.study.pool import Pool
+from autotune.study.prepare import Options, prepare
 from autotune.study.trial import Workbench
-from autotune.target import Target
-from autotune.task import Data, Task, make_task, read_data, read_model
+from autotune.task import Task
 from autotune.track.picture import draw
-from autotune.track.tracker import Tracker
+from autotune.track.tracker import Guarded, Tracker
 
 WAVE = 4
 """Configurations under way for each worker: enough to share prefixes, few enough to learn from."""
@@ -59,37 +54,6 @@ class Reporter(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Options:
-    """What a run is asked for.
-
-    Attributes:
-        model, data: files.
-        space: to sample from.
-        targets: to meet; constraints of the search.
-        trials: of the study in all, those of earlier runs included.
-        timeout: seconds after which nothing new is begun, None for no limit.
-        jobs: number of workers.
-        seed: of splits, shuffles and the sampler.
-        name: of the study.
-        folder: that holds studies and their cache.
-        loss, metric: None where model and labels shall say.
-    """
-
-    model: Path
-    data: Path
-    space: Space
-    targets: list[Target]
-    name: str
-    folder: Path
-    trials: int = 30
-    timeout: float | None = None
-    jobs: int = 1
-    seed: int = 0
-    loss: str | None = None
-    metric: str | None = None
-
-
 @dataclass
 class Summary:
     """What a run did.
@@ -112,7 +76,7 @@ def run(
     pool: Pool,
     reporter: Reporter,
     trackers: Callable[[], Sequence[Tracker]],
-    importer: Callable[[bytes, str], Artifact] = load.import_model,
+    importer: Callable[[bytes, str], Artifact] = import_model,
 ) -> Summary:
     """Runs or continues a study.
 
@@ -129,33 +93,27 @@ def run(
             Nothing was written then.
     """
     began = time.monotonic()
-    folder = options.folder / options.name
-    _check_writable(folder)
-    data = read_data(options.data, options.seed)
-    source = read_model(options.model)
-    cache = ArtifactCache(options.folder / ".cache")
     reporter.status("opening the model")
-    base_key = fingerprint(sha256(source).hexdigest(), load.VERSION, pipeline.toolchain())
-    base = cache.get(base_key) or pool.submit(importer, source, options.model.name).result()
-    task = make_task(options.model, source, base.facts, data, options.loss, options.metric, options.seed)
-    _check(options, task, device)
-    meta = _meta(options, source, task, data, device)
-    if (folder / asktell.JOURNAL).exists():
-        _refuse_changes(asktell.read(folder, options.name), meta)
-    folder.mkdir(parents=True, exist_ok=True)
-    cache.put(base_key, base)
+    prepared = prepare(options, device, pool, importer)
+    task, folder = prepared.task, prepared.folder
     with asktell.exclusive(folder, options.name), _logged(folder):
-        ledger = asktell.Ledger(folder, options.name, options.space, task.quality, meta)
-        bench = Workbench(task, base.data, cache, pool, folder)
-        study = _Study(options, device, ledger, bench, reporter, _Quietly(trackers, reporter))
-        return study.run(began)
+        ledger = asktell.Ledger(folder, options.name, options.space, task.quality, prepared.meta)
+        bench = Workbench(task, prepared.base, prepared.cache, pool, folder)
+        tracker = Guarded(trackers, reporter.note)
+        return _Study(options, device, ledger, bench, reporter, tracker).run(began)
 
 
 class _Study:
     """One run of a study."""
 
     def __init__(
-        self, options: Options, device: Device, ledger: asktell.Ledger, bench: Workbench, reporter: Reporter, tracker: Tracker
+        self,
+        options: Options,
+        device: Device,
+        ledger: asktell.Ledger,
+        bench: Workbench,
+        reporter: Reporter,
+        tracker: Tracker,
     ) -> None:
         self._options, self._device, self._ledger, self._bench = options, device, ledger, bench
         self._reporter, self._tracker = reporter, tracker
@@ -198,7 +156,9 @@ class _Study:
             return record.baseline
         config = Config(Recipe(), Runtime(self._device.delegates[0], self._device.threads[0]))
         self._reporter.status("measuring the baseline")
-        outcome = self._bench.measure(self._bench.evaluate(config, self._evaluating, self._inputs), self._timing)
+        [outcome] = self._bench.measure([self._bench.evaluate(config, self._evaluating, self._inputs)], self._timing)
+        if isinstance(outcome, Fault):
+            raise outcome
         if outcome.state == "refused":
             raise UserError(f"model {self._options.model}: can't be run even as it is: {outcome.reason}")
         self._ledger.note("baseline", outcome.to_json())
@@ -233,7 +193,8 @@ class _Study:
         """
         configs = dict(wave)
         futures = {
-            threads.submit(self._bench.evaluate, config, self._evaluating, self._inputs): number for number, config in wave
+            threads.submit(self._bench.evaluate, config, self._evaluating, self._inputs): number
+            for number, config in wave
         }
         waiting: list[tuple[int, Outcome]] = []
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -243,9 +204,7 @@ class _Study:
             if outcome is not None:
                 waiting.append((futures[future], outcome))
             if not self._device.shares_host or done == len(wave):
-                for count, (number, evaluated) in enumerate(waiting):
-                    self._reporter.status(f"measuring: {len(waiting) - count} of {len(waiting)} to go")
-                    self._finish(number, evaluated, baseline)
+                self._measure(waiting, baseline)
                 waiting.clear()
 
     def _outcome(self, number: int, config: Config, future: "Future[Outcome]") -> Outcome | None:
@@ -268,16 +227,18 @@ class _Study:
         self._ledger.fail(number, reason, again=again)
         self._reporter.note(f"trial {number} ({config}): {reason}; {'queued again' if again else 'given up'}")
 
-    def _finish(self, number: int, evaluated: Outcome, baseline: Outcome) -> None:
-        try:
-            outcome = self._bench.measure(evaluated, self._timing)
-        except Fault as error:
-            self._fault(number, evaluated.config, str(error))
-            return
-        if outcome.state == "refused":
-            self._reporter.note(f"trial {number} ({outcome.config}) refused: {outcome.reason}")
-        self._ledger.tell(number, outcome, self._options.targets, baseline)
-        self._reporter.progress(self._ledger.record(), self._options.trials)
+    def _measure(self, waiting: list[tuple[int, Outcome]], baseline: Outcome) -> None:
+        """Measures and tells."""
+        self._reporter.status(f"measuring {len(waiting)}")
+        evaluated = [outcome for _, outcome in waiting]
+        for (number, before), outcome in zip(waiting, self._bench.measure(evaluated, self._timing), strict=True):
+            if isinstance(outcome, Fault):
+                self._fault(number, before.config, str(outcome))
+                continue
+            if outcome.state == "refused":
+                self._reporter.note(f"trial {number} ({outcome.config}) refused: {outcome.reason}")
+            self._ledger.tell(number, outcome, self._options.targets, baseline)
+            self._reporter.progress(self._ledger.record(), self._options.trials)
 
     def _test(self) -> None:
         """The recommended file's quality on the test split, once."""
@@ -304,106 +265,9 @@ def test(task: Task, point: Point, session: Session) -> dict[str, float]:
     return {task.quality.key: quality, "standard_error": error, "samples": len(outputs)}
 
 
-class _Quietly:
-    """Trackers whose failures cost nothing but a line."""
-
-    def __init__(self, trackers: Callable[[], Sequence[Tracker]], reporter: Reporter) -> None:
-        self._make, self._reporter = trackers, reporter
-        self._trackers: list[Tracker] | None = None
-
-    def update(self, record: Record) -> None:
-        self._each(lambda tracker: tracker.update(record))
-
-    def finish(self, record: Record) -> None:
-        self._each(lambda tracker: tracker.finish(record))
-
-    def _each(self, act: Callable[[Tracker], None]) -> None:
-        try:
-            if self._trackers is None:
-                self._trackers = list(self._make())
-            for tracker in self._trackers:
-                act(tracker)
-        except Exception as error:  # whatever a tracking server does, it must not cost a trial
-            log.exception("tracking failed")
-            self._trackers = []
-            self._reporter.note(f"tracking failed, the study goes on without it: {str(error).splitlines()[0][:200]}")
-
-
-def _check(options: Options, task: Task, device: Device) -> None:
-    """What can only be known once model and device are.
-
-    Raises:
-        UserError: a target on a metric that the task has not, or a delegate that the device has not.
-    """
-    for target in options.targets:
-        metric = target.metric
-        if metric.kind in ("share", "number") and metric is not task.quality:
-            raise UserError(f"target {target.text!r}: this task's metric is {task.quality.name}, not {metric.name}")
-    unknown = [name for name in options.space.choices("delegate") if name not in device.delegates]
-    if unknown:
-        raise UserError(
-            f"space {options.space.source}: unknown delegate {unknown[0]!r}; "
-            f"device {device.name} has {', '.join(device.delegates)}"
-        )
-
-
-def _meta(options: Options, source: bytes, task: Task, data: Data, device: Device) -> dict[str, Any]:
-    """What a study is kept with: its identity, and what a person wants to know of it."""
-    splits = [data.train.fingerprint(), data.validation.fingerprint(), data.test.fingerprint()]
-    return {
-        "version": 1,
-        "id": uuid.uuid4().hex,
-        "seed": options.seed,
-        "quality": task.quality.name,
-        "targets": [target.text for target in options.targets],
-        "device": device.facts(),
-        "options": {
-            "model": str(options.model.resolve()),
-            "data": str(options.data.resolve()),
-            "space": options.space.source,
-            "loss": task.loss,
-            "metric": task.quality.name,
-            "seed": options.seed,
-        },
-        "identity": {
-            "model": sha256(source).hexdigest(),
-            "data": fingerprint(splits),
-            "space": options.space.fingerprint(),
-            "targets": fingerprint([target.text for target in options.targets]),
-            "loss": task.loss,
-            "metric": task.quality.name,
-            "seed": options.seed,
-            "device": device.name,
-        },
-    }
-
-
-def _refuse_changes(record: Record, meta: dict[str, Any]) -> None:
-    before, now = record.meta["identity"], meta["identity"]
-    changed = [name for name in now if before.get(name) != now[name]]
-    if changed:
-        raise UserError(
-            f"study {record.name!r} was started with another {' and another '.join(changed)}; "
-            "choose another --name (files that fit are taken from the cache all the same)"
-        )
-
-
-def _check_writable(folder: Path) -> None:
-    """Raises:
-    UserError: the folder is not there and can't be made, or can't be written to."""
-    above = next(path for path in (folder, *folder.parents) if path.exists())
-    if not above.is_dir():
-        raise UserError(f"--dir: {above} is a file; choose a folder")
-    try:
-        with tempfile.TemporaryDirectory(dir=above):
-            pass
-    except OSError as error:
-        raise UserError(f"--dir: can't write into {above}: {error.strerror}; choose another --dir") from error
-
-
 @contextlib.contextmanager
-def _logged(folder: Path) -> Any:
-    """autotune's log lines in the study's study.log."""
+def _logged(folder: Path) -> Iterator[None]:
+    """Autotune's log lines in the study's study.log."""
     handler = logging.FileHandler(folder / "study.log")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)

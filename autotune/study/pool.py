@@ -5,6 +5,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from autotune.errors import Fault, Infeasible, UserError
@@ -136,9 +137,8 @@ class _Worker:
             answer = function(*arguments)
         except (UserError, Infeasible) as error:
             answer = error
-        with open("/proc/self/statm") as file:
-            resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        return answer, resident
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return answer, pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def sensible_jobs(cores: int) -> int:

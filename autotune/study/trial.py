@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +14,16 @@ from autotune.compress import pipeline
 from autotune.compress.cache import ArtifactCache
 from autotune.compress.stage import Artifact, TrainingData
 from autotune.config import Config, Recipe
-from autotune.devices.device import Session
+from autotune.devices.device import Session, Timing
 from autotune.devices.statistics import summary
 from autotune.errors import Fault, Infeasible
 from autotune.outcome import Outcome
 from autotune.record import model_path
 from autotune.study.pool import Pool
 from autotune.task import Task
+
+ROUNDS = 3
+"""How often each file's turn comes in a measurement."""
 
 REFUSED = "refused"
 """In an artifact's facts: why there is none."""
@@ -188,21 +191,43 @@ class Workbench:
         facts = {"standard_error": error_, "samples": len(outputs), **artifact.facts}
         return Outcome(config, "measured", metrics, facts, key)
 
-    def measure(self, outcome: Outcome, session: Session) -> Outcome:
-        """An evaluated outcome with its latency; the caller sees to it that the machine is quiet."""
-        if outcome.state == "refused" or outcome.artifact is None:
-            return outcome
-        try:
-            with self.work.under_way():
-                timing = session.latency(model_path(self.folder, outcome.artifact), outcome.config.runtime)
-        except Infeasible as error:
-            return Outcome(outcome.config, "refused", artifact=outcome.artifact, reason=str(error))
-        facts = outcome.facts | {
-            "runs": len(timing.times_us),
-            "first_ms": timing.first_us / 1e3,
-            "init_ms": timing.init_us / 1e3,
+    def measure(self, outcomes: Sequence[Outcome], session: Session) -> list[Outcome | Fault]:
+        """Evaluated outcomes with their latency; the caller sees to it that the machine is quiet.
+
+        ROUNDS times in turn, so that a disturbance hits some runs of all and not all of one; the
+        median of the runs together withstands one bad round.
+
+        Returns:
+            For each its outcome, or the fault that the device had over it.
+        """
+        timings: list[list[Timing]] = [[] for _ in outcomes]
+        ended: dict[int, Outcome | Fault] = {
+            index: outcome for index, outcome in enumerate(outcomes) if outcome.state == "refused"
         }
-        return Outcome(outcome.config, "measured", outcome.metrics | summary(timing), facts, outcome.artifact)
+        for _ in range(ROUNDS):
+            for index, outcome in enumerate(outcomes):
+                if index in ended:
+                    continue
+                assert outcome.artifact is not None  # not refused, so it has a file
+                try:
+                    with self.work.under_way():
+                        timing = session.latency(model_path(self.folder, outcome.artifact), outcome.config.runtime)
+                    timings[index].append(timing)
+                except Infeasible as error:
+                    ended[index] = Outcome(outcome.config, "refused", artifact=outcome.artifact, reason=str(error))
+                except Fault as error:
+                    ended[index] = error
+        return [ended.get(index) or _timed(outcome, timings[index]) for index, outcome in enumerate(outcomes)]
+
+
+def _timed(outcome: Outcome, rounds: Sequence[Timing]) -> Outcome:
+    facts = outcome.facts | {
+        "runs": sum(len(timing.times_us) for timing in rounds),
+        "first_ms": rounds[0].first_us / 1e3,
+        "init_ms": rounds[0].init_us / 1e3,
+        "round_ms": [summary([timing])["latency_ms"] for timing in rounds],
+    }
+    return Outcome(outcome.config, "measured", outcome.metrics | summary(rounds), facts, outcome.artifact)
 
 
 def _keep(source: Path, path: Path) -> None:

@@ -19,6 +19,7 @@ def draw(record: Record, path: Path) -> None:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     front = record.front()
     if front is None:
@@ -59,7 +60,9 @@ def draw(record: Record, path: Path) -> None:
         axis.set_xscale("log")
         axis.set_xlabel({LATENCY.key: "latency, median (ms)", DOWNLOAD.key: "download (kB)"}[cost.key])
         axis.grid(alpha=0.25, which="both")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel(f"{record.quality.name} on validation")
     figure.suptitle(f"{record.name}: {len(front.points)} of {len(measured)} measured configurations are on the front")
     _legend(figure, [point.outcome.config.recipe.quantize for point in measured])
@@ -84,7 +87,9 @@ def _stairs(axis: Any, points: list[Point], cost: Metric, quality: Metric) -> No
     sign = 1 if quality.better == "higher" else -1
     chosen = [point for point in points if point.feasible] or points
     steps: list[tuple[float, float]] = []
-    for point in sorted(chosen, key=lambda p: (_value(p.outcome.metrics, cost), -sign * p.outcome.metrics[quality.key])):
+    for point in sorted(
+        chosen, key=lambda p: (_value(p.outcome.metrics, cost), -sign * p.outcome.metrics[quality.key])
+    ):
         value = point.outcome.metrics[quality.key]
         if not steps or sign * value > sign * steps[-1][1]:
             steps.append((_value(point.outcome.metrics, cost), value))

@@ -1,0 +1,349 @@
+"""For tests, ours and those of plug-in authors: fakes of everything slow, and contract suites.
+
+With toy_files(), FakePool and FakeDevice the whole loop runs in seconds without TensorFlow, Ray,
+MLflow or a device. A contract suite is a class to inherit from: give it what it asks for, and its
+test_ methods say whether a plug-in keeps the contract.
+"""
+
+import hashlib
+import json
+import threading
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotune.compress import pipeline
+from autotune.compress.stage import Artifact, Stage, TrainingData, unpack
+from autotune.config import Config, Recipe, Runtime
+from autotune.devices.device import Device, Session, Timing
+from autotune.errors import Fault, Infeasible
+from autotune.front import Point
+from autotune.outcome import Outcome
+from autotune.record import Record
+from autotune.track.tracker import Tracker
+
+T = TypeVar("T")
+
+CLASSES = 4
+
+
+def toy_files(folder: Path, samples: int = 200) -> tuple[Path, Path]:
+    """Writes a model file that toy_import() opens, and data whose inputs hold their labels.
+
+    Returns:
+        The paths of model and data.
+    """
+    model, data = folder / "toy.keras", folder / "toy.npz"
+    with zipfile.ZipFile(model, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("config.json"), "{}")
+    y = np.arange(samples) % CLASSES
+    x = y[:, np.newaxis] + np.linspace(0, 0.5, samples)[:, np.newaxis]
+    np.savez(data, x_train=x, y_train=y, x_test=x, y_test=y)
+    return model, data
+
+
+def toy_import(data: bytes, name: str) -> Artifact:
+    """In place of compress.load.import_model()."""
+    return Artifact(
+        data,
+        {
+            "input_shape": [1],
+            "output_shape": [CLASSES],
+            "parameters": 100,
+            "activation": "softmax",
+            "compiled_loss": None,
+            "compiled_metrics": [],
+        },
+    )
+
+
+def toy_build(step: pipeline.Step, base: bytes, parent: bytes | None, data: TrainingData) -> Artifact:
+    """In place of compress.pipeline.build(): the "file" is a JSON list of what was done."""
+    history = [*json.loads(parent or b"[]"), [step.stage, step.parameters]]
+    file = json.dumps(history).encode()
+    scheme = "qat" if step.stage == "qat" else step.parameters.get("scheme", "none")
+    size = 1000 * toy_share(step.parameters.get("sparsity", 0), step.parameters.get("clusters", 0), scheme)
+    layer = {"name": "dense", "operator": "FULLY_CONNECTED", "weights": 100, "sparsity": 0.0, "distinct": 100}
+    return Artifact(file, {"download_bytes": size, "layers": [layer]})
+
+
+def toy_share(sparsity: float, clusters: int, scheme: str) -> float:
+    """What a toy file's download is of the original's."""
+    share = {"none": 1.0, "float16": 0.5}.get(scheme, 0.25)
+    return share * (1 - 0.8 * sparsity) * (0.6 if clusters else 1.0)
+
+
+class FakePool:
+    """Calls in threads of this process; pipeline.build() is replaced by a toy.
+
+    Attributes:
+        built: the steps built, in order.
+    """
+
+    def __init__(self, jobs: int = 2, build: Callable[..., Artifact] = toy_build) -> None:
+        self.built: list[pipeline.Step] = []
+        self._build = build
+        self._threads = ThreadPoolExecutor(jobs)
+
+    def share(self, value: Any) -> Any:
+        return value
+
+    def submit(self, function: Callable[..., T], *arguments: Any) -> "Future[T]":
+        return self._threads.submit(self._call, function, *arguments)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _call(self, function: Callable[..., T], *arguments: Any) -> T:
+        if function is not pipeline.build:
+            return function(*arguments)
+        self.built.append(arguments[0])
+        result: Any = self._build(*arguments)
+        return result  # type: ignore[no-any-return]  # what pipeline.build() gives
+
+
+class FakeDevice:
+    """Runs toy files: accuracy falls with compression, latency with quantization and threads.
+
+    Attributes:
+        refuses: a delegate that it offers and then refuses.
+        faults: how many measurements fail before they work.
+        calls: "outputs" and "latency", in order.
+        quiet: told before each measurement of latency; raise in it to check that it is.
+    """
+
+    name = "fake"
+    delegates: tuple[str, ...] = ("xnnpack", "builtin", "reference")
+    threads: tuple[int, ...] = (1, 2)
+    shares_host = True
+
+    def __init__(
+        self, *, refuses: str | None = None, faults: int = 0, quiet: Callable[[], None] = lambda: None
+    ) -> None:
+        self.refuses, self.faults, self.quiet = refuses, faults, quiet
+        self.calls: list[str] = []
+        self._lock = threading.Lock()
+
+    def facts(self) -> dict[str, Any]:
+        return {"device": self.name}
+
+    @contextmanager
+    def open(self) -> Iterator[Session]:
+        yield _FakeSession(self)
+
+    def call(self, what: str, runtime: Runtime) -> None:
+        """Notes a call, and refuses or fails as it was told to."""
+        with self._lock:
+            self.calls.append(what)
+            if runtime.delegate == self.refuses:
+                raise Infeasible(f"{runtime.delegate} refuses the file")
+            if what == "latency" and self.faults:
+                self.faults -= 1
+                raise Fault("the connection was lost")
+
+
+class _FakeSession:
+    def __init__(self, device: FakeDevice) -> None:
+        self._device = device
+
+    def outputs(self, model: Path, runtime: Runtime, inputs: Path) -> NDArray[np.float32]:
+        self._device.call("outputs", runtime)
+        labels = np.load(inputs)[:, 0].astype(int)
+        outputs: NDArray[np.float32] = np.eye(CLASSES, dtype=np.float32)[labels]
+        wrong = int(len(labels) * toy_loss(model))
+        outputs[:wrong] = np.roll(outputs[:wrong], 1, axis=1)
+        return outputs
+
+    def latency(self, model: Path, runtime: Runtime) -> Timing:
+        self._device.quiet()
+        self._device.call("latency", runtime)
+        slow = {"xnnpack": 1, "builtin": 4, "reference": 40}[runtime.delegate]
+        scheme = _scheme(_history(model))
+        time = 100.0 * slow * (1 if scheme in ("none", "float16") else 0.4) / runtime.threads**0.5
+        return Timing([time] * 9 + [2 * time], 5 * time, 3 * time)
+
+
+def toy_loss(model: Path) -> float:
+    """The share of its samples that a toy file gets wrong."""
+    history = _history(model)
+    lost = 0.1 + {"none": 0.0, "float16": 0.0}.get(_scheme(history), 0.02)
+    for stage, parameters in history:
+        lost += {"prune": 0.2 * parameters.get("sparsity", 0), "cluster": 0.03}.get(stage, 0)
+    return float(lost)
+
+
+def _history(model: Path) -> list[tuple[str, dict[str, Any]]]:
+    history: list[tuple[str, dict[str, Any]]] = json.loads(model.read_text())
+    return history
+
+
+def _scheme(history: list[tuple[str, dict[str, Any]]]) -> str:
+    stage, parameters = history[-1]
+    return "qat" if stage == "qat" else str(parameters["scheme"])
+
+
+class SilentReporter:
+    """Keeps what it is told.
+
+    Attributes:
+        notes: lines.
+    """
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def status(self, text: str) -> None:
+        pass
+
+    def progress(self, record: Record, trials: int) -> None:
+        pass
+
+
+def toy_outcome(accuracy: float, latency_ms: float, download: float, **config: Any) -> Outcome:
+    """A measured outcome with these numbers."""
+    metrics = {
+        "accuracy": accuracy,
+        "latency_ms": latency_ms,
+        "latency_p90_ms": latency_ms * 1.1,
+        "size_bytes": download * 1.2,
+        "download_bytes": download,
+    }
+    return Outcome(
+        Config.of(config), "measured", metrics, {"standard_error": 0.01, "layers": [], "samples": 100}, "0" * 64
+    )
+
+
+def toy_record(folder: Path, *outcomes: Outcome) -> Record:
+    """A record of these outcomes, with files; the first is the baseline, too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    points = []
+    for number, outcome in enumerate(outcomes):
+        model = folder / f"{number}.tflite"
+        model.write_bytes(b"toy")
+        points.append(Point(number, outcome, {}, str(model) if outcome.state == "measured" else None))
+    identity = hashlib.sha256(str(folder).encode()).hexdigest()[:32]
+    meta = {
+        "id": identity,
+        "quality": "accuracy",
+        "targets": [],
+        "options": {"model": "toy"},
+        "device": {"device": "fake"},
+    }
+    return Record(folder.name, folder, meta, outcomes[0] if outcomes else None, points, {}, {}, [])
+
+
+class StageContract:
+    """What every stage keeps. Give it a stage, a recipe that takes it, a base and data."""
+
+    stage: Stage
+    recipe: Recipe
+
+    def inputs(self) -> tuple[bytes, TrainingData]:
+        """A base, as compress.load.import_model() gives it, and training data that fit it."""
+        raise NotImplementedError
+
+    def test_has_no_part_in_a_recipe_that_does_not_name_it(self) -> None:
+        """The default recipe, which does nothing, takes no stage but the last."""
+        assert self.stage.parameters(Recipe()) is None or self.stage.name == "quantize"
+
+    def test_parameters_are_json(self) -> None:
+        """They are part of the key."""
+        parameters = self.stage.parameters(self.recipe)
+        assert parameters is not None
+        assert json.loads(json.dumps(parameters)) == parameters
+
+    def test_builds_weights_or_a_file(self) -> None:
+        """The artifact is weights that the next stage can unpack, or a .tflite file; the facts are JSON."""
+        parameters = self.stage.parameters(self.recipe)
+        assert parameters is not None
+        base, data = self.inputs()
+        artifact = self.stage.build(base, None, parameters, data)
+        json.dumps(artifact.facts)
+        if artifact.data[4:8] != b"TFL3":
+            assert unpack(artifact.data)
+
+
+class DeviceContract:
+    """What every device keeps. Give it a device, and a .tflite file with inputs that fit it."""
+
+    def device(self) -> Device:
+        """A fresh device."""
+        raise NotImplementedError
+
+    def file(self, folder: Path) -> tuple[Path, NDArray[np.float32]]:
+        """A file that each delegate of the device runs, and inputs (n, *input shape) for it."""
+        raise NotImplementedError
+
+    def test_runs_through_every_delegate(self, tmp_path: Path) -> None:
+        """A row of finite outputs for each input, and times above zero."""
+        device = self.device()
+        model, samples = self.file(tmp_path)
+        inputs = tmp_path / "inputs.npy"
+        np.save(inputs, samples)
+        with device.open() as session:
+            for delegate in device.delegates:
+                for threads in device.threads:
+                    runtime = Runtime(delegate, threads)
+                    outputs = session.outputs(model, runtime, inputs)
+                    assert len(outputs) == len(samples)
+                    assert outputs.dtype == np.float32
+                    assert np.isfinite(outputs).all()
+                    timing = session.latency(model, runtime)
+                    assert min(timing.times_us) > 0
+                    assert timing.first_us > 0
+                    assert timing.init_us > 0
+
+    def test_refuses_what_is_no_model(self, tmp_path: Path) -> None:
+        """It is infeasible, and the session can be used afterwards."""
+        device = self.device()
+        model, samples = self.file(tmp_path)
+        broken, inputs = tmp_path / "broken.tflite", tmp_path / "inputs.npy"
+        broken.write_bytes(b"no model")
+        np.save(inputs, samples)
+        runtime = Runtime(device.delegates[0], device.threads[0])
+        with device.open() as session:
+            try:
+                session.latency(broken, runtime)
+            except Infeasible:
+                pass
+            else:
+                raise AssertionError("a file that is no model was run")
+            assert len(session.outputs(model, runtime, inputs)) == len(samples)
+
+    def test_facts_are_json(self) -> None:
+        """They are kept with the study."""
+        json.dumps(self.device().facts())
+
+
+class TrackerContract:
+    """What every tracker keeps. Give it a tracker, and a way to see what it shows."""
+
+    def tracker(self, folder: Path) -> Tracker:
+        """A tracker on the store in this folder; the same one each time."""
+        raise NotImplementedError
+
+    def shown(self, folder: Path, record: Record) -> Mapping[int, str]:
+        """The trials that the store shows of this record, with their states."""
+        raise NotImplementedError
+
+    def test_shows_each_trial_once(self, tmp_path: Path) -> None:
+        """However often it is told, and by however many trackers on the same store."""
+        refused = Outcome(Config.of({"delegate": "builtin"}), "refused", reason="no")
+        record = toy_record(
+            tmp_path / "study", toy_outcome(0.9, 1.0, 1000), toy_outcome(0.8, 0.5, 500, prune=0.5), refused
+        )
+        for _ in range(2):
+            tracker = self.tracker(tmp_path)
+            tracker.update(record)
+            tracker.finish(record)
+            tracker.finish(record)
+        assert self.shown(tmp_path, record) == {0: "measured", 1: "measured", 2: "refused"}
