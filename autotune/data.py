@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ class Split:
 
     Attributes:
         x: inputs (n, *input shape), float32.
-        y: labels (n,) integers, or (n, *output shape) float32.
+        y: labels (n,) or (n, …), int64 or float32.
     """
 
     x: Array
@@ -69,8 +70,8 @@ def read_data(path: Path, seed: int) -> Data:
         raise UserError(f"data {path}: no such file")
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError, TypeError) as error:
+            arrays = {name: np.asarray(file[name]) for name in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, TypeError) as error:
         raise UserError(f"data {path}: not an .npz file of plain arrays, or damaged") from error
     missing = [name for name in ("x_train", "y_train", "x_test", "y_test") if name not in arrays]
     if ("x_val" in arrays) != ("y_val" in arrays):
@@ -81,7 +82,7 @@ def read_data(path: Path, seed: int) -> Data:
     if "val" in splits:
         return Data(splits["train"], splits["val"], splits["test"], str(path))
     validation, test = _halves(splits["test"], seed)
-    if not len(validation):
+    if not len(test):
         raise UserError(f"data {path}: x_test has too few samples to be halved into validation and test; add x_val")
     return Data(splits["train"], validation, test, str(path))
 
@@ -96,32 +97,58 @@ def _split(arrays: dict[str, Array], name: str, path: Path) -> Split:
     for kind, array in ((f"x_{name}", x), (f"y_{name}", y)):
         if array.dtype.kind not in "buif":
             raise UserError(f"{where}: {kind} is of type {array.dtype}, not numbers")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is found here
+        x = x.astype(np.float32)
+        y = y.astype(np.int64) if y.dtype.kind in "bui" else y.astype(np.float32)
+    for kind, array in ((f"x_{name}", x), (f"y_{name}", y)):
+        if not np.isfinite(array).all():
             raise UserError(f"{where}: {kind} has NaN or infinite values")
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim == 1 and y.dtype.kind == "f" and np.array_equal(y, np.round(y)) and len(np.unique(y)) <= 1000:
-        y = y.astype(np.int64)  # class labels saved as floats
-    return Split(x.astype(np.float32), y.astype(np.int64) if y.dtype.kind in "bui" else y.astype(np.float32))
+    return Split(x, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y)
 
 
 def _halves(split: Split, seed: int) -> tuple[Split, Split]:
-    order = stratified_order(split.y, np.random.default_rng(seed))
-    first, second = np.sort(order[0::2]), np.sort(order[1::2])
-    if not len(second):
-        return Split(split.x[:0], split.y[:0]), split
+    """Each class shuffled and dealt out in turn; without classes all samples are."""
+    random = np.random.default_rng(seed)
+    strata = _strata(split.y)
+    dealt = np.concatenate([random.permutation(np.flatnonzero(strata == label)) for label in np.unique(strata)])
+    first, second = np.sort(dealt[0::2]), np.sort(dealt[1::2])
     return Split(split.x[first], split.y[first]), Split(split.x[second], split.y[second])
 
 
 def stratified_order(y: Array, random: np.random.Generator) -> Array:
-    """A shuffled order in which every prefix, and every other one, holds the classes in proportion.
+    """A shuffled order in which every prefix holds the classes in proportion.
 
     Each class is shuffled and spread evenly over the whole; without classes it is a plain shuffle.
+
+    Args:
+        y: labels (n,) or (n, …).
+        random: to shuffle with.
+
+    Returns:
+        The indices 0 to n-1.
     """
-    if y.ndim != 1 or y.dtype.kind != "i":
-        return random.permutation(len(y))
+    strata = _strata(y)
     place = np.empty(len(y))
-    for label in np.unique(y):
-        members = random.permutation(np.flatnonzero(y == label))
+    for label in np.unique(strata):
+        members = random.permutation(np.flatnonzero(strata == label))
         place[members] = (np.arange(len(members)) + random.random()) / len(members)
     return np.argsort(place, kind="stable")
+
+
+def _strata(y: Array) -> Array:
+    """A class for each sample: class numbers, one-hot or in a row, else one class for all."""
+    if one_hot(y):
+        return np.asarray(y.argmax(axis=1))
+    if whole(y) and len(np.unique(y)) <= len(y) // 2:
+        return y
+    return np.zeros(len(y))
+
+
+def one_hot(y: Array) -> bool:
+    """Whether labels are rows of one 1 and else 0."""
+    return y.ndim == 2 and bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
+
+
+def whole(y: Array) -> bool:
+    """Whether labels are one whole number a sample."""
+    return y.ndim == 1 and bool((y == np.round(y)).all())

@@ -133,6 +133,16 @@ def read(name: str) -> dict[str, Any]:
         raise UserError(f"experiment {path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise UserError(f"experiment {path}: must map {', '.join(KEYS)} to values")
+    _check(values, path)
+    for key in ("model", "data"):
+        if key in values:
+            values[key] = str(path.parent / values[key])
+    if isinstance(values.get("space"), str) and (path.parent / values["space"]).is_file():
+        values["space"] = str(path.parent / values["space"])
+    return {"name": path.stem} | values
+
+
+def _check(values: dict[str, Any], path: Path) -> None:
     for key, value in values.items():
         if key not in KEYS:
             raise UserError(f"experiment {path}: unknown key {key!r}; known are {', '.join(KEYS)}")
@@ -140,9 +150,5 @@ def read(name: str) -> dict[str, Any]:
             raise UserError(f"experiment {path}: {key} can't be {value!r}")
         if KEYS[key] is int and value < (0 if key == "seed" else 1):
             raise UserError(f"experiment {path}: {key} can't be {value!r}")
-    for key in ("model", "data"):
-        if key in values:
-            values[key] = str(path.parent / values[key])
-    if isinstance(values.get("space"), str) and (path.parent / values["space"]).is_file():
-        values["space"] = str(path.parent / values["space"])
-    return {"name": path.stem} | values
+    if not all(isinstance(target, str) for target in values.get("targets", [])):
+        raise UserError(f"experiment {path}: targets must be texts such as 'latency<50ms', each in quotes")

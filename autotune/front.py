@@ -109,6 +109,15 @@ def front_of(points: Sequence[Point], quality: Metric, targets: list[Target], ba
     return Front(kept, quality, targets, baseline)
 
 
+def _nondominated(points: Sequence[Point], quality: Metric) -> list[Point]:
+    import moocore
+
+    if not points:
+        return []
+    mask = moocore.is_nondominated(_costs(points, quality))
+    return [point for point, stays in zip(points, mask, strict=True) if stays]
+
+
 def hypervolume(points: Sequence[Point], quality: Metric, baseline: Outcome) -> float:
     """How much of the objective space the points dominate; larger is better, at least 0.
 

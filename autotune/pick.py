@@ -28,7 +28,7 @@ def choose(record: Record, targets: list[Target] | None, trial: int | None) -> t
         raise UserError(f"study {record.name!r} has no measured trials yet; run it first")
     if trial is None:
         return front, front.pick()
-    known = {point.trial: point for point in record.points if point.outcome.state == "measured"}
+    known = {point.trial: point for point in record.judged(front.targets)}
     if trial not in known:
         raise UserError(f"study {record.name!r} has no measured trial {trial}; see autotune front {record.name} --all")
     return front, known[trial]
@@ -71,6 +71,8 @@ def hand_out(record: Record, front: Front, point: Point, folder: Path) -> tuple[
 def snippet(file: Path, point: Point) -> str:
     """Python that loads the file as it was measured."""
     runtime = point.outcome.config.runtime
+    if runtime.delegate not in _RESOLVERS:
+        return f"# {file}: load it through the delegate {runtime.delegate} of the device, {runtime.threads} threads"
     return (
         "from ai_edge_litert.interpreter import Interpreter, OpResolverType\n"
         f"interpreter = Interpreter(\n    model_path={str(file)!r},\n    num_threads={runtime.threads},\n"

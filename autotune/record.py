@@ -50,14 +50,18 @@ class Record:
         """
         if self.baseline is None:
             return None
-        points = self.points
-        if targets is not None:
-            points = [
-                replace(point, violations=violations(point.outcome.metrics, targets, self.baseline.metrics))
-                for point in points
-                if point.outcome.state == "measured"
-            ]
-        return front_of(points, self.quality, list(self.targets if targets is None else targets), self.baseline)
+        if targets is None:
+            return front_of(self.points, self.quality, self.targets, self.baseline)
+        return front_of(self.judged(targets), self.quality, list(targets), self.baseline)
+
+    def judged(self, targets: Sequence[Target]) -> list[Point]:
+        """The measured points, held against other targets than the study's own."""
+        assert self.baseline is not None  # nothing is measured before it
+        return [
+            replace(point, violations=violations(point.outcome.metrics, targets, self.baseline.metrics))
+            for point in self.points
+            if point.outcome.state == "measured"
+        ]
 
     def hypervolume(self) -> float:
         """Of the measured points, as front.hypervolume()."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autotune.config import FIELDS, SCHEMES, Config, fingerprint, snap
+from autotune.config import FIELDS, SCHEMES, Config, Runtime, fingerprint, snap
 from autotune.errors import UserError
 from autotune.plugins import resource
 
@@ -74,12 +74,13 @@ class Space:
             if not fitting:
                 return None
             found[name] = fitting[0]
-        return {name: found[name] for name in self.free()}
+        values = {name: found[name] for name in self.free()}
+        return values if self.config(values).key == config.key else None
 
-    def choices(self, name: str) -> tuple[Any, ...]:
-        """What a named dimension may be; the default where the space does not speak of it."""
-        dim = self.dimensions.get(name)
-        return dim.values if isinstance(dim, Choice) else (Config.of({}).canonical()[name],)
+    def delegates(self) -> tuple[str, ...]:
+        """The delegates that may be sampled."""
+        dim = self.dimensions.get("delegate")
+        return dim.values if isinstance(dim, Choice) else (Runtime().delegate,)
 
     def all(self) -> Iterator[Config] | None:
         """Every different configuration, or None where there is no end of them."""
@@ -125,7 +126,7 @@ def load(name: str, threads: Sequence[int]) -> Space:
     path = resource("search_spaces", name)
     try:
         content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"space {path}: not YAML: {' '.join(str(error).split())}") from error
     return parse(content, str(path), threads)
 
@@ -159,21 +160,33 @@ def _dimension(name: str, spec: Any, source: str) -> Dimension:
         extra = set(spec) - {"low", "high", "step", "log"}
         if extra or not {"low", "high"} <= set(spec) or FIELDS[name] is str:
             raise UserError(f"{where}: a range has low, high, and optionally step and log, of a number")
-        low, high = (_value(name, spec[key], where) for key in ("low", "high"))
-        step, log = spec.get("step"), bool(spec.get("log"))
-        if log and ("step" in spec or low <= 0):
-            raise UserError(f"{where}: log goes without step, and above 0")
-        if FIELDS[name] is int:
-            step = step or 1
-        if low > high or not (step is None or (isinstance(step, int | float) and step > 0)):
-            raise UserError(f"{where}: low must not be above high, and step must be above 0")
-        return Range(low, high, step, log)
+        return _range(name, spec, where)
     values = [_value(name, value, where) for value in (spec if isinstance(spec, list) else [spec])]
     if not values or None in values:
         raise UserError(f"{where}: no values")
     if len(set(values)) != len(values):
         raise UserError(f"{where}: a value stands twice")
     return Choice(tuple(values))
+
+
+def _range(name: str, spec: dict[str, Any], where: str) -> Dimension:
+    low, high = (_value(name, spec[key], where) for key in ("low", "high"))
+    step, log = spec.get("step"), spec.get("log", False)
+    integer = FIELDS[name] is int
+    if low is None or high is None or low > high:
+        raise UserError(f"{where}: low and high must be numbers, low not above high")
+    if not isinstance(log, bool) or (log and ("step" in spec or low <= 0)):
+        raise UserError(f"{where}: log is true or false, goes without step, and above 0")
+    if step is not None and (
+        isinstance(step, bool) or not isinstance(step, int if integer else int | float) or step <= 0
+    ):
+        raise UserError(f"{where}: step must be a {'whole ' if integer else ''}number above 0")
+    if low == high:
+        return Choice((low,))
+    dim = Range(low, high, 1 if integer and step is None else step, log)
+    if name == "cluster" and 1 in (_grid(dim) or []):
+        raise UserError(f"{where}: 1 is no clustering; begin at 2, or list the values")
+    return dim
 
 
 _BOUNDS: dict[str, tuple[float, float]] = {
@@ -197,11 +210,14 @@ def _value(name: str, value: Any, where: str) -> Any:
         if name == "quantize" and value not in SCHEMES:
             raise UserError(f"{where}: unknown scheme {value!r}; known are {', '.join(SCHEMES)}")
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or (kind is int and value != int(value)):
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or (kind is int and value != int(value)):
         raise UserError(f"{where}: {value!r} is no {'whole ' if kind is int else ''}number")
     low, high = _BOUNDS[name]
-    if not low <= value <= high or (name == "cluster" and value == 1):
-        raise UserError(f"{where}: {value!r} is outside {low:g} to {high:g}" + (" (1 is no clustering)" * (value == 1)))
+    if not low <= value <= high:
+        raise UserError(f"{where}: {value!r} is outside {low:g} to {high:g}")
+    if name == "cluster" and value == 1:
+        raise UserError(f"{where}: 1 is no clustering; 0 leaves the weights alone")
     return kind(value) if kind is int else snap(float(value))
 
 
@@ -225,10 +241,11 @@ def _low(dim: Dimension) -> Any:
 
 
 def _draw(dim: Dimension, random_: random.Random) -> Any:
+    if isinstance(dim, Range) and dim.log:
+        value = math.exp(random_.uniform(math.log(dim.low), math.log(dim.high)))
+        return round(value) if dim.step else value
     grid = _grid(dim)
     if grid is not None:
         return random_.choice(grid)
     assert isinstance(dim, Range)
-    if dim.log:
-        return math.exp(random_.uniform(math.log(dim.low), math.log(dim.high)))
     return random_.uniform(dim.low, dim.high)

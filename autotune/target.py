@@ -1,5 +1,6 @@
 """Targets: "latency<50ms", "accuracy>=baseline-1%", and the metrics they speak of."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -199,15 +200,19 @@ def _unit(unit: str | None, metric: Metric, whole: str) -> float:
 
 
 def _refuse_impossible(target: Target) -> None:
-    if target.factor:
+    """Bounds that no value can meet, whatever the baseline."""
+    metric, bound, upper = target.metric, target.offset, target.operator in ("<", "<=")
+    if not math.isfinite(bound) or not math.isfinite(target.factor):
+        raise UserError(f"target {target.text!r}: the bound is too large to be a number")
+    costs = metric.kind in ("time", "bytes")  # of which nothing is ever 0
+    if upper and target.factor <= 0 and (bound < 0 or (bound == 0 and (target.operator == "<" or costs))):
+        raise UserError(f"target {target.text!r} can't be met: {metric.name} is never that low")
+    highest = metric.highest
+    if highest is None or upper or target.factor < 0 or bound < highest:
         return
-    bound, upper = target.offset, target.operator in ("<", "<=")
-    if upper and (bound < 0 or (bound == 0 and (target.operator == "<" or target.metric.kind in ("time", "bytes")))):
-        raise UserError(f"target {target.text!r} can't be met: {target.metric.name} is never that low")
-    highest = target.metric.highest
-    if highest is not None and not upper and (bound > highest or (bound == highest and target.operator == ">")):
+    if bound > highest or target.operator == ">" or target.factor:
         hint = f"; did you mean {bound:g}%?" if 1 < bound <= 100 and not target.text.rstrip().endswith("%") else ""
-        raise UserError(f"target {target.text!r} can't be met: {target.metric.name} is at most 100%{hint}")
+        raise UserError(f"target {target.text!r} can't be met: {metric.name} is at most 100%{hint}")
 
 
 def _example(metric: Metric) -> str:

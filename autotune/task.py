@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from autotune.config import fingerprint
-from autotune.data import Array, Data, Split, stratified_order
+from autotune.data import Array, Data, Split, one_hot, stratified_order, whole
 from autotune.errors import UserError
 from autotune.target import ACCURACY, METRICS, QUALITIES, Metric
 
@@ -114,22 +114,74 @@ def make_task(
         UserError: shapes or labels don't fit the model, or the loss does not fit the labels.
     """
     shape, output = tuple(facts["input_shape"]), tuple(facts["output_shape"])
+    named = _named_loss(loss, facts, output)
+    classes = _has_classes(named, metric, data.train.y, facts, output)
     train, validation, test = (
-        _fitted(split, name, shape, output, data.source)
+        _fitted(split, name, shape, output, data.source, classes=classes)
         for name, split in (("train", data.train), ("validation", data.validation), ("test", data.test))
     )
     data = Data(train, validation, test, data.source)
-    classes = data.train.y.ndim == 1 and data.train.y.dtype.kind == "i"
-    loss = _loss(loss, facts, classes, output)
-    quality = _quality(metric, facts, classes)
+    loss = _loss(named, facts, output, classes=classes)
+    quality = _quality(metric, facts, classes=classes)
     identity = fingerprint(
         hashlib.sha256(model_bytes).hexdigest(), facts, data.train.fingerprint(), loss, seed, CALIBRATION
     )
     return Task(model.name, facts, data, loss, quality, seed, identity)
 
 
-def _fitted(split: Split, name: str, shape: tuple[int, ...], output: tuple[int, ...], source: str) -> Split:
-    """The split in the model's shapes: a channel axis of 1 added, one-hot labels as classes.
+CROSSENTROPIES = ("sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy")
+ERRORS = ("mse", "mae")
+_SHORT = {"mean_squared_error": "mse", "mean_absolute_error": "mae"}
+
+
+def _named_loss(asked: str | None, facts: dict[str, Any], output: tuple[int, ...]) -> str | None:
+    """The loss that the user names, else the model file; None where neither does.
+
+    Raises:
+        UserError: the user's is unknown, or does not fit the output.
+    """
+    if asked is None:
+        name, _, suffix = (facts["compiled_loss"] or "").partition(":")
+        name = _SHORT.get(name, name)
+        return f"{name}{':' if suffix else ''}{suffix}" if name in CROSSENTROPIES + ERRORS else None
+    name, _, suffix = asked.partition(":")
+    name = _SHORT.get(name, name)
+    if name not in CROSSENTROPIES + ERRORS or suffix not in ("", "logits") or (suffix and name in ERRORS):
+        known = ", ".join(CROSSENTROPIES + ERRORS)
+        raise UserError(f"--loss {asked!r} is unknown; known are {known}, and crossentropies with :logits behind")
+    if name in CROSSENTROPIES and (name == "binary_crossentropy") != (output == (1,)):
+        raise UserError(f"--loss {asked!r} does not fit the model's output of shape {output}")
+    return f"{name}:{suffix}" if suffix else name
+
+
+def _has_classes(
+    loss: str | None, metric: str | None, y: Array, facts: dict[str, Any], output: tuple[int, ...]
+) -> bool:
+    """Whether labels are classes, not quantities: as the loss says, else the metric, else labels and output.
+
+    Raises:
+        UserError: the metric is unknown, or the labels can't be what loss or metric say.
+    """
+    if metric is not None and metric not in QUALITIES:
+        raise UserError(f"--metric {metric!r} is unknown; known are {', '.join(QUALITIES)}")
+    could_be = len(output) == 1 and (whole(y) or one_hot(y))
+    if loss is None and metric is None:
+        if output == (1,) and facts["activation"] != "sigmoid":
+            return could_be and set(np.unique(y)) <= {0, 1}
+        return could_be
+    says = f"loss {loss.partition(':')[0]!r}" if loss else f"metric {metric!r}"
+    classes = loss.partition(":")[0] in CROSSENTROPIES if loss else metric == ACCURACY.name
+    if classes and not could_be:
+        raise UserError(f"{says} does not fit the labels, which are quantities; give another --loss")
+    if not classes and could_be and y.shape[1:] != output and output != (1,):
+        raise UserError(f"{says} does not fit the labels, which are class numbers; give another --loss")
+    return classes
+
+
+def _fitted(
+    split: Split, name: str, shape: tuple[int, ...], output: tuple[int, ...], source: str, *, classes: bool
+) -> Split:
+    """The split in the model's shapes: a channel axis of 1 added, one-hot labels as class numbers.
 
     Raises:
         UserError: it does not fit.
@@ -139,58 +191,41 @@ def _fitted(split: Split, name: str, shape: tuple[int, ...], output: tuple[int, 
         x = x[..., np.newaxis]
     if x.shape[1:] != shape:
         raise UserError(f"data {source}: {name} samples have shape {x.shape[1:]}, the model takes {shape}")
-    if y.ndim == 2 and y.shape[1:] == output and output[0] > 1 and _one_hot(y):
-        y = y.argmax(axis=1)
-    if y.ndim == 1 and y.dtype.kind == "i" and len(output) == 1:
-        classes = max(output[0], 2)
-        if y.min() < 0 or y.max() >= classes:
-            raise UserError(
-                f"data {source}: {name} labels go from {y.min()} to {y.max()}, "
-                f"the model has outputs for 0 to {classes - 1}"
-            )
-    elif y.ndim == 1 and output == (1,):
-        y = y[:, np.newaxis].astype(np.float32)
-    elif y.shape[1:] != output:
-        raise UserError(f"data {source}: {name} labels have shape {y.shape[1:]}, the model gives {output}")
-    return Split(x, y)
-
-
-def _one_hot(y: Array) -> bool:
-    return bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
-
-
-def _loss(asked: str | None, facts: dict[str, Any], classes: bool, output: tuple[int, ...]) -> str:
-    """The loss, in the form that the labels need: sparse for class numbers."""
-    known = ("sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy", *_ERRORS)
-    if asked is not None and asked.partition(":")[0] not in known:
-        raise UserError(
-            f"--loss {asked!r} is unknown; known are {', '.join(known)} (with :logits where it takes logits)"
-        )
-    name = asked or facts["compiled_loss"]
-    logits = "" if facts["activation"] in ("softmax", "sigmoid") else ":logits"
-    if name is not None:
-        name, _, suffix = name.partition(":")
-        name = {"mean_squared_error": "mse", "mean_absolute_error": "mae"}.get(name, name)
-        if name in known:
-            if classes and name == "categorical_crossentropy":
-                name = "sparse_categorical_crossentropy"
-            if classes == (name in _ERRORS):
-                kind = "class numbers" if classes else "quantities"
-                raise UserError(f"loss {name!r} does not fit the labels, which are {kind}; give --loss")
-            return f"{name}:{suffix}" if suffix else name
     if not classes:
-        return "mse"
-    return ("binary_crossentropy" if output[0] == 1 else "sparse_categorical_crossentropy") + logits
+        y = y.astype(np.float32)
+        y = y[:, np.newaxis] if y.ndim == 1 and output == (1,) else y
+        if y.shape[1:] != output:
+            raise UserError(f"data {source}: {name} labels have shape {y.shape[1:]}, the model gives {output}")
+        return Split(x, y)
+    if y.shape[1:] == output and one_hot(y):
+        y = y.argmax(axis=1)
+    if not whole(y):
+        raise UserError(f"data {source}: {name} labels are neither class numbers nor one-hot rows of {output[0]}")
+    count = max(output[-1], 2)
+    if y.min() < 0 or y.max() >= count:
+        span = f"{name} labels go from {y.min():g} to {y.max():g}"
+        raise UserError(f"data {source}: {span}, the model has outputs for 0 to {count - 1}")
+    return Split(x, y.astype(np.int64))
 
 
-_ERRORS = ("mse", "mae")
+def _loss(named: str | None, facts: dict[str, Any], output: tuple[int, ...], *, classes: bool) -> str:
+    """The loss in the form that the labels need, which is sparse for class numbers."""
+    if named is not None:
+        return named.replace("categorical", "sparse_categorical") if named.startswith("categorical") else named
+    if not classes:
+        return ERRORS[0]
+    logits = "" if facts["activation"] in ("softmax", "sigmoid") else ":logits"
+    return ("binary_crossentropy" if output == (1,) else "sparse_categorical_crossentropy") + logits
 
 
-def _quality(asked: str | None, facts: dict[str, Any], classes: bool) -> Metric:
-    fitting = ("accuracy",) if classes else _ERRORS
-    if asked is not None and asked not in QUALITIES:
-        raise UserError(f"--metric {asked!r} is unknown; known are {', '.join(QUALITIES)}")
+def _quality(asked: str | None, facts: dict[str, Any], *, classes: bool) -> Metric:
+    """The metric: the user's, else the model file's first that fits, else the usual one.
+
+    Raises:
+        UserError: the user's does not fit.
+    """
+    fitting = (ACCURACY.name,) if classes else ERRORS
     if asked is not None and asked not in fitting:
-        raise UserError(f"--metric {asked!r} does not fit the labels; {' or '.join(fitting)} does")
-    named = [{"mean_squared_error": "mse", "mean_absolute_error": "mae"}.get(m, m) for m in facts["compiled_metrics"]]
-    return METRICS[asked or next((name for name in named if name in fitting), fitting[-1])]
+        raise UserError(f"--metric {asked!r} does not fit the loss and the labels; {' or '.join(fitting)} does")
+    compiled = [_SHORT.get(name, name) for name in facts["compiled_metrics"]]
+    return METRICS[asked or next((name for name in compiled if name in fitting), fitting[-1])]

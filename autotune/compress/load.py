@@ -131,9 +131,7 @@ def _refuse_code(config: Any, name: str) -> None:
         called = (config.get("config") or {}).get("name") if isinstance(config.get("config"), dict) else None
         label = f"layer {called!r} ({kind})" if called else f"{kind}"
         if kind == "Lambda":
-            raise UserError(
-                f"{name}: {label} holds code that opening the file would run; replace it by built-in layers"
-            )
+            raise UserError(f"{name}: {label} is code that opening the file would run; use built-in layers instead")
         if ">" in package or module.split(".")[0] not in ("keras", "tf_keras", "builtins"):
             raise UserError(f"{name}: {label} is a custom class; autotune opens built-in Keras layers only")
         for value in config.values():

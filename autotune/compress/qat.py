@@ -55,15 +55,18 @@ def _quantization_aware(model: Any, *, pruned: bool, clustered: bool) -> Any:
     if clustered:  # the quantizer overwrites the kernel; a regularizer's step would blur it again
         for layer in filter(compressible, model.layers):
             setattr(layer, f"{KERNELS[type(layer).__name__]}_regularizer", None)
+    # For layers such as Rescaling: were their outputs float, so would be the layer behind them.
+    output_only = default_8bit.default_8bit_quantize_configs.Default8BitOutputQuantizeConfig
     known = default_8bit.default_8bit_quantize_registry.Default8BitQuantizeRegistry()
     _mend_registry(scheme, known)
     annotated = wrap_layers(
         model,
-        lambda layer: type(layer).__name__ != "InputLayer" and known.supports(layer),
-        quantize.quantize_annotate_layer,
+        lambda layer: known.supports(layer) or not layer.weights,
+        lambda layer: quantize.quantize_annotate_layer(layer, None if known.supports(layer) else output_only()),
     )
     try:
-        return quantize.quantize_apply(annotated, scheme)
+        with quantize.quantize_scope({output_only.__name__: output_only}):
+            return quantize.quantize_apply(annotated, scheme)
     except (ValueError, RuntimeError) as error:
         raise Infeasible(f"TFMOT can't quantize this model: {str(error).splitlines()[0]}") from error
 

@@ -55,21 +55,26 @@ def finished(file: bytes, parameters: Mapping[str, Any], facts: Mapping[str, Any
         Infeasible: it does not hold the sparsity or the clusters that were asked for.
     """
     layers = read_weights(file)
-    check(layers, parameters["sparsity"], parameters["clusters"])
+    check(layers, parameters.get("scheme", "qat"), parameters["sparsity"], parameters["clusters"])
     return Artifact(file, {**facts, "layers": layers, "download_bytes": len(gzip.compress(file, DEFLATE, mtime=0))})
 
 
-def check(layers: list[dict[str, Any]], sparsity: float, clusters: int) -> None:
+def check(layers: list[dict[str, Any]], scheme: str, sparsity: float, clusters: int) -> None:
     """Holds the weights of a finished file against what its recipe asked for.
 
     Args:
-        layers: as read_weights() gives them; depthwise ones are not compressed.
+        layers: as read_weights() gives them; depthwise ones are neither pruned nor clustered.
+        scheme: of quantization; some layer must have its type (the dynamic one leaves layers of
+            under 1024 weights in float32).
         sparsity: share of zeros asked of each layer.
         clusters: distinct weights asked of each layer, 0 for any number.
 
     Raises:
-        Infeasible: some layer missed it, by more than one weight.
+        Infeasible: some layer missed it, by more than one weight, or no layer was quantized.
     """
+    wanted = {"none": "float32", "float16": "float16"}.get(scheme, "int8")
+    if layers and wanted not in {layer["dtype"] for layer in layers}:
+        raise Infeasible(f"{scheme} quantization left every layer as it was")
     for layer in layers:
         if layer["operator"] == "DEPTHWISE_CONV_2D":
             continue

@@ -4,6 +4,8 @@ The config is rewritten, the weights are copied layer by layer, and the outcome 
 held against the original on random inputs before anything is done with it.
 """
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,8 @@ from autotune.errors import UserError
 TOLERANCE = 1e-4
 """Largest difference of outputs, relative to their largest magnitude: float32 rounding."""
 
-_DROPPED = frozenset({"optional", "quantization_config", "synchronized_", "input_axes", "output_axes"})
-"""Config keys of Keras 3 that Keras 2 does not know and that do not change what is computed."""
+_DROPPED = frozenset({"quantization_config", "input_axes", "output_axes"})
+"""What Keras 3 keeps of quantization, which is ours to do, and of initializers, which have done their work."""
 
 
 def translate(model: Any) -> Any:
@@ -34,8 +36,8 @@ def translate(model: Any) -> Any:
     kind = type(model).__name__
     if kind not in ("Sequential", "Functional"):
         raise UserError(f"a {kind} model can't be translated to tf_keras: use Sequential or Functional")
-    config = _rewrite(model.get_config())
     try:
+        config = _rewrite(model.get_config())
         twin = getattr(tf_keras, "Sequential" if kind == "Sequential" else "Model").from_config(config)
         if not twin.built:
             twin.build(model.input_shape)
@@ -55,10 +57,12 @@ def _rewrite(node: Any) -> Any:
         return node
     if node.get("class_name") == "DTypePolicy":
         return node["config"]["name"]
-    if "inbound_nodes" in node:
-        return _layer(node)
+    if "layers" in node and "output_layers" in node:
+        return _functional(node)
     if "class_name" in node and "config" in node:
-        return {"class_name": node["class_name"], "config": _rewrite(node["config"])}
+        config = _rewrite(node["config"])
+        is_layer = node.get("module", "keras.layers") == "keras.layers" and "layers" not in config
+        return {"class_name": node["class_name"], "config": _known(node["class_name"], config) if is_layer else config}
     return {
         ("batch_input_shape" if key == "batch_shape" else key): _rewrite(value)
         for key, value in node.items()
@@ -66,32 +70,76 @@ def _rewrite(node: Any) -> Any:
     }
 
 
-def _layer(node: dict[str, Any]) -> dict[str, Any]:
-    """A layer of a Functional model with its calls."""
+def _functional(config: dict[str, Any]) -> dict[str, Any]:
+    """A Functional model's config: its layers with their calls, its inputs and outputs."""
+    kinds = {layer["name"]: layer["class_name"] for layer in config["layers"]}
+    calls = {layer["name"]: len(layer["inbound_nodes"]) for layer in config["layers"]}
+
+    # Keras 2 counts the call that made a nested model as its first. Keras 3 does so too, but
+    # only of Functional ones, and only where it names the outputs.
+    def inner(name: str, node: int, tensor: int) -> list[Any]:
+        if node >= max(1, calls.get(name, 0)):  # Keras 2 would look for it without end
+            raise ValueError(f"layer {name!r} is used in a way that can't be followed")
+        return [name, node + (kinds[name] in ("Functional", "Sequential")), tensor]
+
+    def outer(name: str, node: int, tensor: int) -> list[Any]:
+        return inner(name, node - (kinds.get(name) == "Functional"), tensor)
+
     return {
-        "class_name": node["class_name"],
-        "config": _rewrite(node["config"]),
-        "name": node["name"],
-        "inbound_nodes": [_call(call) for call in node["inbound_nodes"]],
+        "name": config["name"],
+        "layers": [
+            _rewrite({key: layer.get(key) for key in ("module", "class_name", "config")})
+            | {"name": layer["name"], "inbound_nodes": [_call(call, inner) for call in layer["inbound_nodes"]]}
+            for layer in config["layers"]
+        ],
+        "input_layers": _ends(config["input_layers"], inner),
+        "output_layers": _ends(config["output_layers"], outer),
     }
 
 
-def _call(call: dict[str, Any]) -> list[Any]:
+def _ends(node: Any, history: Callable[[str, int, int], list[Any]]) -> Any:
+    """The inputs or outputs of a model: one [layer, node, tensor], or a list of them."""
+    if node and isinstance(node[0], str):
+        return history(*node)
+    return [_ends(item, history) for item in node]
+
+
+def _known(name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """A layer's config without the options that Keras 2's layer has not; they must be off.
+
+    Raises:
+        ValueError: there is no such layer, or an option that it has not is on.
+    """
+    import tf_keras
+
+    kind = getattr(tf_keras.layers, name, None)
+    if kind is None:
+        raise ValueError(f"layer {config.get('name')!r} ({name}) is not known there")
+    taken = {"name", "trainable", "dtype", "batch_input_shape"}
+    for ancestor in kind.__mro__:
+        taken |= set(inspect.signature(ancestor.__init__).parameters)
+    foreign = {key: value for key, value in config.items() if key not in taken}
+    on = [key for key, value in foreign.items() if value]
+    if on:
+        raise ValueError(f"layer {config.get('name')!r} ({name}) has {', '.join(on)}, which is not known there")
+    return {key: value for key, value in config.items() if key not in foreign}
+
+
+def _call(call: dict[str, Any], history: Callable[[str, int, int], list[Any]]) -> list[Any]:
     """One call of a layer: [[layer, node, tensor, keyword arguments], …] as Keras 2 has it."""
     keywords = {key: value for key, value in call["kwargs"].items() if value is not None}
-    keywords.pop("training", None) if keywords.get("training") is None else None
-    histories: list[Any] = []
-    _collect(call["args"], histories)
-    if not histories:
-        _collect(keywords, histories)
+    found: list[Any] = []
+    _collect(call["args"], found)
+    if not found:
+        _collect(keywords, found)
         keywords = {}
-    return [[*history, keywords] for history in histories]
+    return [[*history(*each), keywords] for each in found]
 
 
 def _collect(node: Any, into: list[Any]) -> None:
     if isinstance(node, dict):
         if node.get("class_name") == "__keras_tensor__":
-            into.append(list(node["config"]["keras_history"]))
+            into.append(node["config"]["keras_history"])
         else:
             for value in node.values():
                 _collect(value, into)

@@ -111,7 +111,7 @@ def _check_targets(options: Options, task: Task) -> None:
 
 
 def _check_delegates(options: Options, device: Device) -> None:
-    unknown = [name for name in options.space.choices("delegate") if name not in device.delegates]
+    unknown = [name for name in options.space.delegates() if name not in device.delegates]
     if unknown:
         raise UserError(
             f"space {options.space.source}: unknown delegate {unknown[0]!r}; "

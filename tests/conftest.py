@@ -1,0 +1,41 @@
+"""What tests share: where the real model and data are, and models made on the spot."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+def _shared(name: str) -> Path:
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"needs {name} in the folder shared/ beside the checkout")
+    return path
+
+
+@pytest.fixture(scope="session")
+def resnet8() -> Path:
+    """The MLPerf Tiny ResNet8 as a Keras 3 file."""
+    return _shared("models/resnet8.keras")
+
+
+@pytest.fixture(scope="session")
+def resnet8_legacy() -> Path:
+    """The same as a legacy .h5 file."""
+    return _shared("models/resnet8_legacy.h5")
+
+
+@pytest.fixture(scope="session")
+def cifar10() -> dict[str, np.ndarray]:
+    """x_train, y_train, x_test, y_test of the CIFAR-10 subset."""
+    with np.load(_shared("data/cifar10_subset.npz")) as file:
+        return {name: file[name] for name in file.files}
+
+
+@pytest.fixture(scope="session")
+def digits() -> Path:
+    """The folder of the demo's model and data."""
+    return ROOT / "experiments" / "digits"

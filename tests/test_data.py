@@ -1,0 +1,228 @@
+"""The user's data: split without overlap, refused with reasons."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotune.data import Array, Data, Split, read_data, stratified_order
+from autotune.errors import UserError
+
+NAN, INF = float("nan"), float("inf")
+
+
+def arrays(test: int = 90, classes: int = 3) -> dict[str, Array]:
+    """Small data whose every sample is another: x counts up from 0, and on in the test set."""
+    x = np.arange(30 + test, dtype=float)[:, np.newaxis]
+    y = np.arange(30 + test) % classes
+    return {"x_train": x[:30], "y_train": y[:30], "x_test": x[30:], "y_test": y[30:]}
+
+
+def written(folder: Path, content: dict[str, Any]) -> Path:
+    """The arrays as a file."""
+    path = folder / "data.npz"
+    np.savez(path, **content)
+    return path
+
+
+def read(folder: Path, content: dict[str, Any], seed: int = 0) -> Data:
+    """The arrays as read_data() gives them."""
+    return read_data(written(folder, content), seed)
+
+
+def samples(split: Split) -> set[float]:
+    """Which samples of arrays() these are."""
+    return set(split.x[:, 0].tolist())
+
+
+def test_train_is_left_alone(tmp_path: Path) -> None:
+    """All of it, in order."""
+    data = read(tmp_path, arrays())
+    assert data.train.x[:, 0].tolist() == list(range(30))
+    assert data.train.y.tolist() == [0, 1, 2] * 10
+
+
+def test_halves_are_all_of_x_test_without_overlap(tmp_path: Path) -> None:
+    """No sample is in both, none is lost, and none of train is among them."""
+    data = read(tmp_path, arrays(test=91))
+    assert not samples(data.validation) & samples(data.test)
+    assert samples(data.validation) | samples(data.test) == set(range(30, 121))
+    assert {len(data.validation), len(data.test)} == {45, 46}
+
+
+def test_halves_keep_samples_with_their_labels(tmp_path: Path) -> None:
+    """Rows are moved whole."""
+    data = read(tmp_path, arrays())
+    for split in (data.validation, data.test):
+        assert (split.x[:, 0] % 3 == split.y).all()
+
+
+def test_halves_are_stratified(tmp_path: Path) -> None:
+    """Each holds every one of the classes in proportion."""
+    data = read(tmp_path, arrays())
+    for split in (data.validation, data.test):
+        assert np.abs(np.bincount(split.y, minlength=3) - 15).max() <= 1
+
+
+def test_halves_are_seeded(tmp_path: Path) -> None:
+    """The same seed gives the same halves, another gives others."""
+    path = written(tmp_path, arrays())
+    first, again, other = (samples(read_data(path, seed).validation) for seed in (0, 0, 1))
+    assert first == again
+    assert first != other
+
+
+def test_quantities_are_halved_too(tmp_path: Path) -> None:
+    """Without classes there is nothing to stratify, and still no overlap."""
+    content = arrays()
+    content["y_train"] = content["y_train"] + 0.5
+    content["y_test"] = content["y_test"] + 0.5
+    data = read(tmp_path, content)
+    assert data.test.y.dtype == np.float32
+    assert len(data.validation) == len(data.test) == 45
+    assert samples(data.validation) | samples(data.test) == set(range(30, 120))
+
+
+def test_x_val_is_used_where_there_is_one(tmp_path: Path) -> None:
+    """It is the validation split, and the test split is all of x_test."""
+    data = read(tmp_path, {**arrays(), "x_val": np.full((5, 1), 7.5), "y_val": np.arange(5) % 3})
+    assert samples(data.validation) == {7.5}
+    assert len(data.validation) == 5
+    assert data.test.x[:, 0].tolist() == list(range(30, 120))
+
+
+def test_dtypes(tmp_path: Path) -> None:
+    """Inputs are float32; class labels are integers, also where they were saved as floats or columns."""
+    content = arrays()
+    content["x_train"] = content["x_train"].astype(np.uint8)
+    content["y_train"] = content["y_train"].astype(np.float64)
+    content["y_test"] = content["y_test"][:, np.newaxis].astype(np.uint8)
+    data = read(tmp_path, content)
+    assert data.train.x.dtype == data.test.x.dtype == np.float32
+    assert data.train.y.dtype == data.test.y.dtype == np.int64
+    assert data.test.y.ndim == 1
+
+
+def test_other_arrays_are_ignored(tmp_path: Path) -> None:
+    """A file may hold more than is needed."""
+    assert len(read(tmp_path, {**arrays(), "names": np.array(["a", "b"])}).train) == 30
+
+
+def test_source_is_the_file(tmp_path: Path) -> None:
+    """For messages."""
+    assert read(tmp_path, arrays()).source == str(tmp_path / "data.npz")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"y_test": None}, "no y_test; it has x_train, y_train, x_test$"),
+        ({"x_train": None, "y_train": None}, "no x_train, y_train; it has x_test, y_test$"),
+        ({"x_val": np.zeros((3, 1))}, "no y_val"),
+        ({"y_val": np.zeros(3)}, "no x_val"),
+        ({"x_train": np.zeros((0, 1)), "y_train": np.zeros(0)}, "x_train is empty"),
+        ({"x_test": np.zeros((0, 1)), "y_test": np.zeros(0)}, "x_test is empty"),
+        ({"x_val": np.zeros((0, 1)), "y_val": np.zeros(0)}, "x_val is empty"),
+        ({"x_train": np.float32(1)}, "x_train is empty"),
+        ({"y_train": np.zeros(29)}, "x_train has 30 samples, y_train 29"),
+        ({"y_test": np.zeros(91)}, "x_test has 90 samples, y_test 91"),
+        ({"y_train": np.float32(1)}, "x_train has 30 samples, y_train none"),
+        ({"x_train": np.full((30, 1), NAN)}, "x_train has NaN or infinite values"),
+        ({"y_train": np.full(30, NAN)}, "y_train has NaN or infinite values"),
+        ({"x_test": np.full((90, 1), INF)}, "x_test has NaN or infinite values"),
+        ({"x_val": np.full((3, 1), NAN), "y_val": np.zeros(3)}, "x_val has NaN or infinite values"),
+        ({"y_train": np.array(["cat"] * 30)}, "y_train is of type <U3, not numbers"),
+        ({"x_train": np.zeros((30, 1), complex)}, "x_train is of type complex128, not numbers"),
+        ({"x_test": np.zeros((1, 1)), "y_test": np.zeros(1)}, "too few samples to be halved .*; add x_val"),
+    ],
+)
+def test_bad_arrays_are_refused(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
+    """In one line that names the file and the array."""
+    content = {name: array for name, array in (arrays() | changes).items() if array is not None}
+    with pytest.raises(UserError, match=reason) as caught:
+        read(tmp_path, content)
+    assert str(caught.value).startswith(f"data {tmp_path / 'data.npz'}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """Is refused by name."""
+    with pytest.raises(UserError, match=r"nowhere.npz: no such file"):
+        read_data(tmp_path / "nowhere.npz", 0)
+
+
+def test_folder_is_no_data(tmp_path: Path) -> None:
+    """A path that can't be opened as a file is refused."""
+    with pytest.raises(UserError, match=r"not an .npz file"):
+        read_data(tmp_path, 0)
+
+
+@pytest.mark.parametrize("content", [b"", b"x,y\n1,2\n", b"PK\x03\x04 cut short"])
+def test_not_an_npz(tmp_path: Path, content: bytes) -> None:
+    """Other files are refused, whatever their name."""
+    path = tmp_path / "data.npz"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"not an .npz file of plain arrays, or damaged"):
+        read_data(path, 0)
+
+
+def test_single_array_is_no_npz(tmp_path: Path) -> None:
+    """An .npy file under the name of an .npz is refused."""
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    with pytest.raises(UserError, match=r"not an .npz file"):
+        read_data((tmp_path / "one.npy").rename(tmp_path / "data.npz"), 0)
+
+
+def test_truncated_npz(tmp_path: Path) -> None:
+    """A download that broke off is refused."""
+    path = written(tmp_path, arrays())
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match="or damaged"):
+        read_data(path, 0)
+
+
+class Trap:
+    """Does something when unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self._file,))
+
+
+def test_pickled_objects_are_refused(tmp_path: Path) -> None:
+    """Nothing in a data file is ever executed."""
+    trap = np.empty(30, dtype=object)
+    trap[:] = [Trap(tmp_path / "sprung")] * 30
+    with pytest.raises(UserError, match="plain arrays"):
+        read(tmp_path, {**arrays(), "x_train": trap})
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_fingerprint_of_a_split() -> None:
+    """Changes with any sample, label, shape or type, and with nothing else."""
+    x, y = np.arange(6, dtype=np.float32).reshape(3, 2), np.arange(3)
+    changed = x.copy()
+    changed[2, 1] += 1
+    same = Split(x.copy(), y.copy()).fingerprint()
+    assert same == Split(np.asfortranarray(x), y).fingerprint() == Split(x, y).fingerprint()
+    others = [Split(changed, y), Split(x, y[::-1]), Split(x.reshape(3, 2, 1), y), Split(x, y.astype(np.float32))]
+    assert len({same, *(other.fingerprint() for other in others)}) == 5
+
+
+def test_stratified_order_is_a_permutation() -> None:
+    """Every index once, with and without classes."""
+    generator = np.random.default_rng(0)
+    for y in (np.arange(50) % 7, np.linspace(0, 1, 50)):
+        assert sorted(stratified_order(y, generator)) == list(range(50))
+
+
+def test_prefixes_of_stratified_order_hold_the_classes_in_proportion() -> None:
+    """Rare classes, too: of 10% of the samples there are 10% in each prefix, give or take one."""
+    y = np.repeat([0, 1, 2], [100, 70, 30])
+    order = stratified_order(y, np.random.default_rng(0))
+    for length in (20, 50, 100, 150):
+        counts = np.bincount(y[order[:length]], minlength=3)
+        assert np.abs(counts - np.array([100, 70, 30]) * length / 200).max() <= 1

@@ -1,0 +1,221 @@
+"""Experiments: the file, the command line over it, and what comes of both."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autotune.errors import UserError
+from autotune.experiment import read, settle
+from autotune.space import Choice
+
+
+def arguments(**given: Any) -> Namespace:
+    """A `run` command with these options."""
+    names = ["experiment", "target", "dir", "timeout", "ray", "tracking_uri", "model", "data", "space", "device"]
+    names += ["trials", "seed", "jobs", "name", "loss", "metric"]
+    return Namespace(**(dict.fromkeys(names) | given))
+
+
+def experiment(folder: Path, text: str, name: str = "mine.yaml") -> str:
+    """The path of an experiment file that says this."""
+    path = folder / name
+    path.write_text(text)
+    return str(path)
+
+
+def test_read_resolves_paths_against_the_file(tmp_path: Path) -> None:
+    """Model, data and a space's file lie beside it; it has its name."""
+    (tmp_path / "space.yaml").write_text("prune: 0")
+    path = experiment(tmp_path, "model: sub/m.keras\ndata: /d.npz\nspace: space.yaml\ntrials: 5\n")
+    assert read(path) == {
+        "name": "mine",
+        "model": str(tmp_path / "sub/m.keras"),
+        "data": "/d.npz",
+        "space": str(tmp_path / "space.yaml"),
+        "trials": 5,
+    }
+
+
+def test_read_keeps_a_spaces_name(tmp_path: Path) -> None:
+    """Where no such file is beside the experiment, a shipped one is meant; a name given goes first."""
+    values = read(experiment(tmp_path, "space: quick\nname: other\nseed: 0"))
+    assert values == {"space": "quick", "name": "other", "seed": 0}
+
+
+def test_read_finds_the_shipped_demo() -> None:
+    """By name; its model and data are there."""
+    values = read("digits")
+    assert values["name"] == "digits"
+    assert Path(values["model"]).is_file()
+    assert Path(values["data"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("model: [", "not YAML"),
+        ("", "must map model, data, space"),
+        ("- model", "must map model, data, space"),
+        ("modle: m.keras", "unknown key 'modle'; known are model, data"),
+        ("1: m.keras", "unknown key 1"),
+        ("model: 1", "model can't be 1"),
+        ("model:", "model can't be None"),
+        ("trials: many", "trials can't be 'many'"),
+        ("trials: 0", "trials can't be 0"),
+        ("trials: 2.5", "trials can't be 2.5"),
+        ("trials: true", "trials can't be True"),
+        ("jobs: 0", "jobs can't be 0"),
+        ("seed: -1", "seed can't be -1"),
+        ("space: [quick]", r"space can't be \['quick'\]"),
+        ("targets: latency<5ms", "targets can't be 'latency<5ms'"),
+        ("name: 2024", "name can't be 2024"),
+    ],
+)
+def test_read_refuses(tmp_path: Path, text: str, reason: str) -> None:
+    """In one line that names the file and the key."""
+    path = experiment(tmp_path, text)
+    with pytest.raises(UserError, match=reason) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"experiment {path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_read_refuses_what_is_not_text(tmp_path: Path) -> None:
+    """As YAML that it is not."""
+    (tmp_path / "mine.yaml").write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(UserError, match="not YAML"):
+        read(str(tmp_path / "mine.yaml"))
+
+
+def test_read_refuses_what_is_not_there() -> None:
+    """With the names of what is shipped."""
+    with pytest.raises(UserError, match=r"no file 'nothing', and no shipped experiments of that name; .*digits"):
+        read("nothing")
+
+
+def test_settle_without_an_experiment() -> None:
+    """Model and data are enough; the model's name is the study's."""
+    settings = settle(arguments(model="folder/net.keras", data="d.npz"))
+    assert settings.values["name"] == "net"
+    assert settings.targets == []
+    assert settings.remarks == []
+    assert settings.folder == Path("runs")
+    assert settings.device == "local"
+    assert settings.jobs is None
+
+
+def test_settle_takes_what_the_experiment_says(tmp_path: Path) -> None:
+    """All of it."""
+    text = "model: m.keras\ndata: d.npz\ndevice: phone\njobs: 3\ntargets: [latency<5ms, size=1MB]\n"
+    settings = settle(arguments(experiment=experiment(tmp_path, text)))
+    assert settings.values["model"] == str(tmp_path / "m.keras")
+    assert settings.values["name"] == "mine"
+    assert (settings.device, settings.jobs) == ("phone", 3)
+    assert [target.text for target in settings.targets] == ["latency<5ms", "size=1MB"]
+    assert len(settings.remarks) == 1
+
+
+def test_settle_puts_the_command_line_first(tmp_path: Path) -> None:
+    """Each option over that of the file; targets as a whole; a seed of 0 counts."""
+    text = "model: m.keras\ndata: d.npz\ntrials: 5\nseed: 7\nname: file\ntargets: [latency<5ms, size<1MB]\n"
+    settings = settle(
+        arguments(
+            experiment=experiment(tmp_path, text),
+            data="other.npz",
+            trials=9,
+            seed=0,
+            name="line",
+            target=["accuracy>=90%"],
+        )
+    )
+    assert settings.values["model"] == str(tmp_path / "m.keras")
+    assert settings.values["data"] == "other.npz"
+    assert (settings.values["trials"], settings.values["seed"], settings.values["name"]) == (9, 0, "line")
+    assert [target.text for target in settings.targets] == ["accuracy>=90%"]
+
+
+def test_settle_keeps_what_the_command_line_alone_says() -> None:
+    """Folder, time, Ray and tracking."""
+    settings = settle(
+        arguments(model="m.keras", data="d.npz", dir="studies", timeout=90.0, ray="auto", tracking_uri="file:x")
+    )
+    assert settings.folder == Path("studies")
+    assert (settings.timeout, settings.ray, settings.tracking_uri) == (90.0, "auto", "file:x")
+
+
+@pytest.mark.parametrize(("given", "missing"), [({"data": "d.npz"}, "model"), ({"model": "m.keras"}, "data")])
+def test_settle_needs_model_and_data(given: dict[str, str], missing: str) -> None:
+    """From one place or the other."""
+    with pytest.raises(UserError, match=f"^no --{missing} "):
+        settle(arguments(**given))
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "-x", "a/b", "..", "a b", "ä", "x" * 101])
+def test_settle_refuses_names_that_are_no_folders(name: str) -> None:
+    """Studies are kept in a folder of their name."""
+    with pytest.raises(UserError, match="--name"):
+        settle(arguments(model="m.keras", data="d.npz", name=name))
+
+
+@pytest.mark.parametrize("name", ["a", "_x", "My-Study_2.1", "9", "x" * 100])
+def test_settle_takes_other_names(name: str) -> None:
+    """Letters, digits, '.', '_' and '-'."""
+    assert settle(arguments(model="m.keras", data="d.npz", name=name)).values["name"] == name
+
+
+def test_settle_refuses_targets_that_are_none() -> None:
+    """As the target parser says."""
+    with pytest.raises(UserError, match="unknown metric 'speed'"):
+        settle(arguments(model="m.keras", data="d.npz", target=["speed<1"]))
+
+
+def test_options_have_defaults() -> None:
+    """The full space on the device's threads, thirty trials, seed 0."""
+    options = settle(arguments(model="m.keras", data="d.npz")).options([1, 2], 3)
+    assert (options.model, options.data) == (Path("m.keras"), Path("d.npz"))
+    assert options.space.dimensions["threads"] == Choice((1, 2))
+    assert "prune" in options.space.dimensions
+    assert (options.trials, options.seed, options.jobs) == (30, 0, 3)
+    assert (options.loss, options.metric, options.timeout) == (None, None, None)
+
+
+def test_options_are_what_was_asked_for() -> None:
+    """Every setting arrives."""
+    settings = settle(
+        arguments(
+            model="m.keras",
+            data="d.npz",
+            space="post_training",
+            trials=7,
+            seed=5,
+            loss="mse",
+            metric="mae",
+            name="n",
+            target=["size<1MB"],
+            dir="studies",
+            timeout=60.0,
+        )
+    )
+    options = settings.options([1], 1)
+    assert set(options.space.dimensions) == {"quantize", "delegate", "threads"}
+    assert (options.trials, options.seed, options.loss, options.metric) == (7, 5, "mse", "mae")
+    assert (options.name, options.folder, options.timeout) == ("n", Path("studies"), 60.0)
+    assert options.targets == settings.targets
+
+
+def test_options_with_a_space_in_the_experiment(tmp_path: Path) -> None:
+    """It is parsed like a file; what is wrong with it names where it stands."""
+    text = "model: m.keras\ndata: d.npz\nspace: {prune: [0, 0.5], threads: auto}\n"
+    options = settle(arguments(experiment=experiment(tmp_path, text))).options([1, 2], 1)
+    assert options.space.dimensions == {"prune": Choice((0.0, 0.5)), "threads": Choice((1, 2))}
+    wrong = experiment(tmp_path, text.replace("0.5", "5"))
+    with pytest.raises(UserError, match=r"space \(in the experiment\): prune: 5 is outside"):
+        settle(arguments(experiment=wrong)).options([1], 1)
+
+
+def test_options_with_a_space_that_is_not_there() -> None:
+    """The error comes before anything is started."""
+    with pytest.raises(UserError, match="no file 'huge', and no shipped search_spaces of that name"):
+        settle(arguments(model="m.keras", data="d.npz", space="huge")).options([1], 1)

@@ -1,0 +1,220 @@
+"""The Pareto front: what is on it, in which order, what is recommended, how large it is."""
+
+import math
+
+import numpy as np
+import pytest
+
+from autotune.config import Config
+from autotune.front import Front, Point, front_of, hypervolume, objectives, violations
+from autotune.outcome import Outcome
+from autotune.target import ACCURACY, DOWNLOAD, LATENCY, METRICS, parse
+from autotune.testing import toy_outcome
+
+BASELINE = toy_outcome(0.9, 10, 1000)
+MAE = METRICS["mae"]
+
+
+def points(*numbers: tuple[float, float, float], violations: dict[str, float] | None = None) -> list[Point]:
+    """Trials of these (accuracy, latency, download)."""
+    return [Point(trial, toy_outcome(*three), violations or {}, "m") for trial, three in enumerate(numbers)]
+
+
+def front(of: list[Point]) -> Front:
+    """Their front."""
+    return front_of(of, ACCURACY, [], BASELINE)
+
+
+def trials(of: list[Point]) -> list[int]:
+    """Which they are."""
+    return [point.trial for point in of]
+
+
+def refused(trial: int) -> Point:
+    """A configuration that can't be shipped."""
+    return Point(trial, Outcome(Config.of({}), "refused", reason="no kernel"), {}, None)
+
+
+def erring(mae: float, latency: float, download: float) -> Outcome:
+    """An outcome of a task whose quality is an error."""
+    return Outcome(
+        Config.of({}),
+        "measured",
+        {"mae": mae, "latency_ms": latency, "download_bytes": download},
+        {"standard_error": 0},
+    )
+
+
+def test_front_spans_quality_latency_and_download() -> None:
+    """Nothing else has a say in it."""
+    assert objectives(MAE) == (MAE, LATENCY, DOWNLOAD)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_front_is_that_of_brute_force(seed: int) -> None:
+    """Few levels, so that ties in one or two objectives are many."""
+    numbers = np.random.default_rng(seed).integers(1, 6, size=(60, 3))
+    found = points(*((accuracy / 10, latency, size) for accuracy, latency, size in numbers.tolist()))
+    costs = [(-accuracy, latency, size) for accuracy, latency, size in numbers.tolist()]
+
+    def stays(index: int) -> bool:
+        mine = costs[index]
+        bettered = any(all(a <= b for a, b in zip(one, mine, strict=True)) and one != mine for one in costs)
+        return not bettered and mine not in costs[:index]
+
+    assert sorted(trials(front(found).points)) == [index for index in range(60) if stays(index)]
+
+
+def test_of_equal_points_the_first_stays() -> None:
+    """A second trial with the very same numbers adds nothing."""
+    assert trials(front(points((0.9, 10, 100), (0.9, 10, 100))).points) == [0]
+
+
+def test_better_in_one_respect_is_on_the_front() -> None:
+    """And better in none is not."""
+    assert sorted(trials(front(points((0.9, 10, 100), (0.9, 9, 101), (0.9, 10, 101))).points)) == [0, 1]
+
+
+def test_front_has_the_best_quality_first() -> None:
+    """And of equal quality the fastest."""
+    assert trials(front(points((0.7, 1, 10), (0.9, 20, 50), (0.9, 10, 100), (0.8, 5, 20))).points) == [2, 1, 3, 0]
+
+
+def test_front_of_an_error_has_the_least_first() -> None:
+    """Where lower is better, lower dominates."""
+    found = [Point(trial, erring(*three), {}, "m") for trial, three in enumerate([(3, 1, 1), (2, 2, 1), (3, 2, 1)])]
+    assert trials(front_of(found, MAE, [], erring(2, 2, 1)).points) == [1, 0]
+
+
+def test_refused_points_are_never_on_it() -> None:
+    """Alone or among others."""
+    assert front([refused(0)]).points == []
+    assert trials(front([refused(0), *points((0.9, 10, 100)), refused(1)]).points) == [0]
+
+
+def test_no_points_have_an_empty_front() -> None:
+    """And nothing to recommend."""
+    assert front([]).points == []
+    assert front([]).pick() is None
+
+
+def test_point_is_feasible_where_no_target_is_missed() -> None:
+    """A violation of 0 is none; a refused point never is feasible."""
+    outcome = toy_outcome(0.9, 10, 100)
+    assert Point(0, outcome, {}, "m").feasible
+    assert Point(0, outcome, {"a": 0.0, "b": -1.0}, "m").feasible
+    assert not Point(0, outcome, {"a": 1e-9, "b": -1.0}, "m").feasible
+    assert not refused(0).feasible
+
+
+def test_miss_is_the_sum_of_what_is_missed() -> None:
+    """Targets that are met by far don't make up for it."""
+    assert Point(0, toy_outcome(0.9, 10, 100), {"a": 0.5, "b": -3.0, "c": 0.25}, "m").miss == 0.75
+
+
+def test_feasible_points_of_a_front() -> None:
+    """Those of its points, and in its order."""
+    good = points((0.8, 5, 100), (0.9, 10, 100))
+    missing = Point(2, toy_outcome(0.95, 20, 100), {"latency<15ms": 0.3}, "m")
+    assert trials(front([*good, missing]).points) == [2, 1, 0]
+    assert trials(front([*good, missing]).feasible) == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "picked"),
+    [
+        ([(0.9, 10, 100)], 0),
+        ([(0.9, 10, 100), (0.895, 5, 100)], 1),
+        ([(0.9, 10, 100), (0.885, 1, 10)], 0),
+        ([(0.9, 10, 100), (0.895, 8, 100), (0.895, 10, 50)], 2),
+        ([(0.9, 10, 100), (0.895, 5, 100), (0.885, 1, 10)], 1),
+    ],
+)
+def test_pick_by_the_one_standard_error_rule(numbers: list[tuple[float, float, float]], picked: int) -> None:
+    """Of those within 0.01 of the best the least latency x download; what is further off has no part."""
+    pick = front(points(*numbers)).pick()
+    assert pick is not None
+    assert pick.trial == picked
+
+
+def test_pick_counts_one_standard_error_in() -> None:
+    """Exactly one off is still as good."""
+    found = points((0.75, 10, 100), (0.5, 5, 100), (0.25, 1, 10))
+    for point in found:
+        point.outcome.facts["standard_error"] = 0.25
+    pick = front(found).pick()
+    assert pick is not None
+    assert pick.trial == 1
+
+
+def test_pick_measures_from_the_best_feasible_point() -> None:
+    """A better one that misses a target does not set the mark."""
+    good = points((0.9, 10, 100), (0.895, 5, 100))
+    missing = Point(2, toy_outcome(0.99, 20, 100), {"latency<15ms": 0.3}, "m")
+    pick = front([missing, *good]).pick()
+    assert pick is not None
+    assert pick.trial == 1
+
+
+def test_pick_of_an_error() -> None:
+    """Within one standard error above the least."""
+    numbers = [(2.0, 10.0, 100.0), (2.05, 5.0, 100.0), (2.2, 1.0, 10.0)]
+    found = [Point(trial, erring(*three), {}, "m") for trial, three in enumerate(numbers)]
+    for point in found:
+        point.outcome.facts["standard_error"] = 0.1
+    pick = front_of(found, MAE, [], erring(2, 2, 1)).pick()
+    assert pick is not None
+    assert pick.trial == 1
+
+
+def test_nothing_feasible_nothing_picked() -> None:
+    """However good the points are."""
+    missing = front(points((0.9, 10, 100), (0.8, 5, 100), violations={"latency<1ms": 4.0}))
+    assert len(missing.points) == 2
+    assert missing.pick() is None
+
+
+def test_violations_by_text() -> None:
+    """Each target's own, against the baseline."""
+    targets = [parse(text)[0] for text in ("latency<baseline/2", "accuracy>=80%")]
+    found = violations(toy_outcome(0.9, 7.5, 100).metrics, targets, BASELINE.metrics)
+    assert found == {"latency<baseline/2": pytest.approx(0.5), "accuracy>=80%": pytest.approx(-0.125)}
+
+
+def test_json_of_a_front() -> None:
+    """Plain values in the front's order."""
+    missing = Point(1, toy_outcome(0.95, 20, 100), {"latency<15ms": 0.3}, "m")
+    first, second = front([*points((0.9, 10, 100)), missing]).to_json()
+    assert (first["trial"], first["feasible"], first["model"]) == (1, False, "m")
+    assert (second["trial"], second["feasible"]) == (0, True)
+    assert second["metrics"] == toy_outcome(0.9, 10, 100).metrics
+    assert second["config"] == Config.of({}).canonical()
+
+
+def test_hypervolume_of_nothing() -> None:
+    """Is 0."""
+    assert hypervolume([], ACCURACY, BASELINE) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("numbers", "volume"),
+    [
+        ([(0.9, 10, 1000)], 0.9),
+        ([(0.9, 1, 1000)], 0.9 * 2),
+        ([(0.5, 1, 100)], 0.5 * 2 * 2),
+        ([(0.9, 10, 1000), (0.5, 1, 1000)], 0.9 + 0.5),
+        ([(0.9, 10, 1000), (0.8, 20, 2000)], 0.9),
+        ([(0.9, 100, 1000)], 0),
+        ([(0.9, 10, 20_000)], 0),
+    ],
+)
+def test_hypervolume_by_hand(numbers: list[tuple[float, float, float]], volume: float) -> None:
+    """Accuracy x decades of latency x decades of download, counted from ten times the baseline's cost."""
+    assert hypervolume(points(*numbers), ACCURACY, BASELINE) == pytest.approx(volume)
+
+
+def test_hypervolume_of_errors() -> None:
+    """They count as a share of the baseline's; a baseline without any is not divided by."""
+    half = [Point(0, erring(1, 10, 1000), {}, "m")]
+    assert hypervolume(half, MAE, erring(2, 10, 1000)) == pytest.approx(0.5)
+    assert math.isfinite(hypervolume(half, MAE, erring(0, 10, 1000)))

@@ -1,0 +1,160 @@
+"""Picking: which point, and the files that are handed out."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autotune.config import Config
+from autotune.errors import UserError
+from autotune.outcome import Outcome
+from autotune.pick import choose, hand_out, snippet
+from autotune.record import Record
+from autotune.target import parse
+from autotune.testing import toy_outcome, toy_record
+
+REFUSED = Outcome(Config.of({"delegate": "builtin"}), "refused", reason="no kernel")
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    """A baseline, a faster trial, one that was refused, and a dominated one."""
+    outcomes = (toy_outcome(0.9, 10, 1000), toy_outcome(0.8, 5, 500, quantize="int8", threads=2), REFUSED)
+    made = toy_record(tmp_path / "study", *outcomes, toy_outcome(0.7, 20, 2000, delegate="reference"))
+    (made.folder / "1.tflite").write_bytes(b"the fast one")
+    return replace(made, tests={"1": {"accuracy": 0.79}})
+
+
+def handed(record: Record, trial: int | None, out: Path, targets: tuple[str, ...] = ()) -> tuple[Path, dict[str, Any]]:
+    """Chosen and handed out."""
+    front, point = choose(record, [parse(text)[0] for text in targets], trial)
+    assert point is not None
+    return hand_out(record, front, point, out)
+
+
+def test_choose_takes_the_recommended_point(record: Record) -> None:
+    """As the front picks it."""
+    front, point = choose(record, None, None)
+    assert point == front.pick()
+    assert point is not None
+    assert point.trial == 0
+
+
+def test_choose_by_targets(record: Record) -> None:
+    """Those of the moment decide."""
+    _, point = choose(record, [parse("latency<8ms")[0]], None)
+    assert point is not None
+    assert point.trial == 1
+
+
+def test_choose_finds_nothing_that_meets_the_targets(record: Record) -> None:
+    """The front is there all the same."""
+    front, point = choose(record, [parse("latency<1ms")[0]], None)
+    assert point is None
+    assert len(front.points) == 2
+
+
+def test_choose_by_trial(record: Record) -> None:
+    """Also one that is not on the front."""
+    front, point = choose(record, None, 3)
+    assert point == record.points[3]
+    assert point not in front.points
+
+
+@pytest.mark.parametrize("trial", [2, 4])
+def test_choose_refuses_trials_that_were_not_measured(record: Record, trial: int) -> None:
+    """Refused ones, and those that never were."""
+    with pytest.raises(UserError, match=f"study 'study' has no measured trial {trial}; see autotune front study --all"):
+        choose(record, None, trial)
+
+
+def test_choose_refuses_a_study_without_trials(record: Record) -> None:
+    """Before the baseline, and where all was refused."""
+    for empty in (replace(record, baseline=None, points=[]), replace(record, points=[record.points[2]])):
+        with pytest.raises(UserError, match="study 'study' has no measured trials yet"):
+            choose(empty, None, None)
+
+
+def test_file_and_recipe_lie_side_by_side(record: Record, tmp_path: Path) -> None:
+    """In a folder that is made where it is missing, named by study and trial."""
+    file, recipe = handed(record, 1, tmp_path / "new" / "out")
+    assert file == tmp_path / "new" / "out" / "study-1.tflite"
+    assert file.read_bytes() == b"the fast one"
+    assert json.loads(file.with_suffix(".json").read_text()) == recipe
+    assert sorted(path.name for path in file.parent.iterdir()) == ["study-1.json", "study-1.tflite"]
+
+
+def test_recipe_says_what_was_handed_out(record: Record, tmp_path: Path) -> None:
+    """How it was made, what it measured where, and what was asked for."""
+    _, recipe = handed(record, 1, tmp_path / "out", ("latency<8ms",))
+    outcome = record.points[1].outcome
+    assert recipe.pop("load").startswith("from ai_edge_litert")
+    assert recipe == {
+        "model": "study-1.tflite",
+        "study": "study",
+        "trial": 1,
+        "config": outcome.config.canonical(),
+        "metrics": outcome.metrics,
+        "feasible": True,
+        "targets": ["latency<8ms"],
+        "test": {"accuracy": 0.79},
+        "standard_error": 0.01,
+        "layers": [],
+        "from": {"model": "toy"},
+        "device": {"device": "fake"},
+    }
+
+
+def test_recipe_without_a_test_score(record: Record, tmp_path: Path) -> None:
+    """Says that there is none."""
+    assert handed(record, 0, tmp_path / "out")[1]["test"] is None
+
+
+def test_handing_out_again_replaces(record: Record, tmp_path: Path) -> None:
+    """The second time is as the first."""
+    first, _ = handed(record, 1, tmp_path)
+    first.write_bytes(b"old")
+    assert handed(record, 1, tmp_path)[0].read_bytes() == b"the fast one"
+
+
+def test_the_studys_file_stays(record: Record, tmp_path: Path) -> None:
+    """It is copied, not moved."""
+    handed(record, 1, tmp_path / "out")
+    assert (record.folder / "1.tflite").read_bytes() == b"the fast one"
+
+
+def test_out_that_is_no_folder(record: Record, tmp_path: Path) -> None:
+    """A file in the way is an error with the option's name."""
+    (tmp_path / "out").write_text("a file")
+    for folder in (tmp_path / "out", tmp_path / "out" / "below"):
+        with pytest.raises(UserError, match=r"--out .*; choose another folder"):
+            handed(record, 1, folder)
+
+
+def test_file_that_is_gone(record: Record, tmp_path: Path) -> None:
+    """The message says which and what to do; no recipe is left behind."""
+    (record.folder / "1.tflite").unlink()
+    with pytest.raises(UserError, match=r"1\.tflite is gone; run the study again"):
+        handed(record, 1, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("delegate", "resolver"),
+    [
+        ("xnnpack", "AUTO"),
+        ("builtin", "BUILTIN_WITHOUT_DEFAULT_DELEGATES"),
+        ("reference", "BUILTIN_REF"),
+    ],
+)
+def test_snippet_is_python_that_loads_the_file_as_measured(tmp_path: Path, delegate: str, resolver: str) -> None:
+    """Threads, kernels and a path, whatever is in it."""
+    record = toy_record(tmp_path / "study", toy_outcome(0.9, 10, 1000, delegate=delegate, threads=4))
+    file = Path('it\'s a "folder"\\x') / "model.tflite"
+    text = snippet(file, record.points[0])
+    compile(text, "snippet", "exec")
+    assert repr(str(file)) in text
+    assert "num_threads=4," in text
+    assert f"OpResolverType.{resolver}," in text

@@ -1,0 +1,96 @@
+"""The record of a study: its front, its size, what comes nearest."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autotune.config import Config
+from autotune.front import Point
+from autotune.outcome import Outcome
+from autotune.record import Record, model_path
+from autotune.target import METRICS, parse
+from autotune.testing import toy_outcome, toy_record
+
+REFUSED = Outcome(Config.of({"delegate": "builtin"}), "refused", reason="no kernel")
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    """A baseline, a faster trial, one that was refused, and a dominated one."""
+    outcomes = (toy_outcome(0.9, 10, 1000), toy_outcome(0.8, 5, 500, quantize="int8"), REFUSED)
+    return toy_record(tmp_path / "study", *outcomes, toy_outcome(0.7, 20, 2000, delegate="reference"))
+
+
+def test_quality_and_targets_are_read_from_meta(record: Record) -> None:
+    """As the study was started with."""
+    started = replace(record, meta={"quality": "mae", "targets": ["latency<50ms", "size<1MB"]})
+    assert started.quality is METRICS["mae"]
+    assert started.targets == [parse("latency<50ms")[0], parse("size<1MB")[0]]
+
+
+def test_front_is_of_the_measured_points(record: Record) -> None:
+    """Neither refused nor dominated ones."""
+    front = record.front()
+    assert front is not None
+    assert [point.trial for point in front.points] == [0, 1]
+    assert front.baseline == record.baseline
+
+
+def test_no_front_before_the_baseline(record: Record) -> None:
+    """There is nothing to hold relative targets against."""
+    assert replace(record, baseline=None).front() is None
+    assert replace(record, baseline=None).hypervolume() == 0.0
+
+
+def test_front_has_the_studys_own_targets(record: Record) -> None:
+    """And the violations that the points came with."""
+    missed = [replace(point, violations={"latency<1ms": 3.0}) for point in record.points]
+    front = replace(record, points=missed, meta={**record.meta, "targets": ["latency<1ms"]}).front()
+    assert front is not None
+    assert [target.text for target in front.targets] == ["latency<1ms"]
+    assert front.pick() is None
+
+
+def test_front_against_other_targets(record: Record) -> None:
+    """The same points, held against what is asked now; the record itself stays as it is."""
+    targets = [parse("latency<=baseline/2")[0]]
+    front = record.front(targets)
+    assert front is not None
+    assert front.targets == targets
+    assert [(point.trial, point.feasible) for point in front.points] == [(0, False), (1, True)]
+    assert [point.violations for point in record.points] == [{}] * 4
+
+
+def test_front_without_targets(record: Record) -> None:
+    """An empty list lifts those of the study."""
+    missed = [replace(point, violations={"latency<1ms": 3.0}) for point in record.points]
+    front = replace(record, points=missed).front([])
+    assert front is not None
+    assert all(point.feasible for point in front.points)
+
+
+def test_hypervolume_is_of_the_measured_points(record: Record) -> None:
+    """The baseline's is its accuracy; refused points don't count."""
+    alone = replace(record, points=[record.points[0], record.points[2]])
+    assert alone.hypervolume() == pytest.approx(0.9)
+    assert record.hypervolume() > 0.9
+
+
+def test_nearest_misses_by_least(record: Record) -> None:
+    """Of the measured ones; a refused one is no answer."""
+    misses = [{"a": 0.5}, {"a": 0.1, "b": 0.1}, {}, {"a": 0.3, "b": -9.0}]
+    points = [replace(point, violations=miss) for point, miss in zip(record.points, misses, strict=True)]
+    nearest = replace(record, points=points).nearest()
+    assert nearest is not None
+    assert nearest.trial == 1
+
+
+def test_nothing_measured_nothing_near(record: Record) -> None:
+    """As in a study whose trials were all refused."""
+    assert replace(record, points=[Point(0, REFUSED, {}, None)]).nearest() is None
+
+
+def test_model_path_is_inside_the_study() -> None:
+    """Named by the beginning of its key."""
+    assert model_path(Path("runs/s"), "ab" * 32) == Path("runs/s/models") / ("ab" * 8 + ".tflite")
