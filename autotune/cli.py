@@ -22,9 +22,8 @@ TRACKING = "sqlite:///mlflow.db"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status."""
-    parser = _parser()
-    arguments = parser.parse_args(argv)
     try:
+        arguments = _parser().parse_args(argv)
         status: int = arguments.command(arguments)
         return status
     except UserError as error:

@@ -70,8 +70,8 @@ def read_data(path: Path, seed: int) -> Data:
         raise UserError(f"data {path}: no such file")
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: np.asarray(file[name]) for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, TypeError) as error:
+            arrays = {name: file[name] for name in file.files if isinstance(file[name], np.ndarray)}
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, TypeError) as error:
         raise UserError(f"data {path}: not an .npz file of plain arrays, or damaged") from error
     missing = [name for name in ("x_train", "y_train", "x_test", "y_test") if name not in arrays]
     if ("x_val" in arrays) != ("y_val" in arrays):

@@ -95,18 +95,17 @@ def objectives(quality: Metric) -> tuple[Metric, ...]:
 
 
 def front_of(points: Sequence[Point], quality: Metric, targets: list[Target], baseline: Outcome) -> Front:
-    """The non-dominated ones of the measured points. Of points equal in every objective the first stays."""
-    import moocore
+    """The points that none betters, and the feasible ones that no feasible one betters.
 
-    points = [point for point in points if point.outcome.state == "measured"]
-
+    Of points equal in every objective the first stays. (A target on something else than the
+    objectives can make a point infeasible that betters a feasible one.)
+    """
+    measured = [point for point in points if point.outcome.state == "measured"]
+    kept = {point.trial: point for point in _nondominated(measured, quality)}
+    kept |= {point.trial: point for point in _nondominated([p for p in measured if p.feasible], quality)}
     sign = -1 if quality.better == "higher" else 1
-    kept: list[Point] = []
-    if points:
-        mask = moocore.is_nondominated(_costs(points, quality))
-        kept = [point for point, stays in zip(points, mask, strict=True) if stays]
-    kept.sort(key=lambda point: (sign * point.outcome.metrics[quality.key], point.outcome.metrics[LATENCY.key]))
-    return Front(kept, quality, targets, baseline)
+    order = sorted(kept.values(), key=lambda p: (sign * p.outcome.metrics[quality.key], p.outcome.metrics[LATENCY.key]))
+    return Front(order, quality, targets, baseline)
 
 
 def _nondominated(points: Sequence[Point], quality: Metric) -> list[Point]:

@@ -135,7 +135,7 @@ _SHORT = {"mean_squared_error": "mse", "mean_absolute_error": "mae"}
 
 
 def _named_loss(asked: str | None, facts: dict[str, Any], output: tuple[int, ...]) -> str | None:
-    """The loss that the user names, else the model file; None where neither does.
+    """The loss that the user names, else the model file; None where neither does, or the file's does not fit.
 
     Raises:
         UserError: the user's is unknown, or does not fit the output.
@@ -143,15 +143,22 @@ def _named_loss(asked: str | None, facts: dict[str, Any], output: tuple[int, ...
     if asked is None:
         name, _, suffix = (facts["compiled_loss"] or "").partition(":")
         name = _SHORT.get(name, name)
-        return f"{name}{':' if suffix else ''}{suffix}" if name in CROSSENTROPIES + ERRORS else None
+        if name not in CROSSENTROPIES + ERRORS or not _fits(name, output):
+            return None
+        return f"{name}:{suffix}" if suffix else name
     name, _, suffix = asked.partition(":")
     name = _SHORT.get(name, name)
     if name not in CROSSENTROPIES + ERRORS or suffix not in ("", "logits") or (suffix and name in ERRORS):
         known = ", ".join(CROSSENTROPIES + ERRORS)
         raise UserError(f"--loss {asked!r} is unknown; known are {known}, and crossentropies with :logits behind")
-    if name in CROSSENTROPIES and (name == "binary_crossentropy") != (output == (1,)):
+    if not _fits(name, output):
         raise UserError(f"--loss {asked!r} does not fit the model's output of shape {output}")
     return f"{name}:{suffix}" if suffix else name
+
+
+def _fits(loss: str, output: tuple[int, ...]) -> bool:
+    """Whether a loss can be taken of an output of this shape, with class labels."""
+    return loss in ERRORS or (loss == "binary_crossentropy") == (output == (1,))
 
 
 def _has_classes(

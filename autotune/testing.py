@@ -179,7 +179,10 @@ def toy_loss(model: Path) -> float:
 
 
 def _history(model: Path) -> list[tuple[str, dict[str, Any]]]:
-    history: list[tuple[str, dict[str, Any]]] = json.loads(model.read_text())
+    try:
+        history: list[tuple[str, dict[str, Any]]] = json.loads(model.read_text())
+    except json.JSONDecodeError as error:
+        raise Infeasible("not a toy file") from error
     return history
 
 

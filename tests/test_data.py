@@ -1,5 +1,6 @@
 """The user's data: split without overlap, refused with reasons."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +59,29 @@ def test_halves_keep_samples_with_their_labels(tmp_path: Path) -> None:
         assert (split.x[:, 0] % 3 == split.y).all()
 
 
-def test_halves_are_stratified(tmp_path: Path) -> None:
-    """Each holds every one of the classes in proportion."""
-    data = read(tmp_path, arrays())
+@pytest.mark.parametrize("classes", [2, 3, 4, 10])
+@pytest.mark.parametrize("count", [90, 101])
+@pytest.mark.parametrize("order", ["dealt", "sorted", "shuffled", "unequal"])
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_halves_are_stratified(tmp_path: Path, classes: int, count: int, order: str, one_hot: bool) -> None:
+    """Of each class half is in each, give or take one, in whichever order and form the labels stand."""
+    y = np.arange(count) % classes
+    if order == "unequal":
+        y = np.minimum(y, np.random.default_rng(1).integers(0, classes, count))
+    if order == "sorted":
+        y.sort()
+    if order == "shuffled":
+        np.random.default_rng(0).shuffle(y)
+    content = arrays(count, classes)
+    data = read(tmp_path, {**content, "y_test": np.eye(classes)[y] if one_hot else y})
     for split in (data.validation, data.test):
-        assert np.abs(np.bincount(split.y, minlength=3) - 15).max() <= 1
+        labels = split.y.argmax(axis=1) if one_hot else split.y
+        assert (labels == y[split.x[:, 0].astype(int) - 30]).all()
+        halves = np.bincount(y, minlength=classes) / 2
+        assert np.abs(np.bincount(labels, minlength=classes) - halves).max() <= 1
+    assert not samples(data.validation) & samples(data.test)
+    assert samples(data.validation) | samples(data.test) == set(range(30, 30 + count))
+    assert abs(len(data.validation) - len(data.test)) <= 1
 
 
 def test_halves_are_seeded(tmp_path: Path) -> None:
@@ -93,15 +112,34 @@ def test_x_val_is_used_where_there_is_one(tmp_path: Path) -> None:
 
 
 def test_dtypes(tmp_path: Path) -> None:
-    """Inputs are float32; class labels are integers, also where they were saved as floats or columns."""
+    """Inputs are float32; labels are int64 where they were saved whole, also as a column."""
     content = arrays()
     content["x_train"] = content["x_train"].astype(np.uint8)
-    content["y_train"] = content["y_train"].astype(np.float64)
+    content["y_train"] = content["y_train"].astype(np.int32)
     content["y_test"] = content["y_test"][:, np.newaxis].astype(np.uint8)
     data = read(tmp_path, content)
     assert data.train.x.dtype == data.test.x.dtype == np.float32
-    assert data.train.y.dtype == data.test.y.dtype == np.int64
+    assert data.train.y.dtype == data.validation.y.dtype == data.test.y.dtype == np.int64
     assert data.test.y.ndim == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_whole_floats_stay_floats(tmp_path: Path, dtype: type) -> None:
+    """Whether they are classes is not for the file to say; as strata they are."""
+    content = arrays()
+    content["y_train"], content["y_test"] = content["y_train"].astype(dtype), content["y_test"].astype(dtype)
+    data = read(tmp_path, content)
+    assert data.train.y.dtype == data.validation.y.dtype == data.test.y.dtype == np.float32
+    assert data.train.y.tolist() == [0.0, 1.0, 2.0] * 10
+    assert np.bincount(data.test.y.astype(int)).tolist() == [15, 15, 15]
+
+
+def test_bool_labels_are_whole(tmp_path: Path) -> None:
+    """As 0 and 1."""
+    content = arrays()
+    data = read(tmp_path, {**content, "y_train": content["y_train"] > 0})
+    assert data.train.y.dtype == np.int64
+    assert data.train.y.tolist() == [0, 1, 1] * 10
 
 
 def test_other_arrays_are_ignored(tmp_path: Path) -> None:
@@ -131,6 +169,8 @@ def test_source_is_the_file(tmp_path: Path) -> None:
         ({"x_train": np.full((30, 1), NAN)}, "x_train has NaN or infinite values"),
         ({"y_train": np.full(30, NAN)}, "y_train has NaN or infinite values"),
         ({"x_test": np.full((90, 1), INF)}, "x_test has NaN or infinite values"),
+        ({"x_train": np.full((30, 1), 1e300)}, "x_train has NaN or infinite values"),
+        ({"y_test": np.full(90, -1e300)}, "y_test has NaN or infinite values"),
         ({"x_val": np.full((3, 1), NAN), "y_val": np.zeros(3)}, "x_val has NaN or infinite values"),
         ({"y_train": np.array(["cat"] * 30)}, "y_train is of type <U3, not numbers"),
         ({"x_train": np.zeros((30, 1), complex)}, "x_train is of type complex128, not numbers"),
@@ -180,6 +220,52 @@ def test_truncated_npz(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError, match="or damaged"):
         read_data(path, 0)
+
+
+@pytest.mark.parametrize("save", [np.savez_compressed, np.savez])
+def test_flipped_bytes(tmp_path: Path, save: Any) -> None:
+    """Wherever a byte was damaged, the right data come, or an error for the user; nothing else ever."""
+    path = tmp_path / "data.npz"
+    save(path, **arrays())
+    intact = path.read_bytes()
+
+    def fingerprints() -> list[str]:
+        found = read_data(path, 0)
+        return [part.fingerprint() for part in (found.train, found.validation, found.test)]
+
+    right, refused = fingerprints(), 0
+    for position in range(0, len(intact), len(intact) // 300):
+        damaged = bytearray(intact)
+        damaged[position] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            assert fingerprints() == right, position
+        except UserError:
+            refused += 1
+    assert refused > 100
+
+
+def test_flag_of_encryption(tmp_path: Path) -> None:
+    """One bit of a directory entry says that an array is encrypted: refused like other damage."""
+    path = written(tmp_path, arrays())
+    damaged = bytearray(path.read_bytes())
+    damaged[damaged.index(b"PK\x01\x02") + 8] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(UserError, match="or damaged"):
+        read_data(path, 0)
+
+
+@pytest.mark.parametrize("suffix", ["", ".txt", ".npy"])
+def test_zip_of_other_things(tmp_path: Path, suffix: str) -> None:
+    """Members that are no arrays are refused, under whatever names."""
+    path = tmp_path / "data.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("x_train", "y_train", "x_test", "y_test"):
+            archive.writestr(f"{name}{suffix}", "not an array")
+    with pytest.raises(UserError) as caught:
+        read_data(path, 0)
+    assert str(caught.value).startswith(f"data {path}: ")
+    assert "\n" not in str(caught.value)
 
 
 class Trap:

@@ -70,6 +70,12 @@ def test_read_finds_the_shipped_demo() -> None:
         ("seed: -1", "seed can't be -1"),
         ("space: [quick]", r"space can't be \['quick'\]"),
         ("targets: latency<5ms", "targets can't be 'latency<5ms'"),
+        ("targets: [3]", "targets must be texts such as 'latency<5"),
+        ("targets: [latency<5ms, 0.9]", "targets must be texts"),
+        ("targets: [latency: 5ms]", "targets must be texts"),
+        ("targets: [[latency<5ms]]", "targets must be texts"),
+        ("targets: [null]", "targets must be texts"),
+        ("targets: [true]", "targets must be texts"),
         ("name: 2024", "name can't be 2024"),
     ],
 )
@@ -115,6 +121,14 @@ def test_settle_takes_what_the_experiment_says(tmp_path: Path) -> None:
     assert (settings.device, settings.jobs) == ("phone", 3)
     assert [target.text for target in settings.targets] == ["latency<5ms", "size=1MB"]
     assert len(settings.remarks) == 1
+
+
+def test_settle_refuses_targets_of_the_experiment_that_are_no_texts(tmp_path: Path) -> None:
+    """Also where the command line has others."""
+    path = experiment(tmp_path, "model: m.keras\ndata: d.npz\ntargets: [5]\n")
+    for given in (None, ["latency<5ms"]):
+        with pytest.raises(UserError, match="targets must be texts"):
+            settle(arguments(experiment=path, target=given))
 
 
 def test_settle_puts_the_command_line_first(tmp_path: Path) -> None:

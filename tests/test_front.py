@@ -92,6 +92,32 @@ def test_refused_points_are_never_on_it() -> None:
     assert trials(front([refused(0), *points((0.9, 10, 100)), refused(1)]).points) == [0]
 
 
+@pytest.mark.parametrize("text", ["latency_p90<15ms", "size<150B"])
+def test_feasible_points_are_not_hidden_by_infeasible_ones(text: str) -> None:
+    """One that dominates it but misses a target on what the front does not span: both are on it."""
+    targets = [parse(text)[0]]
+    better, good = toy_outcome(0.95, 9, 90), toy_outcome(0.9, 10, 100)
+    better.metrics.update(latency_p90_ms=30, size_bytes=500)
+    good.metrics.update(latency_p90_ms=11, size_bytes=120)
+    found = [
+        Point(trial, outcome, violations(outcome.metrics, targets, BASELINE.metrics), "m")
+        for trial, outcome in enumerate((better, good))
+    ]
+    assert [point.feasible for point in found] == [False, True]
+    made = front_of(found, ACCURACY, targets, BASELINE)
+    assert trials(made.points) == [0, 1]
+    pick = made.pick()
+    assert pick is not None
+    assert pick.trial == 1
+
+
+def test_feasible_points_hide_one_another() -> None:
+    """Of those that meet every target only the best stay; an infeasible one they better is not on the front."""
+    good = points((0.9, 10, 100), (0.9, 11, 100), (0.8, 12, 110))
+    missing = Point(3, toy_outcome(0.85, 12, 120), {"size<100B": 0.4}, "m")
+    assert trials(front([*good, missing]).points) == [0]
+
+
 def test_no_points_have_an_empty_front() -> None:
     """And nothing to recommend."""
     assert front([]).points == []

@@ -63,6 +63,27 @@ def test_choose_by_trial(record: Record) -> None:
     assert point not in front.points
 
 
+@pytest.mark.parametrize("trial", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("text", "feasible"), [("latency<8ms", {1}), ("accuracy>=75%", {0, 1}), ("latency<1ms", set())]
+)
+def test_choose_by_trial_and_targets(record: Record, trial: int, text: str, feasible: set[int]) -> None:
+    """Whether the trial is feasible is a matter of the given targets, on the front or off it."""
+    own = replace(record, points=[replace(point, violations={"size<1B": 9.0}) for point in record.points])
+    for study in (record, own):
+        front, point = choose(study, [parse(text)[0]], trial)
+        assert point is not None
+        assert (point.trial, point.feasible) == (trial, trial in feasible)
+        assert list(point.violations) == [text]
+        assert [target.text for target in front.targets] == [text]
+
+
+def test_recipe_of_a_trial_says_whether_it_meets_the_given_targets(record: Record, tmp_path: Path) -> None:
+    """Not whether it met those of the study."""
+    assert not handed(record, 0, tmp_path / "out", ("latency<8ms",))[1]["feasible"]
+    assert handed(record, 1, tmp_path / "out", ("latency<8ms",))[1]["feasible"]
+
+
 @pytest.mark.parametrize("trial", [2, 4])
 def test_choose_refuses_trials_that_were_not_measured(record: Record, trial: int) -> None:
     """Refused ones, and those that never were."""
@@ -158,3 +179,23 @@ def test_snippet_is_python_that_loads_the_file_as_measured(tmp_path: Path, deleg
     assert repr(str(file)) in text
     assert "num_threads=4," in text
     assert f"OpResolverType.{resolver}," in text
+
+
+def test_snippet_for_the_delegate_of_a_plug_in(tmp_path: Path) -> None:
+    """How to load it is not known here: a comment that says through what, and Python all the same."""
+    record = toy_record(tmp_path / "study", toy_outcome(0.9, 10, 1000, delegate="hexagon", threads=4))
+    file = Path('it\'s a "folder"\\x') / "model.tflite"
+    text = snippet(file, record.points[0])
+    assert not compile(text, "snippet", "exec").co_names
+    assert all(line.startswith("#") for line in text.splitlines())
+    assert str(file) in text
+    assert "hexagon" in text
+    assert "4 threads" in text
+
+
+def test_recipe_for_the_delegate_of_a_plug_in(tmp_path: Path) -> None:
+    """The file is handed out as any other."""
+    record = toy_record(tmp_path / "study", toy_outcome(0.9, 10, 1000, delegate="hexagon"))
+    file, recipe = handed(record, 0, tmp_path / "out")
+    assert file.is_file()
+    assert recipe["load"].startswith("# ")

@@ -70,6 +70,14 @@ def test_front_without_targets(record: Record) -> None:
     assert all(point.feasible for point in front.points)
 
 
+def test_judged_are_the_measured_points(record: Record) -> None:
+    """With violations of what is asked now, in place of those that they came with."""
+    missed = replace(record, points=[replace(point, violations={"mse<1": 3.0}) for point in record.points])
+    judged = missed.judged([parse("latency<=baseline/2")[0]])
+    assert [(point.trial, point.feasible) for point in judged] == [(0, False), (1, True), (3, False)]
+    assert all(set(point.violations) == {"latency<=baseline/2"} for point in judged)
+
+
 def test_hypervolume_is_of_the_measured_points(record: Record) -> None:
     """The baseline's is its accuracy; refused points don't count."""
     alone = replace(record, points=[record.points[0], record.points[2]])

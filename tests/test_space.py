@@ -1,6 +1,7 @@
 """Search spaces: read, refused with reasons, enumerated, sampled."""
 
 import random
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 from autotune.config import Config
 from autotune.errors import UserError
 from autotune.space import Choice, Range, Space, load, parse
+
+NAN, INF = float("nan"), float("inf")
 
 
 def space(**content: Any) -> Space:
@@ -37,6 +40,12 @@ def configs(space: Space) -> list[Config]:
         ("learning_rate", {"low": 1e-4, "high": 1e-2, "log": True}, Range(1e-4, 1e-2, None, log=True)),
         ("epochs", {"low": 1, "high": 5}, Range(1, 5, 1)),
         ("epochs", {"low": 1, "high": 5, "step": 2}, Range(1, 5, 2)),
+        ("epochs", {"low": 1, "high": 5, "log": False}, Range(1, 5, 1)),
+        ("epochs", {"low": 2, "high": 2}, Choice((2,))),
+        ("prune", {"low": 0.5, "high": 0.5, "step": 0.1}, Choice((0.5,))),
+        ("learning_rate", {"low": 1e-3, "high": 1e-3, "log": True}, Choice((1e-3,))),
+        ("cluster", {"low": 2, "high": 16}, Range(2, 16, 1)),
+        ("cluster", {"low": 0, "high": 16, "step": 8}, Range(0, 16, 8)),
         ("batch_size", {"low": 8, "high": 256, "log": True}, Range(8, 256, 1, log=True)),
     ],
 )
@@ -58,7 +67,14 @@ def test_dimensions_are_read(name: str, spec: Any, dimension: Choice | Range) ->
         ("prune", [[0.5]], r"\[0.5\] is no number"),
         ("prune", 1.5, "1.5 is outside 0 to 0.999"),
         ("prune", -0.1, "-0.1 is outside 0 to 0.999"),
-        ("prune", float("nan"), "nan is outside"),
+        ("prune", NAN, "nan is no number"),
+        ("prune", [0, -INF], "-inf is no number"),
+        ("learning_rate", INF, "inf is no number"),
+        ("epochs", NAN, "nan is no whole number"),
+        ("batch_size", INF, "inf is no whole number"),
+        ("prune", {"low": NAN, "high": 0.5}, "nan is no number"),
+        ("learning_rate", {"low": 1e-4, "high": INF, "log": True}, "inf is no number"),
+        ("epochs", {"low": 1, "high": INF}, "inf is no whole number"),
         ("cluster", 1, "1 is no clustering"),
         ("cluster", 2.5, "2.5 is no whole number"),
         ("epochs", 0, "0 is outside 1 to"),
@@ -72,13 +88,31 @@ def test_dimensions_are_read(name: str, spec: Any, dimension: Choice | Range) ->
         ("quantize", {"low": 0, "high": 1}, "a range has low, high"),
         ("prune", {"low": 0}, "a range has low, high"),
         ("prune", {"low": 0, "high": 0.5, "steps": 3}, "a range has low, high"),
-        ("prune", {"low": 0.5, "high": 0.1}, "low must not be above high"),
-        ("prune", {"low": 0, "high": 0.5, "step": 0}, "step must be above 0"),
-        ("prune", {"low": 0, "high": 0.5, "step": -0.1}, "step must be above 0"),
-        ("prune", {"low": 0, "high": 0.5, "step": "0.1"}, "step must be above 0"),
+        ("prune", {"low": 0.5, "high": 0.1}, "low and high must be numbers, low not above high"),
+        ("prune", {"low": None, "high": 0.5}, "low and high must be numbers"),
+        ("prune", {"low": 0, "high": None}, "low and high must be numbers"),
+        ("epochs", {"low": None, "high": None}, "low and high must be numbers"),
+        ("prune", {"low": 0, "high": 0.5, "step": 0}, "step must be a number above 0"),
+        ("prune", {"low": 0, "high": 0.5, "step": -0.1}, "step must be a number above 0"),
+        ("prune", {"low": 0, "high": 0.5, "step": "0.1"}, "step must be a number above 0"),
+        ("prune", {"low": 0, "high": 0.5, "step": True}, "step must be a number above 0"),
+        ("prune", {"low": 0, "high": 0.5, "step": NAN}, "step must be a number above 0"),
+        ("prune", {"low": 0, "high": 0.5, "step": INF}, "step must be a number above 0"),
+        ("epochs", {"low": 1, "high": 5, "step": 0}, "step must be a whole number above 0"),
+        ("epochs", {"low": 1, "high": 5, "step": 0.5}, "step must be a whole number above 0"),
+        ("threads", {"low": 1, "high": 4, "step": 1.5}, "step must be a whole number above 0"),
+        ("epochs", {"low": 1, "high": 5, "step": NAN}, "step must be a whole number above 0"),
         ("prune", {"low": 0, "high": 1.5}, "1.5 is outside"),
-        ("prune", {"low": 0, "high": 0.5, "log": True}, "log goes without step, and above 0"),
-        ("learning_rate", {"low": 1e-4, "high": 1e-2, "log": True, "step": 1e-4}, "log goes without step"),
+        ("prune", {"low": 0, "high": 0.5, "log": True}, "log is true or false, goes without step, and above 0"),
+        ("learning_rate", {"low": 1e-4, "high": 1e-2, "log": True, "step": 1e-4}, "log is .* goes without step"),
+        ("learning_rate", {"low": 1e-4, "high": 1e-2, "log": "yes"}, "log is true or false"),
+        ("epochs", {"low": 1, "high": 5, "log": 1}, "log is true or false"),
+        ("epochs", {"low": 1, "high": 5, "log": None}, "log is true or false"),
+        ("cluster", {"low": 0, "high": 16}, "1 is no clustering; begin at 2, or list the values"),
+        ("cluster", {"low": 0, "high": 3, "step": 1}, "1 is no clustering; begin at 2"),
+        ("cluster", {"low": 1, "high": 16}, "1 is no clustering"),
+        ("cluster", {"low": 1, "high": 16, "log": True}, "1 is no clustering"),
+        ("cluster", {"low": 1, "high": 1}, "1 is no clustering"),
     ],
 )
 def test_bad_dimensions_are_refused(name: str, spec: Any, reason: str) -> None:
@@ -86,6 +120,21 @@ def test_bad_dimensions_are_refused(name: str, spec: Any, reason: str) -> None:
     with pytest.raises(UserError, match=f"^space s.yaml: {name}: .*{reason}") as caught:
         space(**{name: spec})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "threads"])
+@pytest.mark.parametrize("spec", [1, [1, 2], {"low": 1, "high": 1}, {"low": 1, "high": 4}])
+def test_one_is_fine_elsewhere(name: str, spec: Any) -> None:
+    """Only a cluster of 1 is no clustering."""
+    assert {config.canonical().get(name, 1) for config in configs(space(**{name: spec}))} >= {1}
+
+
+@pytest.mark.parametrize("name", ["prune", "learning_rate"])
+def test_hint_at_clustering_is_for_clusters(name: str) -> None:
+    """What else does not take 1 says so in its own words."""
+    with pytest.raises(UserError) as caught:
+        space(**{name: [1, 1]})
+    assert "clustering" not in str(caught.value)
 
 
 def test_unknown_dimension_is_refused() -> None:
@@ -114,6 +163,17 @@ def test_load_refuses_what_is_not_yaml(tmp_path: Path) -> None:
     """In one line, with the path."""
     path = tmp_path / "mine.yaml"
     path.write_text("prune: [0, 0.5\nquantize: }")
+    with pytest.raises(UserError, match="not YAML") as caught:
+        load(str(path), [1])
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"prune: 0.5  # \xe4\xf6\n", b"\xff\xfe\x00", b"prune: 0.5\x00"])
+def test_load_refuses_what_is_not_text(tmp_path: Path, content: bytes) -> None:
+    """Other encodings and binary files, in one line with the path."""
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
     with pytest.raises(UserError, match="not YAML") as caught:
         load(str(path), [1])
     assert str(path) in str(caught.value)
@@ -167,6 +227,17 @@ def test_config_fills_in_fixed_dimensions() -> None:
     assert config == Config.of({"prune": 0.5, "cluster": 16, "quantize": "int8"})
 
 
+def test_config_keeps_a_range_of_one_value() -> None:
+    """It is as fixed as if it stood alone, whole or not."""
+    fixed = space(prune=[0, 0.5], epochs={"low": 7, "high": 7}, learning_rate={"low": 0.01, "high": 0.01, "log": True})
+    assert list(fixed.free()) == ["prune"]
+    config = fixed.config({"prune": 0.5})
+    assert config == Config.of({"prune": 0.5, "epochs": 7, "learning_rate": 0.01})
+    assert fixed.values(config) == {"prune": 0.5}
+    assert fixed.sample(random.Random(0)).recipe.epochs == 7
+    assert len(configs(space(prune=0.5, epochs={"low": 7, "high": 7}))) == 1
+
+
 def test_values_and_config_are_a_round_trip() -> None:
     """On a grid, every configuration comes back from its values."""
     grid = space(
@@ -206,6 +277,19 @@ def test_values_of_a_configuration_outside(outside: dict[str, Any]) -> None:
     """There are none."""
     inside = space(prune=[0, 0.5], quantize=["none", "int8"], epochs=[1, 2], threads="auto")
     assert inside.values(Config.of(outside)) is None
+
+
+@pytest.mark.parametrize("other", [{"cluster": 16}, {"threads": 4}, {"quantize": "int8"}, {"epochs": 9}])
+def test_values_of_a_configuration_outside_in_an_unnamed_dimension(other: dict[str, Any]) -> None:
+    """What the space does not speak of has its default, and nothing else."""
+    unspoken = space(prune=[0, 0.5], delegate="xnnpack")
+    assert unspoken.values(Config.of({"prune": 0.5})) == {"prune": 0.5}
+    assert unspoken.values(Config.of({"prune": 0.5, **other})) is None
+
+
+def test_values_do_not_mind_the_settings_of_no_training() -> None:
+    """A configuration that trains nothing is inside, whatever its epochs."""
+    assert space(prune=[0, 0.5]).values(Config.of({"epochs": 9})) == {"prune": 0.0}
 
 
 def test_values_of_a_range_outside() -> None:
@@ -251,11 +335,28 @@ def test_sample_is_even_in_the_logarithm() -> None:
     assert 400 < sum(rate < 1e-2 for rate in rates) < 600
 
 
-def test_choices() -> None:
-    """The values named, or the default where the space does not speak of the dimension."""
-    named = space(delegate=["builtin", "reference"])
-    assert named.choices("delegate") == ("builtin", "reference")
-    assert named.choices("quantize") == ("none",)
+def test_sample_of_whole_numbers_is_even_in_the_logarithm() -> None:
+    """Half of a range from 1 to 1024 by log lies below 32, far from its middle; all are whole and inside."""
+    ranged = space(quantize="qat", batch_size={"low": 1, "high": 1024, "log": True})
+    generator = random.Random(0)
+    sizes = [ranged.sample(generator).recipe.batch_size for _ in range(1000)]
+    assert {type(size) for size in sizes} == {int}
+    assert min(sizes) >= 1
+    assert max(sizes) <= 1024
+    assert 20 < statistics.median(sizes) < 50
+
+
+@pytest.mark.parametrize(
+    ("content", "delegates"),
+    [
+        ({"delegate": ["builtin", "reference"]}, ("builtin", "reference")),
+        ({"delegate": "builtin"}, ("builtin",)),
+        ({"prune": 0}, ("xnnpack",)),
+    ],
+)
+def test_delegates(content: dict[str, Any], delegates: tuple[str, ...]) -> None:
+    """Those named, or the default where the space does not speak of them."""
+    assert space(**content).delegates() == delegates
 
 
 def test_fingerprint_is_of_what_may_be_sampled() -> None:

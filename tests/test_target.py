@@ -202,10 +202,24 @@ def test_equals_is_read_as_the_good_direction(sign: str, metric: str, bound: str
         ("latency<=0ms", "can't be met: latency is never that low"),
         ("latency<-5ms", "can't be met: latency is never that low"),
         ("latency<baseline-100%", "can't be met: latency is never that low"),
+        ("latency<baseline-150%", "can't be met: latency is never that low"),
+        ("latency<=baseline-100%", "can't be met: latency is never that low"),
+        ("size<=baseline-150%", "can't be met: size is never that low"),
+        ("mae<baseline-101%", "can't be met: mae is never that low"),
+        ("latency<1e999ms", "the bound is too large to be a number"),
+        ("latency<1e308s", "the bound is too large to be a number"),
+        ("latency>1e999ms", "the bound is too large to be a number"),
+        ("latency<baseline-1e999ms", "the bound is too large to be a number"),
+        ("latency<baseline+1e999%", "the bound is too large to be a number"),
+        ("latency<baseline*1e999", "the bound is too large to be a number"),
+        ("accuracy>=1e999%", "the bound is too large to be a number"),
         ("size<=0B", "can't be met: size is never that low"),
         ("mae<0", "can't be met: mae is never that low"),
         ("accuracy>1", "can't be met: accuracy is at most 100%$"),
         ("accuracy>=101%", "can't be met: accuracy is at most 100%$"),
+        ("accuracy>=baseline+200%", "can't be met: accuracy is at most 100%$"),
+        ("accuracy>baseline+100%", "can't be met: accuracy is at most 100%$"),
+        ("accuracy>=baseline+2", "can't be met: accuracy is at most 100%"),
         ("accuracy>=90", r"can't be met: accuracy is at most 100%; did you mean 90%\?"),
     ],
 )
@@ -217,7 +231,21 @@ def test_what_is_no_target_is_refused(text: str, reason: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["mae<=0", "accuracy>=100%", "accuracy<=0", "latency>0ms"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mae<=0",
+        "accuracy>=100%",
+        "accuracy<=0",
+        "latency>0ms",
+        "mae<=baseline-100%",
+        "latency>=baseline-150%",
+        "latency<baseline-99%",
+        "accuracy>=baseline+99%",
+        "latency<baseline+200%",
+        "latency<1e300ms",
+    ],
+)
 def test_the_ends_can_be_met(text: str) -> None:
     """A bound at the very end of a metric is no error where it can be reached."""
     assert target(text).text == text

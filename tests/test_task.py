@@ -93,11 +93,13 @@ def test_other_rows_stay_quantities(row: list[float]) -> None:
     assert made.quality.name == "mae"
 
 
-@pytest.mark.parametrize(("output", "low", "high"), [(4, 0, 4), (4, -1, 3), (1, 0, 2)])
+@pytest.mark.parametrize(
+    ("output", "low", "high"), [(4, 0, 4), (4, -1, 3), (1, 0, 2)]
+)  # the activation of a single output is a sigmoid
 def test_labels_without_an_output_are_refused(output: int, low: int, high: int) -> None:
     """The message has the labels' range and the model's."""
     with pytest.raises(UserError) as caught:
-        task(np.array([low, high]), facts(output))
+        task(np.array([low, high]), facts(output, "softmax" if output > 1 else "sigmoid"))
     assert str(caught.value) == (
         f"data data.npz: train labels go from {low} to {high}, the model has outputs for 0 to {max(output, 2) - 1}"
     )
@@ -176,7 +178,9 @@ def test_loss_that_does_not_fit(labels: Array, loss: str, reason: str) -> None:
 def test_compiled_loss_that_does_not_fit() -> None:
     """The file's is held against the labels, too, and can be overruled."""
     compiled = facts(compiled_loss="mean_squared_error")
-    with pytest.raises(UserError, match="'mse' does not fit the labels, which are class numbers; give --loss"):
+    with pytest.raises(
+        UserError, match="loss 'mse' does not fit the labels, which are class numbers; give another --loss"
+    ):
         task(CLASSES, compiled)
     assert task(CLASSES, compiled, loss="sparse_categorical_crossentropy").loss == "sparse_categorical_crossentropy"
 
@@ -202,15 +206,182 @@ def test_metric(labels: Array, asked: str | None, compiled: list[str], metric: s
 @pytest.mark.parametrize(
     ("labels", "metric", "reason"),
     [
-        (CLASSES, "mae", "--metric 'mae' does not fit the labels; accuracy does"),
-        (QUANTITIES, "accuracy", "--metric 'accuracy' does not fit the labels; mse or mae does"),
+        (CLASSES, "mae", "metric 'mae' does not fit the labels, which are class numbers; give another --loss"),
+        (
+            QUANTITIES,
+            "accuracy",
+            "metric 'accuracy' does not fit the labels, which are quantities; give another --loss",
+        ),
         (CLASSES, "latency", "--metric 'latency' is unknown; known are accuracy, mae, mse"),
     ],
 )
 def test_metric_that_does_not_fit(labels: Array, metric: str, reason: str) -> None:
-    """Is refused, with those that do."""
+    """Is refused, with the reason."""
     with pytest.raises(UserError, match=reason):
         task(labels, facts(4 if labels is CLASSES else 1), metric=metric)
+
+
+@pytest.mark.parametrize(
+    ("labels", "output", "loss", "metric", "fitting"),
+    [
+        (CLASSES, 4, "sparse_categorical_crossentropy", "mae", "accuracy"),
+        (QUANTITIES, 1, "mse", "accuracy", "mse or mae"),
+        (CLASSES % 2, 1, "mse", "accuracy", "mse or mae"),
+        (np.eye(4)[CLASSES], 4, "mae", "accuracy", "mse or mae"),
+    ],
+)
+def test_metric_that_does_not_fit_the_loss(labels: Array, output: int, loss: str, metric: str, fitting: str) -> None:
+    """The loss decides what the labels are; a metric of the other kind is refused, with those that do."""
+    reason = f"--metric '{metric}' does not fit the loss and the labels; {fitting} does"
+    with pytest.raises(UserError, match=reason):
+        task(labels, facts(output), loss=loss, metric=metric)
+
+
+AGES = np.arange(12) * 7
+
+
+@pytest.mark.parametrize(
+    "labels", [AGES, AGES.astype(np.float32), CLASSES, CLASSES % 2, (CLASSES % 2).astype(np.float32)]
+)
+@pytest.mark.parametrize(
+    ("loss", "metric", "compiled", "settled"),
+    [
+        ("mse", None, None, "mse"),
+        ("mean_absolute_error", None, None, "mae"),
+        ("mse", "mse", None, "mse"),
+        (None, "mae", None, "mse"),
+        (None, None, "mean_squared_error", "mse"),
+        ("mse", None, "binary_crossentropy", "mse"),
+    ],
+)
+def test_whole_numbers_are_quantities_where_loss_or_metric_says_so(
+    labels: Array, loss: str | None, metric: str | None, compiled: str | None, settled: str
+) -> None:
+    """Ages, counts, or 0 and 1: the user's loss, the file's, or the metric decides."""
+    made = task(labels, facts(1, "linear", compiled_loss=compiled), loss, metric)
+    assert (made.loss, made.quality.name) == (settled, metric or "mae")
+    for part in (made.data.train, made.data.validation, made.data.test):
+        assert part.y.dtype == np.float32
+        assert (part.y == labels[:, np.newaxis]).all()
+    assert made.score(labels[:, np.newaxis].astype(np.float32), made.data.test.y) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("labels", [AGES, CLASSES, AGES.astype(np.float32)])
+def test_whole_numbers_beyond_one_are_quantities_of_a_single_linear_output(labels: Array) -> None:
+    """It has no classes but two."""
+    made = task(labels, facts(1, "linear"))
+    assert (made.loss, made.quality.name) == ("mse", "mae")
+    assert made.data.train.y.dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float32])
+@pytest.mark.parametrize(
+    ("asked", "metric", "settled"),
+    [
+        (None, None, "binary_crossentropy:logits"),
+        (None, "accuracy", "binary_crossentropy:logits"),
+        ("binary_crossentropy", None, "binary_crossentropy"),
+        ("binary_crossentropy:logits", "accuracy", "binary_crossentropy:logits"),
+    ],
+)
+def test_zeros_and_ones_are_classes_otherwise(dtype: type, asked: str | None, metric: str | None, settled: str) -> None:
+    """By what the user says, or by themselves; they become int64, whatever they were saved as."""
+    made = task((CLASSES % 2).astype(dtype), facts(1, "linear"), asked, metric)
+    assert (made.loss, made.quality.name) == (settled, "accuracy")
+    assert made.data.train.y.dtype == made.data.validation.y.dtype == made.data.test.y.dtype == np.int64
+    assert (made.data.train.y == CLASSES % 2).all()
+
+
+def test_whole_floats_are_classes_of_several_outputs() -> None:
+    """As int64."""
+    made = task(CLASSES.astype(np.float32))
+    assert made.data.test.y.dtype == np.int64
+    assert made.quality.name == "accuracy"
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae"])
+def test_one_hot_rows_are_quantities_where_the_loss_says_so(loss: str) -> None:
+    """They have the output's shape, and keep it."""
+    made = task(np.eye(4)[CLASSES], facts(), loss)
+    assert made.loss == loss
+    assert made.data.train.y.shape == (12, 4)
+    assert made.data.train.y.dtype == np.float32
+
+
+SOFT = np.full((12, 4), 0.25, np.float32)
+
+
+@pytest.mark.parametrize("train", [CLASSES, np.eye(4, dtype=np.float32)[CLASSES]])
+@pytest.mark.parametrize("name", ["validation", "test"])
+def test_soft_labels_beside_classes_are_refused(train: Array, name: str) -> None:
+    """What train labels are the others must be, too: one kind for all splits."""
+    others = {"validation": split(train), "test": split(train), name: split(SOFT)}
+    reason = f"data data.npz: {name} labels are neither class numbers nor one-hot rows of 4"
+    with pytest.raises(UserError, match=reason):
+        make_task(Path("m"), b"", facts(), Data(split(train), source="data.npz", **others), None, None, 0)
+
+
+def test_kind_is_that_of_train() -> None:
+    """One-hot rows beside soft ones, and whole numbers beside fractions, are quantities like them."""
+    eye = split(np.eye(4)[CLASSES])
+    made = make_task(Path("m"), b"", facts(), Data(split(SOFT), eye, eye, "data.npz"), None, None, 0)
+    assert made.data.train.y.dtype == made.data.test.y.dtype == np.float32
+    assert (made.data.test.y == np.eye(4)[CLASSES]).all()
+    whole = split(AGES)
+    made = make_task(
+        Path("m"), b"", facts(1, "linear"), Data(split(QUANTITIES), whole, whole, "data.npz"), None, None, 0
+    )
+    assert made.data.test.y.dtype == np.float32
+    assert made.data.test.y.shape == (12, 1)
+
+
+def test_one_hot_and_class_numbers_go_together() -> None:
+    """They are the same thing in two forms."""
+    made = make_task(
+        Path("m"), b"", facts(), Data(split(np.eye(4)[CLASSES]), split(CLASSES), split(CLASSES), "d"), None, None, 0
+    )
+    assert (made.data.train.y == made.data.validation.y).all()
+    assert made.data.train.y.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "",
+        "huber",
+        "mse:logits",
+        "mae:logits",
+        "mean_squared_error:logits",
+        "sparse_categorical_crossentropy:probabilities",
+        "sparse_categorical_crossentropy:logit",
+        "sparse_categorical_crossentropy:logits:logits",
+        ":logits",
+    ],
+)
+@pytest.mark.parametrize("output", [1, 4])
+def test_unknown_losses_are_refused(loss: str, output: int) -> None:
+    """Also known ones with a suffix that they don't have; before anything else is looked at."""
+    with pytest.raises(UserError) as caught:
+        task(QUANTITIES, facts(output), loss=loss)
+    assert str(caught.value).startswith(f"--loss {loss!r} is unknown; known are sparse_categorical_crossentropy, ")
+
+
+@pytest.mark.parametrize(
+    ("output", "loss"),
+    [
+        (4, "binary_crossentropy"),
+        (4, "binary_crossentropy:logits"),
+        (2, "binary_crossentropy"),
+        (1, "sparse_categorical_crossentropy"),
+        (1, "categorical_crossentropy"),
+        (1, "categorical_crossentropy:logits"),
+    ],
+)
+def test_loss_that_does_not_fit_the_output(output: int, loss: str) -> None:
+    """A binary one goes with a single output, the others with several."""
+    with pytest.raises(UserError) as caught:
+        task(CLASSES % 2, facts(output), loss=loss)
+    assert str(caught.value) == f"--loss {loss!r} does not fit the model's output of shape ({output},)"
 
 
 def test_accuracy_of_several_classes() -> None:

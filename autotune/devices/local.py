@@ -30,7 +30,7 @@ class LocalDevice:
     """The machine that autotune runs on."""
 
     name = "local"
-    delegates = ("xnnpack", "builtin", "reference")
+    delegates: tuple[str, ...] = ("xnnpack", "builtin", "reference")
     shares_host = True
 
     def __init__(self) -> None:

@@ -3,7 +3,7 @@
 import fcntl
 import json
 import random
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,13 +61,9 @@ class Ledger:
         self._distributions = {name: _distribution(name, dim) for name, dim in space.free().items()}
         self._open: dict[int, optuna.Trial] = {}
         self._seen = {point.outcome.config.key for point in self.record().points}
-        self._queue: deque[Config] = deque()
-        for trial in self._study.get_trials(states=(TrialState.WAITING, TrialState.RUNNING)):
-            if trial.state == TrialState.WAITING:
-                self._study.ask(self._distributions)
+        for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
             self._study.tell(trial.number, state=TrialState.FAIL)
-            if trial.params:
-                self._queue.append(space.config(trial.params))
+            self._study.enqueue_trial(trial.params)
 
     def record(self) -> Record:
         """All that is known by now."""
@@ -80,14 +76,12 @@ class Ledger:
     def ask(self) -> tuple[int, Config] | None:
         """A configuration that was not tried yet, and the number of its trial.
 
-        What was cut off or is to be tried again comes first, then the sampler's proposals.
+        What was cut off or is to be tried again comes first: Optuna gives what is queued before it
+        samples.
 
         Returns:
             None where the space has no other.
         """
-        while self._queue:
-            if asked := self.ask_for(self._queue.popleft()):
-                return asked
         for _ in range(RETRIES):
             trial = self._study.ask(self._distributions)
             config = self._space.config(trial.params)
@@ -102,7 +96,7 @@ class Ledger:
         values = self._space.values(config)
         if values is None or config.key in self._seen:
             return None
-        self._study.enqueue_trial(values)  # nothing else is ever left waiting, so the next ask gives it
+        self._study.enqueue_trial(values)  # where it is called nothing else waits, so the next ask gives it
         return self._opened(self._study.ask(self._distributions), config)
 
     def tell(self, number: int, outcome: Outcome, targets: Sequence[Target], baseline: Outcome) -> None:
@@ -129,9 +123,8 @@ class Ledger:
         trial.set_user_attr("fault", reason)
         self._study.tell(trial, state=TrialState.FAIL)
         if again:
-            config = self._space.config(trial.params)
-            self._seen.discard(config.key)
-            self._queue.append(config)
+            self._seen.discard(self._space.config(trial.params).key)
+            self._study.enqueue_trial(trial.params)
 
     def _opened(self, trial: optuna.Trial, config: Config) -> tuple[int, Config]:
         self._seen.add(config.key)

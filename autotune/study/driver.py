@@ -144,6 +144,7 @@ class _Study:
         record = self._ledger.record()
         work = self._bench.work.to_json() | {"wall_s": round(time.monotonic() - began, 3)}
         self._ledger.note("runs", [*record.runs, work])
+        record = self._ledger.record()
         if record.baseline is not None:
             draw(record, record.folder / "front.png")
             self._tracker.finish(record)

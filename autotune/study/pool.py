@@ -72,6 +72,7 @@ class RayPool:
                 self._ray.kill(worker)
             self._threads.shutdown(wait=True)
             self._ray.shutdown()
+            self._ray = None
 
     def _call(self, function: Callable[..., T], *arguments: Any) -> T:
         ray = self._connected()

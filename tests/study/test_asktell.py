@@ -1,0 +1,202 @@
+"""The ledger on real Optuna: what is told survives, nothing is asked twice."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from autotune.config import Config
+from autotune.errors import UserError
+from autotune.outcome import Outcome
+from autotune.space import parse
+from autotune.study import asktell
+from autotune.study.asktell import Ledger, exclusive, read
+from autotune.target import ACCURACY, Target, parse_all
+from autotune.testing import toy_outcome
+
+SPACE = {"prune": [0, 0.5, 0.75], "quantize": ["none", "int8"], "threads": [1, 2], "epochs": {"low": 1, "high": 3}}
+META = {"seed": 0, "id": "1", "quality": "accuracy", "targets": ["latency<5ms"], "options": {}, "device": {}}
+BASELINE = toy_outcome(0.9, 10.0, 1000)
+
+
+def ledger(folder: Path, space: dict[str, Any] | None = None) -> Ledger:
+    folder.mkdir(exist_ok=True)
+    return Ledger(folder, "toy", parse(space or SPACE, "toy", (1, 2)), ACCURACY, META)
+
+
+def targets() -> list[Target]:
+    return parse_all(META["targets"])[0]  # type: ignore[arg-type]  # a list of texts
+
+
+def outcome(config: Config, latency_ms: float = 1.0) -> Outcome:
+    return toy_outcome(0.8, latency_ms, 500, **config.canonical())
+
+
+def tell(study: Ledger, number: int, config: Config, latency_ms: float = 1.0) -> None:
+    study.tell(number, outcome(config, latency_ms), targets(), BASELINE)
+
+
+def test_asks_every_configuration_once_and_no_more(tmp_path: Path) -> None:
+    """Until the space is exhausted: settings of training don't make two of one that does not train."""
+    study, seen = ledger(tmp_path), set()
+    while asked := study.ask():
+        number, config = asked
+        assert config.key not in seen
+        seen.add(config.key)
+        tell(study, number, config)
+    assert len(seen) == 2 * 2 + 2 * 2 * 2 * 3  # dense; pruned, with their epochs
+
+
+def test_never_asks_what_is_under_way(tmp_path: Path) -> None:
+    """Many may be open at a time, all different."""
+    study = ledger(tmp_path)
+    keys = [asked[1].key for asked in (study.ask() for _ in range(12)) if asked]
+    assert len(set(keys)) == 12
+
+
+def test_what_is_told_is_read_again(tmp_path: Path) -> None:
+    """Outcomes, violations and the baseline survive on disk, without loss."""
+    study = ledger(tmp_path)
+    study.note("baseline", BASELINE.to_json())
+    asked = study.ask()
+    assert asked is not None
+    number, config = asked
+    tell(study, number, config, latency_ms=10.0)
+    record = read(tmp_path, "toy")
+    assert record.baseline == BASELINE
+    [point] = record.points
+    assert (point.trial, point.outcome) == (number, outcome(config, 10.0))
+    assert point.violations == {"latency<5ms": 1.0}
+    assert not point.feasible
+
+
+def test_constraints_reach_optuna(tmp_path: Path) -> None:
+    """As Optuna's own constraints, at or below 0 where the target is met; refused ones have no values."""
+    study = ledger(tmp_path)
+    for latency in (2.5, 10.0):
+        asked = study.ask()
+        assert asked is not None
+        tell(study, *asked, latency_ms=latency)
+    asked = study.ask()
+    assert asked is not None
+    study.tell(asked[0], Outcome(asked[1], "refused", reason="no kernels"), targets(), BASELINE)
+    trials = optuna.load_study(study_name="toy", storage=asktell._storage(tmp_path)).trials
+    finished = [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
+    assert [dict(trial.constraints) for trial in finished] == [
+        {"latency<5ms": -0.5},
+        {"latency<5ms": 1.0},
+        {"refused": 1.0},
+    ]
+    assert [trial.values for trial in finished][2] is None
+    assert read(tmp_path, "toy").points[2].outcome.reason == "no kernels"
+
+
+def test_sampler_moves_towards_the_feasible(tmp_path: Path) -> None:
+    """With constraints told, the second half of the trials meets the target more often than chance."""
+    space = {
+        "prune": {"low": 0.0, "high": 0.9},
+        "threads": [1, 2, 4, 8],
+        "quantize": ["none", "int8", "dynamic", "float16"],
+    }
+    study, met = ledger(tmp_path, space), []
+    for _ in range(60):
+        asked = study.ask()
+        assert asked is not None
+        number, config = asked
+        feasible = config.runtime.threads == 8  # one in four by chance
+        tell(study, number, config, latency_ms=1.0 if feasible else 50.0)
+        met.append(feasible)
+    assert sum(met[30:]) > 15
+
+
+def test_what_was_under_way_is_asked_again(tmp_path: Path) -> None:
+    """After a kill: finished trials stay, open ones come first, none is repeated."""
+    study = ledger(tmp_path)
+    done, open_ = study.ask(), study.ask()
+    assert done is not None
+    assert open_ is not None
+    tell(study, *done)
+    again = ledger(tmp_path)
+    first = again.ask()
+    assert first is not None
+    assert first[1].key == open_[1].key
+    rest = {asked[1].key for asked in iter(again.ask, None)}
+    assert done[1].key not in rest
+    assert open_[1].key not in rest
+    assert len(rest) == 26
+
+
+def test_reopening_twice_loses_nothing(tmp_path: Path) -> None:
+    """A second kill before anything was told queues the same configurations once more."""
+    opened = {asked[1].key for asked in (ledger(tmp_path).ask() for _ in range(1)) if asked}
+    ledger(tmp_path)
+    asked = ledger(tmp_path).ask()
+    assert asked is not None
+    assert {asked[1].key} == opened
+
+
+def test_failed_trials_are_queued_again_where_they_should_be(tmp_path: Path) -> None:
+    """A fault of the machine costs a trial's number, not its configuration."""
+    study = ledger(tmp_path)
+    first, second = study.ask(), study.ask()
+    assert first is not None
+    assert second is not None
+    study.fail(first[0], "worker lost", again=True)
+    study.fail(second[0], "our defect", again=False)
+    asked = study.ask()
+    assert asked is not None
+    assert asked[1].key == first[1].key
+    assert second[1].key not in {one[1].key for one in iter(study.ask, None)}
+    assert study.record().failed == {"worker lost": 1, "our defect": 1}
+
+
+def test_asking_for_a_configuration(tmp_path: Path) -> None:
+    """One of the space, once; one outside never."""
+    study = ledger(tmp_path)
+    wanted = Config.of({"prune": 0.5, "quantize": "int8", "threads": 2, "epochs": 2})
+    asked = study.ask_for(wanted)
+    assert asked is not None
+    assert asked[1] == wanted
+    assert study.ask_for(wanted) is None
+    assert study.ask_for(Config.of({"prune": 0.6})) is None
+
+
+def test_a_half_written_line_is_taken_back(tmp_path: Path) -> None:
+    """A writer killed in the middle of a line, its lock still there, does no harm."""
+    study = ledger(tmp_path)
+    asked = study.ask()
+    assert asked is not None
+    tell(study, *asked)
+    journal = tmp_path / asktell.JOURNAL
+    with journal.open("a") as file:
+        file.write('{"op_code": 4, "worker_id": "x')
+    journal.with_name(journal.name + ".lock").touch()
+    study = ledger(tmp_path)
+    assert len(study.record().points) == 1
+    asked = study.ask()
+    assert asked is not None
+    tell(study, *asked)
+    assert len(read(tmp_path, "toy").points) == 2
+
+
+def test_reading_what_is_not_there(tmp_path: Path) -> None:
+    """An unknown study is named, with those that are there; a damaged one is called so."""
+    ledger(tmp_path / "toy")
+    with pytest.raises(UserError, match=r"no study 'other' in .*; there is toy"):
+        read(tmp_path / "other", "other")
+    (tmp_path / "toy" / asktell.JOURNAL).write_text("not a journal\n" * 2)
+    with pytest.raises(UserError, match="damaged or empty"):
+        read(tmp_path / "toy", "toy")
+
+
+def test_two_writers_are_one_too_many(tmp_path: Path) -> None:
+    """The second is told so in one line; afterwards the study is free again."""
+    with (
+        exclusive(tmp_path, "toy"),
+        pytest.raises(UserError, match="being run by another process"),
+        exclusive(tmp_path, "toy"),
+    ):
+        pass
+    with exclusive(tmp_path, "toy"):
+        pass

@@ -1,0 +1,350 @@
+"""The whole loop, on fakes: what is asked, built, measured and told, and what goes wrong."""
+
+import dataclasses
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotune.compress.stage import Artifact
+from autotune.errors import Fault, Infeasible, UserError
+from autotune.space import parse
+from autotune.study.asktell import read
+from autotune.study.driver import Summary, run
+from autotune.study.prepare import Options
+from autotune.target import parse_all
+from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import
+from autotune.track.tracker import Tracker
+
+SPACE = {
+    "prune": [0, 0.5],
+    "cluster": [0, 16],
+    "quantize": ["none", "dynamic", "int8", "qat"],
+    "delegate": ["xnnpack", "builtin"],
+    "threads": [1, 2],
+    "epochs": 1,
+}
+
+
+def options(folder: Path, *targets: str, **changes: Any) -> Options:
+    model, data = folder / "toy.keras", folder / "toy.npz"
+    if not model.exists():
+        toy_files(folder)
+    space = parse(changes.pop("space", SPACE), "toy", (1, 2))
+    given = {"name": "toy", "trials": 12, "jobs": 2, **changes}
+    return Options(model, data, space, parse_all(targets)[0], folder=folder / "runs", **given)
+
+
+def study(
+    asked: Options,
+    device: FakeDevice | None = None,
+    pool: FakePool | None = None,
+    reporter: SilentReporter | None = None,
+    trackers: Callable[[], Sequence[Tracker]] = list,
+) -> Summary:
+    pool = pool or FakePool()
+    try:
+        return run(asked, device or FakeDevice(), pool, reporter or SilentReporter(), trackers, toy_import)
+    finally:
+        pool.close()
+
+
+def test_finds_the_best_of_a_small_space(tmp_path: Path) -> None:
+    """Exhausting it, the front is exactly the non-dominated set, and the pick meets the targets."""
+    reporter = SilentReporter()
+    summary = study(options(tmp_path, "accuracy>=0.85", "latency<0.05ms", trials=100), reporter=reporter)
+    assert len(summary.record.points) == 2 * 2 * 4 * 2 * 2
+    assert "every configuration of the space was tried" in reporter.notes
+    front = summary.record.front()
+    assert front is not None
+    pick = front.pick()
+    assert pick is not None
+    assert pick.outcome.metrics["accuracy"] >= 0.85
+    assert pick.outcome.metrics["latency_ms"] < 0.05
+    assert (pick.outcome.config.recipe.prune, pick.outcome.config.recipe.cluster) == (0, 16)
+    for one in front.points:
+        assert not any(_betters(other.outcome.metrics, one.outcome.metrics) for other in summary.record.points)
+
+
+def _betters(a: dict[str, float], b: dict[str, float]) -> bool:
+    gains = [
+        a["accuracy"] - b["accuracy"],
+        b["latency_ms"] - a["latency_ms"],
+        b["download_bytes"] - a["download_bytes"],
+    ]
+    return min(gains) >= 0 and max(gains) > 0
+
+
+def test_no_stage_is_built_twice(tmp_path: Path) -> None:
+    """However many trials share it, and however many of them are built at the same time."""
+    pool = FakePool(4)
+    summary = study(options(tmp_path, trials=64, jobs=4), pool=pool)
+    keys = [step.key for step in pool.built]
+    assert len(keys) == len(set(keys))
+    assert summary.work["trained"] == sum(step.trains for step in pool.built) == 1 + 2 + 4
+    assert summary.work["trained"] + summary.work["converted"] == len(pool.built)
+
+
+def test_a_second_identical_run_builds_nothing(tmp_path: Path) -> None:
+    """Under another name all comes from the cache; under the same one nothing is even measured."""
+    study(options(tmp_path))
+    pool, device = FakePool(), FakeDevice()
+    summary = study(options(tmp_path, name="other"), device, pool)
+    assert pool.built == []
+    assert summary.work["trained"] == summary.work["converted"] == 0
+    assert summary.work["reused"] > 0
+    assert device.calls.count("latency") == 12 * 3
+    device = FakeDevice()
+    assert study(options(tmp_path), device, pool).found == 12
+    assert device.calls == []
+
+
+def test_measures_in_quiet(tmp_path: Path) -> None:
+    """No build is under way while a latency is taken on a device that shares the host."""
+    building, seen = threading.Semaphore(0), []
+
+    def build(*arguments: Any) -> Artifact:
+        building.release()
+        try:
+            return toy_build(*arguments)
+        finally:
+            building.acquire()
+
+    device = FakeDevice(quiet=lambda: seen.append(building._value))
+    study(options(tmp_path, trials=24), device, FakePool(build=build))
+    assert len(seen) == 24 * 3
+    assert set(seen) == {0}
+
+
+def test_the_baseline_is_the_first_trial(tmp_path: Path) -> None:
+    """The model as it is, through the first delegate on one thread; outside the space it is no trial."""
+    record = study(options(tmp_path)).record
+    assert record.points[0].outcome == record.baseline
+    outside = {**SPACE, "quantize": ["int8"]}
+    record = study(options(tmp_path, name="int8", space=outside)).record
+    assert record.baseline is not None
+    assert record.baseline.config.recipe.quantize == "none"
+    assert all(point.outcome.config.recipe.quantize == "int8" for point in record.points)
+
+
+def test_relative_targets_speak_of_the_baseline(tmp_path: Path) -> None:
+    """baseline-3% of accuracy is three points below it."""
+    record = study(options(tmp_path, "accuracy>=baseline-3%", trials=64)).record
+    assert record.baseline is not None
+    bound = record.baseline.metrics["accuracy"] - 0.03
+    assert {point.feasible for point in record.points} == {True, False}
+    for point in record.points:
+        assert point.feasible == (point.outcome.metrics["accuracy"] >= bound)
+
+
+def test_the_winner_alone_is_tested(tmp_path: Path) -> None:
+    """On the half that the search never saw, once; a second run does not do it again."""
+    summary = study(options(tmp_path))
+    front = summary.record.front()
+    assert front is not None
+    pick = front.pick()
+    assert pick is not None
+    assert list(summary.record.tests) == [str(pick.trial)]
+    assert summary.record.tests[str(pick.trial)]["samples"] == 100
+    again = FakeDevice()
+    study(options(tmp_path), again)
+    assert again.calls == []
+
+
+def test_refused_configurations_are_infeasible(tmp_path: Path) -> None:
+    """With the delegate's reason, never on the front, and the study goes on."""
+    record = study(options(tmp_path, trials=64), FakeDevice(refuses="builtin")).record
+    refused = [point for point in record.points if point.outcome.state == "refused"]
+    assert len(record.points) == 64
+    assert {point.outcome.config.runtime.delegate for point in refused} == {"builtin"}
+    assert {point.outcome.reason for point in refused} == {"builtin refuses the file"}
+    front = record.front()
+    assert front is not None
+    assert not {point.trial for point in front.points} & {point.trial for point in refused}
+
+
+def test_a_stage_that_refuses_is_not_built_again(tmp_path: Path) -> None:
+    """The refusal is cached like an artifact."""
+
+    def build(step: Any, *rest: Any) -> Artifact:
+        if step.stage == "qat":
+            raise Infeasible("this model can't")
+        return toy_build(step, *rest)
+
+    pool = FakePool(build=build)
+    record = study(options(tmp_path, trials=64), pool=pool).record
+    reasons = {point.outcome.reason for point in record.points if point.outcome.config.recipe.quantize == "qat"}
+    assert reasons == {"this model can't"}
+    assert sum(step.stage == "qat" for step in pool.built) == 4
+
+
+def test_a_fault_costs_the_trial_in_hand(tmp_path: Path) -> None:
+    """It is queued again, the others are told, and the fault is neither cached nor an outcome."""
+    lost = iter([True])
+
+    def build(step: Any, *rest: Any) -> Artifact:
+        if step.stage == "prune" and next(lost, False):
+            raise Fault("a worker was lost")
+        return toy_build(step, *rest)
+
+    reporter = SilentReporter()
+    record = study(options(tmp_path, trials=64), pool=FakePool(build=build), reporter=reporter).record
+    assert len(record.points) == 64
+    assert all(point.outcome.state == "measured" for point in record.points)
+    assert sum(record.failed.values()) == 1
+    assert any("a worker was lost; queued again" in note for note in reporter.notes)
+
+
+def test_a_lost_connection_costs_the_measurement_in_hand(tmp_path: Path) -> None:
+    """The same on the device's side, after the baseline."""
+    device = FakeDevice()
+    original, count = device.call, iter(range(1000))
+
+    def call(what: str, runtime: Any) -> None:
+        if what == "latency" and next(count) == 5:
+            raise Fault("the connection was lost")
+        original(what, runtime)
+
+    device.call = call  # type: ignore[method-assign]  # one fault, at a time of our choosing
+    record = study(options(tmp_path), device).record
+    assert len(record.points) == 12
+    assert record.failed == {"the connection was lost": 1}
+
+
+def test_our_own_defect_ends_one_trial_with_its_reason(tmp_path: Path) -> None:
+    """Its traceback is in study.log, and the configuration is not tried again."""
+
+    def build(step: Any, *rest: Any) -> Artifact:
+        if step.parameters.get("scheme") == "int8":
+            raise RuntimeError("Traceback …\nKeyError: 'kernel'")
+        return toy_build(step, *rest)
+
+    reporter = SilentReporter()
+    record = study(options(tmp_path, trials=64), pool=FakePool(build=build), reporter=reporter).record
+    assert record.failed == {"KeyError: 'kernel'": 16}
+    assert len(record.points) == 48
+    assert any("KeyError: 'kernel'; see study.log" in note for note in reporter.notes)
+    assert "Traceback …" in (record.folder / "study.log").read_text()
+
+
+def test_a_broken_tracker_costs_no_trial(tmp_path: Path) -> None:
+    """Neither where it can't be made nor where it fails; it is said once."""
+
+    def none() -> Sequence[Tracker]:
+        raise ConnectionError("server unreachable")
+
+    reporter = SilentReporter()
+    assert len(study(options(tmp_path), reporter=reporter, trackers=none).record.points) == 12
+    assert [note for note in reporter.notes if "server unreachable" in note] == [
+        "tracking failed, the study goes on without it: server unreachable"
+    ]
+
+
+class Interrupting(FakePool):
+    """Presses Ctrl-C after some builds, as a terminal would."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__(1)
+        self.after = after
+
+    def submit(self, function: Any, *arguments: Any) -> "Future[Any]":
+        if len(self.built) == self.after:
+            import _thread
+
+            _thread.interrupt_main()
+        return super().submit(function, *arguments)
+
+
+def test_interrupted_study_goes_on(tmp_path: Path) -> None:
+    """What was finished is there, and the same command does the rest."""
+    first = study(options(tmp_path, trials=64, jobs=1), pool=Interrupting(6))
+    done = {point.outcome.config.key for point in first.record.points}
+    assert 0 < len(done) < 64
+    assert first.notes == ["interrupted; the same command goes on from here"]
+    second = study(options(tmp_path, trials=64))
+    assert second.found == len(done)
+    keys = [point.outcome.config.key for point in second.record.points]
+    assert len(keys) == len(set(keys)) == 64
+
+
+def test_timeout_begins_nothing_new(tmp_path: Path) -> None:
+    """And says that the same command goes on."""
+    summary = study(options(tmp_path, trials=64, timeout=1e-6))
+    assert summary.notes == ["the time is up; the same command goes on from here"]
+    assert len(summary.record.points) == 1
+
+
+@pytest.mark.parametrize("what", ["model", "data", "space", "targets", "seed"])
+def test_changed_studies_are_refused(tmp_path: Path, what: str) -> None:
+    """Under the same name, with one line that says what changed; the study stays as it was."""
+    asked = options(tmp_path, "latency<1ms")
+    study(asked)
+    before = (asked.folder / "toy" / "journal.log").read_bytes()
+    if what == "model":
+        asked.model.write_bytes(asked.model.read_bytes() + b"\0")
+    if what == "data":
+        with np.load(asked.data) as file:
+            arrays = dict(file)
+        arrays["x_test"][3] += 0.25
+        np.savez(asked.data, **arrays)
+    changes: dict[str, dict[str, Any]] = {
+        "space": {"space": parse({**SPACE, "prune": [0, 0.6]}, "toy", (1, 2))},
+        "targets": {"targets": parse_all(["latency<2ms"])[0]},
+        "seed": {"seed": 1},
+    }
+    with pytest.raises(UserError, match=f"started with another .*{what}"):
+        study(dataclasses.replace(asked, **changes.get(what, {})))
+    assert (asked.folder / "toy" / "journal.log").read_bytes() == before
+
+
+def test_more_trials_may_be_asked_for(tmp_path: Path) -> None:
+    """The same study goes on to the new number."""
+    study(options(tmp_path, trials=5))
+    assert len(study(options(tmp_path, trials=9)).record.points) == 9
+
+
+@pytest.mark.parametrize(
+    ("targets", "changes", "wrong"),
+    [
+        (["mae<1"], {}, "this task's metric is accuracy, not mae"),
+        ([], {"space": {"delegate": ["gpu"]}}, "unknown delegate 'gpu'; device fake has xnnpack, builtin, reference"),
+        ([], {"loss": "hinge"}, "--loss 'hinge' is unknown"),
+        ([], {"metric": "mae"}, "metric 'mae' does not fit"),
+    ],
+)
+def test_what_does_not_fit_leaves_nothing_behind(
+    tmp_path: Path, targets: list[str], changes: dict[str, Any], wrong: str
+) -> None:
+    """One line, and no folder."""
+    with pytest.raises(UserError, match=wrong):
+        study(options(tmp_path, *targets, **changes))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_in_the_way_of_the_folder(tmp_path: Path) -> None:
+    """Where studies should go there is a file."""
+    (tmp_path / "runs").touch()
+    with pytest.raises(UserError, match="is a file; choose a folder"):
+        study(options(tmp_path))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder that nobody can write to: /proc")  # noqa: PTH112
+def test_a_folder_that_can_not_be_written(tmp_path: Path) -> None:
+    """Nor made."""
+    asked = options(tmp_path)
+    with pytest.raises(UserError, match="can't write into /proc"):
+        study(dataclasses.replace(asked, folder=Path("/proc/runs")))
+
+
+def test_results_read_from_disk_are_those_of_the_run(tmp_path: Path) -> None:
+    """What `front` and `pick` see is what the run saw, and every model is there."""
+    record = study(options(tmp_path)).record
+    assert read(record.folder, "toy") == record
+    for point in record.points:
+        assert Path(str(point.model)).is_file()
+    assert (record.folder / "front.png").is_file()

@@ -1,0 +1,284 @@
+"""The real thing, whole: TFMOT, LiteRT, Ray, MLflow, by the command line, on the demo's model."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+DIGITS = Path(__file__).parents[1] / "experiments" / "digits"
+SPACE = """
+prune: [0, 0.5]
+cluster: [0, 16]
+quantize: [none, float16, dynamic, int8, int16x8, qat]
+delegate: [xnnpack, builtin, reference]
+threads: [1, 2]
+epochs: 2
+learning_rate: 0.001
+"""
+TRIALS = 10
+
+
+def autotune(*arguments: str, folder: Path, check: int | None = 0) -> "subprocess.CompletedProcess[str]":
+    done = subprocess.run(
+        [sys.executable, "-m", "autotune", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_environment(),
+    )
+    if check is not None:
+        assert done.returncode == check, done.stdout + done.stderr
+    return done
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
+
+
+def command(name: str, *more: str) -> list[str]:
+    files = ["--model", str(DIGITS / "digits.keras"), "--data", str(DIGITS / "digits.npz"), "--space", "space.yaml"]
+    targets = ["--target", "latency<5ms", "--target", "accuracy>=baseline-10%"]
+    return ["run", *files, *targets, "--trials", str(TRIALS), "--jobs", "2", "--name", name, *more]
+
+
+def front(name: str, folder: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(autotune("front", name, "--json", folder=folder).stdout)
+    return found
+
+
+def trials(name: str, folder: Path) -> dict[int, dict[str, Any]]:
+    from autotune.study.asktell import read
+
+    record = read(folder / "runs" / name, name)
+    return {point.trial: point.outcome.to_json() for point in record.points}
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[int, dict[str, Any]]]:
+    """A study whose driver was killed with SIGKILL after its first trials, and those trials."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "space.yaml").write_text(SPACE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autotune", *command("first")],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=_environment(),
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("5/"):
+            break
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    return folder, trials("first", folder)
+
+
+@pytest.fixture(scope="module")
+def study(killed: tuple[Path, dict[int, dict[str, Any]]]) -> tuple[Path, str]:
+    """The same command again, and what it printed."""
+    folder, _ = killed
+    return folder, autotune(*command("first"), folder=folder).stdout
+
+
+def test_killed_driver_goes_on(killed: tuple[Path, dict[int, Any]], study: tuple[Path, str]) -> None:
+    """Finished trials are there unchanged, none is repeated, and the study reaches its number."""
+    folder, before = killed
+    after = trials("first", folder)
+    assert 5 <= len(before) < TRIALS
+    assert {number: after[number] for number in before} == before
+    configs = [json.dumps(outcome["config"], sort_keys=True) for outcome in after.values()]
+    assert len(configs) == len(set(configs)) == TRIALS
+    assert f"{len(before)} trials were there already" in study[1]
+
+
+def test_says_what_people_want_to_know(study: tuple[Path, str]) -> None:
+    """The front, the recommendation, its file, its test score, and where to look further."""
+    folder, shown = study
+    assert "* recommended: trial" in shown
+    assert "on the 449 test samples that the search never saw: accuracy" in shown
+    assert "autotune ui --tracking-uri sqlite:///mlflow.db" in shown
+    [model] = [line.strip() for line in shown.splitlines() if line.strip().endswith(".tflite")]
+    assert (folder / model).is_file()
+
+
+def test_every_dimension_was_sampled_and_applied(study: tuple[Path, str]) -> None:
+    """Trials differ in all five; what was asked of the weights is what the files hold."""
+    measured = [outcome for outcome in trials("first", study[0]).values() if outcome["state"] == "measured"]
+    for name in ("prune", "cluster", "quantize", "delegate", "threads"):
+        assert len({outcome["config"][name] for outcome in measured}) > 1
+    for outcome in measured:
+        for layer in outcome["facts"]["layers"]:
+            assert layer["sparsity"] >= outcome["config"]["prune"] - 1 / layer["weights"]
+            if outcome["config"]["cluster"]:
+                assert layer["distinct"] <= outcome["config"]["cluster"]
+
+
+def test_logged_accuracy_holds_in_a_fresh_process(study: tuple[Path, str]) -> None:
+    """Every file of the front, run sample by sample by a program of its own, scores what was logged, exactly."""
+    folder, _ = study
+    script = """
+import json, sys
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+kinds = {"xnnpack": OpResolverType.AUTO, "builtin": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+         "reference": OpResolverType.BUILTIN_REF}
+x, y = np.load("x.npy"), np.load("y.npy")
+for point in json.load(sys.stdin):
+    config = point["config"]
+    run = Interpreter(point["model"], num_threads=config["threads"],
+                      experimental_op_resolver_type=kinds[config["delegate"]])
+    run.allocate_tensors()
+    right = 0
+    for image, label in zip(x, y):
+        run.set_tensor(run.get_input_details()[0]["index"], image[None])
+        run.invoke()
+        right += int(run.get_tensor(run.get_output_details()[0]["index"]).argmax() == label)
+    print(right / len(y))
+"""
+    from autotune.data import read_data
+
+    validation = read_data(DIGITS / "digits.npz", 0).validation
+    np.save(folder / "x.npy", validation.x)
+    np.save(folder / "y.npy", validation.y)
+    points = front("first", folder)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, input=json.dumps(points), capture_output=True, text=True, check=True
+    )
+    assert [float(line) for line in done.stdout.split()] == [point["metrics"]["accuracy"] for point in points]
+
+
+def test_second_identical_run_builds_nothing(study: tuple[Path, str]) -> None:
+    """Under another name it trains and converts nothing, says so, and finds the same accuracies and sizes."""
+    folder, _ = study
+    shown = autotune(*command("second"), folder=folder).stdout
+    first, second = (trials(name, folder) for name in ("first", "second"))
+    same = [
+        (one["metrics"], other["metrics"])
+        for one in first.values()
+        for other in second.values()
+        if one["config"] == other["config"] and one["state"] == "measured"
+    ]
+    assert len(same) >= 5
+    for one, other in same:
+        for name in ("accuracy", "size_bytes", "download_bytes"):
+            assert one[name] == other[name]
+    if len(same) == TRIALS:  # a study that was not killed samples the same, save for the order
+        assert "nothing was trained or converted" in shown
+    assert "nothing was trained or converted" in autotune(*command("second"), folder=folder).stdout
+
+
+def test_mlflow_shows_the_study(study: tuple[Path, str]) -> None:
+    """Parent, children and artifacts, in the store that `autotune ui` opens."""
+    from mlflow import MlflowClient
+
+    folder, _ = study
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("autotune")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], "tags.mlflow.runName = 'first'")
+    [parent] = runs
+    children = client.search_runs(
+        [experiment.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'", max_results=100
+    )
+    assert len(children) == TRIALS
+    names = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
+    assert names == {"front.json", "front.png", "models"}
+    assert len(client.list_artifacts(parent.info.run_id, "models")) == len(
+        {point["model"] for point in front("first", folder)}
+    )
+
+
+def test_the_ui_opens_on_loopback(study: tuple[Path, str]) -> None:
+    """`autotune ui` serves the study's store, on 127.0.0.1 alone."""
+    import socket
+    import urllib.request
+
+    import psutil
+
+    folder, _ = study
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autotune", "ui", "--port", str(port)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=_environment(),
+        start_new_session=True,
+    )
+    try:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/search",
+            data=b'{"max_results": 10}',
+            headers={"Content-Type": "application/json"},
+        )
+        for _ in range(120):
+            try:
+                with urllib.request.urlopen(request) as answer:
+                    content = json.load(answer)
+                break
+            except OSError:
+                time.sleep(0.5)
+        assert "autotune" in {experiment["name"] for experiment in content["experiments"]}
+        listening = {
+            connection.laddr.ip
+            for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+            for connection in one.net_connections()
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert listening == {"127.0.0.1"}
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
+def test_driver_never_imports_tensorflow(study: tuple[Path, str]) -> None:
+    """A whole run, in a process whose imports are watched."""
+    folder, _ = study
+    script = (
+        "import sys\n"
+        "from autotune import cli\n"
+        f"status = cli.main({command('watched', '--tracking-uri', 'none')!r})\n"
+        "print(status, sorted({'tensorflow', 'keras', 'tf_keras'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_unmet_targets_end_with_status_3(study: tuple[Path, str]) -> None:
+    """The nearest miss is shown."""
+    folder, _ = study
+    impossible = [*command("third"), "--target", "latency<0.001us"]
+    done = autotune(*impossible, "--trials", "2", folder=folder, check=3)
+    assert "nothing meets the targets; nearest is trial" in done.stdout
+
+
+def test_a_model_that_can_not_be_opened_leaves_nothing(tmp_path: Path) -> None:
+    """A custom layer is found by the worker, and said in one line."""
+    import io
+    import zipfile
+
+    source = zipfile.ZipFile(DIGITS / "digits.keras")
+    config = json.loads(source.read("config.json"))
+    config["config"]["layers"][1] |= {"registered_name": "mine>Twice", "class_name": "Twice", "module": "mine"}
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name in source.namelist():
+            archive.writestr(name, json.dumps(config) if name == "config.json" else source.read(name))
+    (tmp_path / "custom.keras").write_bytes(target.getvalue())
+    done = autotune("run", "--model", "custom.keras", "--data", str(DIGITS / "digits.npz"), folder=tmp_path, check=2)
+    assert "layer 'rescaling' (Twice) is a custom class" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["custom.keras"]

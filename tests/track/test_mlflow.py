@@ -1,0 +1,127 @@
+"""Real MLflow on sqlite: a parent, a nested run for each trial, the front as artifacts."""
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from autotune.outcome import Outcome
+from autotune.record import Record
+from autotune.testing import TrackerContract, toy_outcome, toy_record
+from autotune.track.mlflow import MlflowTracker
+from autotune.track.tracker import Tracker
+
+
+def uri(folder: Path) -> str:
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def runs(folder: Path, record: Record) -> tuple[list[Run], list[Run]]:
+    """The study's parents and children."""
+    client = MlflowClient(uri(folder))
+    experiment = client.get_experiment_by_name("autotune")
+    assert experiment is not None
+    query = f"tags.`autotune.study_id` = '{record.meta['id']}'"
+    found = client.search_runs([experiment.experiment_id], query)
+    return (
+        [run for run in found if "mlflow.parentRunId" not in run.data.tags],
+        [run for run in found if "mlflow.parentRunId" in run.data.tags],
+    )
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow puts artifacts beside where it is run."""
+    monkeypatch.chdir(tmp_path)
+
+
+class TestMlflowTracker(TrackerContract):
+    """It keeps the contract."""
+
+    def tracker(self, folder: Path) -> Tracker:
+        return MlflowTracker(uri(folder))
+
+    def shown(self, folder: Path, record: Record) -> Mapping[int, str]:
+        _, children = runs(folder, record)
+        assert len({run.data.tags["autotune.trial"] for run in children}) == len(children)
+        return {int(run.data.tags["autotune.trial"]): run.data.tags["state"] for run in children}
+
+
+def some_record(folder: Path) -> Record:
+    refused = Outcome(toy_outcome(0, 1, 1, delegate="builtin").config, "refused", reason="no kernels")
+    pruned = toy_outcome(0.85, 0.5, 500, prune=0.5, quantize="int8")
+    return toy_record(folder / "study", toy_outcome(0.9, 1.0, 1000), pruned, toy_outcome(0.8, 2.0, 2000), refused)
+
+
+def test_what_a_trial_shows(tmp_path: Path) -> None:
+    """Parameters, metrics with their units, state and tags; nested below the study's run."""
+    record = some_record(tmp_path)
+    tracker = MlflowTracker(uri(tmp_path))
+    tracker.finish(record)
+    [parent], children = runs(tmp_path, record)
+    assert parent.info.run_name == "study"
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["baseline_accuracy"] == 0.9
+    assert parent.data.metrics["on_front"] == 2
+    by_trial = {run.data.tags["autotune.trial"]: run for run in children}
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    one = by_trial["1"]
+    assert one.data.params["prune"] == "0.5"
+    assert one.data.params["quantize"] == "int8"
+    assert one.data.metrics["accuracy"] == 0.85
+    assert one.data.metrics["latency_ms"] == 0.5
+    assert one.data.metrics["download_bytes"] == 500
+    assert one.data.tags["on_front"] == "true"
+    assert by_trial["2"].data.tags["on_front"] == "false"
+    assert (by_trial["3"].info.status, by_trial["3"].data.tags["reason"]) == ("FAILED", "no kernels")
+    assert sum(run.data.tags["recommended"] == "true" for run in children) == 1
+
+
+def test_the_front_is_on_the_parent(tmp_path: Path) -> None:
+    """As JSON, as a picture, and as files that can be fetched."""
+    record = some_record(tmp_path)
+    MlflowTracker(uri(tmp_path)).finish(record)
+    [parent], _ = runs(tmp_path, record)
+    client = MlflowClient(uri(tmp_path))
+    fetched = Path(client.download_artifacts(parent.info.run_id, "", str(tmp_path)))
+    front = json.loads((fetched / "front.json").read_text())
+    assert [point["trial"] for point in front] == [0, 1]
+    assert (fetched / "front.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in (fetched / "models").iterdir()) == ["0.tflite", "1.tflite"]
+
+
+def test_marks_move_with_the_front(tmp_path: Path) -> None:
+    """A point that a later one betters is no longer tagged as on the front."""
+    record = some_record(tmp_path)
+    tracker = MlflowTracker(uri(tmp_path))
+    tracker.finish(record)
+    better = toy_record(tmp_path / "more", toy_outcome(0.95, 0.1, 100)).points[0]
+    tracker.finish(replace(record, points=[*record.points, replace(better, trial=9)]))
+    _, children = runs(tmp_path, record)
+    assert [run.data.tags["autotune.trial"] for run in children if run.data.tags["on_front"] == "true"] == ["9"]
+
+
+def test_two_studies_do_not_mix(tmp_path: Path) -> None:
+    """In one experiment each has its own parent and children."""
+    first = some_record(tmp_path)
+    second = toy_record(tmp_path / "second", toy_outcome(0.9, 1.0, 1000))
+    tracker = MlflowTracker(uri(tmp_path))
+    tracker.finish(first)
+    MlflowTracker(uri(tmp_path)).finish(second)
+    assert len(runs(tmp_path, first)[1]) == 4
+    assert len(runs(tmp_path, second)[1]) == 1
+
+
+def test_writes_from_another_thread(tmp_path: Path) -> None:
+    """It uses no run that is active in a thread."""
+    record = some_record(tmp_path)
+    tracker = MlflowTracker(uri(tmp_path))
+    thread = threading.Thread(target=tracker.update, args=(record,))
+    thread.start()
+    thread.join()
+    assert len(runs(tmp_path, record)[1]) == 4
