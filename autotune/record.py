@@ -22,7 +22,7 @@ class Record:
         points: the finished trials in order.
         failed: number of trials that the machine or we failed, by reason.
         tests: what the picked trials scored on the test split, by trial.
-        runs: what each run of the study did, as Work.to_json(), with wall_s.
+        runs: what each run of the study did, as Work.to_json(), with wall_s and startup_s.
     """
 
     name: str

@@ -177,9 +177,8 @@ def _range(name: str, spec: dict[str, Any], where: str) -> Dimension:
         raise UserError(f"{where}: low and high must be numbers, low not above high")
     if not isinstance(log, bool) or (log and ("step" in spec or low <= 0)):
         raise UserError(f"{where}: log is true or false, goes without step, and above 0")
-    if step is not None and (
-        isinstance(step, bool) or not isinstance(step, int if integer else int | float) or step <= 0
-    ):
+    number = isinstance(step, int if integer else int | float) and not isinstance(step, bool)
+    if step is not None and not (number and 0 < step < math.inf):
         raise UserError(f"{where}: step must be a {'whole ' if integer else ''}number above 0")
     if low == high:
         return Choice((low,))

@@ -1,0 +1,1 @@
+"""What autotune claims of its own speed, as ratios measured side by side in one run: `make bench`."""

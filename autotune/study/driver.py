@@ -60,7 +60,7 @@ class Summary:
 
     Attributes:
         record: the study afterwards.
-        work: counts and seconds, as Work.to_json(), with wall_s.
+        work: counts and seconds, as Work.to_json(), with wall_s and startup_s.
         found: finished trials that were there before.
     """
 
@@ -142,13 +142,15 @@ class _Study:
                 threads.shutdown(wait=False, cancel_futures=True)
             self._test()
         record = self._ledger.record()
-        work = self._bench.work.to_json() | {"wall_s": round(time.monotonic() - began, 3)}
-        self._ledger.note("runs", [*record.runs, work])
+        now, work = time.monotonic(), self._bench.work
+        times = {"wall_s": round(now - began, 3), "startup_s": round((work.begun or now) - began, 3)}
+        done = work.to_json() | times
+        self._ledger.note("runs", [*record.runs, done])
         record = self._ledger.record()
         if record.baseline is not None:
             draw(record, record.folder / "front.png")
             self._tracker.finish(record)
-        return Summary(record, work, found, notes)
+        return Summary(record, done, found, notes)
 
     def _baseline(self) -> Outcome:
         """The original model, converted and nothing else; a trial too where the space has it."""

@@ -38,6 +38,7 @@ class Work:
         reused: stages that came from the cache.
         reused_training: those of them that would have trained.
         busy: seconds in which at least one build, evaluation or measurement was under way.
+        begun: when the first of them began, on the clock of time.monotonic(); 0 before it.
     """
 
     trained: int = 0
@@ -45,6 +46,7 @@ class Work:
     reused: int = 0
     reused_training: int = 0
     busy: float = 0.0
+    begun: float = 0.0
     _under_way: int = field(default=0, repr=False)
     _since: float = field(default=0.0, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -55,6 +57,7 @@ class Work:
         with self._lock:
             if self._under_way == 0:
                 self._since = time.monotonic()
+                self.begun = self.begun or self._since
             self._under_way += 1
         try:
             yield

@@ -1,0 +1,18 @@
+"""Runs the benchmarks and prints a table each; some minutes on two cores."""
+
+import sys
+
+from benchmarks import growth, job, start
+
+BENCHMARKS = {"start": start.main, "job": job.main, "growth": growth.main}
+
+
+def main(names: list[str]) -> None:
+    """Runs those named, or all."""
+    for name in names or list(BENCHMARKS):
+        print(f"\n== {name}: {sys.modules[BENCHMARKS[name].__module__].__doc__}", flush=True)
+        BENCHMARKS[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

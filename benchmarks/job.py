@@ -1,0 +1,58 @@
+"""The ResNet8 job: work avoided, overhead (goal: under 10 %), memory (goals: driver 600 MB, worker 2 GB)."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from autotune.study.asktell import read
+
+SHARED = Path(__file__).parents[2] / "shared"
+TRIALS = 40
+
+
+def main() -> None:
+    """Runs 40 trials in a fresh folder, watching the processes."""
+    model, data = SHARED / "models" / "resnet8.keras", SHARED / "data" / "cifar10_subset.npz"
+    if not model.exists() or not data.exists():
+        print("skipped: needs models/resnet8.keras and data/cifar10_subset.npz in ../shared")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        files = ["--model", str(model), "--data", str(data), "--name", "job", "--trials", str(TRIALS)]
+        targets = ["--target", "accuracy>=0.85", "--target", "latency<0.1ms"]
+        command = [sys.executable, "-m", "autotune", "run", *files, *targets]
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        driver, worker = watch(process)
+        if process.returncode != 0:
+            print(f"the job ended with status {process.returncode}")
+            return
+        record = read(Path(folder) / "runs" / "job", "job")
+    [work] = record.runs
+    asked = work["trained"] + work["reused_training"]
+    idle = work["wall_s"] - work["busy_s"]
+    print(f"training runs done / asked for      {work['trained']:.0f} / {asked:.0f} = {work['trained'] / asked:.2f}")
+    print(f"wall time                           {work['wall_s']:.0f} s")
+    print(f"overhead                            {idle / work['wall_s']:.1%}")
+    print(f"  before the first build            {work['startup_s']:.1f} s (Ray, TensorFlow, opening the model)")
+    print(f"  later: sampling, ledger, tracking {idle - work['startup_s']:.1f} s")
+    print(f"driver, most resident memory        {driver / 1e6:.0f} MB")
+    print(f"worker, most resident memory        {worker / 1e6:.0f} MB")
+
+
+def watch(process: "subprocess.Popen[bytes]") -> tuple[int, int]:
+    """The most resident memory of the driver and of any worker, in bytes, until the job ends."""
+    driver = worker = 0
+    tree = psutil.Process(process.pid)
+    while process.poll() is None:
+        try:
+            driver = max(driver, tree.memory_info().rss)
+            for child in tree.children(recursive=True):
+                if "_Worker" in child.name() or any("_Worker" in word for word in child.cmdline()):
+                    worker = max(worker, child.memory_info().rss)
+        except psutil.Error:  # it ended between two looks
+            pass
+        time.sleep(0.5)
+    return driver, worker
