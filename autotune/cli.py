@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from autotune.errors import UserError
+from autotune.errors import Fault, UserError
 
 if TYPE_CHECKING:
     from autotune.record import Record
     from autotune.target import Target
 
-DONE, OURS, INPUT, UNMET = 0, 1, 2, 3
-"""Exit statuses: done; our fault; the input is wrong; done, and nothing meets the targets."""
+DONE, OURS, INPUT, UNMET, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit statuses: done; ours or the machine's fault; wrong input; done, nothing meets the targets; Ctrl-C."""
 
 TRACKING = "sqlite:///mlflow.db"
 
@@ -29,9 +29,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"autotune: {error}", file=sys.stderr)
         return INPUT
+    except KeyboardInterrupt:
+        print("autotune: interrupted", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:  # the reader of our output went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except (Fault, OSError) as error:
+        print(f"autotune: {error}; finished trials are kept, and the same command goes on", file=sys.stderr)
+        return OURS
 
 
 class _Parser(argparse.ArgumentParser):
@@ -166,14 +172,14 @@ def _run(arguments: argparse.Namespace) -> int:
     from autotune import plugins
     from autotune.experiment import settle
 
-    settings = settle(arguments)
-    device = plugins.load("devices", settings.device)()
+    settings = settle(arguments)  # before the heavier imports: most mistakes are found here
     from autotune.compress.worker import start
     from autotune.devices.device import cores
     from autotune.show import TerminalReporter, console, print_summary
     from autotune.study.driver import run
     from autotune.study.pool import RayPool, sensible_jobs
 
+    device = plugins.load("devices", settings.device)()
     options = settings.options(device.threads, settings.jobs or sensible_jobs(cores()))
     pool = RayPool(options.jobs, start, settings.ray)
     uri = tracking_uri(settings.tracking_uri)
@@ -201,13 +207,9 @@ def _front(arguments: argparse.Namespace) -> int:
 
         print(json.dumps(front.to_json(), indent=1))
         return DONE
-    from autotune.show import console, front_table, hidden, print_pick
+    from autotune.show import print_front
 
-    console.print(front_table(front, everything=arguments.all))
-    if not arguments.all and (rest := hidden(front)):
-        console.print(rest.replace("--all", f"{record.name} --all"), style="dim")
-    console.print()
-    print_pick(record, front)
+    print_front(record, front, everything=arguments.all)
     return DONE
 
 

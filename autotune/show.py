@@ -111,10 +111,14 @@ def _chosen(front: Front) -> list[Point]:
     return [point for index, point in enumerate(points) if index in wanted or point is pick]
 
 
-def hidden(front: Front) -> str:
-    """What front_table() left out, as a sentence; empty where nothing."""
-    left = len(front.points) - len(_chosen(front))
-    return f"{left} more on the front: autotune front --all" if left else ""
+def print_front(record: Record, front: Front, *, everything: bool = False) -> None:
+    """The front as a table, and the recommendation."""
+    console.print(front_table(front, everything=everything))
+    left = 0 if everything else len(front.points) - len(_chosen(front))
+    if left:
+        console.print(f"{left} more on the front: autotune front {record.name}{_in(record)} --all", style="dim")
+    console.print()
+    print_pick(record, front)
 
 
 def missed(point: Point) -> str:
@@ -178,11 +182,7 @@ def print_summary(summary: Summary, tracking_uri: str | None) -> None:
     if front is None:
         console.print("stopped before the baseline was measured")
         return
-    console.print(front_table(front))
-    if rest := hidden(front):
-        console.print(f"{rest.replace('front --all', f'front {record.name} --all')}", style="dim")
-    console.print()
-    print_pick(record, front)
+    print_front(record, front)
     console.print(f"\n{_work(summary)}", style="dim", soft_wrap=True)
     console.print(f"front as a picture: {record.folder / 'front.png'}", soft_wrap=True)
     console.print(f"take a file home:   autotune pick {record.name}{_in(record)}", soft_wrap=True)

@@ -25,6 +25,7 @@ from autotune.study import asktell
 from autotune.study.pool import Pool
 from autotune.study.prepare import Options, prepare
 from autotune.study.trial import Workbench
+from autotune.target import ACCURACY
 from autotune.task import Task
 from autotune.track.picture import draw
 from autotune.track.tracker import Guarded, Tracker
@@ -62,6 +63,7 @@ class Summary:
         record: the study afterwards.
         work: counts and seconds, as Work.to_json(), with wall_s and startup_s.
         found: finished trials that were there before.
+        notes: why it ended early, for the user.
     """
 
     record: Record
@@ -164,12 +166,25 @@ class _Study:
             raise outcome
         if outcome.state == "refused":
             raise UserError(f"model {self._options.model}: can't be run even as it is: {outcome.reason}")
+        self._warn_of_chance(outcome)
         self._ledger.note("baseline", outcome.to_json())
         if asked := self._ledger.ask_for(config):
             self._ledger.tell(asked[0], outcome, self._options.targets, outcome)
         self._tracker.update(self._ledger.record())
         self._reporter.progress(self._ledger.record(), self._options.trials)
         return outcome
+
+    def _warn_of_chance(self, baseline: Outcome) -> None:
+        """Data in a form that the model was not trained on is the commonest mistake of all."""
+        task = self._bench.task
+        if task.quality is not ACCURACY:
+            return
+        chance = float(np.bincount(task.data.validation.y).max() / len(task.data.validation))
+        if baseline.metrics[ACCURACY.key] <= chance + baseline.facts["standard_error"]:
+            self._reporter.note(
+                f"the model as it is scores {baseline.metrics[ACCURACY.key]:.1%}, no better than always naming one class: "
+                "are the samples in the form (scaling, channels) that it was trained on?"
+            )
 
     def _ask(self, deadline: float | None) -> list[tuple[int, Config]]:
         """The next configurations to be built together; none at the end of the study."""
@@ -214,7 +229,7 @@ class _Study:
         """What came of a build, None where it failed; that is told, too."""
         try:
             return future.result()
-        except Fault as error:
+        except (Fault, OSError) as error:  # a lost worker, a full disk
             self._fault(number, config, str(error))
         except RuntimeError as error:  # a stage's own failure, with its traceback
             log.error("trial %d (%s) failed: %s", number, config, error)

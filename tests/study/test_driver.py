@@ -348,3 +348,31 @@ def test_results_read_from_disk_are_those_of_the_run(tmp_path: Path) -> None:
     for point in record.points:
         assert Path(str(point.model)).is_file()
     assert (record.folder / "front.png").is_file()
+
+
+def test_a_full_disk_costs_the_trial_in_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that could not be kept is a fault of the machine: tried again, and said."""
+    from autotune.compress.cache import ArtifactCache
+
+    put, full = ArtifactCache.put, iter([False, False, True])
+
+    def put_or_fail(self: ArtifactCache, key: str, artifact: Artifact) -> None:
+        if next(full, False):
+            raise OSError(28, "No space left on device")
+        put(self, key, artifact)
+
+    monkeypatch.setattr(ArtifactCache, "put", put_or_fail)
+    reporter = SilentReporter()
+    record = study(options(tmp_path), reporter=reporter).record
+    assert len(record.points) == 12
+    assert any("No space left on device; queued again" in note for note in reporter.notes)
+
+
+def test_a_model_no_better_than_chance_is_pointed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user is asked about the form of the data; a good model is not."""
+    reporter = SilentReporter()
+    study(options(tmp_path), reporter=reporter)
+    assert not any("are the samples in the form" in note for note in reporter.notes)
+    monkeypatch.setattr("autotune.testing.toy_loss", lambda model: 0.8)
+    study(options(tmp_path, name="bad"), reporter=reporter)
+    assert any("are the samples in the form" in note for note in reporter.notes)
