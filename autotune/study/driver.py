@@ -182,8 +182,8 @@ class _Study:
         chance = float(np.bincount(task.data.validation.y).max() / len(task.data.validation))
         if baseline.metrics[ACCURACY.key] <= chance + baseline.facts["standard_error"]:
             self._reporter.note(
-                f"the model as it is scores {baseline.metrics[ACCURACY.key]:.1%}, no better than always naming one class: "
-                "are the samples in the form (scaling, channels) that it was trained on?"
+                f"the model as it is scores {baseline.metrics[ACCURACY.key]:.1%}, no better than always naming "
+                "one class: are the samples in the form (scaling, channels) that it was trained on?"
             )
 
     def _ask(self, deadline: float | None) -> list[tuple[int, Config]]:

@@ -373,6 +373,6 @@ def test_a_model_no_better_than_chance_is_pointed_out(tmp_path: Path, monkeypatc
     reporter = SilentReporter()
     study(options(tmp_path), reporter=reporter)
     assert not any("are the samples in the form" in note for note in reporter.notes)
-    monkeypatch.setattr("autotune.testing.toy_loss", lambda model: 0.8)
+    monkeypatch.setattr("autotune.testing.fakes.toy_loss", lambda model: 0.8)
     study(options(tmp_path, name="bad"), reporter=reporter)
     assert any("are the samples in the form" in note for note in reporter.notes)

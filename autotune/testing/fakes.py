@@ -1,15 +1,10 @@
-"""For tests, ours and those of plug-in authors: fakes of everything slow, and contract suites.
-
-With toy_files(), FakePool and FakeDevice the whole loop runs in seconds without TensorFlow, Ray,
-MLflow or a device. A contract suite is a class to inherit from: give it what it asks for, and its
-test_ methods say whether a plug-in keeps the contract.
-"""
+"""Fakes of everything slow: with toy_files(), FakePool and FakeDevice the whole loop runs in seconds."""
 
 import hashlib
 import json
 import threading
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.compress import pipeline
-from autotune.compress.stage import Artifact, Stage, TrainingData, unpack
-from autotune.config import Config, Recipe, Runtime
-from autotune.devices.device import Device, Session, Timing
+from autotune.compress.stage import Artifact, TrainingData
+from autotune.config import Config, Runtime
+from autotune.devices.device import Session, Timing
 from autotune.errors import Fault, Infeasible
 from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import Record
-from autotune.track.tracker import Tracker
 
 T = TypeVar("T")
 
@@ -242,111 +236,3 @@ def toy_record(folder: Path, *outcomes: Outcome) -> Record:
         "device": {"device": "fake"},
     }
     return Record(folder.name, folder, meta, outcomes[0] if outcomes else None, points, {}, {}, [])
-
-
-class StageContract:
-    """What every stage keeps. Give it a stage, a recipe that takes it, a base and data."""
-
-    stage: Stage
-    recipe: Recipe
-
-    def inputs(self) -> tuple[bytes, TrainingData]:
-        """A base, as compress.load.import_model() gives it, and training data that fit it."""
-        raise NotImplementedError
-
-    def test_has_no_part_in_a_recipe_that_does_not_name_it(self) -> None:
-        """The default recipe, which does nothing, takes no stage but the last."""
-        assert self.stage.parameters(Recipe()) is None or self.stage.name == "quantize"
-
-    def test_parameters_are_json(self) -> None:
-        """They are part of the key."""
-        parameters = self.stage.parameters(self.recipe)
-        assert parameters is not None
-        assert json.loads(json.dumps(parameters)) == parameters
-
-    def test_builds_weights_or_a_file(self) -> None:
-        """The artifact is weights that the next stage can unpack, or a .tflite file; the facts are JSON."""
-        parameters = self.stage.parameters(self.recipe)
-        assert parameters is not None
-        base, data = self.inputs()
-        artifact = self.stage.build(base, None, parameters, data)
-        json.dumps(artifact.facts)
-        if artifact.data[4:8] != b"TFL3":
-            assert unpack(artifact.data)
-
-
-class DeviceContract:
-    """What every device keeps. Give it a device, and a .tflite file with inputs that fit it."""
-
-    def device(self) -> Device:
-        """A fresh device."""
-        raise NotImplementedError
-
-    def file(self, folder: Path) -> tuple[Path, NDArray[np.float32]]:
-        """A file that each delegate of the device runs, and inputs (n, *input shape) for it."""
-        raise NotImplementedError
-
-    def test_runs_through_every_delegate(self, tmp_path: Path) -> None:
-        """A row of finite outputs for each input, and times above zero."""
-        device = self.device()
-        model, samples = self.file(tmp_path)
-        inputs = tmp_path / "inputs.npy"
-        np.save(inputs, samples)
-        with device.open() as session:
-            for delegate in device.delegates:
-                for threads in device.threads:
-                    runtime = Runtime(delegate, threads)
-                    outputs = session.outputs(model, runtime, inputs)
-                    assert len(outputs) == len(samples)
-                    assert outputs.dtype == np.float32
-                    assert np.isfinite(outputs).all()
-                    timing = session.latency(model, runtime)
-                    assert min(timing.times_us) > 0
-                    assert timing.first_us > 0
-                    assert timing.init_us > 0
-
-    def test_refuses_what_is_no_model(self, tmp_path: Path) -> None:
-        """It is infeasible, and the session can be used afterwards."""
-        device = self.device()
-        model, samples = self.file(tmp_path)
-        broken, inputs = tmp_path / "broken.tflite", tmp_path / "inputs.npy"
-        broken.write_bytes(b"no model")
-        np.save(inputs, samples)
-        runtime = Runtime(device.delegates[0], device.threads[0])
-        with device.open() as session:
-            try:
-                session.latency(broken, runtime)
-            except Infeasible:
-                pass
-            else:
-                raise AssertionError("a file that is no model was run")
-            assert len(session.outputs(model, runtime, inputs)) == len(samples)
-
-    def test_facts_are_json(self) -> None:
-        """They are kept with the study."""
-        json.dumps(self.device().facts())
-
-
-class TrackerContract:
-    """What every tracker keeps. Give it a tracker, and a way to see what it shows."""
-
-    def tracker(self, folder: Path) -> Tracker:
-        """A tracker on the store in this folder; the same one each time."""
-        raise NotImplementedError
-
-    def shown(self, folder: Path, record: Record) -> Mapping[int, str]:
-        """The trials that the store shows of this record, with their states."""
-        raise NotImplementedError
-
-    def test_shows_each_trial_once(self, tmp_path: Path) -> None:
-        """However often it is told, and by however many trackers on the same store."""
-        refused = Outcome(Config.of({"delegate": "builtin"}), "refused", reason="no")
-        record = toy_record(
-            tmp_path / "study", toy_outcome(0.9, 1.0, 1000), toy_outcome(0.8, 0.5, 500, prune=0.5), refused
-        )
-        for _ in range(2):
-            tracker = self.tracker(tmp_path)
-            tracker.update(record)
-            tracker.finish(record)
-            tracker.finish(record)
-        assert self.shown(tmp_path, record) == {0: "measured", 1: "measured", 2: "refused"}

@@ -1,0 +1,30 @@
+"""For tests, ours and those of plug-in authors: fakes of everything slow, and contract suites.
+
+With the fakes the whole loop runs in seconds without TensorFlow, Ray, MLflow or a device.
+"""
+
+from autotune.testing.contracts import DeviceContract, StageContract, TrackerContract
+from autotune.testing.fakes import (
+    FakeDevice,
+    FakePool,
+    SilentReporter,
+    toy_build,
+    toy_files,
+    toy_import,
+    toy_outcome,
+    toy_record,
+)
+
+__all__ = [
+    "DeviceContract",
+    "FakeDevice",
+    "FakePool",
+    "SilentReporter",
+    "StageContract",
+    "TrackerContract",
+    "toy_build",
+    "toy_files",
+    "toy_import",
+    "toy_outcome",
+    "toy_record",
+]
