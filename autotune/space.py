@@ -77,6 +77,10 @@ class Space:
         values = {name: found[name] for name in self.free()}
         return values if self.config(values).key == config.key else None
 
+    def first(self) -> dict[str, Any]:
+        """The first value of each dimension."""
+        return {name: _low(dim) for name, dim in self.dimensions.items()}
+
     def delegates(self) -> tuple[str, ...]:
         """The delegates that may be sampled."""
         dim = self.dimensions.get("delegate")

@@ -31,7 +31,11 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 class Ledger:
-    """A study that is being written. One process at a time; see exclusive()."""
+    """A study that is being written. One process at a time; see exclusive().
+
+    Attributes:
+        fresh: whether nothing had ever been asked when it was opened.
+    """
 
     def __init__(self, folder: Path, name: str, space: Space, quality: Metric, meta: dict[str, Any]) -> None:
         """Creates the study, or opens it again: trials that were under way are queued once more.
@@ -54,6 +58,7 @@ class Ledger:
         )
         if "meta" not in self._study.user_attrs:
             self._study.set_user_attr("meta", meta)
+        self.fresh = not self._study.get_trials(deepcopy=False)
         # Another seed each time: the same one would propose again what is there already.
         seed = int(meta["seed"]) + len(self._study.get_trials(deepcopy=False))
         self._study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True)
@@ -92,12 +97,17 @@ class Ledger:
         return None if config_or_none is None else self.ask_for(config_or_none)
 
     def ask_for(self, config: Config) -> tuple[int, Config] | None:
-        """A trial of this very configuration, None where it is outside the space or was tried."""
+        """A trial of this very configuration, None where it is outside the space or was tried.
+
+        Only while nothing is queued: in a fresh study, or after ask() found nothing.
+        """
         values = self._space.values(config)
         if values is None or config.key in self._seen:
             return None
-        self._study.enqueue_trial(values)  # where it is called nothing else waits, so the next ask gives it
-        return self._opened(self._study.ask(self._distributions), config)
+        self._study.enqueue_trial(values)
+        trial = self._study.ask(self._distributions)
+        assert self._space.config(trial.params).key == config.key, "something else was queued before"
+        return self._opened(trial, config)
 
     def tell(self, number: int, outcome: Outcome, targets: Sequence[Target], baseline: Outcome) -> None:
         """Ends a trial. Targets become constraints; a refused configuration has no values at all."""

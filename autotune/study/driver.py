@@ -15,7 +15,7 @@ import numpy as np
 
 from autotune.compress.load import import_model
 from autotune.compress.stage import Artifact
-from autotune.config import Config, Recipe, Runtime
+from autotune.config import SCHEMES, Config, Recipe, Runtime
 from autotune.devices.device import Device, Session
 from autotune.errors import Fault, UserError
 from autotune.front import Point
@@ -132,9 +132,11 @@ class _Study:
             try:
                 baseline = self._baseline()
                 deadline = None if self._options.timeout is None else began + self._options.timeout
-                while wave := self._ask(deadline):
+                wave = self._schemes() if self._ledger.fresh else []
+                while wave or (wave := self._ask(deadline)):
                     self._wave(wave, threads, baseline, deadline)
                     self._tracker.update(self._ledger.record())
+                    wave = []
             except KeyboardInterrupt:
                 notes.append("interrupted; the same command goes on from here")
             except TimeoutError:
@@ -185,6 +187,21 @@ class _Study:
                 f"the model as it is scores {baseline.metrics[ACCURACY.key]:.1%}, no better than always naming "
                 "one class: are the samples in the form (scaling, channels) that it was trained on?"
             )
+
+    def _schemes(self) -> list[tuple[int, Config]]:
+        """The plain quantization schemes that were not tried yet, before anything is sampled.
+
+        They cost little, and what is recommended can then not be worse than they are.
+        """
+        first = self._options.space.first()
+        runtime = {"delegate": self._device.delegates[0], "threads": self._device.threads[0]}
+        plain = [Config.of({**first, **runtime, "prune": 0, "cluster": 0, "quantize": name}) for name in SCHEMES]
+        left = self._options.trials - len(self._ledger.record().points)
+        asked: list[tuple[int, Config]] = []
+        for config in plain:
+            if len(asked) < left and (one := self._ledger.ask_for(config)):
+                asked.append(one)
+        return asked
 
     def _ask(self, deadline: float | None) -> list[tuple[int, Config]]:
         """The next configurations to be built together; none at the end of the study."""

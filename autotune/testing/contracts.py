@@ -1,4 +1,4 @@
-"""Contract suites: inherit from one, give it what it asks for, and its tests say whether a plug-in keeps the contract."""
+"""Contract suites: inherit from one, give it what it asks for, and its tests say whether a plug-in keeps it."""
 
 import json
 from collections.abc import Mapping

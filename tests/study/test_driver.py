@@ -21,7 +21,7 @@ from autotune.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import
 from autotune.track.tracker import Tracker
 
-SPACE = {
+SPACE: dict[str, Any] = {
     "prune": [0, 0.5],
     "cluster": [0, 16],
     "quantize": ["none", "dynamic", "int8", "qat"],
@@ -130,6 +130,31 @@ def test_the_baseline_is_the_first_trial(tmp_path: Path) -> None:
     assert record.baseline is not None
     assert record.baseline.config.recipe.quantize == "none"
     assert all(point.outcome.config.recipe.quantize == "int8" for point in record.points)
+
+
+def test_plain_schemes_come_before_anything_sampled(tmp_path: Path) -> None:
+    """So the recommendation can't be worse than quantization alone; as many as the trials allow."""
+    record = study(options(tmp_path)).record
+    first = [point.outcome.config for point in record.points[:4]]
+    assert {config.recipe.quantize for config in first} == {"none", "dynamic", "int8", "qat"}
+    assert {(config.recipe.prune, config.recipe.cluster, str(config.runtime.delegate)) for config in first} == {
+        (0.0, 0, "xnnpack")
+    }
+    assert len(study(options(tmp_path, name="few", trials=2)).record.points) == 2
+
+
+def test_a_kill_among_the_plain_schemes_loses_none(tmp_path: Path) -> None:
+    """They are asked again, once, whether or not the baseline is in the space."""
+    for name, space in (("in", SPACE), ("out", {**SPACE, "quantize": ["dynamic", "int8", "qat"]})):
+        folder = tmp_path / name
+        folder.mkdir()
+        first = study(options(folder, space=space, jobs=1), pool=Interrupting(2)).record
+        assert len(first.points) <= 1
+        record = study(options(folder, space=space)).record
+        keys = [point.outcome.config.key for point in record.points]
+        assert len(keys) == len(set(keys)) == 12
+        plain = record.points[: len(space["quantize"])]
+        assert {point.outcome.config.recipe.quantize for point in plain} == set(space["quantize"])
 
 
 def test_relative_targets_speak_of_the_baseline(tmp_path: Path) -> None:
