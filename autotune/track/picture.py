@@ -86,14 +86,15 @@ def _stairs(axis: Any, points: list[Point], cost: Metric, quality: Metric) -> No
     """The best quality to be had at each cost, among the feasible points or, with none, all."""
     sign = 1 if quality.better == "higher" else -1
     chosen = [point for point in points if point.feasible] or points
-    steps: list[tuple[float, float]] = []
+    steps: list[tuple[float, float]] = []  # none before anything in the space was measured
     for point in sorted(
         chosen, key=lambda p: (_value(p.outcome.metrics, cost), -sign * p.outcome.metrics[quality.key])
     ):
         value = point.outcome.metrics[quality.key]
         if not steps or sign * value > sign * steps[-1][1]:
             steps.append((_value(point.outcome.metrics, cost), value))
-    axis.step(*zip(*steps, strict=True), where="post", color="black", linewidth=0.9, alpha=0.7, zorder=1)
+    prices, values = [price for price, _ in steps], [value for _, value in steps]
+    axis.step(prices, values, where="post", color="black", linewidth=0.9, alpha=0.7, zorder=1)
 
 
 def _bound(axis: Any, target: Target, cost: Metric, record: Record) -> None:

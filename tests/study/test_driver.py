@@ -1,5 +1,6 @@
 """The whole loop, on fakes: what is asked, built, measured and told, and what goes wrong."""
 
+import _thread
 import dataclasses
 import os
 import threading
@@ -271,18 +272,30 @@ def test_a_broken_tracker_costs_no_trial(tmp_path: Path) -> None:
 
 
 class Interrupting(FakePool):
-    """Presses Ctrl-C after some builds, as a terminal would."""
+    """After some builds presses Ctrl-C, as a terminal would, and never ends what comes after."""
 
     def __init__(self, after: int) -> None:
         super().__init__(1)
-        self.after = after
+        self.left = after + 1  # the first call opens the model
+        self.hanging: list[Future[Any]] = []
+        self.closed = False
 
     def submit(self, function: Any, *arguments: Any) -> "Future[Any]":
-        if len(self.built) == self.after:
-            import _thread
-
+        if self.closed:
+            raise Fault("closed")
+        self.left -= 1
+        if self.left >= 0:
+            return super().submit(function, *arguments)
+        self.hanging.append(Future())
+        if len(self.hanging) == 1:
             _thread.interrupt_main()
-        return super().submit(function, *arguments)
+        return self.hanging[-1]
+
+    def close(self) -> None:
+        self.closed = True
+        for future in self.hanging:
+            future.set_exception(Fault("closed"))
+        super().close()
 
 
 def test_interrupted_study_goes_on(tmp_path: Path) -> None:

@@ -35,3 +35,10 @@ def test_nothing_to_draw_draws_nothing(tmp_path: Path) -> None:
     """A study without a baseline has no picture."""
     draw(toy_record(tmp_path / "empty"), tmp_path / "front.png")
     assert not (tmp_path / "front.png").exists()
+
+
+def test_a_baseline_alone_is_drawn(tmp_path: Path) -> None:
+    """A study cut off before its first trial outside the baseline."""
+    record = replace(toy_record(tmp_path, toy_outcome(0.9, 1.0, 1000)), points=[])
+    draw(record, tmp_path / "front.png")
+    assert _size(tmp_path / "front.png")[0] >= 1000
