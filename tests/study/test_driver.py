@@ -1,8 +1,8 @@
 """The whole loop, on fakes: what is asked, built, measured and told, and what goes wrong."""
 
-import _thread
 import dataclasses
 import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -288,7 +288,7 @@ class Interrupting(FakePool):
             return super().submit(function, *arguments)
         self.hanging.append(Future())
         if len(self.hanging) == 1:
-            _thread.interrupt_main()
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         return self.hanging[-1]
 
     def close(self) -> None:
