@@ -4,7 +4,7 @@ import dataclasses
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,14 @@ def options(folder: Path, *targets: str, **changes: Any) -> Options:
     space = parse(changes.pop("space", SPACE), "toy", (1, 2))
     given = {"name": "toy", "trials": 12, "jobs": 2, **changes}
     return Options(model, data, space, parse_all(targets)[0], folder=folder / "runs", **given)
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_interrupts() -> Iterator[None]:
+    """Also where the tests run in the background of a shell, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def study(
