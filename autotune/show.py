@@ -208,13 +208,25 @@ def print_pick(record: Record, front: Front) -> None:
     )
     scores = record.tests.get(str(pick.trial))
     if scores is not None:
-        console.print(
-            f"  on the {scores['samples']} test samples that the search never saw: {front.quality.name} "
-            f"{number(scores[front.quality.key], front.quality)} "
-            f"{_plus(scores['standard_error'], front.quality)}",
-            soft_wrap=True,
-        )
+        _print_test(front, scores)
     console.print(f"  {pick.model}", style="cyan", soft_wrap=True)
+
+
+def _print_test(front: Front, scores: Mapping[str, float]) -> None:
+    """What the recommended file scored on the test split; and a word where that misses a target."""
+    value = scores[front.quality.key]
+    told = f"{number(value, front.quality)} {_plus(scores['standard_error'], front.quality)}"
+    console.print(
+        f"  on the {scores['samples']} test samples that the search never saw: {front.quality.name} {told}",
+        soft_wrap=True,
+    )
+    for target in front.targets:
+        if target.metric is front.quality and not target.met(value, front.baseline.metrics):
+            console.print(
+                f"  there it misses {target.text}: the search's best is partly luck; ask for a margin, or pick another",
+                style="yellow",
+                soft_wrap=True,
+            )
 
 
 def print_nearest(front: Front) -> None:
