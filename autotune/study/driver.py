@@ -124,6 +124,8 @@ class _Study:
     def run(self, began: float) -> Summary:
         found = len(self._ledger.record().points)
         notes: list[str] = []
+        if found:
+            self._reporter.progress(self._ledger.record(), self._options.trials)
         with self._device.open() as evaluating, self._device.open() as timing, tempfile.TemporaryDirectory() as scratch:
             self._evaluating, self._timing = evaluating, timing
             self._inputs = Path(scratch) / "validation.npy"
@@ -231,6 +233,7 @@ class _Study:
             threads.submit(self._bench.evaluate, config, self._evaluating, self._inputs): number
             for number, config in wave
         }
+        self._reporter.status(f"building {len(wave)}")
         waiting: list[tuple[int, Outcome]] = []
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         for done, future in enumerate(as_completed(futures, left), 1):
