@@ -68,11 +68,6 @@ class Record:
         measured = [point for point in self.points if point.outcome.state == "measured"]
         return hypervolume(measured, self.quality, self.baseline) if self.baseline else 0.0
 
-    def nearest(self) -> Point | None:
-        """The measured point that misses its targets by least."""
-        measured = [point for point in self.points if point.outcome.state == "measured"]
-        return min(measured, key=lambda point: point.miss, default=None)
-
 
 def model_path(folder: Path, artifact: str) -> Path:
     """Where a study keeps a file, by its cache key."""

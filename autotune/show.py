@@ -231,7 +231,7 @@ def _print_test(front: Front, scores: Mapping[str, float]) -> None:
 
 def print_nearest(front: Front) -> None:
     """What to say where nothing meets the targets."""
-    nearest = min(front.points, key=lambda point: point.miss)
+    nearest = front.nearest()
     console.print(f"nothing meets the targets; nearest is trial {nearest.trial}:", style="bold red")
     console.print(f"  {short(nearest, front.quality)}: {missed(nearest)}", soft_wrap=True)
 

@@ -1,6 +1,7 @@
 """The Pareto front: what is on it, in which order, what is recommended, how large it is."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,6 +44,16 @@ def erring(mae: float, latency: float, download: float) -> Outcome:
         {"mae": mae, "latency_ms": latency, "download_bytes": download},
         {"standard_error": 0},
     )
+
+
+def test_nearest_misses_by_least() -> None:
+    """By the sum of what is missed: more than kept elsewhere does not make up for it."""
+    misses = [{"a": 0.5}, {"a": 0.1, "b": 0.1}, {"a": 0.3, "b": -9.0}]
+    on_it = [
+        replace(point, violations=miss)
+        for point, miss in zip(points((0.9, 3, 1), (0.8, 2, 1), (0.7, 1, 1)), misses, strict=True)
+    ]
+    assert front(on_it).nearest().trial == 1
 
 
 def test_front_spans_quality_latency_and_download() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from autotune.config import Config
-from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import Record, model_path
 from autotune.target import METRICS, parse
@@ -83,20 +82,6 @@ def test_hypervolume_is_of_the_measured_points(record: Record) -> None:
     alone = replace(record, points=[record.points[0], record.points[2]])
     assert alone.hypervolume() == pytest.approx(0.9)
     assert record.hypervolume() > 0.9
-
-
-def test_nearest_misses_by_least(record: Record) -> None:
-    """Of the measured ones; a refused one is no answer."""
-    misses = [{"a": 0.5}, {"a": 0.1, "b": 0.1}, {}, {"a": 0.3, "b": -9.0}]
-    points = [replace(point, violations=miss) for point, miss in zip(record.points, misses, strict=True)]
-    nearest = replace(record, points=points).nearest()
-    assert nearest is not None
-    assert nearest.trial == 1
-
-
-def test_nothing_measured_nothing_near(record: Record) -> None:
-    """As in a study whose trials were all refused."""
-    assert replace(record, points=[Point(0, REFUSED, {}, None)]).nearest() is None
 
 
 def test_model_path_is_inside_the_study() -> None:

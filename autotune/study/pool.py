@@ -2,6 +2,7 @@
 
 import os
 import queue
+import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -51,9 +52,13 @@ class RayPool:
             address: of a running Ray cluster; by default one is started on loopback.
         """
         self._jobs, self._start, self._address = jobs, start, address
+        # Linux kills Ray's processes when the thread that started them ends (PR_SET_PDEATHSIG):
+        # so they are started by one that ends after them.
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="pool-keeper")
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="pool")
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._lock = threading.Lock()
+        self._scratch = tempfile.TemporaryDirectory(prefix="autotune-")
         self._ray: Any = None
         self._workers: list[Any] = []
         self._closing = False
@@ -73,6 +78,8 @@ class RayPool:
             self._threads.shutdown(wait=True)
             self._ray.shutdown()
             self._ray = None
+        self._keeper.shutdown()
+        self._scratch.cleanup()
 
     def _call(self, function: Callable[..., T], *arguments: Any) -> T:
         ray = self._connected()
@@ -98,22 +105,7 @@ class RayPool:
         """Ray, started with its workers on the first call."""
         with self._lock:
             if self._ray is None:
-                os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-                os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-                import ray
-
-                if self._address:
-                    ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
-                else:
-                    ray.init(
-                        num_cpus=self._jobs,
-                        include_dashboard=False,
-                        log_to_driver=False,
-                        logging_level="ERROR",
-                        object_store_memory=512 * 1024**2,
-                        _node_ip_address="127.0.0.1",
-                    )
-                self._ray = ray
+                self._ray = self._keeper.submit(_launch, self._jobs, self._address).result()
                 for _ in range(self._jobs):
                     self._idle.put(self._worker())
             return self._ray
@@ -121,15 +113,41 @@ class RayPool:
     def _worker(self, instead_of: Any = None) -> Any:
         if instead_of is not None:
             self._workers.remove(instead_of)
-        worker = self._ray.remote(num_cpus=1)(_Worker).remote(self._start)
+        worker = self._ray.remote(num_cpus=1)(_Worker).remote(
+            self._start, None if self._address else self._scratch.name
+        )
         self._workers.append(worker)
         return worker
+
+
+def _launch(jobs: int, address: str | None) -> Any:
+    """Ray, connected to the cluster at the address or to one started on loopback."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if not address:
+        # Ray's switch for loopback alone, whatever its name says: it turns an address of
+        # 127.0.0.1 into the host's own. Read when Ray is imported.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    import ray
+
+    if address:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    else:
+        ray.init(
+            num_cpus=jobs,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            object_store_memory=512 * 1024**2,
+        )
+    return ray
 
 
 class _Worker:
     """Lives in a process of its own."""
 
-    def __init__(self, start: Callable[[int], None]) -> None:
+    def __init__(self, start: Callable[[int], None], scratch: str | None) -> None:
+        tempfile.tempdir = scratch  # a worker is killed in the end, and can't tidy up by itself
         start(1)
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:

@@ -1,11 +1,15 @@
 """The pool on real Ray: workers start once, are reused, and are replaced when lost."""
 
 import os
+import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from autotune.errors import Fault, Infeasible, UserError
@@ -32,6 +36,12 @@ def refuse(kind: str) -> None:
 
 def break_down() -> None:
     raise KeyError("our defect")
+
+
+def leave() -> str:
+    handle, name = tempfile.mkstemp()
+    os.close(handle)
+    return name
 
 
 def die() -> None:
@@ -96,6 +106,18 @@ def test_a_worker_that_grew_is_replaced(pool: RayPool, monkeypatch: pytest.Monke
     assert len({future.result()[0] for future in [pool.submit(started) for _ in range(4)]}) == 4
 
 
+def test_ray_listens_on_loopback_alone(pool: RayPool) -> None:
+    """Every listening socket of this process and of all that it started."""
+    pool.submit(started).result()
+    this = psutil.Process()
+    sockets = [
+        socket for process in [this, *this.children(recursive=True)] for socket in process.net_connections("inet")
+    ]
+    listening = [socket.laddr.ip.removeprefix("::ffff:") for socket in sockets if socket.status == psutil.CONN_LISTEN]
+    assert len(listening) > 3
+    assert set(listening) <= {"127.0.0.1", "::1"}
+
+
 def test_nothing_is_started_before_it_is_needed() -> None:
     """A study that takes all from the cache needs no Ray."""
     opened = RayPool(2, begin)
@@ -110,9 +132,28 @@ def test_sensible_jobs() -> None:
 
 
 def test_closing_ends_what_runs(pool: RayPool) -> None:
-    """A call under way is a fault then; close() does not wait for it. The last test of this pool."""
+    """A call under way is a fault then; close() does not wait for it. The last test of this pool.
+
+    What workers left in the temporary directory goes too: TensorFlow writes modules there, and a
+    killed process can't delete them.
+    """
+    leftover = Path(pool.submit(leave).result())
+    assert leftover.exists()
     future = pool.submit(time.sleep, 600)
     time.sleep(0.5)
     pool.close()
     with pytest.raises(Fault):
         future.result(timeout=30)
+    assert not leftover.exists()
+
+
+def test_ray_outlives_the_thread_that_asked_for_it_first() -> None:
+    """Linux ends Ray's processes with the thread that started them, which must not be the caller's."""
+    opened = RayPool(1, begin)
+    handles: list[Any] = []
+    thread = threading.Thread(target=lambda: handles.append(opened.share(np.ones(3))))
+    thread.start()
+    thread.join()
+    time.sleep(1)
+    assert opened.submit(total, handles[0]).result(timeout=30) == 3.0
+    opened.close()
