@@ -60,9 +60,15 @@ def _parser() -> argparse.ArgumentParser:
         metavar="EXPERIMENT.yaml",
         help="a file with any of the options below; a shipped one by its name",
     )
-    run.add_argument("--model", help=".keras or legacy .h5 file")
-    run.add_argument("--data", help=".npz with x_train, y_train, x_test, y_test, optionally x_val, y_val")
-    run.add_argument("--space", help="search space: a YAML file, or full (default), quick, post_training")
+    run.add_argument(
+        "--model",
+        action="append",
+        help=".keras, legacy .h5 or .tflite file, or SavedModel folder; repeated: candidates, the first the baseline",
+    )
+    run.add_argument("--data", help=".npz, folder of class folders of images, tfds:NAME, or FILE.py:FUNCTION")
+    run.add_argument(
+        "--space", help="search space: a YAML file, or full (default), quick, post_training, edge_tpu, android"
+    )
     run.add_argument("--device", help="to measure on (default: local)")
     _targets(run)
     run.add_argument("--trials", type=_positive, help="of the study in all (default: 30)")
@@ -71,7 +77,20 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=_natural, help="of splits, shuffles and sampling (default: 0)")
     run.add_argument("--name", help="of the study (default: the experiment's or the model's)")
     run.add_argument("--loss", help="where model and labels don't say: sparse_categorical_crossentropy, mse, …")
-    run.add_argument("--metric", help="accuracy, mae or mse")
+    run.add_argument("--metric", help="accuracy, top5 (or any K), auc, f1, mae or mse")
+    run.add_argument(
+        "--validation-share",
+        type=_share,
+        metavar="SHARE",
+        help="of the test samples that the search may see, where there is no validation split (default: 0.5)",
+    )
+    run.add_argument(
+        "--exclude", action="append", metavar="LAYER", help="neither prune, cluster nor quantize it; *, may be repeated"
+    )
+    run.add_argument(
+        "--register", action="append", metavar="MODULE", help="a .py file or module that registers custom classes"
+    )
+    run.add_argument("--trust", action="store_true", help="let the model file run code of its own (Lambda layers)")
     _folder(run)
     run.add_argument("--ray", metavar="ADDRESS", help="a running Ray cluster to build on")
     run.add_argument(
@@ -109,9 +128,10 @@ RUN = """Search, build and measure.
 example:
   autotune run --model model.keras --data data.npz --target "latency<50ms" --target "accuracy>=baseline-1%"
 
-targets: METRIC<BOUND with accuracy (or mae, mse), latency, latency_p90, size, download; units us, ms, s,
-B, kB, MB, KiB, MiB, %; bounds may be relative: baseline-1%, baseline*0.5, 50%*baseline. Quote them: the
-shell takes < and > for redirections. latency=50ms and --max-latency 50ms mean the same as "latency<=50ms".
+targets: METRIC<BOUND with the task's metric (accuracy, top5, auc, f1, mae, mse; "quality" stands for any),
+latency, latency_p90, size, download; units us, ms, s, B, kB, MB, KiB, MiB, %; bounds may be relative:
+baseline-1%, baseline*0.5, 50%*baseline. Quote them: the shell takes < and > for redirections. latency=50ms
+and --max-latency 50ms mean the same as "latency<=50ms".
 
 exit status: 0 done and targets met, 3 done and nothing meets them, 2 wrong input, 1 our fault."""
 
@@ -151,6 +171,16 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _share(text: str) -> float:
+    try:
+        share = float(text.removesuffix("%")) * (0.01 if text.endswith("%") else 1)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share between 0 and 1, such as 0.5 or 50%")
+    return share
+
+
 def _natural(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
@@ -181,7 +211,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     device = plugins.load("devices", settings.device)()
     options = settings.options(device.threads, settings.jobs or sensible_jobs(cores()))
-    pool = RayPool(options.jobs, start, settings.ray)
+    pool = RayPool(options.jobs, partial(start, trust=settings.trust), settings.ray)
     uri = tracking_uri(settings.tracking_uri)
     for remark in settings.remarks:
         console.print(remark, style="yellow", soft_wrap=True)
@@ -216,10 +246,11 @@ def _front(arguments: argparse.Namespace) -> int:
 def _pick(arguments: argparse.Namespace) -> int:
     from autotune.pick import choose, hand_out
     from autotune.show import console, print_nearest, short
+    from autotune.target import resolve
 
     targets, remarks = _parsed(arguments.target)
     record = _record(arguments)
-    front, point = choose(record, targets, arguments.trial)
+    front, point = choose(record, targets and resolve(targets, record.quality), arguments.trial)
     if point is None:
         print_nearest(front)
         return UNMET

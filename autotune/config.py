@@ -6,8 +6,25 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-SCHEMES = ("none", "float16", "dynamic", "int8", "int16x8", "qat")
-"""Quantization schemes: the float file, four post-training ones, quantization-aware training."""
+SCHEMES = ("none", "float16", "dynamic", "weight_int8", "int8", "int16x8", "int4", "qat")
+"""Quantization schemes: the float file, post-training ones, quantization-aware training.
+
+float16 weights; int8 weights with activations quantized at run time (dynamic) or left float
+(weight_int8); int8 throughout (int8); int8 weights with int16 activations (int16x8); int4 weights
+with activations quantized at run time (int4).
+"""
+
+NAMES = {
+    "quantize": SCHEMES,
+    "prune_pattern": ("unstructured", "2by4", "xnnpack"),
+    "prune_schedule": ("polynomial", "constant"),
+    "cluster_init": ("kmeans++", "linear", "density", "random"),
+    "cluster_scope": ("layer", "channel"),
+    "fine_tune": ("distill", "labels", "none"),
+    "augment": ("none", "shift", "flip_shift", "mix"),
+    "io": ("float32", "int8"),
+}
+"""Dimensions that are one of a few names; see Recipe for what they mean."""
 
 
 def fingerprint(*parts: object) -> str:
@@ -30,28 +47,68 @@ def snap(value: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What is done to the model before it becomes a file; the order is that of the fields.
+    """What is done to a model before it becomes a file.
 
     Attributes:
+        model: which of several candidate models, "" where there is but one.
         prune: share of each layer's weights that become zero, 0 <= prune < 1; 0 does nothing.
-        cluster: number of distinct weights in each layer, 2 or more; 0 does nothing.
-        quantize: one of SCHEMES.
-        epochs: passes over the training data in each stage that trains.
-        learning_rate: of Adam, in each stage that trains.
+        prune_pattern: where the zeros may be: anywhere, two in each four along the input channels,
+            or where XNNPACK's sparse kernels use them (1x1 convolutions).
+        prune_schedule: how sparsity comes in training: rising, or at once.
+        cluster: number of distinct weights, 2 or more; 0 does nothing.
+        cluster_init: how a training's centroids begin.
+        cluster_scope: distinct within a layer, or within each output channel of a convolution.
+        fine_tune: what pruning and clustering learn from: the original model's outputs, the labels,
+            or nothing (one shot on the finished weights).
+        augment: how samples are varied in training.
+        epochs: passes over the training data in each stage that trains, at most.
+        learning_rate: of Adam at the beginning; it falls to 0 by a cosine.
         batch_size: samples in a step of training.
+        quantize: one of SCHEMES.
+        mixed: share of the layers, those that quantization hurts most, that stay a step more
+            precise (int8 instead of int4, else float).
+        io: type of the file's input and output.
+        extra: dimensions of plug-in stages that are on, as sorted (name, value) pairs.
     """
 
+    model: str = ""
     prune: float = 0.0
+    prune_pattern: str = "unstructured"
+    prune_schedule: str = "polynomial"
     cluster: int = 0
-    quantize: str = "none"
+    cluster_init: str = "kmeans++"
+    cluster_scope: str = "layer"
+    fine_tune: str = "distill"
+    augment: str = "none"
     epochs: int = 3
     learning_rate: float = 1e-3
     batch_size: int = 32
+    quantize: str = "none"
+    mixed: float = 0.0
+    io: str = "float32"
+    extra: tuple[tuple[str, Any], ...] = ()
 
     @property
     def trains(self) -> bool:
         """Whether any stage needs training data and time."""
-        return self.prune > 0 or self.cluster > 0 or self.quantize == "qat"
+        return self.quantize == "qat" or (self.fine_tune != "none" and bool(self.prune or self.cluster))
+
+    def matters(self, name: str) -> bool:
+        """Whether another value of this field would give another file."""
+        trained = self.fine_tune != "none"
+        if name in TRAINING:
+            return self.trains
+        return {
+            "model": bool(self.model),
+            "prune_pattern": self.prune > 0,
+            "prune_schedule": self.prune > 0 and trained and self.prune_pattern != "2by4",
+            "cluster_init": self.cluster > 0 and trained,
+            "cluster_scope": self.cluster > 0 and trained,
+            "fine_tune": self.trains or bool(self.prune or self.cluster),
+            "mixed": self.quantize in MIXABLE,
+            "io": self.quantize in INTEGER,
+            "extra": False,  # each of its pairs is a field of its own
+        }.get(name, True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +128,24 @@ class Config:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """From a flat mapping of field names; what is absent keeps its default.
+        """From a flat mapping of names; what is absent keeps its default.
 
-        Raises:
-            KeyError: a name that is no field.
+        Names that are no field are dimensions of plug-in stages; a false value switches one off.
         """
-        unknown = set(values) - set(FIELDS)
-        if unknown:
-            raise KeyError(", ".join(sorted(unknown)))
+        extra = {name: value for name, value in values.items() if name not in FIELDS and value}
+        recipe = {name: _typed(name, values[name]) for name in _RECIPE if name in values}
         return cls(
-            Recipe(**{name: _typed(name, values[name]) for name in _RECIPE if name in values}),
+            Recipe(**recipe, extra=tuple(sorted(extra.items()))),
             Runtime(**{name: _typed(name, values[name]) for name in _RUNTIME if name in values}),
         )
 
     def canonical(self) -> dict[str, Any]:
-        """Flat, and without the training's settings where nothing is trained.
+        """Flat, and without what does not matter, such as the training's settings where nothing is trained.
 
         Two configs with equal canonical forms give the same file, run the same way.
         """
-        values = asdict(self.recipe) | asdict(self.runtime)
-        if not self.recipe.trains:
-            for name in TRAINING:
-                del values[name]
-        return values
+        recipe = {name: value for name, value in asdict(self.recipe).items() if self.recipe.matters(name)}
+        return recipe | dict(self.recipe.extra) | asdict(self.runtime)
 
     @property
     def key(self) -> str:
@@ -101,21 +153,30 @@ class Config:
         return fingerprint(self.canonical())
 
     def __str__(self) -> str:
-        parts = []
-        if self.recipe.prune:
-            parts.append(f"prune {self.recipe.prune:.0%}")
-        if self.recipe.cluster:
-            parts.append(f"cluster {self.recipe.cluster}")
-        parts.append("float" if self.recipe.quantize == "none" else self.recipe.quantize)
+        recipe, parts = self.recipe, []
+        if recipe.prune:
+            pattern = "" if recipe.prune_pattern == "unstructured" else f" ({recipe.prune_pattern})"
+            parts.append(f"prune {recipe.prune:.0%}{pattern}")
+        if recipe.cluster:
+            parts.append(f"cluster {recipe.cluster}")
+        if parts and not recipe.trains:
+            parts.append("one shot")
+        parts += [f"{name} {value}" for name, value in recipe.extra]
+        parts.append("float" if recipe.quantize == "none" else recipe.quantize)
+        if recipe.mixed and recipe.matters("mixed"):
+            parts[-1] += f" mixed {recipe.mixed:.0%}"
+        model = f"{recipe.model}: " if recipe.model else ""
         plural = "" if self.runtime.threads == 1 else "s"
-        return f"{' + '.join(parts)} on {self.runtime.delegate}, {self.runtime.threads} thread{plural}"
+        return f"{model}{' + '.join(parts)} on {self.runtime.delegate}, {self.runtime.threads} thread{plural}"
 
 
-TRAINING = ("epochs", "learning_rate", "batch_size")
-_RECIPE = {field.name: type(field.default) for field in fields(Recipe)}
+TRAINING = ("augment", "epochs", "learning_rate", "batch_size")
+MIXABLE = ("dynamic", "weight_int8", "int8", "int4")
+INTEGER = ("int8", "qat")
+_RECIPE = {field.name: type(field.default) for field in fields(Recipe) if field.name != "extra"}
 _RUNTIME = {field.name: type(field.default) for field in fields(Runtime)}
 FIELDS: dict[str, type] = _RECIPE | _RUNTIME
-"""Every dimension that a search space may name, with its type."""
+"""Every dimension that a search space may name, with its type; stages of plug-ins add theirs."""
 
 
 def _typed(name: str, value: Any) -> Any:

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autotune import space as spaces
+from autotune.compress.trust import Trust
 from autotune.errors import UserError
 from autotune.plugins import resource
 from autotune.target import Target, parse_all
+from autotune.yaml_file import Lines, read_yaml
 
 if TYPE_CHECKING:
     from autotune.study.prepare import Options
 
 FOLDER = "runs"
+DATA = "an .npz file, a folder of class folders of images, tfds:NAME or FILE.py:FUNCTION"
 KEYS = {
-    "model": str,
+    "model": (str, list),
     "data": str,
     "space": (str, dict),
     "device": str,
@@ -28,6 +31,9 @@ KEYS = {
     "name": str,
     "loss": str,
     "metric": str,
+    "validation_share": float,
+    "exclude": list,
+    "register": list,
 }
 """What an experiment file may say, and as what."""
 
@@ -40,16 +46,25 @@ class Settings:
         values: of KEYS, of the file overridden by the command line; paths resolved.
         targets: parsed.
         remarks: to be shown to the user.
-        folder, timeout, ray, tracking_uri: from the command line alone.
+        lines: of the keys of an experiment's own space, for messages.
+        folder, timeout, ray, tracking_uri, trusted: from the command line alone.
     """
 
     values: dict[str, Any]
     targets: list[Target]
     remarks: list[str]
+    lines: Lines
     folder: Path
     timeout: float | None
     ray: str | None
     tracking_uri: str | None
+    trusted: bool
+
+    @property
+    def trust(self) -> Trust:
+        """What code model files may run."""
+        modules = self.values.get("register", ())
+        return Trust(self.trusted, tuple(str(Path(m).resolve()) if m.endswith(".py") else m for m in modules))
 
     @property
     def device(self) -> str:
@@ -69,14 +84,18 @@ class Settings:
         Raises:
             UserError: the space is not one.
         """
+        from autotune.compress.pipeline import dimensions
         from autotune.study.prepare import Options
 
-        space = self.values.get("space", "full")
-        named = isinstance(space, str)
+        space, extra = self.values.get("space", "full"), dimensions()
+        if isinstance(space, str):
+            parsed = spaces.load(space, threads, extra)
+        else:
+            parsed = spaces.parse(space, "(in the experiment)", threads, extra, self.lines)
         return Options(
-            model=Path(self.values["model"]),
-            data=Path(self.values["data"]),
-            space=spaces.load(space, threads) if named else spaces.parse(space, "(in the experiment)", threads),
+            models=tuple(Path(model) for model in self.values["model"]),
+            data=self.values["data"],
+            space=parsed,
             targets=self.targets,
             name=self.values["name"],
             folder=self.folder,
@@ -86,6 +105,9 @@ class Settings:
             seed=self.values.get("seed", 0),
             loss=self.values.get("loss"),
             metric=self.values.get("metric"),
+            share=self.values.get("validation_share", 0.5),
+            excluded=tuple(self.values.get("exclude", ())),
+            trust=self.trust,
         )
 
 
@@ -95,14 +117,14 @@ def settle(arguments: Namespace) -> Settings:
     Raises:
         UserError: the experiment file is not one, or model or data are not named anywhere.
     """
-    values = read(arguments.experiment) if arguments.experiment else {}
+    values, lines = read(arguments.experiment) if arguments.experiment else ({}, {})
     given = {key: getattr(arguments, key) for key in KEYS if getattr(arguments, key, None) is not None}
     values = {"targets": []} | values | given
-    for key, what in (("model", "a .keras or .h5 file"), ("data", "an .npz file")):
-        if key not in values:
+    for key, what in (("model", "a .keras, .h5 or .tflite file, or a SavedModel folder"), ("data", DATA)):
+        if not values.get(key):
             raise UserError(f"no --{key} ({what}), and no experiment that names one")
     targets, remarks = parse_all(arguments.target or values["targets"])
-    values.setdefault("name", Path(values["model"]).stem)
+    values.setdefault("name", Path(values["model"][0]).resolve().stem)
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", values["name"]):
         raise UserError(
             f"--name {values['name']!r}: use letters, digits, '.', '_' and '-', not starting with '.' or '-'"
@@ -111,44 +133,56 @@ def settle(arguments: Namespace) -> Settings:
         values,
         targets,
         remarks,
+        lines,
         Path(arguments.dir or FOLDER),
         arguments.timeout,
         arguments.ray,
         arguments.tracking_uri,
+        arguments.trust,
     )
 
 
-def read(name: str) -> dict[str, Any]:
+def read(name: str) -> tuple[dict[str, Any], Lines]:
     """An experiment file by path, or a shipped one by name; its paths resolved against its folder.
+
+    Returns:
+        What it says, and the lines of its own space's dimensions.
 
     Raises:
         UserError: there is none, or it says what it can't.
     """
-    import yaml
-
     path = resource("experiments", name)
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"experiment {path}: not YAML: {' '.join(str(error).split())}") from error
+    values, lines = read_yaml(path, "experiment")
     if not isinstance(values, dict):
         raise UserError(f"experiment {path}: must map {', '.join(KEYS)} to values")
-    _check(values, path)
-    for key in ("model", "data"):
-        if key in values:
-            values[key] = str(path.parent / values[key])
-    if isinstance(values.get("space"), str) and (path.parent / values["space"]).is_file():
-        values["space"] = str(path.parent / values["space"])
-    return {"name": path.stem} | values
+    _check(values, path, lines)
+    if "model" in values:
+        models = values["model"] if isinstance(values["model"], list) else [values["model"]]
+        values["model"] = [str(path.parent / model) for model in models]
+    if "data" in values and not values["data"].startswith("tfds:"):
+        values["data"] = str(path.parent / values["data"])
+    if "register" in values:
+        values["register"] = [_beside(path, module) for module in values["register"]]
+    if isinstance(values.get("space"), str):
+        values["space"] = _beside(path, values["space"])
+    inner = {keys[1:]: line for keys, line in lines.items() if keys[0] == "space" and len(keys) > 1}
+    return {"name": path.stem} | values, inner
 
 
-def _check(values: dict[str, Any], path: Path) -> None:
+def _beside(path: Path, name: str) -> str:
+    """A file beside the experiment, else the name as it stands."""
+    return str(path.parent / name) if (path.parent / name).is_file() else name
+
+
+def _check(values: dict[str, Any], path: Path, lines: Lines) -> None:
     for key, value in values.items():
+        where = f"experiment {path}, line {lines[(str(key),)]}"
         if key not in KEYS:
-            raise UserError(f"experiment {path}: unknown key {key!r}; known are {', '.join(KEYS)}")
+            raise UserError(f"{where}: unknown key {key!r}; known are {', '.join(KEYS)}")
         if not isinstance(value, KEYS[key]) or isinstance(value, bool):  # type: ignore[arg-type]  # types, or a tuple of them
-            raise UserError(f"experiment {path}: {key} can't be {value!r}")
+            raise UserError(f"{where}: {key} can't be {value!r}")
         if KEYS[key] is int and value < (0 if key == "seed" else 1):
-            raise UserError(f"experiment {path}: {key} can't be {value!r}")
-    if not all(isinstance(target, str) for target in values.get("targets", [])):
-        raise UserError(f"experiment {path}: targets must be texts such as 'latency<50ms', each in quotes")
+            raise UserError(f"{where}: {key} can't be {value!r}")
+        if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+            hint = " such as 'latency<50ms', each in quotes" if key == "targets" else ""
+            raise UserError(f"{where}: {key} must be texts{hint}")

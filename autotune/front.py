@@ -124,7 +124,7 @@ def _nondominated(points: Sequence[Point], quality: Metric) -> list[Point]:
 def hypervolume(points: Sequence[Point], quality: Metric, baseline: Outcome) -> float:
     """How much of the objective space the points dominate; larger is better, at least 0.
 
-    The axes are the quality (1 - accuracy, or an error over the baseline's), log10 of latency and
+    The axes are the quality (1 - accuracy; an error, or 2 less a gain, over the baseline's), log10 of latency and
     log10 of download over the baseline's; the reference point is (1, 1, 1), which is ten times the
     baseline's cost (Zitzler & Thiele, PPSN 1998).
     """
@@ -158,5 +158,8 @@ def _costs(points: Sequence[Point], quality: Metric) -> Any:
 
 def _relative(metrics: Mapping[str, float], quality: Metric, baseline: Mapping[str, float]) -> list[float]:
     value = metrics[quality.key]
-    loss = 1 - value if quality.better == "higher" else value / (baseline[quality.key] or 1.0)
+    gain = value / (baseline[quality.key] or 1.0)
+    loss = gain
+    if quality.better == "higher":
+        loss = 2 - gain if quality.highest is None else quality.highest - value
     return [loss, *(math.log10(metrics[m.key] / baseline[m.key]) for m in (LATENCY, DOWNLOAD))]

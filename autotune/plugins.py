@@ -21,6 +21,11 @@ def load(kind: str, name: str) -> Any:
     return found[name].load()
 
 
+def load_all(kind: str) -> list[Any]:
+    """Every plug-in of the group autotune.KIND, by name."""
+    return [point.load() for point in sorted(entry_points(group=f"autotune.{kind}"), key=lambda point: point.name)]
+
+
 def resource(kind: str, name: str) -> Path:
     """A YAML file by path, or by the name of one that is shipped.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from autotune.front import Front, Point, front_of, hypervolume, violations
 from autotune.outcome import Outcome
-from autotune.target import METRICS, Metric, Target, parse
+from autotune.target import Metric, Target, parse
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Record:
 
     @property
     def quality(self) -> Metric:
-        return METRICS[self.meta["quality"]]
+        return Metric(**self.meta["quality"])
 
     @property
     def targets(self) -> list[Target]:
-        return [parse(text)[0] for text in self.meta["targets"]]
+        return [parse(text, self.quality)[0] for text in self.meta["targets"]]
 
     def front(self, targets: Sequence[Target] | None = None) -> Front | None:
         """The front, None before the baseline was measured.

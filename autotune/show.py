@@ -78,8 +78,9 @@ def front_table(front: Front, *, everything: bool = False) -> Table:
     quality = front.quality
     pick = front.pick()
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    for name in ("", "trial", "prune", "cluster", "quantize", "runs on"):
-        table.add_column(name, justify="left" if name in ("", "quantize", "runs on") else "right", no_wrap=True)
+    model = ("model",) if front.baseline.config.recipe.model else ()
+    for name in ("", "trial", *model, "prune", "cluster", "quantize", "runs on"):
+        table.add_column(name, justify="right" if name in ("trial", "prune", "cluster") else "left", no_wrap=True)
     for name in (quality.name, "median", "size", "download"):
         table.add_column(name, justify="right", no_wrap=True)
     shown = front.points if everything else _chosen(front)
@@ -131,10 +132,14 @@ def missed(point: Point) -> str:
 
 
 def _config(config: Mapping[str, Any]) -> list[str]:
+    once = " once" if config.get("fine_tune") == "none" else ""
+    scheme = {"none": "float32"}.get(config["quantize"], config["quantize"])
+    mixed = f" mixed {config['mixed']:.0%}" if config.get("mixed") else ""
     return [
-        f"{config['prune']:.0%}" if config["prune"] else "-",
-        str(config["cluster"] or "-"),
-        {"none": "float32"}.get(config["quantize"], config["quantize"]),
+        *([config["model"]] if "model" in config else []),
+        f"{config['prune']:.0%}{once}" if config["prune"] else "-",
+        f"{config['cluster']}{once}" if config["cluster"] else "-",
+        scheme + mixed + (" in/out" if config.get("io") == "int8" else ""),
         f"{config['delegate']} x{config['threads']}",
     ]
 
@@ -221,7 +226,7 @@ def _print_test(front: Front, scores: Mapping[str, float]) -> None:
         soft_wrap=True,
     )
     for target in front.targets:
-        if target.metric is front.quality and not target.met(value, front.baseline.metrics):
+        if target.metric == front.quality and not target.met(value, front.baseline.metrics):
             console.print(
                 f"  there it misses {target.text}: the search's best is partly luck; ask for a margin, or pick another",
                 style="yellow",

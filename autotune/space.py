@@ -3,13 +3,18 @@
 import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
-from autotune.config import FIELDS, SCHEMES, Config, Runtime, fingerprint, snap
+from autotune.config import FIELDS, NAMES, Config, Runtime, fingerprint, snap
 from autotune.errors import UserError
 from autotune.plugins import resource
+from autotune.yaml_file import Lines, read_yaml
+
+MOST = 100_000
+"""Configurations that are looked through one by one at most."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Space:
         """
         canonical, found = config.canonical(), {}
         for name, dim in self.dimensions.items():
-            options = _grid(dim) if name not in canonical else [canonical[name]]
+            options = [canonical[name]] if name in canonical else _grid(dim) if name in FIELDS else [_off(dim)]
             fitting = [value for value in options or [_low(dim)] if _within(dim, value)]
             if not fitting:
                 return None
@@ -86,10 +91,33 @@ class Space:
         dim = self.dimensions.get("delegate")
         return dim.values if isinstance(dim, Choice) else (Runtime().delegate,)
 
+    def of_models(self, names: Sequence[str]) -> "Space":
+        """The same for each of several candidate models."""
+        return replace(self, dimensions={"model": Choice(tuple(names)), **self.dimensions})
+
+    def fitting(self, fits: Callable[[Config], bool]) -> "Space":
+        """The same without values that no configuration which fits has, where all can be looked through.
+
+        Raises:
+            UserError: nothing fits.
+        """
+        everything = self.all()
+        if everything is None:
+            return self
+        used: dict[str, set[Any]] = {name: set() for name in self.dimensions}
+        found = False
+        for config in filter(fits, everything):
+            found, values = True, config.canonical()
+            for name, dim in self.dimensions.items():
+                used[name].add(values.get(name, None if name in FIELDS else _off(dim)))
+        if not found:
+            raise UserError(f"space {self.source}: nothing in it fits the model; choose another --space")
+        return replace(self, dimensions={name: _only(dim, used[name]) for name, dim in self.dimensions.items()})
+
     def all(self) -> Iterator[Config] | None:
-        """Every different configuration, or None where there is no end of them."""
+        """Every different configuration, or None where they are more than MOST or without end."""
         grids = [_grid(dim) for dim in self.dimensions.values()]
-        if any(grid is None for grid in grids):
+        if math.prod(math.inf if grid is None else len(grid) for grid in grids) > MOST:
             return None
         return self._enumerate([grid for grid in grids if grid is not None])
 
@@ -115,86 +143,59 @@ class Space:
         )
 
 
-def load(name: str, threads: Sequence[int]) -> Space:
+def load(name: str, threads: Sequence[int], extra: Mapping[str, type] = MappingProxyType({})) -> Space:
     """A space by its name (search_spaces/NAME.yaml, shipped) or its path.
 
     Args:
         name: of the space.
         threads: what `threads: auto` stands for on the device.
+        extra: dimensions of plug-ins, with their types.
 
     Raises:
         UserError: there is none, or it is not a space.
     """
-    import yaml
-
     path = resource("search_spaces", name)
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"space {path}: not YAML: {' '.join(str(error).split())}") from error
-    return parse(content, str(path), threads)
+    content, lines = read_yaml(path, "space")
+    return parse(content, str(path), threads, extra, lines)
 
 
-def parse(content: Any, source: str, threads: Sequence[int]) -> Space:
+def parse(
+    content: Any,
+    source: str,
+    threads: Sequence[int],
+    extra: Mapping[str, type] = MappingProxyType({}),
+    lines: Lines | None = None,
+) -> Space:
     """A space from what its YAML says.
 
     Args:
         content: dimension → a value, a list of values, or {low, high, step, log}.
         source: for messages.
         threads: what `threads: auto` stands for on the device.
+        extra: dimensions of plug-ins, with their types.
+        lines: of the keys, for messages.
 
     Raises:
         UserError: an unknown dimension, or one that can't be.
     """
     if not isinstance(content, dict) or not content:
         raise UserError(f"space {source}: must map dimensions to values")
+    kinds = {name: kind for name, kind in FIELDS.items() if name != "model"} | dict(extra)
     dimensions = {}
     for name, spec in content.items():
-        if name not in FIELDS:
-            raise UserError(f"space {source}: unknown dimension {name!r}; known are {', '.join(FIELDS)}")
+        line = f", line {lines[(str(name),)]}" if lines else ""
+        if name not in kinds:
+            raise UserError(f"space {source}{line}: unknown dimension {name!r}; known are {', '.join(kinds)}")
         if name == "threads" and spec == "auto":
             spec = list(threads)
-        dimensions[name] = _dimension(name, spec, source)
+        dimensions[name] = _Reader(name, kinds[name], f"space {source}{line}: {name}").dimension(spec)
     return Space(dimensions, source)
-
-
-def _dimension(name: str, spec: Any, source: str) -> Dimension:
-    where = f"space {source}: {name}"
-    if isinstance(spec, dict):
-        extra = set(spec) - {"low", "high", "step", "log"}
-        if extra or not {"low", "high"} <= set(spec) or FIELDS[name] is str:
-            raise UserError(f"{where}: a range has low, high, and optionally step and log, of a number")
-        return _range(name, spec, where)
-    values = [_value(name, value, where) for value in (spec if isinstance(spec, list) else [spec])]
-    if not values or None in values:
-        raise UserError(f"{where}: no values")
-    if len(set(values)) != len(values):
-        raise UserError(f"{where}: a value stands twice")
-    return Choice(tuple(values))
-
-
-def _range(name: str, spec: dict[str, Any], where: str) -> Dimension:
-    low, high = (_value(name, spec[key], where) for key in ("low", "high"))
-    step, log = spec.get("step"), spec.get("log", False)
-    integer = FIELDS[name] is int
-    if low is None or high is None or low > high:
-        raise UserError(f"{where}: low and high must be numbers, low not above high")
-    if not isinstance(log, bool) or (log and ("step" in spec or low <= 0)):
-        raise UserError(f"{where}: log is true or false, goes without step, and above 0")
-    number = isinstance(step, int if integer else int | float) and not isinstance(step, bool)
-    if step is not None and not (number and 0 < step < math.inf):
-        raise UserError(f"{where}: step must be a {'whole ' if integer else ''}number above 0")
-    if low == high:
-        return Choice((low,))
-    dim = Range(low, high, 1 if integer and step is None else step, log)
-    if name == "cluster" and 1 in (_grid(dim) or []):
-        raise UserError(f"{where}: 1 is no clustering; begin at 2, or list the values")
-    return dim
 
 
 _BOUNDS: dict[str, tuple[float, float]] = {
     "prune": (0, 0.999),
     "cluster": (0, 1024),
+    "mixed": (0, 1),
     "epochs": (1, math.inf),
     "learning_rate": (1e-12, math.inf),
     "batch_size": (1, math.inf),
@@ -202,26 +203,70 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 
-def _value(name: str, value: Any, where: str) -> Any:
-    """One value of a dimension, checked and typed; None stays None."""
-    if value is None:
-        return None
-    kind = FIELDS[name]
-    if kind is str:
+@dataclass(frozen=True)
+class _Reader:
+    """Reads one dimension; raises UserError, which begins with where it stands, for what can't be."""
+
+    name: str
+    kind: type
+    where: str
+
+    def dimension(self, spec: Any) -> Dimension:
+        if isinstance(spec, dict):
+            extra = set(spec) - {"low", "high", "step", "log"}
+            if extra or not {"low", "high"} <= set(spec) or self.kind is str:
+                raise UserError(f"{self.where}: a range has low, high, and optionally step and log, of a number")
+            return self._range(spec)
+        values = [self._value(value) for value in (spec if isinstance(spec, list) else [spec])]
+        if not values or None in values:
+            raise UserError(f"{self.where}: no values")
+        if len(set(values)) != len(values):
+            raise UserError(f"{self.where}: a value stands twice")
+        return Choice(tuple(values))
+
+    def _range(self, spec: dict[str, Any]) -> Dimension:
+        low, high = (self._value(spec[key]) for key in ("low", "high"))
+        step, log = spec.get("step"), spec.get("log", False)
+        integer = self.kind is int
+        if low is None or high is None or low > high:
+            raise UserError(f"{self.where}: low and high must be numbers, low not above high")
+        if not isinstance(log, bool) or (log and ("step" in spec or low <= 0)):
+            raise UserError(f"{self.where}: log is true or false, goes without step, and above 0")
+        number = isinstance(step, int if integer else int | float) and not isinstance(step, bool)
+        if step is not None and not (number and 0 < step < math.inf):
+            raise UserError(f"{self.where}: step must be a {'whole ' if integer else ''}number above 0")
+        if low == high:
+            return Choice((low,))
+        dim = Range(low, high, 1 if integer and step is None else step, log)
+        if self.name == "cluster" and 1 in (_grid(dim) or []):
+            raise UserError(f"{self.where}: 1 is no clustering; begin at 2, or list the values")
+        return dim
+
+    def _value(self, value: Any) -> Any:
+        """One value, checked and typed; None stays None."""
+        if value is None:
+            return None
+        if self.kind is str:
+            return self._named(value)
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        integer = self.kind is int
+        if not number or (integer and value != int(value)):
+            raise UserError(f"{self.where}: {value!r} is no {'whole ' if integer else ''}number")
+        low, high = _BOUNDS.get(self.name, (-math.inf, math.inf))
+        if not low <= value <= high:
+            raise UserError(f"{self.where}: {value!r} is outside {low:g} to {high:g}")
+        if self.name == "cluster" and value == 1:
+            raise UserError(f"{self.where}: 1 is no clustering; 0 leaves the weights alone")
+        return int(value) if integer else snap(float(value))
+
+    def _named(self, value: Any) -> str:
         if not isinstance(value, str):
-            raise UserError(f"{where}: {value!r} is no name")
-        if name == "quantize" and value not in SCHEMES:
-            raise UserError(f"{where}: unknown scheme {value!r}; known are {', '.join(SCHEMES)}")
+            raise UserError(f"{self.where}: {value!r} is no name")
+        known = NAMES.get(self.name)
+        if known and value not in known:
+            what = "scheme" if self.name == "quantize" else "name"
+            raise UserError(f"{self.where}: unknown {what} {value!r}; known are {', '.join(known)}")
         return value
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or (kind is int and value != int(value)):
-        raise UserError(f"{where}: {value!r} is no {'whole ' if kind is int else ''}number")
-    low, high = _BOUNDS[name]
-    if not low <= value <= high:
-        raise UserError(f"{where}: {value!r} is outside {low:g} to {high:g}")
-    if name == "cluster" and value == 1:
-        raise UserError(f"{where}: 1 is no clustering; 0 leaves the weights alone")
-    return kind(value) if kind is int else snap(float(value))
 
 
 def _grid(dim: Dimension) -> list[Any] | None:
@@ -241,6 +286,18 @@ def _within(dim: Dimension, value: Any) -> bool:
 
 def _low(dim: Dimension) -> Any:
     return dim.values[0] if isinstance(dim, Choice) else dim.low
+
+
+def _only(dim: Dimension, used: set[Any]) -> Dimension:
+    """The dimension without values that are never used; one that never matters keeps its first."""
+    if not isinstance(dim, Choice):
+        return dim
+    return Choice(tuple(value for value in dim.values if value in used) or dim.values[:1])
+
+
+def _off(dim: Dimension) -> Any:
+    """The value that switches a plug-in's stage off."""
+    return next((value for value in _grid(dim) or [] if not value), 0)
 
 
 def _draw(dim: Dimension, random_: random.Random) -> Any:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +13,7 @@ UNITS: dict[str, dict[str, float]] = {
     "bytes": {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3},
     "share": {"%": 0.01},
     "number": {},
+    "quality": {"%": 0.01},
 }
 """For each kind of metric its units, as factors to the unit it is kept in."""
 
@@ -26,7 +27,7 @@ class Metric:
         key: as it stands in an outcome, with its unit: latency_ms.
         kind: a key of UNITS.
         better: which way is good.
-        highest: largest possible value, None for any.
+        highest, lowest: possible values, None for any.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Metric:
     kind: str
     better: Literal["lower", "higher"]
     highest: float | None = None
+    lowest: float | None = 0.0
 
     @property
     def needs_unit(self) -> bool:
@@ -41,23 +43,50 @@ class Metric:
 
 
 ACCURACY = Metric("accuracy", "accuracy", "share", "higher", 1.0)
+QUALITY = Metric("quality", "quality", "quality", "higher", lowest=None)
+"""Stands in targets for whatever the task's metric is, until resolve(); which way is good is open."""
+
 LATENCY = Metric("latency", "latency_ms", "time", "lower")
 DOWNLOAD = Metric("download", "download_bytes", "bytes", "lower")
 METRICS = {
     metric.name: metric
     for metric in (
         ACCURACY,
+        Metric("auc", "auc", "share", "higher", 1.0),
+        Metric("f1", "f1", "share", "higher", 1.0),
         Metric("mae", "mae", "number", "lower"),
         Metric("mse", "mse", "number", "lower"),
+        QUALITY,
         LATENCY,
         Metric("latency_p90", "latency_p90_ms", "time", "lower"),
         Metric("size", "size_bytes", "bytes", "lower"),
         DOWNLOAD,
     )
 }
-"""Every metric by name: of quality (one per task), and of cost."""
+"""Every metric by name, save topK for each K: of quality (one per task), and of cost."""
 
-QUALITIES = ("accuracy", "mae", "mse")
+QUALITIES = ("accuracy", "topK", "auc", "f1", "mae", "mse")
+"""What a task's metric can be, besides the user's own."""
+
+_TOP = re.compile(r"top([1-9]\d{0,5})")
+
+
+def find(name: str) -> Metric | None:
+    """A metric by its name: of METRICS, or topK for any K (top1 is accuracy); None where there is none."""
+    if match := _TOP.fullmatch(name):
+        return Metric(name, name, "share", "higher", 1.0) if int(match[1]) > 1 else ACCURACY
+    return METRICS.get(name)
+
+
+def is_quality(name: str) -> bool:
+    """Whether it is the name of one of QUALITIES."""
+    return name in QUALITIES[2:] or name == ACCURACY.name or _TOP.fullmatch(name) is not None
+
+
+def quality(name: str, better: Literal["lower", "higher"]) -> Metric:
+    """A task's metric: a known one, or a function of the user's of which only this is known."""
+    return (find(name) if is_quality(name) else None) or Metric(name, name, "number", better, lowest=None)
+
 
 Operator = Literal["<", "<=", ">", ">="]
 
@@ -109,12 +138,16 @@ _SCALED = re.compile(rf"baseline\s*(?P<sign>[*/])\s*(?P<number>{_NUMBER})\s*(?P<
 _FRACTION = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<percent>%)?\s*\*\s*baseline")
 
 
-def parse(text: str) -> tuple[Target, str | None]:
+def parse(text: str, of: Metric = QUALITY) -> tuple[Target, str | None]:
     """A target from its text.
 
     METRIC OPERATOR BOUND, where the bound is NUMBER[UNIT], baseline, baseline±NUMBER[UNIT],
     baseline*NUMBER, baseline/NUMBER, or NUMBER[%]*baseline. After baseline± a percentage is of
     the baseline, save for metrics that are percentages themselves, where it is of points.
+
+    Args:
+        text: as the user wrote it.
+        of: the task's metric, which the name quality stands for; without it that stays open.
 
     Returns:
         The target, and a remark for the user where something had to be supplied.
@@ -125,17 +158,20 @@ def parse(text: str) -> tuple[Target, str | None]:
     match = _TARGET.fullmatch(text)
     if match is None:
         name = text.strip()
-        if name in METRICS:
+        if named := find(name):
             raise UserError(
-                f"target {text!r} has no operator: in a shell, quote it (--target {_example(METRICS[name])!r}), "
+                f"target {text!r} has no operator: in a shell, quote it (--target {_example(named)!r}), "
                 "since < and > redirect"
             )
         raise UserError(f"target {text!r} is not of the form METRIC<BOUND, such as 'latency<50ms'")
-    metric = METRICS.get(match["metric"])
+    metric = of if match["metric"] == QUALITY.name else find(match["metric"])
     if metric is None:
-        raise UserError(f"target {text!r}: unknown metric {match['metric']!r}; known are {', '.join(METRICS)}")
+        known = ", ".join([*METRICS, "and topK for a number K"])
+        raise UserError(f"target {text!r}: unknown metric {match['metric']!r}; known are {known}")
     operator, remark = match["operator"], None
     if operator in ("=", "=="):
+        if metric == QUALITY:
+            raise UserError(f"target {text!r}: write quality>= or quality<=, since not every metric is good when high")
         operator = "<=" if metric.better == "lower" else ">="
         remark = f"target {text!r} is taken as {metric.name}{operator}{match['bound']}"
     offset, factor = _bound(match["bound"], metric, text)
@@ -152,16 +188,31 @@ def parse_all(texts: Iterable[str]) -> tuple[list[Target], list[str]]:
     """
     parsed = [parse(text) for text in texts]
     targets = [target for target, _ in parsed]
+    _refuse_contradictions(targets)
+    return targets, [remark for _, remark in parsed if remark]
+
+
+def resolve(targets: Sequence[Target], metric: Metric) -> list[Target]:
+    """The targets, those on quality as targets on the task's metric.
+
+    Raises:
+        UserError: as parse_all(), now that the metric is known.
+    """
+    resolved = [parse(target.text, metric)[0] if target.metric == QUALITY else target for target in targets]
+    _refuse_contradictions(resolved)
+    return resolved
+
+
+def _refuse_contradictions(targets: Sequence[Target]) -> None:
     for low in targets:
         for high in targets:
             if _contradict(low, high):
                 raise UserError(f"targets {low.text!r} and {high.text!r} can't both be met")
-    return targets, [remark for _, remark in parsed if remark]
 
 
 def _contradict(low: Target, high: Target) -> bool:
     """Whether nothing is above the one absolute bound and below the other."""
-    if low.metric is not high.metric or low.factor or high.factor or "<" in low.operator or ">" in high.operator:
+    if low.metric != high.metric or low.factor or high.factor or "<" in low.operator or ">" in high.operator:
         return False
     both_included = "=" in low.operator and "=" in high.operator
     return low.offset > high.offset or (low.offset == high.offset and not both_included)
@@ -205,7 +256,8 @@ def _refuse_impossible(target: Target) -> None:
     if not math.isfinite(bound) or not math.isfinite(target.factor):
         raise UserError(f"target {target.text!r}: the bound is too large to be a number")
     costs = metric.kind in ("time", "bytes")  # of which nothing is ever 0
-    if upper and target.factor <= 0 and (bound < 0 or (bound == 0 and (target.operator == "<" or costs))):
+    too_low = bound < 0 or (bound == 0 and (target.operator == "<" or costs))
+    if upper and metric.lowest is not None and target.factor <= 0 and too_low:
         raise UserError(f"target {target.text!r} can't be met: {metric.name} is never that low")
     highest = metric.highest
     if highest is None or upper or target.factor < 0 or bound < highest:
@@ -216,5 +268,5 @@ def _refuse_impossible(target: Target) -> None:
 
 
 def _example(metric: Metric) -> str:
-    bound = {"time": "50ms", "bytes": "100kB", "share": "90%", "number": "0.5"}[metric.kind]
+    bound = {"time": "50ms", "bytes": "100kB", "share": "90%"}.get(metric.kind, "0.5")
     return f"{metric.name}{'<' if metric.better == 'lower' else '>='}{bound}"

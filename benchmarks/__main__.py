@@ -1,10 +1,16 @@
-"""Runs the benchmarks and prints a table each; some minutes on two cores."""
+"""Runs the benchmarks and prints a table each; about half an hour on two cores."""
 
 import sys
 
-from benchmarks import growth, job, start
+from benchmarks import growth, job, start, techniques, variants
 
-BENCHMARKS = {"start": start.main, "job": job.main, "growth": growth.main}
+BENCHMARKS = {
+    "start": start.main,
+    "variants": variants.main,
+    "job": job.main,
+    "growth": growth.main,
+    "techniques": techniques.main,
+}
 
 
 def main(names: list[str]) -> None:

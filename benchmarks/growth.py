@@ -23,8 +23,8 @@ def main() -> None:
     pool = RayPool(1, start)
     model, source = DIGITS / "digits.keras", (DIGITS / "digits.keras").read_bytes()
     base: Artifact = pool.submit(load.import_model, source, model.name).result()
-    data = read_data(DIGITS / "digits.npz", 0)
-    task = make_task(model, source, base.facts, data, None, None, 0)
+    data = read_data(str(DIGITS / "digits.npz"), tuple(base.facts["input_shape"]), 0)
+    task = make_task(model.name, source, base.facts, data, None, None, 0)
     train = task.data.train
     shared = pool.share(base.data), pool.share(TrainingData(train.x, train.y, task.calibration(), task.loss, 0))
     done, seed, most, workers = 0, 0, 0, set()
@@ -45,7 +45,8 @@ def main() -> None:
 
 
 def _recipes(seed: int) -> list[Recipe]:
-    return [Recipe((0.5, 0)[seed % 2], (0, 16)[seed // 2 % 2], scheme, epochs=1) for scheme in SCHEMES]
+    prune, cluster = (0.5, 0)[seed % 2], (0, 16)[seed // 2 % 2]
+    return [Recipe(prune=prune, cluster=cluster, quantize=scheme, epochs=1) for scheme in SCHEMES]
 
 
 def _resident() -> tuple[int, int]:

@@ -85,7 +85,7 @@ NOTHING = text("unused", "x")
         (NOTHING, ("run", "--model", "none.keras", "--data", "toy.npz"), "model none.keras: no such file"),
         (text("a.keras", "x"), ("run", "--model", "a.keras", "--data", "toy.npz"), "not a whole .keras file"),
         (text("a.h5", "x"), ("run", "--model", "a.h5", "--data", "toy.npz"), "not an HDF5 file"),
-        (text("a.txt", "x"), ("run", "--model", "a.txt", "--data", "toy.npz"), "not a .keras or .h5 file"),
+        (text("a.txt", "x"), ("run", "--model", "a.txt", "--data", "toy.npz"), "not a .keras, .h5 or .tflite file"),
         (NOTHING, ("run", "--model", "toy.keras", "--data", "none.npz"), "data none.npz: no such file"),
         (text("a.npz", "x"), ("run", "--model", "toy.keras", "--data", "a.npz"), "not an .npz file"),
         (arrays(y_test=None), RUN, "no y_test"),
@@ -105,7 +105,7 @@ NOTHING = text("unused", "x")
         (NOTHING, (*RUN, "--timeout", "soon"), "--timeout: 'soon' is no time"),
         (NOTHING, (*RUN, "--name", "../up"), "--name '../up'"),
         (NOTHING, (*RUN, "--device", "moon"), "unknown device 'moon'; known are local"),
-        (NOTHING, (*RUN, "--space", "none.yaml"), "shipped are full, post_training, quick"),
+        (NOTHING, (*RUN, "--space", "none.yaml"), "shipped are android, edge_tpu, full, post_training, quick"),
         (text("s.yaml", "delegate: [gpu]"), (*RUN, "--space", "s.yaml"), "unknown delegate 'gpu'"),
         (text("s.yaml", "quantise: [int8]"), (*RUN, "--space", "s.yaml"), "unknown dimension 'quantise'"),
         (text("s.yaml", "a: [b"), (*RUN, "--space", "s.yaml"), "not YAML"),
@@ -143,10 +143,11 @@ def _opened(*_: Any) -> Any:
     """In place of a worker that opens the model."""
     from concurrent.futures import Future
 
+    from autotune.compress.trust import Trust
     from autotune.testing import toy_import
 
     future: Future[Any] = Future()
-    future.set_result(toy_import(b"", ""))
+    future.set_result(toy_import(b"", "", Trust()))
     return future
 
 
@@ -161,7 +162,7 @@ def finished(tmp_path: Path) -> Path:
 
     model, data = toy_files(tmp_path)
     space = parse({"prune": [0, 0.5], "quantize": ["none", "int8"], "threads": [1, 2]}, "toy", (1, 2))
-    options = Options(model, data, space, parse_all(["latency<0.06ms"])[0], "toy", tmp_path / "runs", trials=8)
+    options = Options((model,), str(data), space, parse_all(["latency<0.06ms"])[0], "toy", tmp_path / "runs", trials=8)
     run(options, FakeDevice(), FakePool(), SilentReporter(), list, toy_import)
     return tmp_path / "runs" / "toy"
 

@@ -23,10 +23,13 @@ def test_flat_names_reach_recipe_and_runtime() -> None:
     assert config.runtime == Runtime("builtin", 4)
 
 
-def test_unknown_names_are_refused() -> None:
-    """A name that is no field is an error that names it."""
-    with pytest.raises(KeyError, match="pruning, speed"):
-        Config.of({"speed": 1, "prune": 0.5, "pruning": 0.5})
+def test_other_names_are_of_plug_ins() -> None:
+    """They are kept in the recipe where they are on, and are no part of it where they are off."""
+    config = Config.of({"prune": 0.5, "rank": 4, "other": 0})
+    assert config.recipe.extra == (("rank", 4),)
+    assert config.canonical()["rank"] == 4
+    assert Config.of(config.canonical()) == config
+    assert config.key != Config.of({"prune": 0.5}).key == Config.of({"prune": 0.5, "rank": 0}).key
 
 
 @pytest.mark.parametrize(
@@ -37,6 +40,7 @@ def test_unknown_names_are_refused() -> None:
         ({"prune": 0.5}, True),
         ({"cluster": 16}, True),
         ({"quantize": "qat"}, True),
+        ({"prune": 0.5, "cluster": 16, "fine_tune": "none"}, False),
     ],
 )
 def test_what_trains(values: dict[str, Any], trains: bool) -> None:

@@ -148,7 +148,7 @@ for point in json.load(sys.stdin):
 """
     from autotune.data import read_data
 
-    validation = read_data(DIGITS / "digits.npz", 0).validation
+    validation = read_data(str(DIGITS / "digits.npz"), (8, 8, 1), 0).validation
     np.save(folder / "x.npy", validation.x)
     np.save(folder / "y.npy", validation.y)
     points = front("first", folder)

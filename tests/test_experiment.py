@@ -1,11 +1,13 @@
 """Experiments: the file, the command line over it, and what comes of both."""
 
+import re
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from autotune.compress.trust import Trust
 from autotune.errors import UserError
 from autotune.experiment import read, settle
 from autotune.space import Choice
@@ -14,8 +16,8 @@ from autotune.space import Choice
 def arguments(**given: Any) -> Namespace:
     """A `run` command with these options."""
     names = ["experiment", "target", "dir", "timeout", "ray", "tracking_uri", "model", "data", "space", "device"]
-    names += ["trials", "seed", "jobs", "name", "loss", "metric"]
-    return Namespace(**(dict.fromkeys(names) | given))
+    names += ["trials", "seed", "jobs", "name", "loss", "metric", "validation_share", "exclude", "register"]
+    return Namespace(**(dict.fromkeys(names) | {"trust": False} | given))
 
 
 def experiment(folder: Path, text: str, name: str = "mine.yaml") -> str:
@@ -29,9 +31,9 @@ def test_read_resolves_paths_against_the_file(tmp_path: Path) -> None:
     """Model, data and a space's file lie beside it; it has its name."""
     (tmp_path / "space.yaml").write_text("prune: 0")
     path = experiment(tmp_path, "model: sub/m.keras\ndata: /d.npz\nspace: space.yaml\ntrials: 5\n")
-    assert read(path) == {
+    assert read(path)[0] == {
         "name": "mine",
-        "model": str(tmp_path / "sub/m.keras"),
+        "model": [str(tmp_path / "sub/m.keras")],
         "data": "/d.npz",
         "space": str(tmp_path / "space.yaml"),
         "trials": 5,
@@ -40,15 +42,15 @@ def test_read_resolves_paths_against_the_file(tmp_path: Path) -> None:
 
 def test_read_keeps_a_spaces_name(tmp_path: Path) -> None:
     """Where no such file is beside the experiment, a shipped one is meant; a name given goes first."""
-    values = read(experiment(tmp_path, "space: quick\nname: other\nseed: 0"))
+    values, _ = read(experiment(tmp_path, "space: quick\nname: other\nseed: 0"))
     assert values == {"space": "quick", "name": "other", "seed": 0}
 
 
 def test_read_finds_the_shipped_demo() -> None:
     """By name; its model and data are there."""
-    values = read("digits")
+    values, _ = read("digits")
     assert values["name"] == "digits"
-    assert Path(values["model"]).is_file()
+    assert Path(values["model"][0]).is_file()
     assert Path(values["data"]).is_file()
 
 
@@ -80,11 +82,11 @@ def test_read_finds_the_shipped_demo() -> None:
     ],
 )
 def test_read_refuses(tmp_path: Path, text: str, reason: str) -> None:
-    """In one line that names the file and the key."""
+    """In one line that names the file, the line and the key."""
     path = experiment(tmp_path, text)
     with pytest.raises(UserError, match=reason) as caught:
         read(path)
-    assert str(caught.value).startswith(f"experiment {path}: ")
+    assert re.match(rf"experiment {re.escape(path)}(, line 1)?: ", str(caught.value))
     assert "\n" not in str(caught.value)
 
 
@@ -103,7 +105,7 @@ def test_read_refuses_what_is_not_there() -> None:
 
 def test_settle_without_an_experiment() -> None:
     """Model and data are enough; the model's name is the study's."""
-    settings = settle(arguments(model="folder/net.keras", data="d.npz"))
+    settings = settle(arguments(model=["folder/net.keras"], data="d.npz"))
     assert settings.values["name"] == "net"
     assert settings.targets == []
     assert settings.remarks == []
@@ -116,7 +118,7 @@ def test_settle_takes_what_the_experiment_says(tmp_path: Path) -> None:
     """All of it."""
     text = "model: m.keras\ndata: d.npz\ndevice: phone\njobs: 3\ntargets: [latency<5ms, size=1MB]\n"
     settings = settle(arguments(experiment=experiment(tmp_path, text)))
-    assert settings.values["model"] == str(tmp_path / "m.keras")
+    assert settings.values["model"] == [str(tmp_path / "m.keras")]
     assert settings.values["name"] == "mine"
     assert (settings.device, settings.jobs) == ("phone", 3)
     assert [target.text for target in settings.targets] == ["latency<5ms", "size=1MB"]
@@ -144,7 +146,7 @@ def test_settle_puts_the_command_line_first(tmp_path: Path) -> None:
             target=["accuracy>=90%"],
         )
     )
-    assert settings.values["model"] == str(tmp_path / "m.keras")
+    assert settings.values["model"] == [str(tmp_path / "m.keras")]
     assert settings.values["data"] == "other.npz"
     assert (settings.values["trials"], settings.values["seed"], settings.values["name"]) == (9, 0, "line")
     assert [target.text for target in settings.targets] == ["accuracy>=90%"]
@@ -153,14 +155,14 @@ def test_settle_puts_the_command_line_first(tmp_path: Path) -> None:
 def test_settle_keeps_what_the_command_line_alone_says() -> None:
     """Folder, time, Ray and tracking."""
     settings = settle(
-        arguments(model="m.keras", data="d.npz", dir="studies", timeout=90.0, ray="auto", tracking_uri="file:x")
+        arguments(model=["m.keras"], data="d.npz", dir="studies", timeout=90.0, ray="auto", tracking_uri="file:x")
     )
     assert settings.folder == Path("studies")
     assert (settings.timeout, settings.ray, settings.tracking_uri) == (90.0, "auto", "file:x")
 
 
-@pytest.mark.parametrize(("given", "missing"), [({"data": "d.npz"}, "model"), ({"model": "m.keras"}, "data")])
-def test_settle_needs_model_and_data(given: dict[str, str], missing: str) -> None:
+@pytest.mark.parametrize(("given", "missing"), [({"data": "d.npz"}, "model"), ({"model": ["m.keras"]}, "data")])
+def test_settle_needs_model_and_data(given: dict[str, Any], missing: str) -> None:
     """From one place or the other."""
     with pytest.raises(UserError, match=f"^no --{missing} "):
         settle(arguments(**given))
@@ -170,25 +172,25 @@ def test_settle_needs_model_and_data(given: dict[str, str], missing: str) -> Non
 def test_settle_refuses_names_that_are_no_folders(name: str) -> None:
     """Studies are kept in a folder of their name."""
     with pytest.raises(UserError, match="--name"):
-        settle(arguments(model="m.keras", data="d.npz", name=name))
+        settle(arguments(model=["m.keras"], data="d.npz", name=name))
 
 
 @pytest.mark.parametrize("name", ["a", "_x", "My-Study_2.1", "9", "x" * 100])
 def test_settle_takes_other_names(name: str) -> None:
     """Letters, digits, '.', '_' and '-'."""
-    assert settle(arguments(model="m.keras", data="d.npz", name=name)).values["name"] == name
+    assert settle(arguments(model=["m.keras"], data="d.npz", name=name)).values["name"] == name
 
 
 def test_settle_refuses_targets_that_are_none() -> None:
     """As the target parser says."""
     with pytest.raises(UserError, match="unknown metric 'speed'"):
-        settle(arguments(model="m.keras", data="d.npz", target=["speed<1"]))
+        settle(arguments(model=["m.keras"], data="d.npz", target=["speed<1"]))
 
 
 def test_options_have_defaults() -> None:
     """The full space on the device's threads, thirty trials, seed 0."""
-    options = settle(arguments(model="m.keras", data="d.npz")).options([1, 2], 3)
-    assert (options.model, options.data) == (Path("m.keras"), Path("d.npz"))
+    options = settle(arguments(model=["m.keras"], data="d.npz")).options([1, 2], 3)
+    assert (options.models, options.data) == ((Path("m.keras"),), "d.npz")
     assert options.space.dimensions["threads"] == Choice((1, 2))
     assert "prune" in options.space.dimensions
     assert (options.trials, options.seed, options.jobs) == (30, 0, 3)
@@ -199,7 +201,7 @@ def test_options_are_what_was_asked_for() -> None:
     """Every setting arrives."""
     settings = settle(
         arguments(
-            model="m.keras",
+            model=["m.keras"],
             data="d.npz",
             space="post_training",
             trials=7,
@@ -213,7 +215,7 @@ def test_options_are_what_was_asked_for() -> None:
         )
     )
     options = settings.options([1], 1)
-    assert set(options.space.dimensions) == {"quantize", "delegate", "threads"}
+    assert options.space.dimensions["fine_tune"] == Choice(("none",))
     assert (options.trials, options.seed, options.loss, options.metric) == (7, 5, "mse", "mae")
     assert (options.name, options.folder, options.timeout) == ("n", Path("studies"), 60.0)
     assert options.targets == settings.targets
@@ -225,11 +227,32 @@ def test_options_with_a_space_in_the_experiment(tmp_path: Path) -> None:
     options = settle(arguments(experiment=experiment(tmp_path, text))).options([1, 2], 1)
     assert options.space.dimensions == {"prune": Choice((0.0, 0.5)), "threads": Choice((1, 2))}
     wrong = experiment(tmp_path, text.replace("0.5", "5"))
-    with pytest.raises(UserError, match=r"space \(in the experiment\): prune: 5 is outside"):
+    with pytest.raises(UserError, match=r"space \(in the experiment\), line 3: prune: 5 is outside"):
         settle(arguments(experiment=wrong)).options([1], 1)
 
 
 def test_options_with_a_space_that_is_not_there() -> None:
     """The error comes before anything is started."""
     with pytest.raises(UserError, match="no file 'huge', and no shipped search_spaces of that name"):
-        settle(arguments(model="m.keras", data="d.npz", space="huge")).options([1], 1)
+        settle(arguments(model=["m.keras"], data="d.npz", space="huge")).options([1], 1)
+
+
+def test_several_models_are_candidates(tmp_path: Path) -> None:
+    """As a list in the experiment or repeated on the command line; the first names the study."""
+    text = "model: [a.keras, b.tflite]\ndata: tfds:mnist\nexclude: [dense]\nvalidation_share: 0.25\n"
+    text += "register: [keras, own.py]\n"
+    (tmp_path / "own.py").touch()
+    options = settle(arguments(experiment=experiment(tmp_path, text))).options([1], 1)
+    assert options.models == (tmp_path / "a.keras", tmp_path / "b.tflite")
+    assert options.data == "tfds:mnist"
+    assert (options.excluded, options.share) == (("dense",), 0.25)
+    assert options.trust == Trust(False, ("keras", str(tmp_path / "own.py")))
+    settings = settle(arguments(model=["x.keras", "y.keras"], data="d.npz", trust=True))
+    assert settings.values["name"] == "x"
+    assert settings.trust == Trust(True)
+
+
+def test_an_experiment_can_not_grant_trust(tmp_path: Path) -> None:
+    """Whoever runs a file of somebody else's decides that, on the command line."""
+    with pytest.raises(UserError, match="unknown key 'trust'"):
+        read(experiment(tmp_path, "trust: true"))

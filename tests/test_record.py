@@ -1,6 +1,6 @@
 """The record of a study: its front, its size, what comes nearest."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -23,8 +23,8 @@ def record(tmp_path: Path) -> Record:
 
 def test_quality_and_targets_are_read_from_meta(record: Record) -> None:
     """As the study was started with."""
-    started = replace(record, meta={"quality": "mae", "targets": ["latency<50ms", "size<1MB"]})
-    assert started.quality is METRICS["mae"]
+    started = replace(record, meta={"quality": asdict(METRICS["mae"]), "targets": ["latency<50ms", "size<1MB"]})
+    assert started.quality == METRICS["mae"]
     assert started.targets == [parse("latency<50ms")[0], parse("size<1MB")[0]]
 
 

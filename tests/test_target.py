@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from autotune.errors import UserError
-from autotune.target import METRICS, UNITS, Target, parse, parse_all
+from autotune.target import METRICS, UNITS, Metric, Target, is_quality, parse, parse_all, quality, resolve
 
 BASELINE = {
     "accuracy": 0.8,
@@ -182,7 +182,7 @@ def test_equals_is_read_as_the_good_direction(sign: str, metric: str, bound: str
         ("latency", r"has no operator: in a shell, quote it \(--target 'latency<50ms'\), since < and > redirect"),
         ("accuracy", r"has no operator: in a shell, quote it \(--target 'accuracy>=90%'\)"),
         ("size", r"quote it \(--target 'size<100kB'\)"),
-        ("speed<50ms", "unknown metric 'speed'; known are accuracy, mae, mse, latency, latency_p90, size, download"),
+        ("speed<50ms", "unknown metric 'speed'; known are accuracy, auc, f1, mae, mse, quality, latency, "),
         ("latency<50", "has no unit; say which: us, µs, ms, s$"),
         ("size<100", "has no unit; say which: B, kB, MB, GB, KiB, MiB, GiB$"),
         ("latency<50kB", "unknown unit 'kB'; latency takes us, µs, ms, s"),
@@ -305,3 +305,88 @@ def test_contradictory_targets_are_refused(one: str, other: str) -> None:
 def test_targets_that_can_hold_together_are_taken(one: str, other: str) -> None:
     """Intervals, single points, other metrics, and what only the baseline can tell."""
     assert len(parse_all([one, other])[0]) == 2
+
+
+@pytest.mark.parametrize("name", ["top2", "top5", "top10", "auc", "f1", "accuracy"])
+@pytest.mark.parametrize(("bound", "value"), [("90%", 0.9), ("0.9", 0.9), ("baseline-1%", 0.49)])
+def test_metrics_that_are_shares(name: str, bound: str, value: float) -> None:
+    """Take numbers and percentages, of points where they are relative."""
+    assert target(f"{name}>={bound}").bound({name: 0.5}) == pytest.approx(value)
+    with pytest.raises(UserError, match="at most 100%"):
+        parse(f"{name}>=101%")
+
+
+def test_top_k_is_known_for_any_k() -> None:
+    """Equal ones are equal; top1 is accuracy."""
+    assert target("top7>=90%").metric == target("top7<1").metric
+    assert target("top7>=90%").metric != target("top8>=90%").metric
+    assert target("top1>=90%").metric is METRICS["accuracy"]
+    with pytest.raises(UserError, match="can't both be met"):
+        parse_all(["top3>=90%", "top3<80%"])
+    for name in ("top0", "top", "topK", "top-1", "top1.5", "xtop2"):
+        with pytest.raises(UserError, match=r"unknown metric|not of the form|is no bound"):
+            parse(f"{name}>=90%")
+
+
+def test_names_of_metrics() -> None:
+    """Those of quality, and whatever else the user's own is called."""
+    assert [name for name in ("accuracy", "top5", "auc", "f1", "mae", "mse") if not is_quality(name)] == []
+    assert [name for name in ("latency", "size", "quality", "wer", "topK", "") if is_quality(name)] == []
+    assert quality("auc", "lower") is METRICS["auc"]
+    own = quality("wer", "lower")
+    assert (own.name, own.key, own.kind, own.better, own.highest, own.lowest) == (
+        *("wer", "wer", "number", "lower"),
+        *(None, None),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "metric", "bound"),
+    [
+        ("quality>=80%", METRICS["accuracy"], 0.8),
+        ("quality>=0.8", METRICS["f1"], 0.8),
+        ("quality>=baseline-1%", METRICS["accuracy"], 0.79),
+        ("quality<=baseline+5%", METRICS["mae"], 2.1),
+        ("quality<=0.3", quality("wer", "lower"), 0.3),
+        ("quality>=-2.5", quality("score", "higher"), -2.5),
+        ("quality<-2.5", quality("score", "higher"), -2.5),
+    ],
+)
+def test_quality_is_the_tasks_metric(text: str, metric: Metric, bound: float) -> None:
+    """Once it is known, with its units and its percentages."""
+    [resolved] = resolve([target(text)], metric)
+    assert resolved.metric == metric
+    assert resolved.text == text
+    assert resolved.bound(BASELINE) == pytest.approx(bound)
+    assert parse(text, metric) == (resolved, None)
+
+
+def test_other_targets_stay_as_they_are() -> None:
+    """In their order."""
+    targets, _ = parse_all(["latency<50ms", "quality>=80%", "size<1MB"])
+    resolved = resolve(targets, METRICS["auc"])
+    assert [one.metric.name for one in resolved] == ["latency", "auc", "size"]
+    assert (resolved[0], resolved[2]) == (targets[0], targets[2])
+
+
+@pytest.mark.parametrize("text", ["quality=0.8", "quality==80%"])
+def test_quality_has_no_direction_of_its_own(text: str) -> None:
+    """It has to be said."""
+    with pytest.raises(UserError, match=f"target '{text}': write quality>= or quality<="):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("texts", "metric", "reason"),
+    [
+        (["quality>=80%"], METRICS["mae"], "unknown unit '%'; mae takes no unit"),
+        (["quality>=2"], METRICS["accuracy"], "accuracy is at most 100%; did you mean 2%"),
+        (["quality<-1"], METRICS["mse"], "mse is never that low"),
+        (["quality>=90%", "auc<0.8"], METRICS["auc"], "can't both be met"),
+        (["quality<50ms"], METRICS["auc"], "unknown unit 'ms'; quality takes %"),
+    ],
+)
+def test_quality_that_does_not_fit_the_metric(texts: list[str], metric: Metric, reason: str) -> None:
+    """Is refused when the metric is known, if not before."""
+    with pytest.raises(UserError, match=reason):
+        resolve(parse_all(texts)[0], metric)

@@ -1,7 +1,6 @@
 """The task: model and data held against each other, loss and metric settled, outputs scored."""
 
 import math
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from autotune.data import Array, Data, Split
 from autotune.errors import UserError
 from autotune.target import METRICS
-from autotune.task import CALIBRATION, Task, make_task, read_model
+from autotune.task import CALIBRATION, Task, make_task
 
 CLASSES = np.arange(12) % 4
 QUANTITIES = np.linspace(0, 1, 12, dtype=np.float32)
@@ -47,17 +46,12 @@ def task(
     seed: int = 0,
 ) -> Task:
     """A task of these labels."""
-    return make_task(Path("folder/model.keras"), b"model", model or facts(), data(y), loss, metric, seed)
-
-
-def test_knows_its_model_by_name() -> None:
-    """The file's name, without its folder."""
-    assert task().model == "model.keras"
+    return make_task("model.keras", b"model", model or facts(), data(y), loss, metric, seed)
 
 
 def test_channel_axis_is_added() -> None:
     """Grey images saved without one fit a model that takes one."""
-    made = make_task(Path("m"), b"", facts(input_shape=[2, 5, 1]), data(CLASSES, (2, 5)), None, None, 0)
+    made = make_task("m", b"", facts(input_shape=[2, 5, 1]), data(CLASSES, (2, 5)), None, None, 0)
     assert [part.x.shape for part in (made.data.train, made.data.validation, made.data.test)] == [(12, 2, 5, 1)] * 3
     assert (made.data.train.x[..., 0] == data(CLASSES, (2, 5)).train.x).all()
 
@@ -66,7 +60,7 @@ def test_channel_axis_is_added() -> None:
 def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     """The message has the file and both shapes."""
     with pytest.raises(UserError) as caught:
-        make_task(Path("m"), b"", facts(), data(CLASSES, shape), None, None, 0)
+        make_task("m", b"", facts(), data(CLASSES, shape), None, None, 0)
     assert str(caught.value) == f"data data.npz: train samples have shape {shape}, the model takes (3,)"
 
 
@@ -74,7 +68,7 @@ def test_the_split_that_does_not_fit_is_named() -> None:
     """Here it is the test split."""
     mixed = Data(split(CLASSES), split(CLASSES), split(CLASSES, (4,)), "data.npz")
     with pytest.raises(UserError, match="test samples have shape"):
-        make_task(Path("m"), b"", facts(), mixed, None, None, 0)
+        make_task("m", b"", facts(), mixed, None, None, 0)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int64])
@@ -191,6 +185,9 @@ def test_compiled_loss_that_does_not_fit() -> None:
         (CLASSES, None, [], "accuracy"),
         (CLASSES, None, ["mae"], "accuracy"),
         (CLASSES, "accuracy", [], "accuracy"),
+        (CLASSES, "auc", [], "auc"),
+        (CLASSES, "f1", ["accuracy"], "f1"),
+        (CLASSES, None, ["auc", "accuracy"], "auc"),
         (QUANTITIES, None, [], "mae"),
         (QUANTITIES, None, ["accuracy", "mse", "mae"], "mse"),
         (QUANTITIES, None, ["mean_squared_error"], "mse"),
@@ -212,7 +209,7 @@ def test_metric(labels: Array, asked: str | None, compiled: list[str], metric: s
             "accuracy",
             "metric 'accuracy' does not fit the labels, which are quantities; give another --loss",
         ),
-        (CLASSES, "latency", "--metric 'latency' is unknown; known are accuracy, mae, mse"),
+        (CLASSES, "latency", "--metric 'latency' is unknown; known are accuracy, topK, auc, f1, mae, mse"),
     ],
 )
 def test_metric_that_does_not_fit(labels: Array, metric: str, reason: str) -> None:
@@ -224,7 +221,7 @@ def test_metric_that_does_not_fit(labels: Array, metric: str, reason: str) -> No
 @pytest.mark.parametrize(
     ("labels", "output", "loss", "metric", "fitting"),
     [
-        (CLASSES, 4, "sparse_categorical_crossentropy", "mae", "accuracy"),
+        (CLASSES, 4, "sparse_categorical_crossentropy", "mae", "accuracy or topK or auc or f1"),
         (QUANTITIES, 1, "mse", "accuracy", "mse or mae"),
         (CLASSES % 2, 1, "mse", "accuracy", "mse or mae"),
         (np.eye(4)[CLASSES], 4, "mae", "accuracy", "mse or mae"),
@@ -316,21 +313,20 @@ SOFT = np.full((12, 4), 0.25, np.float32)
 def test_soft_labels_beside_classes_are_refused(train: Array, name: str) -> None:
     """What train labels are the others must be, too: one kind for all splits."""
     others = {"validation": split(train), "test": split(train), name: split(SOFT)}
+    soft = Data(split(train), others["validation"], others["test"], "data.npz")
     reason = f"data data.npz: {name} labels are neither class numbers nor one-hot rows of 4"
     with pytest.raises(UserError, match=reason):
-        make_task(Path("m"), b"", facts(), Data(split(train), source="data.npz", **others), None, None, 0)
+        make_task("m", b"", facts(), soft, None, None, 0)
 
 
 def test_kind_is_that_of_train() -> None:
     """One-hot rows beside soft ones, and whole numbers beside fractions, are quantities like them."""
     eye = split(np.eye(4)[CLASSES])
-    made = make_task(Path("m"), b"", facts(), Data(split(SOFT), eye, eye, "data.npz"), None, None, 0)
+    made = make_task("m", b"", facts(), Data(split(SOFT), eye, eye, "data.npz"), None, None, 0)
     assert made.data.train.y.dtype == made.data.test.y.dtype == np.float32
     assert (made.data.test.y == np.eye(4)[CLASSES]).all()
     whole = split(AGES)
-    made = make_task(
-        Path("m"), b"", facts(1, "linear"), Data(split(QUANTITIES), whole, whole, "data.npz"), None, None, 0
-    )
+    made = make_task("m", b"", facts(1, "linear"), Data(split(QUANTITIES), whole, whole, "data.npz"), None, None, 0)
     assert made.data.test.y.dtype == np.float32
     assert made.data.test.y.shape == (12, 1)
 
@@ -338,7 +334,7 @@ def test_kind_is_that_of_train() -> None:
 def test_one_hot_and_class_numbers_go_together() -> None:
     """They are the same thing in two forms."""
     made = make_task(
-        Path("m"), b"", facts(), Data(split(np.eye(4)[CLASSES]), split(CLASSES), split(CLASSES), "d"), None, None, 0
+        "m", b"", facts(), Data(split(np.eye(4)[CLASSES]), split(CLASSES), split(CLASSES), "d"), None, None, 0
     )
     assert (made.data.train.y == made.data.validation.y).all()
     assert made.data.train.y.dtype == np.int64
@@ -427,7 +423,7 @@ def test_calibration_is_drawn_from_train() -> None:
     elsewhere = Split(-1 - train.x, y)
 
     def drawn(seed: int) -> Array:
-        return make_task(Path("m"), b"", facts(), Data(train, elsewhere, elsewhere, ""), None, None, seed).calibration()
+        return make_task("m", b"", facts(), Data(train, elsewhere, elsewhere, ""), None, None, seed).calibration()
 
     rows = (drawn(0)[:, 0] / 3).astype(int)
     assert len(set(rows.tolist())) == CALIBRATION
@@ -459,7 +455,7 @@ def test_fingerprint_is_of_what_a_file_depends_on() -> None:
     ) -> str:
         splits = data(labels)
         splits = Data(train or splits.train, rest or splits.validation, rest or splits.test, "data.npz")
-        return make_task(Path(path), model, facts(**others), splits, loss, metric, seed).fingerprint
+        return make_task(path, model, facts(**others), splits, loss, metric, seed).fingerprint
 
     first = made()
     assert made(path="n.keras") == made(rest=other) == made(metric="mse") == first
@@ -473,48 +469,230 @@ def test_fingerprint_is_of_what_a_file_depends_on() -> None:
     assert len({first, *changed}) == 6
 
 
-def test_read_model_gives_the_bytes(tmp_path: Path) -> None:
-    """Of a zip archive named .keras, or an HDF5 file named .h5."""
-    archive, legacy = tmp_path / "model.keras", tmp_path / "model.h5"
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("config.json", "{}")
-    legacy.write_bytes(b"\x89HDF\r\n\x1a\n and more")
-    assert read_model(archive) == archive.read_bytes()
-    assert read_model(legacy) == b"\x89HDF\r\n\x1a\n and more"
+@pytest.mark.parametrize("metric", ["top2", "top3", "auc", "f1"])
+def test_metrics_of_classes(metric: str) -> None:
+    """Each is better when higher, and 1 of outputs that are right."""
+    made = task(metric=metric)
+    assert (made.quality.name, made.quality.better) == (metric, "higher")
+    assert made.score(np.eye(4, dtype=np.float32)[CLASSES], CLASSES)[0] == 1.0
+    assert not made.scores_in_worker
+
+
+@pytest.mark.parametrize(("metric", "output"), [("top4", 4), ("top5", 4), ("top2", 1)])
+def test_top_k_of_all_outputs_is_refused(metric: str, output: int) -> None:
+    """It would always be 100%."""
+    with pytest.raises(UserError, match=f"--metric '{metric}' is always 100% of a model with {output} outputs"):
+        task(CLASSES if output > 1 else CLASSES % 2, facts(output, "sigmoid"), metric=metric)
+
+
+def test_long_names_of_metrics() -> None:
+    """Keras's own."""
+    assert task(QUANTITIES, facts(1, "linear"), metric="mean_squared_error").quality.name == "mse"
+
+
+ANSWERS = np.array([[0, 0, 1, 1], [1, 1, 1, 0], [0, 1, 0, 0]] * 4)
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
+    ("activation", "loss", "metric", "settled"),
     [
-        ("model.keras", "not a whole .keras file"),
-        ("model.h5", "not an HDF5 file, in spite of its name"),
-        ("model.tflite", "not a .keras or .h5 file"),
-        ("model", "not a .keras or .h5 file"),
+        ("sigmoid", None, None, ("binary_crossentropy", "f1")),
+        ("sigmoid", None, "auc", ("binary_crossentropy", "auc")),
+        ("linear", "binary_crossentropy:logits", None, ("binary_crossentropy:logits", "f1")),
+        ("linear", None, "f1", ("binary_crossentropy:logits", "f1")),
     ],
 )
-def test_read_model_refuses_other_files(tmp_path: Path, name: str, reason: str) -> None:
-    """By name and by content."""
-    path = tmp_path / name
-    path.write_bytes(b"something else")
-    with pytest.raises(UserError, match=reason) as caught:
-        read_model(path)
-    assert str(caught.value).startswith(f"model {path}: ")
+@pytest.mark.parametrize("dtype", [np.int64, np.float32])
+def test_several_answers_a_sample(
+    activation: str, loss: str | None, metric: str | None, settled: tuple[str, str], dtype: type
+) -> None:
+    """Rows of 0 and 1 and a sigmoid, or a binary loss: each column is a question of its own."""
+    made = task(ANSWERS.astype(dtype), facts(4, activation), loss, metric)
+    assert (made.loss, made.quality.name) == settled
+    assert (made.data.test.y == ANSWERS).all()
+    outputs = np.where(ANSWERS, 0.9, 0.2) if made.loss == "binary_crossentropy" else np.where(ANSWERS, 2.0, -0.1)
+    assert made.score(outputs.astype(np.float32), made.data.test.y) == (1.0, 0.0)
 
 
-def test_read_model_refuses_what_is_not_there(tmp_path: Path) -> None:
-    """A wrong path, and a folder."""
-    with pytest.raises(UserError, match="no such file"):
-        read_model(tmp_path / "model.keras")
-    (tmp_path / "model.keras").mkdir()
-    with pytest.raises(UserError, match="can't be read"):
-        read_model(tmp_path / "model.keras")
+def test_one_hot_rows_are_answers_where_the_user_says_so() -> None:
+    """With a binary loss; where only the file has one they are classes."""
+    eye = np.eye(4)[CLASSES]
+    assert task(eye, facts(4, "sigmoid"), "binary_crossentropy").data.train.y.shape == (12, 4)
+    assert task(eye, facts(4, "sigmoid", compiled_loss="binary_crossentropy")).quality.name == "accuracy"
 
 
-def test_read_model_refuses_a_broken_archive(tmp_path: Path) -> None:
-    """A download that broke off."""
-    path = tmp_path / "model.keras"
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("config.json", "{}" * 100)
-    path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(UserError, match=r"not a whole .keras file"):
-        read_model(path)
+def test_several_answers_have_no_accuracy() -> None:
+    """The message has what they have."""
+    with pytest.raises(UserError, match="--metric 'accuracy' does not fit the loss and the labels; f1 or auc does"):
+        task(ANSWERS, facts(4, "sigmoid"), "binary_crossentropy", "accuracy")
+
+
+def test_answers_beside_other_labels_are_refused() -> None:
+    """All splits are of one kind."""
+    mixed = Data(split(ANSWERS), split(ANSWERS * 2), split(ANSWERS), "data.npz")
+    with pytest.raises(UserError, match=r"data data.npz: validation labels are not all 0 or 1"):
+        make_task("m", b"", facts(4, "sigmoid"), mixed, None, None, 0)
+
+
+def autoencoder(values: Array, model: dict[str, Any], loss: str | None = None, named: str | None = "mse") -> Task:
+    """A task whose inputs are their own labels."""
+    alone = Split(values, values)
+    return make_task("m", b"", model, Data(alone, alone, alone, "data.npz", loss=named, metric=named), loss, None, 0)
+
+
+@pytest.mark.parametrize("saved", [(4, 5), (4, 5, 1)])
+def test_autoencoders(saved: tuple[int, ...]) -> None:
+    """Inputs without labels are what the model is to give, also saved without the channel axis."""
+    values = np.random.default_rng(0).random((12, *saved)).astype(np.float32)
+    made = autoencoder(values, facts(input_shape=[4, 5, 1], output_shape=[4, 5, 1]))
+    assert (made.loss, made.quality.name) == ("mse", "mse")
+    assert made.data.test.y.shape == (12, 4, 5, 1)
+    assert made.score(made.data.test.x, made.data.test.y) == (0.0, 0.0)
+    value, _ = made.score(made.data.test.x + 0.5, made.data.test.y)
+    assert value == pytest.approx(0.25)
+
+
+def test_binary_loss_of_quantities() -> None:
+    """As autoencoders of pixels from 0 to 1 have; beyond that it is refused."""
+    values = np.linspace(0, 1, 36, dtype=np.float32).reshape(12, 3)
+    model = facts(output_shape=[3], activation="sigmoid", compiled_loss="binary_crossentropy")
+    made = autoencoder(values, model, named=None)
+    assert (made.loss, made.quality.name) == ("binary_crossentropy", "mae")
+    with pytest.raises(UserError, match="loss 'binary_crossentropy' needs labels from 0 to 1, not 0 to 2"):
+        autoencoder(values * 2, model, "binary_crossentropy")
+
+
+def test_forgotten_labels() -> None:
+    """A model that gives something else than its input needs some."""
+    reason = r"no y_train and y_test, and the model does not give back its inputs: it takes \(3,\) and gives \(4,\)"
+    with pytest.raises(UserError, match=reason):
+        autoencoder(np.zeros((12, 3), np.float32), facts())
+
+
+STEPS = np.arange(36).reshape(12, 3) % 4
+
+
+@pytest.mark.parametrize("metric", [None, "top2", "f1"])
+def test_classes_of_each_step(metric: str | None) -> None:
+    """Of a sequence or of each pixel."""
+    made = task(STEPS, facts(output_shape=[3, 4]), metric=metric)
+    assert made.loss == "sparse_categorical_crossentropy"
+    assert made.quality.name == (metric or "accuracy")
+    assert made.score(np.eye(4, dtype=np.float32)[STEPS], STEPS)[0] == 1.0
+    with pytest.raises(UserError, match="train labels go from 0 to 3, the model has outputs for 0 to 2"):
+        task(STEPS, facts(output_shape=[3, 3]))
+
+
+@pytest.mark.parametrize(
+    ("labels", "model"),
+    [(CLASSES * 0 + 2, facts()), (CLASSES * 0, facts(1, "sigmoid")), (np.eye(4)[CLASSES * 0], facts())],
+)
+def test_one_class_is_refused(labels: Array, model: dict[str, Any]) -> None:
+    """There is nothing to learn."""
+    with pytest.raises(UserError, match=r"data data.npz: all train labels are the same .*; there must be two classes"):
+        task(labels, model)
+
+
+@pytest.mark.parametrize("metric", ["auc", "f1"])
+def test_ranks_need_two_classes(metric: str) -> None:
+    """In every split that is scored."""
+    lopsided = Data(split(CLASSES), split(CLASSES), split(CLASSES * 0), "data.npz")
+    assert make_task("m", b"", facts(), lopsided, None, None, 0).quality.name == "accuracy"
+    with pytest.raises(UserError, match="all test labels are the same"):
+        make_task("m", b"", facts(), lopsided, None, metric, 0)
+
+
+@pytest.mark.parametrize(("output", "names"), [(4, "abc"), (4, "abcde"), (1, "abc")])
+def test_class_names_must_be_as_many_as_outputs(output: int, names: str) -> None:
+    """A folder too few or too many would number the classes otherwise than the model does."""
+    labelled = split(CLASSES % 2)
+    named = Data(labelled, labelled, labelled, "images", classes=tuple(names))
+    with pytest.raises(UserError, match=rf"data images: has {len(names)} classes \(a, b, c.*\), the model tells"):
+        make_task("m", b"", facts(output, "sigmoid" if output == 1 else "softmax"), named, None, None, 0)
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> str:
+    """A file of the user's; it would fail if it were imported."""
+    (tmp_path / "mine.py").write_text("raise AssertionError")
+    return str(tmp_path / "mine.py")
+
+
+def own(y: Array, model: dict[str, Any], **options: Any) -> Task:
+    """A task whose data names its loss or metric."""
+    return make_task("m", b"", model, Data(split(y), split(y), split(y), "mine.py:make", **options), None, None, 0)
+
+
+def test_metric_of_the_users(mine: str) -> None:
+    """Is named by its function, scored in a worker, and never imported here."""
+    made = own(CLASSES, facts(), metric=f"{mine}:wer", better="lower")
+    assert (made.quality.name, made.quality.key, made.quality.kind, made.quality.better) == (
+        *("wer", "wer"),
+        *("number", "lower"),
+    )
+    assert made.scores_in_worker
+    assert made.scorer == f"{mine}:wer"
+    assert made.loss == "sparse_categorical_crossentropy"
+    with pytest.raises(ValueError, match="scores in a worker"):
+        made.score(np.zeros((12, 4), np.float32), CLASSES)
+
+
+def test_the_command_line_goes_before_the_data(mine: str) -> None:
+    """For loss and metric."""
+    named = Data(split(CLASSES), split(CLASSES), split(CLASSES), "d", loss=f"{mine}:f", metric=f"{mine}:wer")
+    made = make_task("m", b"", facts(), named, "sparse_categorical_crossentropy", "top2", 0)
+    assert (made.loss, made.quality.name, made.scorer) == ("sparse_categorical_crossentropy", "top2", None)
+
+
+def test_the_data_goes_before_the_model_file() -> None:
+    """For loss and metric; what does not fit is refused by the data's name."""
+    made = own(QUANTITIES, facts(1, "linear", compiled_loss="mse", compiled_metrics=["mse"]), loss="mae", metric="mae")
+    assert (made.loss, made.quality.name) == ("mae", "mae")
+    with pytest.raises(UserError, match=r"data mine.py:make: metric 'mae' does not fit the loss and the labels"):
+        own(CLASSES, facts(), loss="sparse_categorical_crossentropy", metric="mae")
+    with pytest.raises(UserError, match=r"data mine.py:make: loss 'binary_crossentropy' does not fit the model's out"):
+        own(CLASSES, facts(), loss="binary_crossentropy")
+
+
+@pytest.mark.parametrize("labels", [CLASSES, np.eye(4)[CLASSES]])
+def test_labels_stay_as_they_are_for_functions_of_the_users(mine: str, labels: Array) -> None:
+    """One-hot rows, too; a known loss takes their form, a known metric sees through it."""
+    with_loss = own(labels, facts(), loss=f"{mine}:focal")
+    assert with_loss.loss == f"{mine}:focal"
+    assert (with_loss.data.train.y == labels).all()
+    assert with_loss.quality.name == "accuracy"
+    assert with_loss.score(np.eye(4, dtype=np.float32)[CLASSES], with_loss.data.test.y) == (1.0, 0.0)
+    with_metric = own(labels, facts(), metric=f"{mine}:wer")
+    assert with_metric.data.train.y.shape == labels.shape
+    assert with_metric.loss == ("sparse_" if labels is CLASSES else "") + "categorical_crossentropy"
+
+
+def test_labels_of_any_form(mine: str) -> None:
+    """Where loss and metric are both functions of the user's; else they must fit the output."""
+    words = np.zeros((12, 7), np.int64)
+    assert own(words, facts(), loss=f"{mine}:ctc", metric=f"{mine}:wer").data.train.y.shape == (12, 7)
+    with pytest.raises(UserError, match=r"train labels have shape \(7,\), the model gives \(4,\)"):
+        own(words, facts(), metric=f"{mine}:wer")
+
+
+def test_fingerprint_is_of_the_users_loss(mine: str) -> None:
+    """Of its file's content; the metric does not change what is built."""
+    first = own(CLASSES, facts(), loss=f"{mine}:focal").fingerprint
+    assert own(CLASSES, facts(), loss=f"{mine}:focal", metric=f"{mine}:wer").fingerprint == first
+    Path(mine).write_text("raise SystemExit")
+    assert own(CLASSES, facts(), loss=f"{mine}:focal").fingerprint != first
+
+
+def test_calibration_of_the_datas_own() -> None:
+    """All of it, in the model's shape; files depend on it."""
+    inputs = np.arange(200, dtype=np.float32).reshape(100, 2)
+    labelled = split(CLASSES, (2,))
+
+    def made(calibration: Array | None) -> Task:
+        with_own = Data(labelled, labelled, labelled, "d", calibration)
+        return make_task("m", b"", facts(input_shape=[2, 1]), with_own, None, None, 0)
+
+    assert (made(inputs).calibration() == inputs[..., np.newaxis]).all()
+    assert len({made(None).fingerprint, made(inputs).fingerprint, made(inputs[:50]).fingerprint}) == 3
+    with pytest.raises(UserError, match=r"data d: calibration samples have shape \(3,\), the model takes \(2, 1\)"):
+        made(np.zeros((5, 3), np.float32))

@@ -5,44 +5,78 @@ from typing import Any
 
 import numpy as np
 
+from autotune.compress import oneshot
 from autotune.compress.load import open_base
 from autotune.compress.stage import Artifact, TrainingData, pack
-from autotune.compress.training import compressible, fine_tune, kernels, settings, wrap_layers
+from autotune.compress.training import compressible, fine_tune, kernel, settings, wrap_layers
 from autotune.config import Recipe
 from autotune.errors import Infeasible
+
+CENTROIDS = {
+    "kmeans++": "KMEANS_PLUS_PLUS",
+    "linear": "LINEAR",
+    "density": "DENSITY_BASED",
+    "random": "RANDOM",
+}
+"""TFMOT's names of the ways to begin."""
 
 
 class Cluster:
     """Shares centroids among a layer's weights; keeps the zeros of a pruning before it."""
 
     name = "cluster"
-    version = 1
+    version = 2
     trains = True
 
     def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
-        if not recipe.cluster:
+        if not recipe.cluster or recipe.fine_tune == "none":
             return None
-        return {"clusters": recipe.cluster, "preserve_sparsity": recipe.prune > 0, **settings(recipe)}
+        return {
+            "clusters": recipe.cluster,
+            "init": recipe.cluster_init,
+            "scope": recipe.cluster_scope,
+            "preserve_sparsity": recipe.prune > 0,
+            **settings(recipe),
+        }
 
     def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
         import tensorflow_model_optimization as tfmot
         from tensorflow_model_optimization.python.core.clustering.keras.experimental import cluster
 
-        options = {
-            "number_of_clusters": parameters["clusters"],
-            "cluster_centroids_init": tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS,
-            "preserve_sparsity": parameters["preserve_sparsity"],
-        }
         model = open_base(base, parent)
-        sizes = {name: kernel.size for name, kernel in kernels(model).items()}
-
-        def wanted(layer: Any) -> bool:
-            return compressible(layer) and sizes[layer.name] > parameters["clusters"]
-
-        if not any(wanted(layer) for layer in model.layers):
+        names = {
+            layer.name for layer in compressible(model, data.excluded) if kernel(layer).size > parameters["clusters"]
+        }
+        if not names:
             raise Infeasible(f"the model has no layer of more than {parameters['clusters']} weights to cluster")
-        model = wrap_layers(model, wanted, lambda layer: cluster.cluster_weights(layer, **options))
-        facts = fine_tune(model, parameters, data, [])
+        init = getattr(tfmot.clustering.keras.CentroidInitialization, CENTROIDS[parameters["init"]])
+
+        def clustered(layer: Any) -> Any:
+            return cluster.cluster_weights(
+                layer,
+                number_of_clusters=parameters["clusters"],
+                cluster_centroids_init=init,
+                preserve_sparsity=parameters["preserve_sparsity"],
+                cluster_per_channel=parameters["scope"] == "channel" and type(layer).__name__ == "Conv2D",
+            )
+
+        model = wrap_layers(model, lambda layer: layer.name in names, clustered)
+        facts = fine_tune(model, base, parameters, data, [])
         model = tfmot.clustering.keras.strip_clustering(model)
-        distinct = {name: len(np.unique(kernel)) for name, kernel in kernels(model).items()}
+        distinct = {layer.name: len(np.unique(kernel(layer))) for layer in compressible(model, data.excluded)}
         return Artifact(pack(model.get_weights()), facts | {"distinct": distinct})
+
+
+class ClusterOnce:
+    """Gives the finished float file few distinct weights a layer, without training."""
+
+    name = "cluster_once"
+    version = 1
+    trains = False
+
+    def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
+        return {"clusters": recipe.cluster} if recipe.cluster and recipe.fine_tune == "none" else None
+
+    def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
+        assert parent is not None  # Convert came before
+        return Artifact(oneshot.cluster(parent, parameters["clusters"], data.excluded, data.seed))

@@ -1,14 +1,24 @@
-"""Reads a .tflite file: its weights, layer by layer, as they are shipped."""
+"""Reads a .tflite file: its weights, layer by layer, as they are shipped, and what it asks of a runtime."""
 
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
 
-_DTYPES = {
+from autotune.errors import UserError
+
+_NUMPY = {
     schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.FLOAT16: np.float16,
     schema.TensorType.INT8: np.int8,
+    schema.TensorType.INT4: np.int8,  # two in a byte
 }
 _WEIGHTED = {
     schema.BuiltinOperator.CONV_2D: 0,
@@ -17,6 +27,58 @@ _WEIGHTED = {
     schema.BuiltinOperator.TRANSPOSE_CONV: 0,
 }
 """Operators with a weight tensor (their second input), and its axis of output channels."""
+
+_CASTS = ("QUANTIZE", "DEQUANTIZE")
+
+
+def _names(kind: type) -> dict[int, str]:
+    return {code: name for name, code in vars(kind).items() if not name.startswith("_")}
+
+
+_OPERATORS, _TYPES = _names(schema.BuiltinOperator), _names(schema.TensorType)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """An operator and its constant weights.
+
+    Attributes:
+        name: of the weight tensor; the Keras layer's name is one component of this path.
+        operator: its kind, as CONV_2D.
+        outputs: names of the tensors that it makes.
+        dtype: of the weights: float32, float16, int8 or int4.
+        values: the weights; those of int4 as int8.
+        axis: of the output channels in values.
+        sparse: whether the file leaves out zeros.
+    """
+
+    name: str
+    operator: str
+    outputs: tuple[str, ...]
+    dtype: str
+    values: NDArray[Any]
+    axis: int
+    sparse: bool
+
+
+def read_layers(file: bytes | bytearray) -> list[Layer]:
+    """The operators with constant weights, in the order in which they run.
+
+    Args:
+        file: a .tflite file. In a bytearray, what is written to a layer's values is written to the
+            file, but for int4 and sparse ones, whose values are unpacked copies.
+
+    Raises:
+        UserError: it is no whole .tflite file.
+    """
+    with _reading():
+        model = _opened(file)
+        return [layer for graph in model.subgraphs for layer in _layers(file, model, graph)]
+
+
+def named(name: str, names: Collection[str]) -> bool:
+    """Whether a tensor's name is one of these, or a component of its path matches one, which may be a pattern."""
+    return name in names or any(fnmatchcase(part, one) for part in re.split("[/;]", name) for one in names)
 
 
 def read_weights(file: bytes) -> list[dict[str, Any]]:
@@ -27,37 +89,188 @@ def read_weights(file: bytes) -> list[dict[str, Any]]:
         number), sparsity (share of exact zeros, 0 to 1), and distinct (the largest number of
         distinct values in one output channel: per-channel scales, and batch normalisation folded into
         the kernel, multiply a layer's shared values channel by channel).
+
+    Raises:
+        UserError: it is no whole .tflite file.
     """
-    model = schema.ModelT.InitFromPackedBuf(file, 0)
-    rows: list[dict[str, Any]] = []
-    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
-    for graph in model.subgraphs:
-        producers = {output: operator for operator in graph.operators for output in operator.outputs}
-        for operator in graph.operators:
-            code = _code(model, operator)
-            if code not in _WEIGHTED:
-                continue
-            index = operator.inputs[1]
-            if index in producers:  # float16 weights pass through a DEQUANTIZE
-                index = producers[index].inputs[0]
-            tensor = graph.tensors[index]
-            buffer = model.buffers[tensor.buffer].data
-            if buffer is None or tensor.type not in _DTYPES:
-                continue
-            values = np.frombuffer(bytes(buffer), _DTYPES[tensor.type]).reshape(tensor.shape)
-            channels = np.moveaxis(values, _WEIGHTED[code], 0).reshape(values.shape[_WEIGHTED[code]], -1)
-            rows.append(
-                {
-                    "name": tensor.name.decode(),
-                    "operator": names[code],
-                    "shape": list(values.shape),
-                    "dtype": values.dtype.name,
-                    "weights": int(values.size),
-                    "sparsity": float(np.mean(values == 0)),
-                    "distinct": max(len(np.unique(channel)) for channel in channels),
-                }
-            )
-    return rows
+    return [
+        {
+            "name": layer.name,
+            "operator": layer.operator,
+            "shape": list(layer.values.shape),
+            "dtype": layer.dtype,
+            "weights": int(layer.values.size),
+            "sparsity": float(np.mean(layer.values == 0)),
+            "distinct": max(len(np.unique(channel)) for channel in np.moveaxis(layer.values, layer.axis, 0)),
+        }
+        for layer in read_layers(file)
+    ]
+
+
+def describe(file: bytes) -> dict[str, Any]:
+    """What a file takes, gives and needs.
+
+    Returns:
+        inputs and outputs: lists of name, shape, shape_signature (-1 where a dimension is
+        dynamic; both with the batch) and dtype; signatures: their names; custom_operators: the
+        names of operators that are not LiteRT's own, sorted; quantized: whether some tensor is
+        quantized or in float16 already; last_operator: the kind of the one that makes the first output,
+        casts aside ("" where none does); operators: how often each kind is used.
+
+    Raises:
+        UserError: it is no whole .tflite file.
+    """
+    with _reading():
+        model = _opened(file)
+        main = model.subgraphs[0]
+        operators = Counter(_operator(model, operator) for graph in model.subgraphs for operator in graph.operators)
+        return {
+            "inputs": [_tensor_facts(main.tensors[index]) for index in main.inputs],
+            "outputs": [_tensor_facts(main.tensors[index]) for index in main.outputs],
+            "signatures": [signature.signatureKey.decode() for signature in model.signatureDefs or ()],
+            "custom_operators": sorted(set(operators) - set(_OPERATORS.values())),
+            "quantized": any(_is_quantized(tensor) for graph in model.subgraphs for tensor in graph.tensors),
+            "last_operator": _last_operator(model, main),
+            "operators": operators,
+        }
+
+
+def activations(file: bytes) -> set[str]:
+    """Names of the main graph's float32 tensors that are computed, inputs among them.
+
+    Raises:
+        UserError: it is no whole .tflite file.
+    """
+    with _reading():
+        model = _opened(file)
+        return {
+            tensor.name.decode()
+            for tensor in model.subgraphs[0].tensors
+            if tensor.type == schema.TensorType.FLOAT32 and _constant(file, model, tensor) is None
+        }
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Broken offsets in a file end in whatever they happen to point at.
+
+    Raises:
+        UserError: reading failed.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise UserError("not a whole .tflite file; convert the model again") from error
+
+
+def _opened(file: bytes | bytearray) -> Any:
+    """The file's tables; constants are views of its bytes."""
+    if not schema.Model.ModelBufferHasIdentifier(file, 0):
+        raise ValueError("no .tflite file")
+    return schema.ModelT.InitFromPackedBuf(file, 0)
+
+
+def _layers(file: bytes | bytearray, model: Any, graph: Any) -> Iterator[Layer]:
+    producers = {output: operator for operator in graph.operators for output in operator.outputs}
+    for operator in graph.operators:
+        code = _code(model, operator)
+        if code not in _WEIGHTED:
+            continue
+        index = operator.inputs[1]
+        if index in producers:  # a DEQUANTIZE of float16, or of int8 where arithmetic is not; or a DENSIFY
+            index = producers[index].inputs[0]
+        tensor = graph.tensors[index]
+        data = _constant(file, model, tensor)
+        if data is None or tensor.type not in _NUMPY:
+            continue
+        yield Layer(
+            tensor.name.decode(),
+            _OPERATORS[code],
+            tuple(graph.tensors[output].name.decode() for output in operator.outputs),
+            _TYPES[tensor.type].lower(),
+            _values(data, tensor),
+            _WEIGHTED[code],
+            tensor.sparsity is not None,
+        )
+
+
+def _constant(file: bytes | bytearray, model: Any, tensor: Any) -> NDArray[np.uint8] | None:
+    """A constant tensor's bytes, which in large files lie behind the tables; None for what is computed."""
+    buffer = model.buffers[tensor.buffer]
+    if buffer.offset:
+        return np.frombuffer(file, np.uint8, buffer.size, buffer.offset)
+    data: NDArray[np.uint8] | None = buffer.data
+    return data
+
+
+def _values(data: NDArray[np.uint8], tensor: Any) -> NDArray[Any]:
+    """The tensor as an array: a view of its bytes, or a copy where they need unpacking."""
+    values = data.view(_NUMPY[tensor.type])
+    if tensor.type == schema.TensorType.INT4:
+        values = np.stack([values << 4 >> 4, values >> 4], axis=-1).ravel()[: np.prod(tensor.shape)]
+    if tensor.sparsity is not None:
+        values = _densified(values, tensor.sparsity, tensor.shape)
+    return values.reshape(tensor.shape)
+
+
+def _densified(values: NDArray[Any], sparsity: Any, shape: NDArray[np.int32]) -> NDArray[Any]:
+    """Values of a sparse tensor, each at its place (the levels of TACO, Kjolstad et al., 2017, as the schema has them).
+
+    Each level is dense or a list of indices; they follow sparsity.traversalOrder, in which numbers from
+    the rank on are the inner dimensions of blocks, and sparsity.blockMap says of which dimension.
+    """
+    levels = np.zeros((0, 1), np.int64)
+    for level in sparsity.dimMetadata:
+        if level.format == schema.DimensionType.DENSE:
+            indices = np.tile(np.arange(level.denseSize), levels.shape[1])
+            levels = np.vstack([np.repeat(levels, level.denseSize, axis=1), indices])
+        else:
+            edges = np.asarray(level.arraySegments.values, np.int64)
+            levels = np.vstack([np.repeat(levels, edges[1:] - edges[:-1], axis=1), level.arrayIndices.values])
+    order, rank = [int(dimension) for dimension in sparsity.traversalOrder], len(shape)
+    places = np.zeros((rank, levels.shape[1]), np.int64)
+    for dimension, indices in sorted(zip(order, levels, strict=True), key=lambda pair: pair[0]):
+        if dimension < rank:
+            places[dimension] = indices
+        else:
+            outer = sparsity.blockMap[dimension - rank]
+            places[outer] = places[outer] * sparsity.dimMetadata[order.index(dimension)].denseSize + indices
+    dense = np.zeros(shape, values.dtype)
+    dense[tuple(places)] = values
+    return dense
+
+
+def _tensor_facts(tensor: Any) -> dict[str, Any]:
+    shape = [] if tensor.shape is None else [int(size) for size in tensor.shape]
+    signature = tensor.shapeSignature
+    return {
+        "name": tensor.name.decode(),
+        "shape": shape,
+        "shape_signature": shape if signature is None or len(signature) == 0 else [int(size) for size in signature],
+        "dtype": _TYPES[tensor.type].lower(),
+    }
+
+
+def _is_quantized(tensor: Any) -> bool:
+    details = tensor.quantization
+    scaled = details is not None and details.scale is not None and len(details.scale) > 0
+    return scaled or tensor.type in (schema.TensorType.FLOAT16, schema.TensorType.INT4)
+
+
+def _last_operator(model: Any, graph: Any) -> str:
+    producers = {output: operator for operator in graph.operators for output in operator.outputs}
+    index = graph.outputs[0]
+    while index in producers and _operator(model, producers[index]) in _CASTS:
+        index = producers[index].inputs[0]
+    return _operator(model, producers[index]) if index in producers else ""
+
+
+def _operator(model: Any, operator: Any) -> str:
+    """An operator's kind, or the name of a custom one."""
+    code = _code(model, operator)
+    if code == schema.BuiltinOperator.CUSTOM:
+        return str(model.operatorCodes[operator.opcodeIndex].customCode.decode())
+    return _OPERATORS[code]
 
 
 def _code(model: Any, operator: Any) -> int:

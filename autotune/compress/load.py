@@ -1,60 +1,85 @@
-"""The user's model file as the base of all stages: a tf_keras model, and facts about it."""
+"""The user's model as the base of all stages: a tf_keras model or a .tflite file, and facts about it."""
 
+import io
 import json
 import os
+import re
 import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from autotune.compress.stage import Artifact, unpack
+from autotune.compress import activations, savedmodel, tflite
+from autotune.compress.compiled import compiled
+from autotune.compress.ends import check_ends
+from autotune.compress.stage import Artifact, is_tflite, unpack
 from autotune.compress.translate import translate
+from autotune.compress.trust import Trust, allow, refused, trusted
 from autotune.errors import UserError
 
-VERSION = 1
+VERSION = 2
 """Raised when the same file would become another base."""
 
+_NOT_FOUND = re.compile(r"\b(unknown|not locate|not be located|not deserialize)", re.IGNORECASE)
 
-def import_model(data: bytes, name: str) -> Artifact:
-    """Opens a model file and gives it back as a tf_keras model.
+
+def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact:
+    """Opens a model and gives it back in the form that stages work on.
 
     Args:
-        data: the file: Keras 3 or Keras 2 .keras, or legacy .h5.
+        data: as model_file.read_model() gives it: Keras 3 or Keras 2 .keras, legacy .h5, .tflite,
+            or a packed SavedModel folder.
         name: the file's name, for its suffix and for messages.
+        trust: what is allowed in this process from now on; by default what it was started with.
 
     Returns:
-        A tf_keras .keras file, and the facts that a task is made of: input_shape,
-        output_shape (without the batch), parameters, activation of the last layer,
-        compiled_loss and compiled_metrics (None where the file has none).
+        A tf_keras .keras file; where there can't be one, a float .tflite file (a given .tflite as
+        it is). And the facts that a task is made of:
+        format ("keras" or "tflite"), untrainable (None, or in one line why it can't be trained),
+        input_shape, output_shape (without the batch), input_dtype, output_dtype,
+        parameters (their number), largest_layer (the number of weights in it), activation of the last
+        layer, quantized (whether it came quantized),
+        compiled_loss and compiled_metrics (None and empty where the file has none).
 
     Raises:
         UserError: it can't be opened, has custom code, or is no model that can be tuned.
     """
-    import tf_keras
-
-    with _file(data, Path(name).suffix) as path:
-        opened = _open_h5(path, name) if path.suffix == ".h5" else _open_keras(path, name)
-        model, training = opened
-    facts = _facts(model, training, name)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "base.keras"
-        bare = tf_keras.models.clone_model(model)
-        bare.set_weights(model.get_weights())
-        bare.save(file)
-        return Artifact(file.read_bytes(), facts)
+    if trust is not None:
+        allow(trust)
+    trusted()
+    activations.register()
+    try:
+        return _imported(data, Path(name).suffix)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
 
 
 def open_base(base: bytes, parent: bytes | None = None) -> Any:
-    """The tf_keras model of import_model(), with the weights of a later stage."""
+    """The tf_keras model of import_model(), with the weights of a later stage.
+
+    A model that needed trust opens in processes that are started with the same trust only.
+    """
     import tf_keras
 
+    activations.register()
     with _file(base, ".keras") as path:
-        model = tf_keras.models.load_model(path, compile=False, safe_mode=True)
+        model = tf_keras.models.load_model(path, compile=False, safe_mode=not trusted().code)
     if parent is not None:
         model.set_weights(unpack(parent))
     return model
+
+
+def _imported(data: bytes, suffix: str) -> Artifact:
+    if suffix == ".tflite" or is_tflite(data):
+        return _untrainable(data, "it is a .tflite file", {})
+    if savedmodel.is_saved_model(data):
+        with savedmodel.unpacked(data) as folder:
+            return _from_folder(folder)
+    with _file(data, suffix) as path:
+        model, training = _open_h5(path) if suffix == ".h5" else _open_keras(path)
+        return _from_model(model, training)
 
 
 @contextmanager
@@ -68,7 +93,8 @@ def _file(data: bytes, suffix: str) -> Iterator[Path]:
         Path(name).unlink()
 
 
-def _open_h5(path: Path, name: str) -> tuple[Any, dict[str, Any]]:
+def _open_h5(path: Path) -> tuple[Any, dict[str, Any]]:
+    """The tf_keras model, and what it was trained with."""
     import h5py
     import tf_keras
 
@@ -77,15 +103,16 @@ def _open_h5(path: Path, name: str) -> tuple[Any, dict[str, Any]]:
             config = file.attrs.get("model_config")
             training = file.attrs.get("training_config")
     except OSError as error:
-        raise UserError(f"{name}: not a whole HDF5 file; save the model again") from error
+        raise UserError("not a whole HDF5 file; save the model again") from error
     if config is None:
-        raise UserError(f"{name}: holds weights but no model; save it with model.save()")
-    _refuse_code(json.loads(config), name)
-    model = _opened(lambda: tf_keras.models.load_model(path, compile=False), name)
+        raise UserError("holds weights but no model; save it with model.save()")
+    _refuse_code(json.loads(config))
+    model = _opened(lambda: tf_keras.models.load_model(path, compile=False))
     return model, json.loads(training) if training else {}
 
 
-def _open_keras(path: Path, name: str) -> tuple[Any, dict[str, Any]]:
+def _open_keras(path: Path) -> tuple[Any, dict[str, Any]]:
+    """The model, of tf_keras or of Keras 3 as it was saved, and what it was trained with."""
     import keras
     import tf_keras
 
@@ -94,85 +121,161 @@ def _open_keras(path: Path, name: str) -> tuple[Any, dict[str, Any]]:
             config = json.loads(archive.read("config.json"))
             metadata = json.loads(archive.read("metadata.json"))
     except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
-        raise UserError(f"{name}: not a whole .keras file; save the model again") from error
-    _refuse_code(config, name)
-    if metadata.get("keras_version", "3").startswith("2."):
-        model = _opened(lambda: tf_keras.models.load_model(path, compile=False, safe_mode=True), name)
-    else:
-        original = _opened(lambda: keras.saving.load_model(path, compile=False, safe_mode=True), name)
-        try:
-            model = translate(original)
-        except UserError as error:
-            raise UserError(f"{name}: {error}") from error
+        raise UserError("not a whole .keras file; save the model again") from error
+    _refuse_code(config)
+    legacy = metadata.get("keras_version", "3").startswith("2.")
+    load = tf_keras.models.load_model if legacy else keras.saving.load_model
+    model = _opened(lambda: load(path, compile=False, safe_mode=not trusted().code))
     return model, config.get("compile_config") or {}
 
 
-def _opened(load: Any, name: str) -> Any:
+def _opened(load: Callable[[], Any]) -> Any:
     try:
         return load()
     except Exception as error:  # whatever Keras raises over a file, the file is what is wrong
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UserError(f"{name}: can't be opened: {reason.strip()[:200]}") from error
+        reason = _line(error)
+        hint = "; if that is code of yours, name its module with --register MODULE" if _NOT_FOUND.search(reason) else ""
+        raise UserError(f"can't be opened: {reason}{hint}") from error
 
 
-def _refuse_code(config: Any, name: str) -> None:
-    """Files whose layers are code are refused before anything of them is loaded.
+def _line(error: Exception) -> str:
+    """An exception's first line, of at most 200 characters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def _refuse_code(config: Any) -> None:
+    reason = refused(config, trusted())
+    if reason is not None:
+        raise UserError(reason)
+
+
+def _from_folder(folder: Path) -> Artifact:
+    """A SavedModel: its Keras model where it has one that opens, else its graph."""
+    import tf_keras
+
+    config = savedmodel.keras_config(folder)
+    training = (config or {}).get("training_config") or {}
+    reason = "the SavedModel has no Keras metadata that can be read" if config is None else refused(config, trusted())
+    if reason is None:
+        model = _opened(lambda: tf_keras.models.load_model(folder, compile=False))
+        _check(model)
+        try:
+            return _trainable(model, training)
+        except ValueError as error:
+            reason = str(error)
+    return _untrainable(savedmodel.to_tflite(folder), reason, training)
+
+
+def _from_model(model: Any, training: dict[str, Any]) -> Artifact:
+    """A model of tf_keras or Keras 3: itself or its translation, else the graph that Keras exports."""
+    _check(model)
+    try:
+        return _trainable(model if type(model).__module__.startswith("tf_keras") else translate(model), training)
+    except (UserError, ValueError) as error:
+        reason = str(error)
+    try:
+        return _untrainable(_exported(model), reason, training)
+    except savedmodel.BatchNeeded:
+        return _untrainable(_exported(model, batch=1), reason, training)
+
+
+def _exported(model: Any, batch: int | None = None) -> bytes:
+    """A model of tf_keras or Keras 3 as a float .tflite, by way of a SavedModel."""
+    import keras
+
+    options = {}
+    if batch is not None and isinstance(model, keras.Model) and model.inputs:
+        specs = [keras.InputSpec(shape=(batch, *end.shape[1:]), dtype=end.dtype) for end in model.inputs]
+        options["input_signature"] = specs
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with redirect_stdout(io.StringIO()):  # Keras tells of what it writes
+                model.export(folder, **options)
+        except Exception as error:  # Keras runs the model to export it, and its layers may fail in any way
+            raise UserError(f"can't be exported as a SavedModel: {_line(error)}") from error
+        return savedmodel.to_tflite(Path(folder))
+
+
+def _check(model: Any) -> None:
+    """Inputs and outputs, where the model knows them: a subclassed one does not. Batches can be set free."""
+    if getattr(model, "inputs", None) and getattr(model, "outputs", None):
+        check_ends([[None, *end.shape[1:]] for end in model.inputs], [[None, *end.shape[1:]] for end in model.outputs])
+        if model.inputs[0].dtype == "string":
+            raise UserError("takes text; leave the layers that make numbers of it out of the model")
+
+
+def _trainable(model: Any, training: dict[str, Any]) -> Artifact:
+    """The artifact of a tf_keras model.
 
     Raises:
-        UserError: a Lambda layer, or a layer of a package other than Keras.
+        ValueError: it can't be made again from its config, which is how stages change models.
     """
-    if isinstance(config, list):
-        for item in config:
-            _refuse_code(item, name)
-    elif isinstance(config, dict):
-        kind = config.get("class_name")
-        package = config.get("registered_name") or ""
-        module = config.get("module") or "keras"
-        called = (config.get("config") or {}).get("name") if isinstance(config.get("config"), dict) else None
-        label = f"layer {called!r} ({kind})" if called else f"{kind}"
-        if kind == "Lambda":
-            raise UserError(f"{name}: {label} is code that opening the file would run; use built-in layers instead")
-        if ">" in package or module.split(".")[0] not in ("keras", "tf_keras", "builtins"):
-            raise UserError(f"{name}: {label} is a custom class; autotune opens built-in Keras layers only")
-        for value in config.values():
-            _refuse_code(value, name)
+    import tf_keras
 
-
-def _facts(model: Any, training: dict[str, Any], name: str) -> dict[str, Any]:
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise UserError(
-            f"{name}: has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is supported"
+    if not model._is_graph_network:  # public in no form
+        raise ValueError(f"a {type(model).__name__} model is neither Sequential nor Functional")
+    entry = model.inputs[0]
+    try:
+        # Batches of any size, whatever the model was built on.
+        free = (
+            [tf_keras.Input(entry.shape[1:], dtype=entry.dtype, name=model.input_names[0])] if entry.shape[0] else None
         )
-    if None in model.input_shape[1:]:
-        raise UserError(f"{name}: input shape {model.input_shape[1:]} is not fixed; rebuild the model with a fixed one")
-    last = model.layers[-1]
-    activation = (
-        "softmax"
-        if type(last).__name__ == "Softmax"
-        else getattr(getattr(last, "activation", None), "__name__", "linear")
-    )
-    return {
-        "input_shape": list(model.input_shape[1:]),
-        "output_shape": list(model.output_shape[1:]),
-        "parameters": int(model.count_params()),
-        "activation": activation,
-        "compiled_loss": _identifier(training.get("loss")),
-        "compiled_metrics": [found for found in map(_identifier, _flat(training.get("metrics"))) if found],
-    }
+        bare = tf_keras.models.clone_model(
+            model, free, lambda layer: type(layer).from_config(_plain(layer.get_config()))
+        )
+        bare.set_weights(model.get_weights())
+        unknown = [layer for layer in bare.layers if not _has_config(layer)]
+        if unknown:
+            label = f"layer {unknown[0].name!r} ({type(unknown[0]).__name__})"
+            raise ValueError(f"the class of {label} is not known; name its module with --register MODULE")
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "base.keras"
+            bare.save(file)
+            return Artifact(file.read_bytes(), _facts(bare) | compiled(training))
+    except Exception as error:  # custom classes refuse in their own ways
+        raise ValueError(f"it can't be made again from its config: {_line(error)}") from error
 
 
-def _flat(node: Any) -> list[Any]:
+def _plain(node: Any) -> Any:
+    """A tf_keras config in 32 bits: where a model was trained in 16, the converter has no kernels."""
     if isinstance(node, list):
-        return [leaf for item in node for leaf in _flat(item)]
-    return [] if node is None else [node]
-
-
-def _identifier(node: Any) -> str | None:
-    """The name of a loss or metric in a compile config, with ":logits" where it takes logits."""
-    if isinstance(node, str):
+        return [_plain(item) for item in node]
+    if not isinstance(node, dict):
         return node
-    if isinstance(node, dict) and isinstance(node.get("config"), dict):
-        config = node["config"]
-        name = str(config.get("fn") or config.get("name") or node.get("class_name"))
-        return f"{name}:logits" if config.get("from_logits") else name
-    return None
+    if node.get("class_name") == "Policy" and "float16" in str(node["config"].get("name")):
+        return "float32"
+    return {key: _plain(value) for key, value in node.items()}
+
+
+def _has_config(layer: Any) -> bool:
+    """Not so for a layer of a SavedModel whose class is known to nobody."""
+    try:
+        layer.get_config()
+    except NotImplementedError:
+        return False
+    return True
+
+
+def _untrainable(file: bytes, reason: str, training: dict[str, Any]) -> Artifact:
+    """The artifact of a .tflite file."""
+    told = {"format": "tflite", "untrainable": reason}
+    return Artifact(file, told | tflite.facts(file) | compiled(training))
+
+
+def _facts(model: Any) -> dict[str, Any]:
+    last = model.layers[-1]
+    kernels = [weight for weight in model.weights if len(weight.shape) > 1]
+    activation = getattr(getattr(last, "activation", None), "__name__", "linear")
+    return {
+        "format": "keras",
+        "untrainable": None,
+        "input_shape": list(model.inputs[0].shape[1:]),
+        "output_shape": list(model.outputs[0].shape[1:]),
+        "input_dtype": model.inputs[0].dtype.name,
+        "output_dtype": model.outputs[0].dtype.name,
+        "parameters": int(model.count_params()),
+        "largest_layer": max((weight.shape.num_elements() for weight in kernels), default=0),
+        "activation": "softmax" if type(last).__name__ == "Softmax" else activation,
+        "quantized": False,
+    }

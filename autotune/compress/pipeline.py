@@ -6,17 +6,28 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from autotune.compress.cluster import Cluster
-from autotune.compress.prune import Prune
+from autotune import plugins
+from autotune.compress.cluster import Cluster, ClusterOnce
+from autotune.compress.convert import Convert
+from autotune.compress.prune import Prune, PruneOnce
 from autotune.compress.qat import QuantizationAware
 from autotune.compress.quantize import Quantize
 from autotune.compress.stage import Artifact, Stage, TrainingData
 from autotune.config import Recipe, fingerprint
+from autotune.errors import UserError
 
-STAGES: tuple[Stage, ...] = (Prune(), Cluster(), QuantizationAware(), Quantize())
+BUILT_IN: tuple[Stage, ...] = (
+    Prune(),
+    Cluster(),
+    QuantizationAware(),
+    Convert(),
+    PruneOnce(),
+    ClusterOnce(),
+    Quantize(),
+)
 """In the order in which a recipe takes them; the last gives the file."""
 
-TOOLCHAIN = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "keras", "numpy")
+TOOLCHAIN = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "keras", "numpy", "litert-quantizer")
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,29 @@ def toolchain() -> dict[str, str]:
     return {name: version(name) for name in TOOLCHAIN} | {"machine": platform.machine()}
 
 
+@cache
+def stages() -> tuple[Stage, ...]:
+    """All stages in their order, those of plug-ins behind the ones that they name.
+
+    Raises:
+        UserError: a plug-in names a stage that is not there.
+    """
+    order = list(BUILT_IN)
+    for kind in plugins.load_all("stages"):
+        stage = kind()
+        places = [index for index, other in enumerate(order) if other.name == stage.after and other is not order[-1]]
+        if not places:
+            known = ", ".join(other.name for other in order[:-1])
+            raise UserError(f"stage {stage.name!r} of a plug-in: there is no stage {stage.after!r}; known are {known}")
+        order.insert(places[0] + 1, stage)
+    return tuple(order)
+
+
+def dimensions() -> dict[str, type]:
+    """What stages of plug-ins add to search spaces."""
+    return {name: kind for stage in stages() for name, kind in getattr(stage, "dimensions", {}).items()}
+
+
 def steps(recipe: Recipe, task: str) -> list[Step]:
     """The recipe's stages in order.
 
@@ -47,7 +81,7 @@ def steps(recipe: Recipe, task: str) -> list[Step]:
     """
     chain: list[Step] = []
     key = fingerprint(task, toolchain())
-    for stage in STAGES:
+    for stage in stages():
         parameters = stage.parameters(recipe)
         if parameters is None:
             continue
@@ -65,5 +99,5 @@ def build(step: Step, base: bytes, parent: bytes | None, data: TrainingData) -> 
     import tf_keras
 
     tf_keras.backend.clear_session()  # or a worker grows with every model it ever held
-    stage = next(stage for stage in STAGES if stage.name == step.stage)
+    stage = next(stage for stage in stages() if stage.name == step.stage)
     return stage.build(base, parent, step.parameters, data)

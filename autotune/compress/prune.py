@@ -5,14 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from autotune.compress import oneshot
 from autotune.compress.load import open_base
 from autotune.compress.stage import Artifact, TrainingData, pack
-from autotune.compress.training import compressible, fine_tune, kernels, settings, steps_of, wrap_layers
+from autotune.compress.training import RAMP, compressible, fine_tune, kernel, settings, steps_of, wrap_layers
 from autotune.config import Recipe
 from autotune.errors import Infeasible
-
-RAMP = 0.5
-"""Share of the training during which sparsity rises; the rest recovers at the final masks."""
 
 UPDATES = 50
 """Mask updates on the ramp. TFMOT's default of one in 100 steps never gets there in a short training."""
@@ -22,31 +20,102 @@ class Prune:
     """Sets the smallest weights of each layer to zero."""
 
     name = "prune"
-    version = 1
+    version = 2
     trains = True
 
     def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
-        return {"sparsity": recipe.prune, **settings(recipe)} if recipe.prune else None
+        if not recipe.prune or recipe.fine_tune == "none":
+            return None
+        return {
+            "sparsity": recipe.prune,
+            "pattern": recipe.prune_pattern,
+            "schedule": recipe.prune_schedule,
+            **settings(recipe),
+        }
 
     def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
         import tensorflow_model_optimization as tfmot
 
-        ramp = max(1, int(steps_of(parameters, data) * RAMP))
-        schedule = tfmot.sparsity.keras.PolynomialDecay(
-            initial_sparsity=0.0,
-            final_sparsity=parameters["sparsity"],
-            begin_step=0,
-            end_step=ramp,
-            frequency=max(1, ramp // UPDATES),
-        )
+        model = open_base(base, parent)
+        pattern = parameters["pattern"]
+        if pattern == "xnnpack":
+            model = keeping_dimensions(model)
+        wanted = _prunable(model, pattern, data)
+        options = {"pruning_schedule": _schedule(parameters, data)}
+        if pattern == "2by4":
+            options["sparsity_m_by_n"] = (2, 4)
+        names = {layer.name for layer in wanted}
         model = wrap_layers(
-            open_base(base, parent),
-            compressible,
-            lambda layer: tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=schedule),
+            model,
+            lambda layer: layer.name in names,
+            lambda layer: tfmot.sparsity.keras.prune_low_magnitude(layer, **options),
         )
-        facts = fine_tune(model, parameters, data, [tfmot.sparsity.keras.UpdatePruningStep()])
+        facts = fine_tune(model, base, parameters, data, [tfmot.sparsity.keras.UpdatePruningStep()])
         model = tfmot.sparsity.keras.strip_pruning(model)
-        achieved = {name: float(np.mean(kernel == 0)) for name, kernel in kernels(model).items()}
-        if not achieved:
-            raise Infeasible("the model has no layer that can be pruned")
+        achieved = {layer.name: float(np.mean(kernel(layer) == 0)) for layer in compressible(model, data.excluded)}
         return Artifact(pack(model.get_weights()), facts | {"sparsity": achieved})
+
+
+class PruneOnce:
+    """Sets the smallest weights of the finished float file to zero, without training."""
+
+    name = "prune_once"
+    version = 1
+    trains = False
+
+    def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
+        return {"sparsity": recipe.prune} if recipe.prune and recipe.fine_tune == "none" else None
+
+    def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
+        assert parent is not None  # Convert came before
+        return Artifact(oneshot.prune(parent, parameters["sparsity"], data.excluded))
+
+
+def keeping_dimensions(model: Any) -> Any:
+    """The model with GlobalAveragePooling2D as XNNPACK's sparse kernels want it: dimensions kept, and
+    taken off behind it. Weights and outputs are unchanged.
+    """
+    import tf_keras
+
+    def rebuilt(layer: Any) -> Any:
+        if type(layer).__name__ != "GlobalAveragePooling2D" or layer.keepdims:
+            return layer
+        kept = tf_keras.layers.GlobalAveragePooling2D(data_format=layer.data_format, keepdims=True)
+        return tf_keras.Sequential([kept, tf_keras.layers.Flatten()], name=layer.name)
+
+    twin = tf_keras.models.clone_model(model, clone_function=rebuilt)
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def _prunable(model: Any, pattern: str, data: TrainingData) -> list[Any]:
+    """The layers to be pruned.
+
+    Raises:
+        Infeasible: there is none, or the policy for XNNPACK refuses the model.
+    """
+    import tensorflow_model_optimization as tfmot
+
+    layers = compressible(model, data.excluded)
+    if pattern == "2by4":
+        layers = [layer for layer in layers if kernel(layer).shape[-2] % 4 == 0]
+    if pattern == "xnnpack":
+        policy = tfmot.sparsity.keras.PruneForLatencyOnXNNPack()
+        try:
+            policy.ensure_model_supports_pruning(model)
+        except ValueError as error:
+            raise Infeasible(f"XNNPACK's sparse kernels don't fit the model: {' '.join(str(error).split())}") from error
+        layers = [layer for layer in layers if policy.allow_pruning(layer)]
+    if not layers:
+        raise Infeasible("the model has no layer that can be pruned so")
+    return layers
+
+
+def _schedule(parameters: Mapping[str, Any], data: TrainingData) -> Any:
+    import tensorflow_model_optimization as tfmot
+
+    ramp = max(1, int(steps_of(parameters, data) * RAMP))
+    frequency = max(1, ramp // UPDATES)
+    if parameters["schedule"] == "constant" or parameters["pattern"] == "2by4":
+        return tfmot.sparsity.keras.ConstantSparsity(parameters["sparsity"], 0, ramp, frequency)
+    return tfmot.sparsity.keras.PolynomialDecay(0.0, parameters["sparsity"], 0, ramp, frequency=frequency)

@@ -7,10 +7,11 @@ silently undoes both.
 from collections.abc import Mapping
 from typing import Any
 
+from autotune.compress.convert import converted
+from autotune.compress.flatbuffer import named
 from autotune.compress.load import open_base
-from autotune.compress.quantize import convert, finished
 from autotune.compress.stage import Artifact, TrainingData
-from autotune.compress.training import KERNELS, compressible, fine_tune, settings, wrap_layers
+from autotune.compress.training import KERNELS, compressible, fine_tune, layers_of, settings, wrap_layers
 from autotune.config import Recipe
 from autotune.errors import Infeasible
 
@@ -19,20 +20,25 @@ class QuantizationAware:
     """Trains with int8 arithmetic simulated in the forward pass, and converts what comes of it."""
 
     name = "qat"
-    version = 1
+    version = 2
     trains = True
 
     def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
         if recipe.quantize != "qat":
             return None
-        return {"sparsity": recipe.prune, "clusters": recipe.cluster, **settings(recipe)}
+        return {"pruned": recipe.prune > 0, "clustered": recipe.cluster > 0, "io": recipe.io, **settings(recipe)}
 
     def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
+        model = open_base(base, parent)
+        if any(layer.weights and named(layer.name, data.excluded) for layer in layers_of(model)):
+            raise Infeasible("layers that are excluded would be quantized all the same, by LiteRT's converter")
         model = _quantization_aware(
-            open_base(base, parent), pruned=parameters["sparsity"] > 0, clustered=parameters["clusters"] > 0
+            model,
+            pruned=parameters["pruned"],
+            clustered=parameters["clustered"],
         )
-        facts = fine_tune(model, parameters, data, [])
-        return finished(convert(model, "qat", data), parameters, facts)
+        facts = fine_tune(model, base, parameters, data, [])
+        return Artifact(converted(model, quantized=True, integer_io=parameters["io"] == "int8"), facts)
 
 
 def _quantization_aware(model: Any, *, pruned: bool, clustered: bool) -> Any:
@@ -53,7 +59,7 @@ def _quantization_aware(model: Any, *, pruned: bool, clustered: bool) -> Any:
     else:
         scheme = default_8bit.default_8bit_quantize_scheme.Default8BitQuantizeScheme()
     if clustered:  # the quantizer overwrites the kernel; a regularizer's step would blur it again
-        for layer in filter(compressible, model.layers):
+        for layer in compressible(model, ()):
             setattr(layer, f"{KERNELS[type(layer).__name__]}_regularizer", None)
     # For layers such as Rescaling: were their outputs float, so would be the layer behind them.
     output_only = default_8bit.default_8bit_quantize_configs.Default8BitOutputQuantizeConfig

@@ -31,6 +31,7 @@ class TrainingData:
         calibration: inputs drawn from x (m, *input shape), float32.
         loss: a tf_keras loss identifier, or "…:logits" for one taken from logits.
         seed: of the shuffles.
+        excluded: names of layers, or patterns of them, that are neither pruned, clustered nor quantized.
     """
 
     x: NDArray[np.float32]
@@ -38,10 +39,18 @@ class TrainingData:
     calibration: NDArray[np.float32]
     loss: str
     seed: int
+    excluded: tuple[str, ...] = ()
 
 
 class Stage(Protocol):
     """One step. Built in a worker; its name, version and parameters make its key.
+
+    A stage of a plug-in (an entry point of the group autotune.stages that names the class) says two
+    things more: `after`, the name of the built-in stage behind which it comes, and `dimensions`,
+    the names that it adds to search spaces, each with its type. A recipe has them in `extra` where
+    they are on, that is not false, 0 or "". Behind "prune" and "cluster" parents are packed
+    weights, behind "convert" and all later ones .tflite files. Its module is imported in the
+    driver too, so it imports TensorFlow inside of build() only.
 
     Attributes:
         name: of the stage, as in keys and messages.
@@ -62,7 +71,8 @@ class Stage(Protocol):
 
         Args:
             base: the original model, as load.import_model gave it.
-            parent: weights packed by the stage before, None where this is the first.
+            parent: what the stage before made: packed weights, or from "convert" on a .tflite
+                file; None where this is the first.
             parameters: what parameters() gave.
             data: to learn from.
 
@@ -70,6 +80,11 @@ class Stage(Protocol):
             Infeasible: this model can't be treated so; the message is the reason.
         """
         ...
+
+
+def is_tflite(data: bytes) -> bool:
+    """Whether these bytes are a .tflite file, by its identifier."""
+    return data[4:8] == b"TFL3"
 
 
 def pack(weights: Weights) -> bytes:

@@ -1,10 +1,15 @@
 """What the training stages share: fine-tuning, wrapping chosen layers, their kernels."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from autotune import userfile
+from autotune.compress.flatbuffer import named
+from autotune.compress.lessons import distillation_loss, lessons
+from autotune.compress.load import open_base
 from autotune.compress.stage import TrainingData
 from autotune.config import TRAINING, Recipe
 
@@ -23,9 +28,19 @@ Depthwise kernels are left alone by TFMOT: nine weights a channel are soon misse
 """
 
 
+RAMP = 0.5
+"""Share of a training during which sparsity rises; in the rest the weights recover."""
+
+FORGOTTEN = 20
+"""Times that batch normalisation's moving averages are renewed during a training, at least."""
+
+PATIENCE = 4
+"""A training ends early after this part of its epochs (1/4) without a better loss, and after 3 at least."""
+
+
 def settings(recipe: Recipe) -> dict[str, Any]:
     """The part of a recipe that says how to train."""
-    return {name: getattr(recipe, name) for name in TRAINING}
+    return {name: getattr(recipe, name) for name in ("fine_tune", *TRAINING)}
 
 
 def steps_of(parameters: Mapping[str, Any], data: TrainingData) -> int:
@@ -33,26 +48,54 @@ def steps_of(parameters: Mapping[str, Any], data: TrainingData) -> int:
     return int(-(-len(data.x) // parameters["batch_size"]) * parameters["epochs"])
 
 
-def fine_tune(model: Any, parameters: Mapping[str, Any], data: TrainingData, callbacks: list[Any]) -> dict[str, Any]:
-    """Trains in place, with Adam and a constant learning rate.
+def fine_tune(
+    model: Any, base: bytes, parameters: Mapping[str, Any], data: TrainingData, callbacks: Sequence[Any]
+) -> dict[str, Any]:
+    """Trains in place: Adam, its rate falling to 0 by a cosine (Loshchilov & Hutter, arXiv:1608.03983).
+
+    Batch normalisation goes on learning its statistics, which pruned or clustered weights shift,
+    and forgets fast enough to have followed them at the end, however short the training.
+    Ends early where the loss no longer falls, after the ramp alone, with the best weights.
+
+    Args:
+        model: a tf_keras model.
+        base: the original model, which teaches where fine_tune is "distill".
+        parameters: as settings() gives them.
+        data: to learn from.
+        callbacks: of the stage.
 
     Returns:
-        Facts: the training loss after each epoch.
+        Facts: the epochs that were done, and the training loss after each.
     """
     import tf_keras
 
     tf_keras.utils.set_random_seed(data.seed)
-    model.compile(tf_keras.optimizers.Adam(parameters["learning_rate"]), keras_loss(data.loss))
-    history = model.fit(
-        data.x, data.y, batch_size=parameters["batch_size"], epochs=parameters["epochs"], verbose=0, callbacks=callbacks
+    distils = parameters["fine_tune"] == "distill"
+    epochs, steps = parameters["epochs"], steps_of(parameters, data)
+    for layer in layers_of(model):
+        inner = getattr(layer, "layer", layer)  # TFMOT wraps it for quantization
+        if type(inner).__name__ == "BatchNormalization":
+            inner.momentum = min(inner.momentum, max(0.5, 1 - FORGOTTEN / steps))
+    rate = tf_keras.optimizers.schedules.CosineDecay(parameters["learning_rate"], steps)
+    model.compile(tf_keras.optimizers.Adam(rate), distillation_loss(data.loss) if distils else keras_loss(data.loss))
+    stop = tf_keras.callbacks.EarlyStopping(
+        "loss",
+        patience=max(3, epochs // PATIENCE),
+        restore_best_weights=True,
+        start_from_epoch=math.ceil(epochs * RAMP),
     )
-    return {"epochs": parameters["epochs"], "loss": [float(value) for value in history.history["loss"]]}
+    taught = lessons(data, parameters["batch_size"], parameters["augment"], open_base(base) if distils else None)
+    history = model.fit(taught, epochs=epochs, verbose=0, callbacks=[*callbacks, stop])
+    losses = [float(value) for value in history.history["loss"]]
+    return {"epochs": len(losses), "loss": losses}
 
 
 def keras_loss(identifier: str) -> Any:
-    """A tf_keras loss object from "NAME" or "NAME:logits"."""
+    """A tf_keras loss object from "NAME" or "NAME:logits", or the user's own from FILE.py:FUNCTION."""
     import tf_keras
 
+    if userfile.is_function(identifier):
+        return userfile.function(identifier)
     name, _, logits = identifier.partition(":")
     loss = tf_keras.losses.get(name)
     if not logits:
@@ -66,25 +109,42 @@ def keras_loss(identifier: str) -> Any:
 
 
 def wrap_layers(model: Any, wanted: Callable[[Any], bool], wrap: Callable[[Any], Any]) -> Any:
-    """The model with some layers wrapped. The layers are shared: give it a model of your own.
+    """The model with some layers wrapped, those of nested models too. The layers are shared: give it
+    a model of your own.
 
     TFMOT's own wrapping of a whole model refuses models with a layer that it does not know,
     such as Rescaling.
     """
     import tf_keras
 
-    return tf_keras.models.clone_model(model, clone_function=lambda layer: wrap(layer) if wanted(layer) else layer)
+    def replaced(layer: Any) -> Any:
+        if isinstance(layer, tf_keras.Model):
+            return wrap_layers(layer, wanted, wrap)
+        return wrap(layer) if wanted(layer) else layer
+
+    return tf_keras.models.clone_model(model, clone_function=replaced)
 
 
-def compressible(layer: Any) -> bool:
-    """Whether pruning and clustering act on this layer."""
-    return type(layer).__name__ in KERNELS
+def layers_of(model: Any) -> Iterator[Any]:
+    """Its layers, those of nested models in their place."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from layers_of(layer)
+        else:
+            yield layer
 
 
-def kernels(model: Any) -> dict[str, np.ndarray[Any, Any]]:
-    """The weights that pruning and clustering act on, by layer."""
-    return {
-        layer.name: getattr(layer, KERNELS[type(layer).__name__]).numpy()
-        for layer in model.layers
-        if compressible(layer)
-    }
+def compressible(model: Any, excluded: Sequence[str]) -> list[Any]:
+    """The layers that pruning and clustering act on.
+
+    Args:
+        model: a tf_keras model.
+        excluded: names of layers to leave alone, or patterns such as block_1*.
+    """
+    return [layer for layer in layers_of(model) if type(layer).__name__ in KERNELS and not named(layer.name, excluded)]
+
+
+def kernel(layer: Any) -> np.ndarray[Any, Any]:
+    """The weights of a layer that pruning and clustering act on."""
+    weights: np.ndarray[Any, Any] = getattr(layer, KERNELS[type(layer).__name__]).numpy()
+    return weights

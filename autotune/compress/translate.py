@@ -4,156 +4,75 @@ The config is rewritten, the weights are copied layer by layer, and the outcome 
 held against the original on random inputs before anything is done with it.
 """
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from autotune.compress import activations
+from autotune.compress.translate_graph import leaves, rewrite_model
+from autotune.compress.translate_layers import MODELS
 from autotune.errors import UserError
 
 TOLERANCE = 1e-4
 """Largest difference of outputs, relative to their largest magnitude: float32 rounding."""
+ROUGH = 2e-2
+"""The same for a model that computes in 16 bits, which tf_keras then does in 32."""
 
-_DROPPED = frozenset({"quantization_config", "input_axes", "output_axes"})
-"""What Keras 3 keeps of quantization, which is ours to do, and of initializers, which have done their work."""
+_INSIDE = ("layer", "forward_layer", "backward_layer", "cell")
+"""Where a wrapper keeps what it wraps."""
 
 
 def translate(model: Any) -> Any:
     """The same model in tf_keras, verified.
 
     Args:
-        model: a Keras 3 Sequential or Functional model.
+        model: a Keras 3 Sequential or Functional model, of any number of inputs and outputs.
 
     Returns:
-        A tf_keras model with equal weights.
+        A tf_keras model with equal weights; several inputs or outputs are a list, in the order of
+        the model's `inputs` and `outputs`.
 
     Raises:
-        UserError: a layer has no counterpart, or outputs differ.
+        UserError: a layer has no counterpart, or outputs differ; the message names the layer.
     """
     import tf_keras
 
+    activations.register()
     kind = type(model).__name__
-    if kind not in ("Sequential", "Functional"):
+    if kind not in MODELS:
         raise UserError(f"a {kind} model can't be translated to tf_keras: use Sequential or Functional")
     try:
-        config = _rewrite(model.get_config())
+        config = rewrite_model(kind, model.get_config())
         twin = getattr(tf_keras, "Sequential" if kind == "Sequential" else "Model").from_config(config)
         if not twin.built:
-            twin.build(model.input_shape)
+            twin.build((None, *model.input_shape[1:]))
         _copy_weights(model, twin)
-    except (ValueError, TypeError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # tf_keras has no end of errors for a config that it does not like
+        reason = " ".join((str(error) or type(error).__name__).split())[:300]
         raise UserError(f"the model can't be translated to tf_keras: {reason}") from error
     _verify(model, twin)
     return twin
 
 
-def _rewrite(node: Any) -> Any:
-    """Keras 3's form of configs in Keras 2's."""
-    if isinstance(node, list | tuple):
-        return [_rewrite(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if node.get("class_name") == "DTypePolicy":
-        return node["config"]["name"]
-    if "layers" in node and "output_layers" in node:
-        return _functional(node)
-    if "class_name" in node and "config" in node:
-        config = _rewrite(node["config"])
-        is_layer = node.get("module", "keras.layers") == "keras.layers" and "layers" not in config
-        return {"class_name": node["class_name"], "config": _known(node["class_name"], config) if is_layer else config}
-    return {
-        ("batch_input_shape" if key == "batch_shape" else key): _rewrite(value)
-        for key, value in node.items()
-        if key not in _DROPPED
-    }
-
-
-def _functional(config: dict[str, Any]) -> dict[str, Any]:
-    """A Functional model's config: its layers with their calls, its inputs and outputs."""
-    kinds = {layer["name"]: layer["class_name"] for layer in config["layers"]}
-    calls = {layer["name"]: len(layer["inbound_nodes"]) for layer in config["layers"]}
-
-    # Keras 2 counts the call that made a nested model as its first. Keras 3 does so too, but
-    # only of Functional ones, and only where it names the outputs.
-    def inner(name: str, node: int, tensor: int) -> list[Any]:
-        if node >= max(1, calls.get(name, 0)):  # Keras 2 would look for it without end
-            raise ValueError(f"layer {name!r} is used in a way that can't be followed")
-        return [name, node + (kinds[name] in ("Functional", "Sequential")), tensor]
-
-    def outer(name: str, node: int, tensor: int) -> list[Any]:
-        return inner(name, node - (kinds.get(name) == "Functional"), tensor)
-
-    return {
-        "name": config["name"],
-        "layers": [
-            _rewrite({key: layer.get(key) for key in ("module", "class_name", "config")})
-            | {"name": layer["name"], "inbound_nodes": [_call(call, inner) for call in layer["inbound_nodes"]]}
-            for layer in config["layers"]
-        ],
-        "input_layers": _ends(config["input_layers"], inner),
-        "output_layers": _ends(config["output_layers"], outer),
-    }
-
-
-def _ends(node: Any, history: Callable[[str, int, int], list[Any]]) -> Any:
-    """The inputs or outputs of a model: one [layer, node, tensor], or a list of them."""
-    if node and isinstance(node[0], str):
-        return history(*node)
-    return [_ends(item, history) for item in node]
-
-
-def _known(name: str, config: dict[str, Any]) -> dict[str, Any]:
-    """A layer's config without the options that Keras 2's layer has not; they must be off.
-
-    Raises:
-        ValueError: there is no such layer, or an option that it has not is on.
-    """
-    import tf_keras
-
-    kind = getattr(tf_keras.layers, name, None)
-    if kind is None:
-        raise ValueError(f"layer {config.get('name')!r} ({name}) is not known there")
-    taken = {"name", "trainable", "dtype", "batch_input_shape"}
-    for ancestor in kind.__mro__:
-        taken |= set(inspect.signature(ancestor.__init__).parameters)
-    foreign = {key: value for key, value in config.items() if key not in taken}
-    on = [key for key, value in foreign.items() if value]
-    if on:
-        raise ValueError(f"layer {config.get('name')!r} ({name}) has {', '.join(on)}, which is not known there")
-    return {key: value for key, value in config.items() if key not in foreign}
-
-
-def _call(call: dict[str, Any], history: Callable[[str, int, int], list[Any]]) -> list[Any]:
-    """One call of a layer: [[layer, node, tensor, keyword arguments], …] as Keras 2 has it."""
-    keywords = {key: value for key, value in call["kwargs"].items() if value is not None}
-    found: list[Any] = []
-    _collect(call["args"], found)
-    if not found:
-        _collect(keywords, found)
-        keywords = {}
-    return [[*history(*each), keywords] for each in found]
-
-
-def _collect(node: Any, into: list[Any]) -> None:
-    if isinstance(node, dict):
-        if node.get("class_name") == "__keras_tensor__":
-            into.append(node["config"]["keras_history"])
-        else:
-            for value in node.values():
-                _collect(value, into)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            _collect(value, into)
-
-
 def _copy_weights(source: Any, target: Any) -> None:
-    twins = {layer.name: layer for layer in target.layers}
-    for layer in source.layers:
-        weights = layer.get_weights()
-        if weights:
-            twins[layer.name].set_weights(weights)
+    """Of a layer or model, and of all that it is made of."""
+    if isinstance(getattr(source, "layers", None), list):
+        twins = {layer.name: layer for layer in target.layers}
+        for layer in source.layers:
+            if layer.weights:
+                _copy_weights(layer, twins[layer.name])
+        return
+    parts = [name for name in _INSIDE if getattr(getattr(source, name, None), "get_weights", None)]
+    for name in parts:
+        _copy_weights(getattr(source, name), getattr(target, name))
+    if not parts:
+        try:
+            target.set_weights(source.get_weights())
+        except ValueError as error:
+            raise ValueError(f"layer {source.name!r} ({type(source).__name__}) has other weights there") from error
+        if hasattr(target, "finalize_state"):  # of preprocessing layers, which keep constants made of their weights
+            target.finalize_state()
 
 
 def _verify(source: Any, target: Any) -> None:
@@ -162,18 +81,90 @@ def _verify(source: Any, target: Any) -> None:
     Raises:
         UserError: they do not.
     """
+    inputs = random_inputs(source)
+    tolerance = TOLERANCE if all(_exact(layer) for layer in _flat(source)) else ROUGH
+    gap = _gap(source, target, inputs)
+    if not gap <= tolerance:
+        where = _first_difference(source, target, inputs, tolerance)
+        place = f", first after {where}" if where else ""
+        raise UserError(
+            f"the model translated to tf_keras computes something else (outputs differ by {gap:.2g}{place})"
+        )
+
+
+def random_inputs(model: Any) -> list[Any]:
+    """Four samples for each of a Keras 3 model's inputs.
+
+    They are drawn from a normal distribution; where some layer takes indices, from the
+    valid ones. The end of the last sample is zero, which is what masks look for.
+    """
     random = np.random.default_rng(0)
-    inputs = [
-        random.normal(size=(4, *[size or 1 for size in tensor.shape[1:]])).astype(np.float32)
-        for tensor in source.inputs
-    ]
-    fed = inputs[0] if len(inputs) == 1 else inputs
-    for ours, theirs in zip(_outputs(target, fed), _outputs(source, fed), strict=True):
-        gap = float(np.max(np.abs(ours - theirs)))
-        if not gap <= TOLERANCE * max(1.0, float(np.max(np.abs(theirs)))):
-            raise UserError(f"the model translated to tf_keras computes something else (outputs differ by {gap:.2g})")
+    limits = [limit for layer in _flat(model) if (limit := _indices(layer))]
+    drawn = []
+    for tensor in model.inputs:
+        shape = (4, *[size or 1 for size in tensor.shape[1:]])
+        whole = bool(limits) or "int" in tensor.dtype
+        values = random.integers(0, min(limits, default=256), shape) if whole else random.normal(size=shape)
+        if len(shape) > 1:
+            values[-1, (shape[1] + 1) // 2 :] = 0
+        drawn.append(values.astype(tensor.dtype))
+    return drawn
 
 
-def _outputs(model: Any, fed: Any) -> list[Any]:
-    outputs = model(fed, training=False)
-    return [np.asarray(output) for output in (outputs if isinstance(outputs, list | tuple) else [outputs])]
+def _indices(layer: Any) -> int | None:
+    """How many indices a layer has a row for, None where it takes no indices."""
+    name = {"Embedding": "input_dim", "CategoryEncoding": "num_tokens"}.get(type(layer).__name__)
+    return getattr(layer, name) if name else None
+
+
+def _flat(layer: Any) -> Iterator[Any]:
+    """A model's layers, those of nested models and wrappers too."""
+    yield layer
+    inside = getattr(layer, "layers", None)
+    for part in inside if isinstance(inside, list) else [getattr(layer, name, None) for name in _INSIDE]:
+        if part is not None:
+            yield from _flat(part)
+
+
+def _exact(layer: Any) -> bool:
+    return getattr(layer, "compute_dtype", "float32") in ("float32", "float64")
+
+
+def _gap(source: Any, target: Any, inputs: list[Any]) -> float:
+    """The largest difference of outputs, relative to their largest magnitude where that is above 1."""
+    import keras
+
+    theirs = keras.tree.flatten(source(structured(source, inputs), training=False))
+    ours = target(inputs if len(inputs) > 1 else inputs[0], training=False)
+    ours = ours if isinstance(ours, list | tuple) else [ours]
+    gaps = []
+    for left, right in zip(map(np.asarray, ours), map(np.asarray, theirs), strict=True):
+        left, right = left.astype(np.float64), right.astype(np.float64)
+        gaps.append(float(np.max(np.abs(left - right)) / max(1.0, float(np.max(np.abs(right))))))
+    return max(gaps)
+
+
+def structured(model: Any, inputs: list[Any]) -> Any:
+    """The inputs as this model takes them: a single one, a list, or a dictionary."""
+    ends = model.get_config().get("input_layers")
+    if isinstance(ends, dict):
+        names = {history[0]: each for history, each in zip(leaves(ends), inputs, strict=True)}
+        return {key: names[history[0]] for key, history in ends.items()}
+    return inputs[0] if ends is None or isinstance(ends[0], str) else inputs
+
+
+def _first_difference(source: Any, target: Any, inputs: list[Any], tolerance: float) -> str | None:
+    """The layer at which the models part, None where it can't be told."""
+    import keras
+    import tf_keras
+
+    twins = {layer.name: layer for layer in target.layers}
+    for layer in source.layers:
+        try:
+            left = keras.Model(source.inputs, layer.output)
+            right = tf_keras.Model(target.inputs, twins[layer.name].output)
+            if not _gap(left, right, inputs) <= tolerance:
+                return f"layer {layer.name!r} ({type(layer).__name__})"
+        except (AttributeError, KeyError, ValueError):  # called more than once, or not there by that name
+            continue
+    return None

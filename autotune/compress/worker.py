@@ -2,9 +2,17 @@
 
 import os
 
+from autotune.compress.trust import Trust, allow
 
-def start(threads: int) -> None:
-    """Imports TensorFlow and TFMOT, on Keras 2 and with this many threads for an operation."""
+
+def start(threads: int, trust: Trust = Trust()) -> None:  # noqa: B008  # frozen
+    """Imports TensorFlow and TFMOT, on Keras 2 and with this many threads for an operation.
+
+    Args:
+        threads: for an operation.
+        trust: what model files may bring into this process. Its modules are imported by whatever
+            opens a model first, where an error reaches the user.
+    """
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -14,3 +22,4 @@ def start(threads: int) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.get_logger().setLevel("ERROR")
+    allow(trust)

@@ -42,6 +42,21 @@ def interpreter(request):
     )
 
 
+def encoded(values, entry):
+    """Float values (n, …) in an input's own type: integers by its scale and zero point."""
+    scale, zero = entry["quantization"]
+    if not scale:
+        return values.astype(entry["dtype"])
+    limits = np.iinfo(entry["dtype"])
+    return np.clip(np.rint(values / scale) + zero, limits.min, limits.max).astype(entry["dtype"])
+
+
+def decoded(values, exit_):
+    """An output's values as float32: the reverse of encoded()."""
+    scale, zero = exit_["quantization"]
+    return ((values.astype(np.float32) - zero) * scale if scale else values).astype(np.float32)
+
+
 def outputs(request):
     """Runs all inputs and writes all outputs, in the order of the inputs."""
     inputs = np.load(request["inputs"], allow_pickle=False)
@@ -59,10 +74,10 @@ def outputs(request):
     for start in range(0, len(inputs), batch):
         part = inputs[start : start + batch]
         padding = np.repeat(part[:1], batch - len(part), axis=0)
-        opened.set_tensor(entry["index"], np.concatenate([part, padding]).astype(entry["dtype"]))
+        opened.set_tensor(entry["index"], encoded(np.concatenate([part, padding]), entry))
         opened.invoke()
-        parts.append(opened.get_tensor(exit_["index"])[: len(part)])
-    np.save(request["outputs"], np.concatenate(parts).astype(np.float32))
+        parts.append(decoded(opened.get_tensor(exit_["index"])[: len(part)], exit_))
+    np.save(request["outputs"], np.concatenate(parts))
     return {"samples": len(inputs)}
 
 
@@ -73,7 +88,7 @@ def latency(request):
     opened.allocate_tensors()
     initialised = time.perf_counter_ns()
     entry, exit_ = opened.get_input_details()[0], opened.get_output_details()[0]
-    sample = np.random.default_rng(0).random(entry["shape"]).astype(entry["dtype"])
+    sample = encoded(np.random.default_rng(0).random(entry["shape"], np.float32), entry)
 
     def infer():
         start = time.perf_counter_ns()

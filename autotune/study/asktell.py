@@ -4,7 +4,7 @@ import fcntl
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from autotune.space import Choice, Dimension, Space
 from autotune.target import Metric, Target
 
 JOURNAL = "journal.log"
+DRAWS = 10_000
 RETRIES = 8
 """How often the sampler may propose what was tried already before one is drawn for it."""
 
@@ -37,7 +38,15 @@ class Ledger:
         fresh: whether nothing had ever been asked when it was opened.
     """
 
-    def __init__(self, folder: Path, name: str, space: Space, quality: Metric, meta: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        space: Space,
+        quality: Metric,
+        meta: dict[str, Any],
+        fits: Callable[[Config], bool] = lambda _: True,
+    ) -> None:
         """Creates the study, or opens it again: trials that were under way are queued once more.
 
         Args:
@@ -46,7 +55,9 @@ class Ledger:
             space: what is sampled.
             quality: with latency and download the objectives.
             meta: kept where the study is new.
+            fits: whether a configuration makes sense; others never become trials.
         """
+        self._fits = fits
         self.folder, self.name, self._space, self._quality = folder, name, space, quality
         _mend(folder / JOURNAL)
         goals = objectives(quality)
@@ -90,19 +101,19 @@ class Ledger:
         for _ in range(RETRIES):
             trial = self._study.ask(self._distributions)
             config = self._space.config(trial.params)
-            if config.key not in self._seen:
+            if config.key not in self._seen and self._fits(config):
                 return self._opened(trial, config)
             self._study.tell(trial, state=TrialState.FAIL)
         config_or_none = self._unseen()
         return None if config_or_none is None else self.ask_for(config_or_none)
 
     def ask_for(self, config: Config) -> tuple[int, Config] | None:
-        """A trial of this very configuration, None where it is outside the space or was tried.
+        """A trial of this very configuration, None where it is outside the space, makes no sense or was tried.
 
         Only while nothing is queued: in a fresh study, or after ask() found nothing.
         """
         values = self._space.values(config)
-        if values is None or config.key in self._seen:
+        if values is None or config.key in self._seen or not self._fits(config):
             return None
         self._study.enqueue_trial(values)
         trial = self._study.ask(self._distributions)
@@ -142,13 +153,12 @@ class Ledger:
         return trial.number, config
 
     def _unseen(self) -> Config | None:
-        """One drawn evenly from what was not tried, None where nothing is left."""
+        """One drawn evenly from what was not tried, None where nothing is left (or was drawn in DRAWS)."""
         everything = self._space.all()
         if everything is None:
-            while (config := self._space.sample(self._random)).key in self._seen:
-                pass
-            return config
-        left = [config for config in everything if config.key not in self._seen]
+            drawn = (self._space.sample(self._random) for _ in range(DRAWS))
+            return next((config for config in drawn if config.key not in self._seen and self._fits(config)), None)
+        left = [config for config in everything if config.key not in self._seen and self._fits(config)]
         return self._random.choice(left) if left else None
 
 

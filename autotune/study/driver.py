@@ -1,6 +1,7 @@
 """Runs a study: waves of configurations are built together, measured in quiet, and told."""
 
 import contextlib
+import itertools
 import logging
 import tempfile
 import time
@@ -14,7 +15,6 @@ from typing import Protocol
 import numpy as np
 
 from autotune.compress.load import import_model
-from autotune.compress.stage import Artifact
 from autotune.config import SCHEMES, Config, Recipe, Runtime
 from autotune.devices.device import Device, Session
 from autotune.errors import Fault, UserError
@@ -23,10 +23,9 @@ from autotune.outcome import Outcome
 from autotune.record import Record
 from autotune.study import asktell
 from autotune.study.pool import Pool
-from autotune.study.prepare import Options, prepare
+from autotune.study.prepare import Importer, Options, Prepared, prepare
 from autotune.study.trial import Workbench
 from autotune.target import ACCURACY
-from autotune.task import Task
 from autotune.track.picture import draw
 from autotune.track.tracker import Guarded, Tracker
 
@@ -78,7 +77,7 @@ def run(
     pool: Pool,
     reporter: Reporter,
     trackers: Callable[[], Sequence[Tracker]],
-    importer: Callable[[bytes, str], Artifact] = import_model,
+    importer: Importer = import_model,
 ) -> Summary:
     """Runs or continues a study.
 
@@ -97,12 +96,19 @@ def run(
     began = time.monotonic()
     reporter.status("opening the model")
     prepared = prepare(options, device, pool, importer)
-    task, folder = prepared.task, prepared.folder
+    folder = prepared.folder
+    _tell_untrainable(prepared, reporter)
     with asktell.exclusive(folder, options.name), _logged(folder):
-        ledger = asktell.Ledger(folder, options.name, options.space, task.quality, prepared.meta)
-        bench = Workbench(task, prepared.base, prepared.cache, pool, folder)
+        ledger = asktell.Ledger(folder, options.name, prepared.space, prepared.quality, prepared.meta, prepared.fits)
+        bench = Workbench(prepared.candidates, options.excluded, prepared.cache, pool, folder)
         tracker = Guarded(trackers, reporter.note)
-        return _Study(options, device, ledger, bench, reporter, tracker).run(began)
+        return _Study(options, prepared, device, ledger, bench, reporter, tracker).run(began)
+
+
+def _tell_untrainable(prepared: Prepared, reporter: Reporter) -> None:
+    for candidate in prepared.candidates.values():
+        if reason := candidate.task.facts.get("untrainable"):
+            reporter.note(f"{candidate.task.model} is compressed without training: {reason}")
 
 
 class _Study:
@@ -111,13 +117,15 @@ class _Study:
     def __init__(
         self,
         options: Options,
+        prepared: Prepared,
         device: Device,
         ledger: asktell.Ledger,
         bench: Workbench,
         reporter: Reporter,
         tracker: Tracker,
     ) -> None:
-        self._options, self._device, self._ledger, self._bench = options, device, ledger, bench
+        self._options, self._prepared, self._device = options, prepared, device
+        self._ledger, self._bench = ledger, bench
         self._reporter, self._tracker = reporter, tracker
         self._faults: Counter[str] = Counter()
 
@@ -128,8 +136,10 @@ class _Study:
             self._reporter.progress(self._ledger.record(), self._options.trials)
         with self._device.open() as evaluating, self._device.open() as timing, tempfile.TemporaryDirectory() as scratch:
             self._evaluating, self._timing = evaluating, timing
-            self._inputs = Path(scratch) / "validation.npy"
-            np.save(self._inputs, self._bench.task.data.validation.x)
+            self._inputs = {}
+            for index, (name, candidate) in enumerate(self._bench.candidates.items()):
+                self._inputs[name] = Path(scratch) / f"{index}.npy"
+                np.save(self._inputs[name], candidate.task.data.validation.x)
             threads = ThreadPoolExecutor(max(1, WAVE * self._options.jobs))
             try:
                 baseline = self._baseline()
@@ -163,25 +173,26 @@ class _Study:
         record = self._ledger.record()
         if record.baseline is not None:
             return record.baseline
-        config = Config(Recipe(), Runtime(self._device.delegates[0], self._device.threads[0]))
+        first = next(iter(self._bench.candidates))
+        config = Config(Recipe(model=first), Runtime(self._device.delegates[0], self._device.threads[0]))
         self._reporter.status("measuring the baseline")
         [outcome] = self._bench.measure([self._bench.evaluate(config, self._evaluating, self._inputs)], self._timing)
         if isinstance(outcome, Fault):
             raise outcome
         if outcome.state == "refused":
-            raise UserError(f"model {self._options.model}: can't be run even as it is: {outcome.reason}")
+            raise UserError(f"model {self._options.models[0]}: can't be run even as it is: {outcome.reason}")
         self._warn_of_chance(outcome)
         self._ledger.note("baseline", outcome.to_json())
         if asked := self._ledger.ask_for(config):
-            self._ledger.tell(asked[0], outcome, self._options.targets, outcome)
+            self._ledger.tell(asked[0], outcome, self._prepared.targets, outcome)
         self._tracker.update(self._ledger.record())
         self._reporter.progress(self._ledger.record(), self._options.trials)
         return outcome
 
     def _warn_of_chance(self, baseline: Outcome) -> None:
         """Data in a form that the model was not trained on is the commonest mistake of all."""
-        task = self._bench.task
-        if task.quality is not ACCURACY:
+        task = self._bench.candidates[baseline.config.recipe.model].task
+        if task.quality != ACCURACY:
             return
         chance = float(np.bincount(task.data.validation.y).max() / len(task.data.validation))
         if baseline.metrics[ACCURACY.key] <= chance + baseline.facts["standard_error"]:
@@ -195,13 +206,21 @@ class _Study:
 
         They cost little, and what is recommended can then not be worse than they are.
         """
-        first = self._options.space.first()
-        runtime = {"delegate": self._device.delegates[0], "threads": self._device.threads[0]}
-        plain = [Config.of({**first, **runtime, "prune": 0, "cluster": 0, "quantize": name}) for name in SCHEMES]
+        first = self._prepared.space.first() | {
+            "threads": self._device.threads[0],
+            "prune": 0,
+            "cluster": 0,
+            "mixed": 0,
+        }
         left = self._options.trials - len(self._ledger.record().points)
         asked: list[tuple[int, Config]] = []
-        for config in plain:
-            if len(asked) < left and (one := self._ledger.ask_for(config)):
+        for scheme, model in itertools.product(SCHEMES, self._bench.candidates):
+            plain = [
+                Config.of({**first, "quantize": scheme, "model": model, "delegate": delegate})
+                for delegate in self._device.delegates
+            ]
+            config = next(filter(self._prepared.fits, plain), None)
+            if config and len(asked) < left and (one := self._ledger.ask_for(config)):
                 asked.append(one)
         return asked
 
@@ -275,7 +294,7 @@ class _Study:
                 continue
             if outcome.state == "refused":
                 self._reporter.note(f"trial {number} ({outcome.config}) refused: {outcome.reason}")
-            self._ledger.tell(number, outcome, self._options.targets, baseline)
+            self._ledger.tell(number, outcome, self._prepared.targets, baseline)
             self._reporter.progress(self._ledger.record(), self._options.trials)
 
     def _test(self) -> None:
@@ -285,21 +304,23 @@ class _Study:
         pick = front.pick() if front else None
         if pick is None or str(pick.trial) in record.tests:
             return
-        self._ledger.note("tests", record.tests | {str(pick.trial): test(self._bench.task, pick, self._timing)})
+        self._ledger.note("tests", record.tests | {str(pick.trial): test(self._bench, pick, self._timing)})
 
 
-def test(task: Task, point: Point, session: Session) -> dict[str, float]:
+def test(bench: Workbench, point: Point, session: Session) -> dict[str, float]:
     """What a file scores on the test split, which no search has seen.
 
     Returns:
         The quality under its metric's key, standard_error and samples.
     """
     assert point.model is not None  # only measured points are picked
+    config = point.outcome.config
+    task = bench.candidates[config.recipe.model].task
     with tempfile.TemporaryDirectory() as folder:
         inputs = Path(folder) / "test.npy"
         np.save(inputs, task.data.test.x)
-        outputs = session.outputs(Path(point.model), point.outcome.config.runtime, inputs)
-    quality, error = task.score(outputs, task.data.test.y)
+        outputs = session.outputs(Path(point.model), config.runtime, inputs)
+    quality, error = bench.score(config.recipe.model, outputs, task.data.test.y)
     return {task.quality.key: quality, "standard_error": error, "samples": len(outputs)}
 
 

@@ -2,25 +2,29 @@
 
 import tempfile
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from autotune import userfile
 from autotune.compress import load, pipeline
 from autotune.compress.cache import ArtifactCache
 from autotune.compress.stage import Artifact
-from autotune.config import fingerprint
-from autotune.data import read_data
+from autotune.compress.trust import Trust
+from autotune.config import Config, fingerprint
+from autotune.data import Data, needs_worker, read_data
 from autotune.devices.device import Device
 from autotune.errors import UserError
+from autotune.model_file import read_model
 from autotune.record import Record
 from autotune.space import Space
 from autotune.study import asktell
 from autotune.study.pool import Pool
-from autotune.target import Target
-from autotune.task import Task, make_task, read_model
+from autotune.target import Metric, Target, resolve
+from autotune.task import Task, make_task
+from autotune.validity import conflict
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class Options:
     """What a run is asked for.
 
     Attributes:
-        model, data: files.
+        models: candidate model files, the first of which is the baseline.
+        data: as data.read_data() takes it.
         space: to sample from.
         targets: to meet; constraints of the search.
         trials: of the study in all, those of earlier runs included.
@@ -38,10 +43,13 @@ class Options:
         name: of the study.
         folder: that holds studies and their cache.
         loss, metric: None where model and labels shall say.
+        share: of the test samples that becomes validation, where there is none.
+        excluded: names of layers, or patterns of them, to leave alone.
+        trust: what code model files may run.
     """
 
-    model: Path
-    data: Path
+    models: tuple[Path, ...]
+    data: str
     space: Space
     targets: list[Target]
     name: str
@@ -52,6 +60,24 @@ class Options:
     seed: int = 0
     loss: str | None = None
     metric: str | None = None
+    share: float = 0.5
+    excluded: tuple[str, ...] = ()
+    trust: Trust = field(default_factory=Trust)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that may be shipped.
+
+    Attributes:
+        base: it, as compress.load.import_model gave it.
+        task: what it is for.
+        key: fingerprint of all that its files depend on, save the recipe.
+    """
+
+    base: bytes
+    task: Task
+    key: str
 
 
 @dataclass(frozen=True)
@@ -59,55 +85,129 @@ class Prepared:
     """A run whose input is right.
 
     Attributes:
-        task: what it is about.
-        base: the model, as compress.load.import_model gave it.
+        candidates: by their names in recipes; "" is the name of a single one. The first is the baseline.
+        space: of what makes sense for these models.
+        targets: with quality resolved to the task's metric.
         cache: of artifacts.
         folder: of the study.
         meta: that the study is kept with.
     """
 
-    task: Task
-    base: bytes
+    candidates: dict[str, Candidate]
+    space: Space
+    targets: list[Target]
     cache: ArtifactCache
     folder: Path
     meta: dict[str, Any]
 
+    @property
+    def quality(self) -> Metric:
+        """The metric that the search is after, the same for all candidates."""
+        return next(iter(self.candidates.values())).task.quality
 
-def prepare(options: Options, device: Device, pool: Pool, importer: Callable[[bytes, str], Artifact]) -> Prepared:
+    def fits(self, config: Config) -> bool:
+        """Whether a configuration makes sense."""
+        return conflict(config, self.candidates[config.recipe.model].task.facts) is None
+
+
+Importer = Callable[[bytes, str, Trust], Artifact]
+
+
+def prepare(options: Options, device: Device, pool: Pool, importer: Importer) -> Prepared:
     """Opens and checks everything, then makes the study's folder.
 
     Args:
         options: what is asked for.
         device: to measure on.
-        pool: whose workers may open the model.
-        importer: opens it.
+        pool: whose workers open models, and data that takes TensorFlow or the user's code to read.
+        importer: opens a model.
 
     Raises:
         UserError: something does not fit. Nothing was written then.
     """
     folder = options.folder / options.name
     _check_writable(folder)
-    source = read_model(options.model)
-    data = read_data(options.data, options.seed)
     _check_delegates(options, device)
     cache = ArtifactCache(options.folder / ".cache")
-    key = fingerprint(sha256(source).hexdigest(), load.VERSION, pipeline.toolchain())
-    base = cache.get(key) or pool.submit(importer, source, options.model.name).result()
-    task = make_task(options.model, source, base.facts, data, options.loss, options.metric, options.seed)
-    _check_targets(options, task)
-    meta = _meta(options, source, task, device)
+    sources = {name: read_model(path) for name, path in _named(options.models).items()}
+    keys = {name: _import_key(source, options.trust) for name, source in sources.items()}
+    bases = {
+        name: cache.get(keys[name]) or pool.submit(importer, source, path.resolve().name, options.trust).result()
+        for (name, source), path in zip(sources.items(), options.models, strict=True)
+    }
+    candidates = _candidates(options, sources, bases, pool)
+    quality = next(iter(candidates.values())).task.quality
+    targets = resolve(options.targets, quality)
+    _check_targets(targets, quality)
+    meta = _meta(options, targets, sources, candidates, device)
     if (folder / asktell.JOURNAL).exists():
         _refuse_changes(asktell.read(folder, options.name), meta)
+    space = options.space if len(candidates) == 1 else options.space.of_models(tuple(candidates))
+    prepared = Prepared(candidates, space, targets, cache, folder, meta)
+    prepared = replace(prepared, space=space.fitting(prepared.fits))
     folder.mkdir(parents=True, exist_ok=True)
-    cache.put(key, base)
-    return Prepared(task, base.data, cache, folder, meta)
+    for name, base in bases.items():
+        cache.put(keys[name], base)
+    return prepared
 
 
-def _check_targets(options: Options, task: Task) -> None:
-    for target in options.targets:
+def _named(models: Sequence[Path]) -> dict[str, Path]:
+    """Each model under a name of its own.
+
+    Raises:
+        UserError: two are called the same.
+    """
+    if len(models) == 1:
+        return {"": models[0]}
+    stems = [path.stem for path in models]
+    names = stems if len(set(stems)) == len(stems) else [path.name for path in models]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"--model: two models are called {twice}; rename one, since results go by the name")
+    return dict(zip(names, models, strict=True))
+
+
+def _import_key(source: bytes, trust: Trust) -> str:
+    """Of all that decides what a model file becomes: of modules that are files, their content."""
+    modules = [
+        sha256(Path(module).read_bytes()).hexdigest() if Path(module).is_file() else module for module in trust.modules
+    ]
+    return fingerprint(sha256(source).hexdigest(), load.VERSION, trust.code, modules, pipeline.toolchain())
+
+
+def _candidates(
+    options: Options, sources: Mapping[str, bytes], bases: Mapping[str, Artifact], pool: Pool
+) -> dict[str, Candidate]:
+    """Every model with its task; data is read once for each shape of input.
+
+    Raises:
+        UserError: data does not fit a model, or the models are for different tasks.
+    """
+    read: dict[tuple[int, ...], Data] = {}
+    found: dict[str, Candidate] = {}
+    for (name, base), path in zip(bases.items(), options.models, strict=True):
+        shape = tuple(base.facts["input_shape"])
+        if shape not in read:
+            arguments = (options.data, shape, options.seed, options.share)
+            worker = needs_worker(options.data)
+            read[shape] = pool.submit(read_data, *arguments).result() if worker else read_data(*arguments)
+        task = make_task(path.name, sources[name], base.facts, read[shape], options.loss, options.metric, options.seed)
+        found[name] = Candidate(base.data, task, fingerprint(task.fingerprint, options.excluded))
+    first, *others = found.values()
+    for other in others:
+        if other.task.quality != first.task.quality:
+            raise UserError(
+                f"model {other.task.model} is judged by {other.task.quality.name}, {first.task.model} by "
+                f"{first.task.quality.name}; give a --metric that fits both"
+            )
+    return found
+
+
+def _check_targets(targets: Sequence[Target], quality: Metric) -> None:
+    for target in targets:
         metric = target.metric
-        if metric.kind in ("share", "number") and metric is not task.quality:
-            raise UserError(f"target {target.text!r}: this task's metric is {task.quality.name}, not {metric.name}")
+        if metric.kind in ("share", "number") and metric != quality:
+            raise UserError(f"target {target.text!r}: this task's metric is {quality.name}, not {metric.name}")
 
 
 def _check_delegates(options: Options, device: Device) -> None:
@@ -119,34 +219,42 @@ def _check_delegates(options: Options, device: Device) -> None:
         )
 
 
-def _meta(options: Options, source: bytes, task: Task, device: Device) -> dict[str, Any]:
+def _meta(
+    options: Options,
+    targets: Sequence[Target],
+    sources: Mapping[str, bytes],
+    candidates: Mapping[str, Candidate],
+    device: Device,
+) -> dict[str, Any]:
     """What a study is kept with: its identity, and what a person wants to know of it."""
-    data = task.data
-    splits = [data.train.fingerprint(), data.validation.fingerprint(), data.test.fingerprint()]
+    digests = [sha256(source).hexdigest() for source in sources.values()]
+    task = next(iter(candidates.values())).task
     return {
-        "version": 1,
+        "version": 2,
         "id": uuid.uuid4().hex,
         "seed": options.seed,
-        "quality": task.quality.name,
-        "targets": [target.text for target in options.targets],
+        "quality": asdict(task.quality),
+        "targets": [target.text for target in targets],
         "device": device.facts(),
         "options": {
-            "model": str(options.model.resolve()),
-            "data": str(options.data.resolve()),
+            "model": [str(path.resolve()) for path in options.models],
+            "data": options.data,
             "space": options.space.source,
             "loss": task.loss,
             "metric": task.quality.name,
             "seed": options.seed,
+            "excluded": list(options.excluded),
         },
         "identity": {
-            "model": sha256(source).hexdigest(),
-            "data": fingerprint(splits),
+            "model": digests[0] if len(digests) == 1 else fingerprint(digests),
+            "data": fingerprint([candidate.task.data.fingerprint() for candidate in candidates.values()]),
             "space": options.space.fingerprint(),
-            "targets": fingerprint([target.text for target in options.targets]),
-            "loss": task.loss,
-            "metric": task.quality.name,
+            "targets": fingerprint([target.text for target in targets]),
+            "loss": userfile.fingerprint(task.loss),
+            "metric": userfile.fingerprint(task.scorer or task.quality.name),
             "seed": options.seed,
             "device": device.name,
+            "exclude": list(options.excluded),
         },
     }
 

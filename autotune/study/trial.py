@@ -4,11 +4,14 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from autotune.compress import pipeline
 from autotune.compress.cache import ArtifactCache
@@ -19,8 +22,9 @@ from autotune.devices.statistics import summary
 from autotune.errors import Fault, Infeasible
 from autotune.outcome import Outcome
 from autotune.record import model_path
+from autotune.score import score_with
 from autotune.study.pool import Pool
-from autotune.task import Task
+from autotune.study.prepare import Candidate
 
 ROUNDS = 3
 """How often each file's turn comes in a measurement."""
@@ -94,18 +98,25 @@ class Workbench:
     whoever asks for it (the cache's lock).
     """
 
-    def __init__(self, task: Task, base: bytes, cache: ArtifactCache, pool: Pool, folder: Path) -> None:
+    def __init__(
+        self,
+        candidates: Mapping[str, Candidate],
+        excluded: tuple[str, ...],
+        cache: ArtifactCache,
+        pool: Pool,
+        folder: Path,
+    ) -> None:
         """
         Args:
-            task: what the files are for.
-            base: the model, as compress.load.import_model gave it.
+            candidates: the models, by their names in recipes.
+            excluded: layers to leave alone.
             cache: of artifacts.
             pool: to build in.
             folder: of the study; files are kept in its models/.
         """
-        self.task, self.folder, self.work = task, folder, Work()
-        self._cache, self._pool, self._base = cache, pool, base
-        self._shared: tuple[Any, Any] | None = None
+        self.candidates, self.folder, self.work = candidates, folder, Work()
+        self._excluded, self._cache, self._pool = excluded, cache, pool
+        self._shared: dict[str, tuple[Any, Any]] = {}
         self._lock, self._evaluating = threading.Lock(), threading.Lock()
         self._stopped = threading.Event()
 
@@ -121,31 +132,31 @@ class Workbench:
             Fault: a worker was lost, or the work was stopped.
         """
         parent: bytes | None = None
-        for step in pipeline.steps(recipe, self.task.fingerprint):
-            artifact = self._artifact(step, parent)
+        for step in pipeline.steps(recipe, self.candidates[recipe.model].key):
+            artifact = self._artifact(step, recipe.model, parent)
             parent = artifact.data
         path = model_path(self.folder, step.key)
         if not path.exists():
             _keep(self._cache.path(step.key), path)
         return step.key, artifact
 
-    def _artifact(self, step: pipeline.Step, parent: bytes | None) -> Artifact:
+    def _artifact(self, step: pipeline.Step, model: str, parent: bytes | None) -> Artifact:
         found = self._cache.get(step.key)
         if found is None:
             with self._cache.building(step.key):
                 found = self._cache.get(step.key)
                 if found is None:
-                    return self._built(step, parent)
+                    return self._built(step, model, parent)
         self.work.count(step, built=False)
         if REFUSED in found.facts:
             raise Infeasible(found.facts[REFUSED])
         return found
 
-    def _built(self, step: pipeline.Step, parent: bytes | None) -> Artifact:
+    def _built(self, step: pipeline.Step, model: str, parent: bytes | None) -> Artifact:
         if self._stopped.is_set():
             raise Fault("stopped")
         with self.work.under_way():
-            base, data = self._inputs()
+            base, data = self._inputs(model)
             self.work.count(step, built=True)
             try:
                 artifact = self._pool.submit(pipeline.build, step, base, parent, data).result()
@@ -155,22 +166,34 @@ class Workbench:
         self._cache.put(step.key, artifact)
         return artifact
 
-    def _inputs(self) -> tuple[Any, Any]:
-        """The model and the training data, sent to the workers once."""
+    def _inputs(self, model: str) -> tuple[Any, Any]:
+        """A model and its training data, sent to the workers once."""
         with self._lock:
-            if self._shared is None:
-                task = self.task
-                data = TrainingData(task.data.train.x, task.data.train.y, task.calibration(), task.loss, task.seed)
-                self._shared = self._pool.share(self._base), self._pool.share(data)
-            return self._shared
+            if model not in self._shared:
+                base, task = self.candidates[model].base, self.candidates[model].task
+                train = task.data.train
+                data = TrainingData(train.x, train.y, task.calibration(), task.loss, task.seed, self._excluded)
+                self._shared[model] = self._pool.share(base), self._pool.share(data)
+            return self._shared[model]
 
-    def evaluate(self, config: Config, session: Session, inputs: Path) -> Outcome:
+    def score(self, model: str, outputs: NDArray[np.float32], labels: NDArray[Any]) -> tuple[float, float]:
+        """The quality of a model's outputs and its standard error; the user's own metric runs in a worker.
+
+        Raises:
+            UserError: the user's metric fails.
+        """
+        task = self.candidates[model].task
+        if task.scorer is None:
+            return task.score(outputs, labels)
+        return self._pool.submit(score_with, task.scorer, outputs, labels).result()
+
+    def evaluate(self, config: Config, session: Session, inputs: Mapping[str, Path]) -> Outcome:
         """Builds the configuration and evaluates its file as it will be run.
 
         Args:
             config: what is wanted.
             session: on the device; used by one thread at a time.
-            inputs: the validation inputs as .npy.
+            inputs: each model's validation inputs as .npy.
 
         Returns:
             An outcome without latency, or a refused one.
@@ -182,12 +205,13 @@ class Workbench:
             key, artifact = self.build(config.recipe)
             model = model_path(self.folder, key)
             with self._evaluating, self.work.under_way():
-                outputs = session.outputs(model, config.runtime, inputs)
+                outputs = session.outputs(model, config.runtime, inputs[config.recipe.model])
         except Infeasible as error:
             return Outcome(config, "refused", reason=str(error))
-        quality, error_ = self.task.score(outputs, self.task.data.validation.y)
+        task = self.candidates[config.recipe.model].task
+        quality, error_ = self.score(config.recipe.model, outputs, task.data.validation.y)
         metrics = {
-            self.task.quality.key: quality,
+            task.quality.key: quality,
             "size_bytes": float(len(artifact.data)),
             "download_bytes": float(artifact.facts["download_bytes"]),
         }

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.compress.stage import Stage, TrainingData, unpack
+from autotune.compress.stage import Stage, TrainingData, is_tflite, unpack
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Device
 from autotune.errors import Infeasible
@@ -27,9 +27,13 @@ class StageContract:
         """A base, as compress.load.import_model() gives it, and training data that fit it."""
         raise NotImplementedError
 
+    def parent(self) -> bytes | None:
+        """What the stage before would have made of the base; None for one that can be the first."""
+        return None
+
     def test_has_no_part_in_a_recipe_that_does_not_name_it(self) -> None:
-        """The default recipe, which does nothing, takes no stage but the last."""
-        assert self.stage.parameters(Recipe()) is None or self.stage.name == "quantize"
+        """The default recipe, which does nothing, is converted and takes no other stage but the last."""
+        assert self.stage.parameters(Recipe()) is None or self.stage.name in ("convert", "quantize")
 
     def test_parameters_are_json(self) -> None:
         """They are part of the key."""
@@ -42,10 +46,9 @@ class StageContract:
         parameters = self.stage.parameters(self.recipe)
         assert parameters is not None
         base, data = self.inputs()
-        artifact = self.stage.build(base, None, parameters, data)
+        artifact = self.stage.build(base, self.parent(), parameters, data)
         json.dumps(artifact.facts)
-        if artifact.data[4:8] != b"TFL3":
-            assert unpack(artifact.data)
+        assert is_tflite(artifact.data) or unpack(artifact.data)
 
 
 class DeviceContract:

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,12 +16,14 @@ from numpy.typing import NDArray
 
 from autotune.compress import pipeline
 from autotune.compress.stage import Artifact, TrainingData
+from autotune.compress.trust import Trust
 from autotune.config import Config, Runtime
 from autotune.devices.device import Session, Timing
 from autotune.errors import Fault, Infeasible
 from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import Record
+from autotune.target import ACCURACY
 
 T = TypeVar("T")
 
@@ -42,7 +45,7 @@ def toy_files(folder: Path, samples: int = 200) -> tuple[Path, Path]:
     return model, data
 
 
-def toy_import(data: bytes, name: str) -> Artifact:
+def toy_import(data: bytes, name: str, trust: Trust) -> Artifact:
     """In place of compress.load.import_model()."""
     return Artifact(
         data,
@@ -50,6 +53,9 @@ def toy_import(data: bytes, name: str) -> Artifact:
             "input_shape": [1],
             "output_shape": [CLASSES],
             "parameters": 100,
+            "largest_layer": 100,
+            "untrainable": None,
+            "quantized": False,
             "activation": "softmax",
             "compiled_loss": None,
             "compiled_metrics": [],
@@ -61,7 +67,7 @@ def toy_build(step: pipeline.Step, base: bytes, parent: bytes | None, data: Trai
     """In place of compress.pipeline.build(): the "file" is a JSON list of what was done."""
     history = [*json.loads(parent or b"[]"), [step.stage, step.parameters]]
     file = json.dumps(history).encode()
-    scheme = "qat" if step.stage == "qat" else step.parameters.get("scheme", "none")
+    scheme = step.parameters.get("scheme", "none")
     size = 1000 * toy_share(step.parameters.get("sparsity", 0), step.parameters.get("clusters", 0), scheme)
     layer = {"name": "dense", "operator": "FULLY_CONNECTED", "weights": 100, "sparsity": 0.0, "distinct": 100}
     return Artifact(file, {"download_bytes": size, "layers": [layer]})
@@ -168,7 +174,7 @@ def toy_loss(model: Path) -> float:
     history = _history(model)
     lost = 0.1 + {"none": 0.0, "float16": 0.0}.get(_scheme(history), 0.02)
     for stage, parameters in history:
-        lost += {"prune": 0.2 * parameters.get("sparsity", 0), "cluster": 0.03}.get(stage, 0)
+        lost += {"prune": 0.2 * parameters.get("sparsity", 0), "cluster": 0.03}.get(stage.removesuffix("_once"), 0)
     return float(lost)
 
 
@@ -181,8 +187,7 @@ def _history(model: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _scheme(history: list[tuple[str, dict[str, Any]]]) -> str:
-    stage, parameters = history[-1]
-    return "qat" if stage == "qat" else str(parameters["scheme"])
+    return str(history[-1][1]["scheme"])
 
 
 class SilentReporter:
@@ -230,7 +235,7 @@ def toy_record(folder: Path, *outcomes: Outcome) -> Record:
     identity = hashlib.sha256(str(folder).encode()).hexdigest()[:32]
     meta = {
         "id": identity,
-        "quality": "accuracy",
+        "quality": asdict(ACCURACY),
         "targets": [],
         "options": {"model": "toy"},
         "device": {"device": "fake"},

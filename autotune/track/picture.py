@@ -8,7 +8,13 @@ from autotune.front import Point
 from autotune.record import Record
 from autotune.target import DOWNLOAD, LATENCY, Metric, Target
 
-_COLOURS = dict(zip(SCHEMES, ("#4d4d4d", "#1f77b4", "#2ca02c", "#d62728", "#9467bd", "#ff7f0e"), strict=True))
+_COLOURS = dict(
+    zip(
+        SCHEMES,
+        ("#4d4d4d", "#1f77b4", "#2ca02c", "#17becf", "#d62728", "#9467bd", "#8c564b", "#ff7f0e"),
+        strict=True,
+    )
+)
 
 
 def draw(record: Record, path: Path) -> None:
@@ -101,9 +107,9 @@ def _bound(axis: Any, target: Target, cost: Metric, record: Record) -> None:
     assert record.baseline is not None
     bound = target.bound(record.baseline.metrics)
     style = {"color": "#b00020", "linestyle": "--", "linewidth": 0.9, "zorder": 1}
-    if target.metric is record.quality:
+    if target.metric == record.quality:
         axis.axhline(bound, **style)
-    elif target.metric is cost:
+    elif target.metric == cost:
         axis.axvline(bound / (1e3 if cost is DOWNLOAD else 1), **style)
 
 

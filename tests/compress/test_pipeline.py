@@ -13,12 +13,16 @@ def names(recipe: Recipe) -> list[str]:
 @pytest.mark.parametrize(
     ("recipe", "stages"),
     [
-        (Recipe(), ["quantize"]),
-        (Recipe(quantize="int8"), ["quantize"]),
-        (Recipe(prune=0.5), ["prune", "quantize"]),
-        (Recipe(cluster=16, quantize="dynamic"), ["cluster", "quantize"]),
-        (Recipe(quantize="qat"), ["qat"]),
-        (Recipe(prune=0.5, cluster=16, quantize="qat"), ["prune", "cluster", "qat"]),
+        (Recipe(), ["convert", "quantize"]),
+        (Recipe(quantize="int8"), ["convert", "quantize"]),
+        (Recipe(prune=0.5), ["prune", "convert", "quantize"]),
+        (Recipe(cluster=16, quantize="dynamic"), ["cluster", "convert", "quantize"]),
+        (Recipe(quantize="qat"), ["qat", "quantize"]),
+        (Recipe(prune=0.5, cluster=16, quantize="qat"), ["prune", "cluster", "qat", "quantize"]),
+        (
+            Recipe(prune=0.5, cluster=16, quantize="int4", fine_tune="none"),
+            ["convert", "prune_once", "cluster_once", "quantize"],
+        ),
     ],
 )
 def test_stages_of_a_recipe(recipe: Recipe, stages: list[str]) -> None:
@@ -30,8 +34,8 @@ def test_recipes_share_their_prefix() -> None:
     """Schemes after the same pruning and clustering differ in the last key alone."""
     first = pipeline.steps(Recipe(prune=0.5, cluster=16, quantize="int8"), "task")
     second = pipeline.steps(Recipe(prune=0.5, cluster=16, quantize="float16"), "task")
-    assert [step.key for step in first[:2]] == [step.key for step in second[:2]]
-    assert first[2].key != second[2].key
+    assert [step.key for step in first[:3]] == [step.key for step in second[:3]]
+    assert first[3].key != second[3].key
 
 
 def test_clustering_depends_on_the_pruning_before() -> None:
@@ -45,7 +49,7 @@ def test_keys_depend_on_task_version_and_toolchain(monkeypatch: pytest.MonkeyPat
     """Other data, another version of a stage, or another TensorFlow: another key."""
     recipe = Recipe(prune=0.5)
     keys = {pipeline.steps(recipe, "task")[-1].key, pipeline.steps(recipe, "other")[-1].key}
-    monkeypatch.setattr(type(pipeline.STAGES[0]), "version", 999)
+    monkeypatch.setattr(type(pipeline.BUILT_IN[0]), "version", 999)
     keys.add(pipeline.steps(recipe, "task")[-1].key)
     monkeypatch.setattr(pipeline, "toolchain", lambda: {"tensorflow": "9"})
     keys.add(pipeline.steps(recipe, "task")[-1].key)

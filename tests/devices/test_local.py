@@ -22,20 +22,16 @@ def tflite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _converted(folder: Path, scheme: str) -> Path:
-    from autotune.compress.load import import_model
-    from autotune.compress.quantize import convert
-    from autotune.compress.stage import TrainingData
+    from autotune.compress import flatquant
+    from autotune.compress.convert import converted
+    from autotune.compress.load import import_model, open_base
     from autotune.compress.worker import start
 
     start(2)
-    from autotune.compress.load import open_base
-
     model = Path(__file__).parents[2] / "experiments" / "digits" / "digits.keras"
-    base = import_model(model.read_bytes(), model.name)
-    images = _images()
-    data = TrainingData(images, np.zeros(len(images)), images[:50], "mse", 0)
+    file = converted(open_base(import_model(model.read_bytes(), model.name).data))
     path = folder / f"{scheme}.tflite"
-    path.write_bytes(convert(open_base(base.data), scheme, data))
+    path.write_bytes(file if scheme == "none" else flatquant.quantize(file, scheme, _images()[:50]))
     return path
 
 
@@ -68,7 +64,7 @@ class TestFakeDevice(DeviceContract):
         from autotune.compress import pipeline
 
         path = folder / "toy.tflite"
-        step = pipeline.steps(Recipe(), "task")[0]
+        step = pipeline.steps(Recipe(), "task")[-1]
         path.write_bytes(toy_build(step, b"", None, None).data)  # type: ignore[arg-type]  # it does not look at the data
         return path, np.arange(8, dtype=np.float32)[:, None] % 4
 

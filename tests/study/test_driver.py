@@ -38,7 +38,7 @@ def options(folder: Path, *targets: str, **changes: Any) -> Options:
         toy_files(folder)
     space = parse(changes.pop("space", SPACE), "toy", (1, 2))
     given = {"name": "toy", "trials": 12, "jobs": 2, **changes}
-    return Options(model, data, space, parse_all(targets)[0], folder=folder / "runs", **given)
+    return Options((model,), str(data), space, parse_all(targets)[0], folder=folder / "runs", **given)
 
 
 @pytest.fixture(autouse=True)
@@ -332,7 +332,7 @@ def test_changed_studies_are_refused(tmp_path: Path, what: str) -> None:
     study(asked)
     before = (asked.folder / "toy" / "journal.log").read_bytes()
     if what == "model":
-        asked.model.write_bytes(asked.model.read_bytes() + b"\0")
+        asked.models[0].write_bytes(asked.models[0].read_bytes() + b"\0")
     if what == "data":
         with np.load(asked.data) as file:
             arrays = dict(file)
@@ -400,7 +400,7 @@ def test_a_full_disk_costs_the_trial_in_hand(tmp_path: Path, monkeypatch: pytest
     """A file that could not be kept is a fault of the machine: tried again, and said."""
     from autotune.compress.cache import ArtifactCache
 
-    put, full = ArtifactCache.put, iter([False, False, True])
+    put, full = ArtifactCache.put, iter([False, False, False, True])
 
     def put_or_fail(self: ArtifactCache, key: str, artifact: Artifact) -> None:
         if next(full, False):

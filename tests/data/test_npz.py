@@ -29,7 +29,7 @@ def written(folder: Path, content: dict[str, Any]) -> Path:
 
 def read(folder: Path, content: dict[str, Any], seed: int = 0) -> Data:
     """The arrays as read_data() gives them."""
-    return read_data(written(folder, content), seed)
+    return read_data(str(written(folder, content)), (1,), seed)
 
 
 def samples(split: Split) -> set[float]:
@@ -87,7 +87,7 @@ def test_halves_are_stratified(tmp_path: Path, classes: int, count: int, order: 
 def test_halves_are_seeded(tmp_path: Path) -> None:
     """The same seed gives the same halves, another gives others."""
     path = written(tmp_path, arrays())
-    first, again, other = (samples(read_data(path, seed).validation) for seed in (0, 0, 1))
+    first, again, other = (samples(read_data(str(path), (1,), seed).validation) for seed in (0, 0, 1))
     assert first == again
     assert first != other
 
@@ -174,7 +174,10 @@ def test_source_is_the_file(tmp_path: Path) -> None:
         ({"x_val": np.full((3, 1), NAN), "y_val": np.zeros(3)}, "x_val has NaN or infinite values"),
         ({"y_train": np.array(["cat"] * 30)}, "y_train is of type <U3, not numbers"),
         ({"x_train": np.zeros((30, 1), complex)}, "x_train is of type complex128, not numbers"),
-        ({"x_test": np.zeros((1, 1)), "y_test": np.zeros(1)}, "too few samples to be halved .*; add x_val"),
+        (
+            {"x_test": np.zeros((1, 1)), "y_test": np.zeros(1)},
+            "too few test samples to be cut .*; add validation samples",
+        ),
     ],
 )
 def test_bad_arrays_are_refused(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
@@ -189,13 +192,7 @@ def test_bad_arrays_are_refused(tmp_path: Path, changes: dict[str, Any], reason:
 def test_missing_file(tmp_path: Path) -> None:
     """Is refused by name."""
     with pytest.raises(UserError, match=r"nowhere.npz: no such file"):
-        read_data(tmp_path / "nowhere.npz", 0)
-
-
-def test_folder_is_no_data(tmp_path: Path) -> None:
-    """A path that can't be opened as a file is refused."""
-    with pytest.raises(UserError, match=r"not an .npz file"):
-        read_data(tmp_path, 0)
+        read_data(str(tmp_path / "nowhere.npz"), (1,), 0)
 
 
 @pytest.mark.parametrize("content", [b"", b"x,y\n1,2\n", b"PK\x03\x04 cut short"])
@@ -204,14 +201,14 @@ def test_not_an_npz(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "data.npz"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"not an .npz file of plain arrays, or damaged"):
-        read_data(path, 0)
+        read_data(str(path), (1,), 0)
 
 
 def test_single_array_is_no_npz(tmp_path: Path) -> None:
     """An .npy file under the name of an .npz is refused."""
     np.save(tmp_path / "one.npy", np.zeros(3))
     with pytest.raises(UserError, match=r"not an .npz file"):
-        read_data((tmp_path / "one.npy").rename(tmp_path / "data.npz"), 0)
+        read_data(str((tmp_path / "one.npy").rename(tmp_path / "data.npz")), (1,), 0)
 
 
 def test_truncated_npz(tmp_path: Path) -> None:
@@ -219,7 +216,7 @@ def test_truncated_npz(tmp_path: Path) -> None:
     path = written(tmp_path, arrays())
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError, match="or damaged"):
-        read_data(path, 0)
+        read_data(str(path), (1,), 0)
 
 
 @pytest.mark.parametrize("save", [np.savez_compressed, np.savez])
@@ -230,7 +227,7 @@ def test_flipped_bytes(tmp_path: Path, save: Any) -> None:
     intact = path.read_bytes()
 
     def fingerprints() -> list[str]:
-        found = read_data(path, 0)
+        found = read_data(str(path), (1,), 0)
         return [part.fingerprint() for part in (found.train, found.validation, found.test)]
 
     right, refused = fingerprints(), 0
@@ -252,7 +249,7 @@ def test_flag_of_encryption(tmp_path: Path) -> None:
     damaged[damaged.index(b"PK\x01\x02") + 8] ^= 1
     path.write_bytes(damaged)
     with pytest.raises(UserError, match="or damaged"):
-        read_data(path, 0)
+        read_data(str(path), (1,), 0)
 
 
 @pytest.mark.parametrize("suffix", ["", ".txt", ".npy"])
@@ -263,7 +260,7 @@ def test_zip_of_other_things(tmp_path: Path, suffix: str) -> None:
         for name in ("x_train", "y_train", "x_test", "y_test"):
             archive.writestr(f"{name}{suffix}", "not an array")
     with pytest.raises(UserError) as caught:
-        read_data(path, 0)
+        read_data(str(path), (1,), 0)
     assert str(caught.value).startswith(f"data {path}: ")
     assert "\n" not in str(caught.value)
 
@@ -312,3 +309,82 @@ def test_prefixes_of_stratified_order_hold_the_classes_in_proportion() -> None:
     for length in (20, 50, 100, 150):
         counts = np.bincount(y[order[:length]], minlength=3)
         assert np.abs(counts - np.array([100, 70, 30]) * length / 200).max() <= 1
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.8])
+def test_share_of_validation(tmp_path: Path, share: float) -> None:
+    """So much of each class is cut off, give or take one; the rest is the test split."""
+    data = read_data(str(written(tmp_path, arrays(test=120))), (1,), 0, share)
+    assert np.abs(np.bincount(data.validation.y) - 40 * share).max() <= 1
+    assert not samples(data.validation) & samples(data.test)
+    assert len(data.validation) + len(data.test) == 120
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.5, 1.5, NAN])
+def test_share_must_leave_something(tmp_path: Path, share: float) -> None:
+    """On both sides."""
+    with pytest.raises(UserError, match="above 0 and below 1"):
+        read_data(str(written(tmp_path, arrays())), (1,), 0, share)
+
+
+def test_inputs_are_their_own_labels_where_there_are_none(tmp_path: Path) -> None:
+    """As for an autoencoder: in every split, with the squared error as loss and metric."""
+    data = read(tmp_path, {name: array for name, array in arrays().items() if name.startswith("x")})
+    assert (data.loss, data.metric) == ("mse", "mse")
+    for split in (data.train, data.validation, data.test):
+        assert split.unlabelled
+    assert len(data.validation) == len(data.test) == 45
+
+
+def test_labels_of_some_splits_alone_are_refused(tmp_path: Path) -> None:
+    """They were forgotten."""
+    content = arrays()
+    del content["y_train"]
+    with pytest.raises(UserError, match=r"no y_train; it has x_train, x_test, y_test$"):
+        read(tmp_path, content)
+
+
+def test_calibration_inputs(tmp_path: Path) -> None:
+    """Are kept as they are, as float32; without them there are none."""
+    assert read(tmp_path, arrays()).calibration is None
+    data = read(tmp_path, {**arrays(), "x_cal": np.array([[3], [29]])})
+    assert data.calibration is not None
+    assert data.calibration.dtype == np.float32
+    assert data.calibration.tolist() == [[3.0], [29.0]]
+
+
+@pytest.mark.parametrize(
+    ("calibration", "reason"),
+    [
+        (
+            [[-0.3], [5]],
+            "calibration data out of the training range: it goes from -0.3 to 5, training data from 0 to 29",
+        ),
+        ([[0], [255]], "calibration data out of the training range: it goes from 0 to 255, training data from 0 to 29"),
+        (np.zeros((0, 1)), "x_cal is empty"),
+        ([[NAN]], "x_cal has NaN or infinite values"),
+        ([["a"]], "x_cal is of type <U1, not numbers"),
+    ],
+)
+def test_bad_calibration_inputs_are_refused(tmp_path: Path, calibration: Any, reason: str) -> None:
+    """Out of the range of the training inputs, by more than 1% of it, integer schemes would learn the wrong scale."""
+    with pytest.raises(UserError, match=reason):
+        read(tmp_path, {**arrays(), "x_cal": np.array(calibration)})
+
+
+def test_calibration_inputs_may_leave_the_range_a_little(tmp_path: Path) -> None:
+    """By 1% of it."""
+    assert read(tmp_path, {**arrays(), "x_cal": np.array([[-0.28], [29.28]])}).calibration is not None
+
+
+def test_fingerprint_of_data(tmp_path: Path) -> None:
+    """Changes with the splits and the calibration inputs."""
+    content = arrays()
+    plain = read(tmp_path, content)
+    others = [
+        read(tmp_path, content, seed=1),
+        read(tmp_path, {**content, "x_cal": np.array([[3]])}),
+        read(tmp_path, {**content, "x_cal": np.array([[4]])}),
+    ]
+    assert plain.fingerprint() == read(tmp_path, content).fingerprint()
+    assert len({plain.fingerprint(), *(other.fingerprint() for other in others)}) == 4

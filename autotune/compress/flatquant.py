@@ -1,0 +1,292 @@
+"""Quantization after training, of a float .tflite file, by LiteRT's quantizer: milliseconds for each scheme.
+
+Activations' ranges are the least and greatest values seen in calibration. The quantizer's own moving
+average over samples cuts off peaks (decision 7).
+"""
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from litert_quantizer import qtyping
+from litert_quantizer.quantizer import AlgorithmName, Quantizer
+from numpy.typing import NDArray
+
+from autotune.compress.flatbuffer import Layer, activations, describe, named, read_layers
+from autotune.errors import Infeasible
+
+Ranges = dict[str, dict[str, NDArray[np.float32]]]
+"""Of each activation: its min and max, (1,) each."""
+
+_Operation = qtyping.TFLOperationName
+_ALL = _Operation.ALL_SUPPORTED
+_EVERYWHERE = ".*"
+
+
+def _float16(quantizer: Quantizer, scope: str) -> None:
+    quantizer.add_weight_only_config(scope, _ALL, 16, algorithm_key=AlgorithmName.FLOAT_CASTING)
+
+
+def _dynamic(quantizer: Quantizer, scope: str) -> None:
+    quantizer.add_dynamic_config(scope, _ALL, 8)
+
+
+def _weight_int8(quantizer: Quantizer, scope: str) -> None:
+    quantizer.add_weight_only_config(scope, _ALL, 8)
+
+
+def _int8(quantizer: Quantizer, scope: str) -> None:
+    quantizer.add_static_config(scope, _ALL, 8, 8)
+    _keep_float_ends(quantizer)
+
+
+def _int8_io(quantizer: Quantizer, scope: str) -> None:
+    quantizer.add_static_config(scope, _ALL, 8, 8)
+
+
+def _int16x8(quantizer: Quantizer, scope: str) -> None:
+    quantizer.add_static_config(scope, _ALL, 16, 8)
+    _keep_float_ends(quantizer)
+
+
+def _int4(quantizer: Quantizer, scope: str, algorithm: str = AlgorithmName.OCTAV) -> None:
+    """Clips outliers (OCTAV, Sakr et al., arXiv:2206.06501); what has no 4-bit kernel, as depthwise, gets int8."""
+    _dynamic(quantizer, scope)
+    for operation in (_Operation.CONV_2D, _Operation.FULLY_CONNECTED):
+        quantizer.add_dynamic_config(scope, operation, 4, algorithm_key=algorithm)
+
+
+def _keep_float_ends(quantizer: Quantizer) -> None:
+    for end in (_Operation.INPUT, _Operation.OUTPUT):
+        quantizer.update_quantization_recipe(_EVERYWHERE, end, algorithm_key=AlgorithmName.NO_QUANTIZE)
+
+
+_RECIPES: dict[str, Callable[[Quantizer, str], None]] = {
+    "float16": _float16,
+    "dynamic": _dynamic,
+    "weight_int8": _weight_int8,
+    "int8": _int8,
+    "int8_io": _int8_io,
+    "int16x8": _int16x8,
+    "int4": _int4,
+}
+SCHEMES = tuple(_RECIPES)
+"""float16 and weight_int8 compute in float; dynamic and int4 quantize activations as they run; the rest is static."""
+
+STATIC = ("int8", "int8_io", "int16x8")
+MIXED = ("int4", "int8", "int8_io", "dynamic", "weight_int8")
+"""Schemes that can spare layers."""
+
+_WEIGHTS = {"float16": "float16", "int4": "int4"}
+
+
+def quantize(file: bytes, scheme: str, calibration: NDArray[np.float32], spared: Collection[str] = ()) -> bytes:
+    """Quantizes a float .tflite file.
+
+    Unlike TFLiteConverter, dynamic quantizes layers of under 1024 weights too. Weights have a scale
+    for each output channel.
+
+    Args:
+        file: with one float32 input.
+        scheme: one of SCHEMES.
+        calibration: inputs (m, *input shape), float32, of which static schemes take the ranges of
+            activations; others do not look at them.
+        spared: names of Keras layers (or patterns, as conv*), or of weight tensors, that stay a step
+            more precise: int8 (dynamic) under int4, float otherwise.
+
+    Raises:
+        Infeasible: the file is quantized already, the quantizer refuses it, or no layer would be quantized.
+        UserError: it is no whole .tflite file.
+    """
+    _check(file)
+    ranges = _ranges(file, calibration) if scheme in STATIC else {}
+    return _quantized(file, scheme, ranges, [layer for layer in read_layers(file) if named(layer.name, spared)])
+
+
+def sensitivity(file: bytes, scheme: str, calibration: NDArray[np.float32]) -> dict[str, float]:
+    """How much each layer's quantization alone disturbs the output.
+
+    The disturbance is the Kullback-Leibler divergence of the outputs from the float model's, averaged
+    over samples (ZeroQ, Cai et al., arXiv:2001.00281), which needs no labels; where outputs
+    are no softmax, their mean squared error.
+
+    Args:
+        file: with one float32 input and one output.
+        scheme: one of MIXED.
+        calibration: inputs (m, *input shape), float32.
+
+    Returns:
+        The error for each layer that the scheme quantizes, by name of its weight tensor, in the order of
+        the layers.
+
+    Raises:
+        Infeasible: as quantize().
+        UserError: it is no whole .tflite file.
+    """
+    facts = _check(file)
+    ranges = _ranges(file, calibration) if scheme in STATIC else {}
+    wanted = _outputs(file, calibration)
+    error = _divergence if facts["last_operator"] == "SOFTMAX" else _squared_error
+    whole = _quantized(file, scheme, ranges)
+    quantized = {row.name for row in read_layers(whole) if row.dtype == _WEIGHTS.get(scheme, "int8")}
+    groups: dict[str, list[Layer]] = {}
+    for layer in read_layers(file):
+        if layer.name in quantized:
+            groups.setdefault(layer.name, []).append(layer)  # operators that share their weights
+    return {
+        name: error(wanted, _outputs(_quantized(file, scheme, ranges, only=layers), calibration))
+        for name, layers in groups.items()
+    }
+
+
+def most_sensitive(errors: Mapping[str, float], share: float) -> list[str]:
+    """The share (0 to 1, rounded up to whole layers) of layers with the largest errors, worst first."""
+    return sorted(errors, key=lambda name: -errors[name])[: math.ceil(share * len(errors) - 1e-9)]
+
+
+def _check(file: bytes) -> dict[str, Any]:
+    """The file's description, where it is one to quantize."""
+    facts = describe(file)
+    if facts["quantized"]:
+        raise Infeasible("the file is quantized already; give the float model")
+    if any(layer.sparse for layer in read_layers(file)):
+        raise Infeasible("the file's weights are encoded sparsely; give the dense float model")
+    return facts
+
+
+def _quantized(
+    file: bytes, scheme: str, ranges: Ranges, spared: Collection[Layer] = (), only: Collection[Layer] = ()
+) -> bytes:
+    quantizer = Quantizer(file)
+    _RECIPES[scheme](quantizer, _scope(only) if only else _EVERYWHERE)
+    empty = [layer for layer in only or read_layers(file) if _has_empty_channel(layer)]
+    if scheme == "int4" and empty:
+        _int4(quantizer, _scope(empty), AlgorithmName.MIN_MAX_UNIFORM_QUANT)
+    if spared:
+        _spare(quantizer, scheme, _scope(spared))
+    try:
+        with _quietly():
+            result = quantizer.quantize(ranges or None, enable_progress_bar=False, enable_progress_report=False)
+    except Exception as error:  # the quantizer's kinds of error are many, and none is public
+        reason = " ".join(str(error).split())[:300]
+        raise Infeasible(f"LiteRT's quantizer refuses {scheme}: {reason}") from error
+    assert result.quantized_model is not None
+    quantized = bytes(result.quantized_model)
+    if _WEIGHTS.get(scheme, "int8") not in {layer.dtype for layer in read_layers(quantized)}:
+        raise Infeasible(f"{scheme} quantization left every layer as it was")
+    return quantized
+
+
+def _scope(layers: Collection[Layer]) -> str:
+    """A pattern for these layers alone, in the quantizer's terms: the names of an operator's outputs."""
+    return "|".join(f"^{re.escape(';'.join(layer.outputs))};$" for layer in layers)
+
+
+def _has_empty_channel(layer: Layer) -> bool:
+    """Whether pruning left a channel without weights: OCTAV gives that one a scale of zero, which LiteRT refuses."""
+    return not np.moveaxis(layer.values, layer.axis, 0).reshape(layer.values.shape[layer.axis], -1).any(axis=1).all()
+
+
+def _spare(quantizer: Quantizer, scheme: str, scope: str) -> None:
+    if scheme == "int4":
+        _dynamic(quantizer, scope)
+    else:
+        quantizer.update_quantization_recipe(scope, _ALL, algorithm_key=AlgorithmName.NO_QUANTIZE)
+
+
+def _ranges(file: bytes, calibration: NDArray[np.float32]) -> Ranges:
+    """The least and greatest values of each activation, over all samples.
+
+    Raises:
+        Infeasible: some are not finite.
+    """
+    computed = activations(file)
+    interpreter = _interpreter(file, keep_all=True)
+    tensors = {row["name"]: row["index"] for row in interpreter.get_tensor_details() if row["name"] in computed}
+    least = dict.fromkeys(tensors, np.inf)
+    greatest = dict.fromkeys(tensors, -np.inf)
+    for _ in _runs(interpreter, calibration):
+        for name, index in tensors.items():
+            values = interpreter.get_tensor(index)
+            least[name] = np.minimum(least[name], values.min())
+            greatest[name] = np.maximum(greatest[name], values.max())
+    unbounded = [name for name in tensors if not np.isfinite(greatest[name] - least[name])]
+    if unbounded:
+        raise Infeasible(f"calibration gives {unbounded[0]} no finite range")
+    return {
+        name: {"min": np.array([least[name]], np.float32), "max": np.array([greatest[name]], np.float32)}
+        for name in tensors
+    }
+
+
+def _outputs(file: bytes, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The outputs for all inputs; integers in the units that they stand for."""
+    interpreter = _interpreter(file)
+    exit_ = interpreter.get_output_details()[0]
+    scale, zero = exit_["quantization"]
+    outputs = np.concatenate([interpreter.get_tensor(exit_["index"]) for _ in _runs(interpreter, inputs)]).astype(float)
+    return (outputs - zero) * scale if scale else outputs
+
+
+def _runs(interpreter: Any, inputs: NDArray[np.float32]) -> Iterator[None]:
+    """Runs the inputs one by one, as integers where the file takes those.
+
+    Raises:
+        Infeasible: LiteRT can't, as with an index that an embedding does not have.
+    """
+    entry = interpreter.get_input_details()[0]
+    scale, zero = entry["quantization"]
+    if scale:
+        limits = np.iinfo(entry["dtype"])
+        inputs = np.clip(np.round(inputs / scale + zero), limits.min, limits.max).astype(entry["dtype"])
+    for sample in inputs:
+        interpreter.set_tensor(entry["index"], sample[np.newaxis])
+        try:
+            interpreter.invoke()
+        except RuntimeError as error:
+            raise Infeasible(f"LiteRT can't run the file: {' '.join(str(error).split())[:300]}") from error
+        yield
+
+
+def _interpreter(file: bytes, *, keep_all: bool = False) -> Any:
+    """An Interpreter, which keeps the values of all tensors for those who ask.
+
+    Raises:
+        Infeasible: LiteRT refuses the file.
+    """
+    try:
+        with _quietly():
+            interpreter = Interpreter(
+                model_content=file,
+                num_threads=1,
+                experimental_op_resolver_type=OpResolverType.BUILTIN,
+                experimental_preserve_all_tensors=keep_all,
+            )
+            interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise Infeasible(f"LiteRT refuses the file: {' '.join(str(error).split())[:300]}") from error
+    return interpreter
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the quantizer's progress bars, and its word that keeping all tensors takes memory (one sample's)."""
+    with redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _divergence(wanted: NDArray[np.float64], got: NDArray[np.float64]) -> float:
+    least = 1e-7  # a probability of zero, as integers may give, is not infinitely wrong
+    wanted, got = np.maximum(wanted, least), np.maximum(got, least)
+    return float((wanted * np.log(wanted / got)).sum(axis=-1).mean())
+
+
+def _squared_error(wanted: NDArray[np.float64], got: NDArray[np.float64]) -> float:
+    return float(np.mean((wanted - got) ** 2))

@@ -1,0 +1,120 @@
+"""SavedModel folders: what they hold, and the float .tflite that LiteRT's converter makes of them."""
+
+import io
+import json
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from autotune.compress.ends import Shape, check_ends
+from autotune.errors import UserError
+from autotune.model_file import SAVED_MODEL
+
+_KERAS_METADATA = "keras_metadata.pb"
+_UNSUPPORTED = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
+
+
+def is_saved_model(data: bytes) -> bool:
+    """Whether these bytes are a folder packed by model_file.read_model()."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return SAVED_MODEL in archive.namelist()
+    except zipfile.BadZipFile:
+        return False
+
+
+@contextmanager
+def unpacked(data: bytes) -> Iterator[Path]:
+    """The folder, for as long as the context lasts."""
+    with tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            archive.extractall(folder)
+        yield Path(folder)
+
+
+def keras_config(folder: Path) -> dict[str, Any] | None:
+    """What Keras 2 has kept of a model in its SavedModel: class_name, config, training_config.
+
+    Returns:
+        None where there is nothing of the kind: other programs, Keras 3 among them, write graphs alone.
+    """
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # none of its own
+    from tf_keras.protobuf import saved_metadata_pb2
+
+    file = folder / _KERAS_METADATA
+    if not file.exists():
+        return None
+    metadata = saved_metadata_pb2.SavedMetadata()
+    try:
+        metadata.ParseFromString(file.read_bytes())
+        config = next((json.loads(node.metadata) for node in metadata.nodes if node.node_path == "root"), None)
+    except (DecodeError, json.JSONDecodeError):
+        return None
+    return config if isinstance(config, dict) and isinstance(config.get("config"), dict) else None
+
+
+def to_tflite(folder: Path) -> bytes:
+    """The folder's model as a float .tflite file, for batches of the size that the folder has.
+
+    Raises:
+        UserError: it has several signatures, inputs or outputs, or dynamic shapes, or needs
+            operators that LiteRT has not; BatchNeeded where a batch of 1 may help.
+    """
+    import tensorflow as tf
+
+    signature = _signature(folder)
+    try:
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[signature])
+        return bytes(converter.convert())
+    except Exception as error:  # the converter's own kinds of error are many, and none is public
+        raise _refusal(str(error)) from error
+
+
+class BatchNeeded(UserError):
+    """The converter can't do recurrent layers, which are loops here, for batches of any size."""
+
+
+def _refusal(error: str) -> UserError:
+    operators = sorted(set(_UNSUPPORTED.findall(error)))
+    if "TensorList" in error:
+        return BatchNeeded("has recurrent layers for batches of any size; export it with an input_signature of batch 1")
+    if operators:
+        names = ", ".join(operators)
+        return UserError(f"needs TensorFlow operators that LiteRT has not ({names}); rebuild it without them")
+    return UserError(f"can't be converted to .tflite: {' '.join(error.split())[:200]}")
+
+
+def _signature(folder: Path) -> str:
+    """The name of the one signature, checked."""
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel()
+    try:
+        saved.ParseFromString((folder / SAVED_MODEL).read_bytes())
+    except DecodeError as error:
+        raise UserError(f"its {SAVED_MODEL} is damaged; save the model again") from error
+    graphs = [graph for graph in saved.meta_graphs if "serve" in graph.meta_info_def.tags]
+    if not graphs:
+        raise UserError("has no graph tagged 'serve'; save the model again with tf.saved_model.save()")
+    signatures = {key: value for key, value in graphs[0].signature_def.items() if not key.startswith("__")}
+    if signatures.keys() == {"serve", "serving_default"}:  # Keras 3 writes its one signature twice
+        del signatures["serve"]
+    if not signatures:
+        raise UserError("has no signature; give tf.saved_model.save() the one to use as signatures=")
+    if len(signatures) > 1:
+        raise UserError(f"has several signatures ({', '.join(sorted(signatures))}); save the model with one of them")
+    name, signature = signatures.popitem()
+    # Shapes of outputs are often found out by the converter only.
+    check_ends([_shape(tensor) for tensor in signature.inputs.values()], [None] * len(signature.outputs))
+    return str(name)
+
+
+def _shape(tensor: Any) -> Shape | None:
+    if tensor.tensor_shape.unknown_rank:
+        return None
+    return [None if dimension.size < 0 else int(dimension.size) for dimension in tensor.tensor_shape.dim]

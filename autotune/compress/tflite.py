@@ -1,0 +1,59 @@
+"""What there is to know of a model of which there is only a .tflite file."""
+
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from autotune.compress.ends import Shape, check_ends
+from autotune.compress.flatbuffer import describe, read_layers
+from autotune.errors import UserError
+
+_ACTIVATIONS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}
+_FLOATS = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16, schema.TensorType.BFLOAT16)
+
+
+def facts(file: bytes) -> dict[str, Any]:
+    """Those of load.import_model() that a file tells by itself.
+
+    Raises:
+        UserError: it is damaged, or no model that can be tuned; one line without its name.
+    """
+    found = describe(file)
+    if found["custom_operators"]:
+        names = ", ".join(found["custom_operators"])
+        raise UserError(f"has operators that LiteRT has not ({names}); convert the model without them")
+    if len(found["signatures"]) > 1:
+        names = ", ".join(sorted(found["signatures"]))
+        raise UserError(f"has several signatures ({names}); convert the model with one of them")
+    check_ends([_shape(end) for end in found["inputs"]], [_shape(end) for end in found["outputs"]])
+    (entry,), (end,) = found["inputs"], found["outputs"]
+    return {
+        "input_shape": entry["shape"][1:],
+        "output_shape": end["shape"][1:],
+        "input_dtype": entry["dtype"],
+        "output_dtype": end["dtype"],
+        "parameters": _parameters(file),
+        "largest_layer": max((layer.values.size for layer in read_layers(file)), default=0),
+        "activation": _ACTIVATIONS.get(found["last_operator"], "linear"),
+        "quantized": found["quantized"],
+    }
+
+
+def _shape(end: dict[str, Any]) -> Shape:
+    return [None if size < 0 else size for size in end["shape_signature"]]
+
+
+def _parameters(file: bytes) -> int:
+    """The number of constant weights: all constants but shapes, indices and the like."""
+    model = schema.ModelT.InitFromPackedBuf(file, 0)
+    return sum(
+        int(np.prod(tensor.shape if tensor.shape is not None else ()))
+        for graph in model.subgraphs
+        for tensor in graph.tensors
+        if model.buffers[tensor.buffer].data is not None and (tensor.type in _FLOATS or _is_scaled(tensor))
+    )
+
+
+def _is_scaled(tensor: Any) -> bool:
+    return tensor.quantization is not None and tensor.quantization.scale is not None

@@ -1,0 +1,157 @@
+"""Data from a function in the user's own file. Imports what that file imports: for workers."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autotune import loss, target, userfile
+from autotune.data.splits import Array, Cut, Data, assembled
+from autotune.errors import UserError
+
+SPLITS = {"train": "train", "test": "test", "validation": "val"}
+KEYS = (*SPLITS, "calibration", "loss", "metric", "better")
+
+
+def read_function(source: str, shape: tuple[int, ...], cut: Cut) -> Data:
+    """The splits that a function returns.
+
+    FUNCTION() or FUNCTION(shape) returns a dictionary of
+        train, test, and optionally validation: (x, y) arrays, or a tf.data.Dataset of (x, y), batched or not;
+        calibration: optionally inputs without labels, an array or a dataset;
+        loss: optionally the name of a known loss, or of a function loss(y_true, y_pred) in the same file;
+        metric: optionally the name of a known metric, or of a function metric(labels, outputs) in the same
+            file that returns a number, or one for each sample;
+        better: "higher" (the default) or "lower", for such a metric.
+
+    Where loss or metric are functions, labels reach them as they are returned here.
+
+    Args:
+        source: FILE.py:FUNCTION.
+        shape: of the model's input.
+        cut: of the test samples, where there is no validation.
+
+    Raises:
+        UserError: there is no such function, it fails, returns something else, or as assembled().
+    """
+    found = userfile.call(source, *([shape] if _takes_shape(userfile.function(source)) else []))
+    _check_keys(found, source)
+    parts = {part: _pair(found[name], name, shape, source) for name, part in SPLITS.items() if name in found}
+    calibration = found.get("calibration")
+    if _is_dataset(calibration):
+        calibration = _collected(calibration, "calibration", shape, source)[0]
+    elif calibration is not None:
+        calibration = _array(calibration, "calibration", source)
+    return assembled(
+        parts,
+        cut,
+        source,
+        calibration,
+        loss=_named(found.get("loss"), "loss", source),
+        metric=_named(found.get("metric"), "metric", source),
+        better=found.get("better", "higher"),
+    )
+
+
+def _takes_shape(function: Callable[..., Any]) -> bool:
+    """Whether the function has a parameter that must be given."""
+    parameters = inspect.signature(function).parameters.values()
+    return any(one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters)
+
+
+def _check_keys(found: Any, source: str) -> None:
+    if not isinstance(found, dict):
+        raise UserError(f"data {source}: returned {type(found).__name__}, not a dictionary of {', '.join(KEYS)}")
+    if unknown := [key for key in found if key not in KEYS]:
+        raise UserError(f"data {source}: returned an unknown key {unknown[0]!r}; known are {', '.join(KEYS)}")
+    if missing := [key for key in ("train", "test") if key not in found]:
+        raise UserError(f"data {source}: returned no {' and no '.join(missing)}")
+    if found.get("better", "higher") not in ("higher", "lower"):
+        raise UserError(f"data {source}: better can't be {found['better']!r}; it is 'higher' or 'lower'")
+
+
+def _named(value: Any, kind: str, source: str) -> str | None:
+    """A loss or metric: a known name, or FILE.py:NAME for a function of the same file.
+
+    Raises:
+        UserError: it is neither, or both.
+    """
+    if value is None:
+        return None
+    path = Path(source.rpartition(":")[0]).resolve()
+    name = value if isinstance(value, str) else getattr(value, "__name__", repr(value))
+    own = callable(getattr(userfile.load(source), name, None))
+    ours = loss.known(name) if kind == "loss" else target.is_quality(name)
+    if own and ours:
+        raise UserError(f"data {source}: {kind} {name!r} is autotune's and a function of {path.name}; rename yours")
+    if not own and (not ours or not isinstance(value, str)):
+        raise UserError(f"data {source}: {kind} {name!r} is neither known nor a function of {path.name}")
+    if own and kind == "metric" and name in target.METRICS:
+        raise UserError(f"data {source}: metric {name!r} has the name of another metric; rename the function")
+    return f"{path}:{name}" if own else name
+
+
+def _pair(value: Any, name: str, shape: tuple[int, ...], source: str) -> tuple[Array, Array]:
+    """Inputs and labels of a split."""
+    if _is_dataset(value):
+        pair = _collected(value, name, shape, source)
+    elif isinstance(value, Sequence) and len(value) == 2:
+        pair = tuple(_array(part, name, source) for part in value)
+    else:
+        pair = ()
+    if len(pair) != 2:
+        raise UserError(f"data {source}: {name} must be (x, y) or a tf.data.Dataset of (x, y)")
+    return pair[0], pair[1]
+
+
+def _is_dataset(value: Any) -> bool:
+    """Whether it is a tf.data.Dataset; TensorFlow was not imported where it is none."""
+    return hasattr(value, "element_spec") and hasattr(value, "as_numpy_iterator")
+
+
+def _collected(dataset: Any, name: str, shape: tuple[int, ...], source: str) -> tuple[Array, ...]:
+    """All that a dataset holds, an array for each component of its elements."""
+    if int(dataset.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
+        raise UserError(f"data {source}: {name} has no end; leave out repeat()")
+    spec = dataset.element_spec
+    several = isinstance(spec, tuple)
+    batched = _is_batched(spec[0] if several else spec, name, shape, source)
+    with userfile.guarded(source):
+        elements = [element if several else (element,) for element in dataset.as_numpy_iterator()]
+    if not elements:
+        raise UserError(f"data {source}: {name} is empty")
+    try:
+        return tuple((np.concatenate if batched else np.stack)(column) for column in zip(*elements, strict=True))
+    except ValueError as error:
+        raise UserError(f"data {source}: samples of {name} differ in shape") from error
+
+
+def _is_batched(spec: Any, name: str, shape: tuple[int, ...], source: str) -> bool:
+    """Whether a dataset's inputs come in batches; a channel axis of 1 may be missing."""
+    dims = getattr(spec, "shape", None)
+    if dims is None or dims.rank is None:
+        raise UserError(f"data {source}: {name} must have elements (x, y) of known shapes, not {spec}")
+    found = tuple(dims.as_list())
+    if found == shape:
+        return False
+    if found and _fits(found[1:], shape):
+        return True
+    if _fits(found, shape):
+        return False
+    raise UserError(f"data {source}: {name} has samples of shape {found}, the model takes {shape}")
+
+
+def _fits(found: tuple[int | None, ...], shape: tuple[int, ...]) -> bool:
+    wanted = [shape, shape[:-1]] if shape[-1:] == (1,) else [shape]
+    return any(
+        len(found) == len(one) and all(a is None or a == b for a, b in zip(found, one, strict=True)) for one in wanted
+    )
+
+
+def _array(value: Any, name: str, source: str) -> Array:
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"data {source}: {name} has samples of different shapes, or no arrays") from error

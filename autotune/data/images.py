@@ -1,0 +1,133 @@
+"""Images: decoded and resized to a model's input, and folders of them as data."""
+
+import struct
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from autotune.data.splits import Array, Cut, Data, assembled
+from autotune.errors import UserError
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+
+THREADS = 4
+"""That decode: Pillow leaves Python's lock while it does."""
+
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+"""What Pillow raises over files that are no images, or not whole."""
+
+
+def read_folder(folder: Path, shape: tuple[int, ...], cut: Cut) -> Data:
+    """The splits of a folder of images: train/CLASS/*.png, test/CLASS/*.png, optionally val/CLASS/*.png.
+
+    PNG and JPEG; other files and hidden ones are passed over. Classes are numbered in the order of their
+    names. Pixels are float32 from 0 to 255, nothing is scaled: a model that was trained on others needs
+    a Rescaling layer.
+
+    Args:
+        folder: of the splits.
+        shape: of the model's input: (height, width, 1 or 3) or (height, width).
+        cut: of test/, where there is no val/.
+
+    Raises:
+        UserError: the model takes no images, the folder has another layout, its splits have different
+            classes or only one, a class has no images, or an image can't be read.
+    """
+    check_shape(shape, str(folder))
+    splits = [name for name in ("train", "test", "val") if (folder / name).is_dir()]
+    if splits[:2] != ["train", "test"]:
+        raise UserError(
+            f"data {folder}: needs folders train/ and test/ (and may have val/), each with a folder of images for "
+            f"each class, such as test/cat/1.png; it has {_listing(folder)}"
+        )
+    classes = _classes(folder, splits)
+    paths = {name: [_images(folder / name / label, folder) for label in classes] for name in splits}
+    parts = {name: _labelled(paths[name], shape, folder) for name in splits}
+    return assembled(parts, cut, str(folder), classes=tuple(classes))
+
+
+def check_shape(shape: tuple[int, ...], source: str) -> None:
+    """Raises:
+    UserError: an input of this shape is no image.
+    """
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3)):
+        raise UserError(
+            f"data {source}: images need a model that takes (height, width, 3), (height, width, 1) or "
+            f"(height, width); this one takes {shape}"
+        )
+
+
+def as_input(image: Image.Image, shape: tuple[int, ...]) -> Array:
+    """An image as a model takes it: (*shape), float32, from 0 to 255.
+
+    Turned as its EXIF data says, in the model's channels, resized with Pillow's bilinear filter, which
+    averages where it makes smaller.
+    """
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16 bits, which Pillow would cut off at 255
+        image = Image.fromarray((np.asarray(image) / 257).astype(np.uint8))
+    image = image.convert("RGB" if shape[2:] == (3,) else "L")
+    image = image.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+    return np.asarray(image, np.float32).reshape(shape)
+
+
+def _classes(folder: Path, splits: Sequence[str]) -> list[str]:
+    """The names of the class folders, which must be the same in each split."""
+    classes = _folders(folder / "train")
+    if len(classes) < 2:
+        raise UserError(
+            f"data {folder}: train/ needs a folder for each of two classes or more; it has {_listing(folder / 'train')}"
+        )
+    for name in splits[1:]:
+        found = _folders(folder / name)
+        if lacking := sorted(set(classes) - set(found)):
+            raise UserError(f"data {folder}: {name}/ has no folder {lacking[0]!r}, which train/ has")
+        if extra := sorted(set(found) - set(classes)):
+            raise UserError(f"data {folder}: {name}/ has a folder {extra[0]!r}, which train/ has not")
+    return classes
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _listing(folder: Path) -> str:
+    """What is in a folder, for a message."""
+    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if not path.name.startswith("."))
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "") if names else "nothing"
+
+
+def _images(folder: Path, source: Path) -> list[Path]:
+    """The images of a class, in the order of their names."""
+    found = sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
+    if not found:
+        raise UserError(f"data {source}: {folder.relative_to(source)}/ has no {', '.join(SUFFIXES)} files")
+    return found
+
+
+def _labelled(paths: Sequence[Sequence[Path]], shape: tuple[int, ...], source: Path) -> tuple[Array, Array]:
+    """Inputs and labels of a split, from its paths by class."""
+    every = [path for members in paths for path in members]
+    x = np.empty((len(every), *shape), np.float32)
+
+    def decode(index: int) -> str | None:
+        """Fills in one image, or says what is wrong with it."""
+        try:
+            with Image.open(every[index]) as image:
+                x[index] = as_input(image, shape)
+        except _BROKEN as error:
+            reason = "not an image" if isinstance(error, UnidentifiedImageError) else str(error)
+            return f"{every[index].relative_to(source)} can't be read: {' '.join(reason.split())[:200]}"
+        return None
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        broken = [reason for reason in threads.map(decode, range(len(every))) if reason]
+    if broken:
+        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+        raise UserError(f"data {source}: {broken[0]}{more}; mend or remove it")
+    return x, np.repeat(np.arange(len(paths)), [len(members) for members in paths])

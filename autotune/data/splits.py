@@ -1,0 +1,218 @@
+"""Splits: what they are, how one is cut in two, and what is refused in all of them."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotune.config import fingerprint
+from autotune.errors import UserError
+
+Array = NDArray[Any]
+
+TOLERANCE = 0.01
+"""How far calibration inputs may leave the range of the training inputs, as a share of that range."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples and their labels.
+
+    Attributes:
+        x: inputs (n, *input shape), float32.
+        y: labels (n,) or (n, …), int64 or float32; x itself where the model is to give its input back.
+    """
+
+    x: Array
+    y: Array
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def unlabelled(self) -> bool:
+        """Whether the inputs are their own labels."""
+        return self.y is self.x
+
+    def fingerprint(self) -> str:
+        """Changes with any sample or label."""
+        return _digest(self.x, self.y)
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learned from, what the search sees, and what only the winner sees. No overlap.
+
+    Attributes:
+        train: for fine-tuning; the model has seen it already.
+        validation: the user's where there is one, else a stratified share of the test samples.
+        test: the others, or all of them.
+        source: as the user named it, for messages.
+        calibration: inputs (n, *input shape), float32, that ranges of activations are learned from;
+            None where they are to be drawn from train.
+        classes: names of the classes by number, where the data has them.
+        loss: its own idea of the loss, "NAME", "NAME:logits" or "FILE.py:FUNCTION"; None without one.
+        metric: likewise, "NAME" or "FILE.py:FUNCTION".
+        better: which way a metric that is a function is good.
+    """
+
+    train: Split
+    validation: Split
+    test: Split
+    source: str
+    calibration: Array | None = None
+    classes: tuple[str, ...] = ()
+    loss: str | None = None
+    metric: str | None = None
+    better: Literal["higher", "lower"] = "higher"
+
+    def fingerprint(self) -> str:
+        """Changes with any sample or label."""
+        parts = [split.fingerprint() for split in (self.train, self.validation, self.test)]
+        return fingerprint(parts + ([] if self.calibration is None else [_digest(self.calibration)]))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How validation is cut from the test samples where the data has none.
+
+    Attributes:
+        share: of the test samples, above 0 and below 1.
+        seed: of the shuffle.
+    """
+
+    share: float
+    seed: int
+
+
+def assembled(
+    parts: Mapping[str, tuple[Any, Any]], cut: Cut, source: str, calibration: Any = None, **others: Any
+) -> Data:
+    """Data from arrays, once they are found to be in order.
+
+    Args:
+        parts: x and y of "train", "test" and, where there is one, "val"; y may be x itself.
+        cut: of the test samples, where there is no "val".
+        source: as the user named it.
+        calibration: inputs without labels, or None.
+        others: fields of Data.
+
+    Raises:
+        UserError: an array is empty, not of numbers, or has NaN or infinite values; x and y differ in
+            number; there is too little to be cut; calibration inputs leave the range of the training inputs.
+    """
+    splits = {name: _split(*parts[name], name, source) for name in ("train", "test", "val") if name in parts}
+    if "val" not in splits:
+        splits["val"], splits["test"] = _cut(splits["test"], cut)
+        if not len(splits["test"]):
+            raise UserError(
+                f"data {source}: too few test samples to be cut into validation and test; add validation samples"
+            )
+    if calibration is not None:
+        calibration = _inputs(np.asarray(calibration), "x_cal", source)
+        _check_range(calibration, splits["train"].x, source)
+    return Data(splits["train"], splits["val"], splits["test"], source, calibration, **others)
+
+
+def _split(x: Any, y: Any, name: str, source: str) -> Split:
+    unlabelled = y is x
+    x = _inputs(np.asarray(x), f"x_{name}", source)
+    if unlabelled:
+        return Split(x, x)
+    y = np.asarray(y)
+    if y.ndim == 0 or len(x) != len(y):
+        raise UserError(f"data {source}: x_{name} has {len(x)} samples, y_{name} {len(y) if y.ndim else 'none'}")
+    y = _numbers(y, np.int64 if y.dtype.kind in "bui" else np.float32, f"y_{name}", source)
+    return Split(x, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y)
+
+
+def _inputs(x: Array, name: str, source: str) -> Array:
+    if x.ndim == 0 or not len(x):
+        raise UserError(f"data {source}: {name} is empty")
+    return _numbers(x, np.float32, name, source)
+
+
+def _numbers(array: Array, dtype: type, name: str, source: str) -> Array:
+    """The array in this type, if all of it are finite numbers."""
+    if array.dtype.kind not in "buif":
+        raise UserError(f"data {source}: {name} is of type {array.dtype}, not numbers")
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is found here
+        array = array.astype(dtype, copy=False)
+    if not np.isfinite(array).all():
+        raise UserError(f"data {source}: {name} has NaN or infinite values")
+    return array
+
+
+def _check_range(calibration: Array, train: Array, source: str) -> None:
+    low, high = float(train.min()), float(train.max())
+    slack = TOLERANCE * (high - low)
+    if calibration.min() < low - slack or calibration.max() > high + slack:
+        raise UserError(
+            f"data {source}: calibration data out of the training range: it goes from {calibration.min():g} "
+            f"to {calibration.max():g}, training data from {low:g} to {high:g}; prepare both alike"
+        )
+
+
+def _cut(split: Split, cut: Cut) -> tuple[Split, Split]:
+    """Each class shuffled and dealt out in turn; without classes all samples are."""
+    random = np.random.default_rng(cut.seed)
+    strata = _strata(split.y)
+    dealt = np.concatenate([random.permutation(np.flatnonzero(strata == label)) for label in np.unique(strata)])
+    steps = np.ceil(np.arange(len(dealt) + 1) * cut.share)
+    first = np.diff(steps) > 0
+    return _chosen(split, np.sort(dealt[first])), _chosen(split, np.sort(dealt[~first]))
+
+
+def _chosen(split: Split, indices: Array) -> Split:
+    x = split.x[indices]
+    return Split(x, x if split.unlabelled else split.y[indices])
+
+
+def stratified_order(y: Array, random: np.random.Generator) -> Array:
+    """A shuffled order in which every prefix holds the classes in proportion.
+
+    Each class is shuffled and spread evenly over the whole; without classes it is a plain shuffle.
+
+    Args:
+        y: labels (n,) or (n, …).
+        random: to shuffle with.
+
+    Returns:
+        The indices 0 to n-1.
+    """
+    strata = _strata(y)
+    place = np.empty(len(y))
+    for label in np.unique(strata):
+        members = random.permutation(np.flatnonzero(strata == label))
+        place[members] = (np.arange(len(members)) + random.random()) / len(members)
+    return np.argsort(place, kind="stable")
+
+
+def _strata(y: Array) -> Array:
+    """A class for each sample: class numbers, one-hot or in a row, else one class for all."""
+    if one_hot(y):
+        return np.asarray(y.argmax(axis=1))
+    if whole(y) and len(np.unique(y)) <= len(y) // 2:
+        return y
+    return np.zeros(len(y))
+
+
+def one_hot(y: Array) -> bool:
+    """Whether labels are rows of one 1 and else 0."""
+    return y.ndim == 2 and bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
+
+
+def whole(y: Array) -> bool:
+    """Whether labels are one whole number a sample."""
+    return y.ndim == 1 and bool((y == np.round(y)).all())
+
+
+def _digest(*arrays: Array) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.shape}{array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

@@ -1,0 +1,85 @@
+"""Data from tensorflow-datasets. Imports TensorFlow: for workers."""
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from autotune.data.images import as_input, check_shape
+from autotune.data.splits import Array, Cut, Data, assembled
+from autotune.errors import UserError
+
+
+def read_tfds(name: str, shape: tuple[int, ...], cut: Cut) -> Data:
+    """The splits of a dataset, which is downloaded where it is not there yet.
+
+    The test samples are its split test, else validation; where it has both, validation is the
+    validation split. Images are made to fit as those of a folder are: float32 from 0 to 255.
+
+    Args:
+        name: NAME[/CONFIG][:VERSION], as tensorflow-datasets writes it.
+        shape: of the model's input.
+        cut: of the test samples, where there is no validation split beside them.
+
+    Raises:
+        UserError: tensorflow-datasets is not installed, the dataset is not to be had, has no labels or no
+            fitting splits, or as assembled().
+    """
+    source = f"tfds:{name}"
+    builder = _builder(name, source)
+    keys = builder.info.supervised_keys
+    if keys is None or len(keys) != 2:
+        raise UserError(f"data {source}: has no inputs and labels that belong together; write a FILE.py:FUNCTION")
+    parts = _parts(set(builder.info.splits), source)
+    features = builder.info.features
+    images = _is_image(features[keys[0]])
+    if images:
+        check_shape(shape, source)
+    arrays = {part: _arrays(builder, split, shape if images else None, source) for part, split in parts.items()}
+    classes = tuple(getattr(features[keys[1]], "names", None) or ())
+    return assembled(arrays, cut, source, classes=classes)
+
+
+def _builder(name: str, source: str) -> Any:
+    """The dataset's builder, with the data in place."""
+    try:
+        import tensorflow_datasets
+    except ImportError as error:
+        raise UserError(f"data {source}: needs tensorflow-datasets: pip install 'litert-autotune[tfds]'") from error
+    try:
+        builder = tensorflow_datasets.builder(name)
+        builder.download_and_prepare()
+    except Exception as error:  # a wrong name, no network, a missing package: whatever it is, the data is not there
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"data {source}: not to be had: {reason}") from error
+    return builder
+
+
+def _parts(splits: set[str], source: str) -> dict[str, str]:
+    """Which of the dataset's splits is train, test and val."""
+    test = next((name for name in ("test", "validation") if name in splits), None)
+    if "train" not in splits or test is None:
+        raise UserError(f"data {source}: needs splits train and test or validation; it has {', '.join(sorted(splits))}")
+    parts = {"train": "train", "test": test}
+    return parts | ({"val": "validation"} if test == "test" and "validation" in splits else {})
+
+
+def _is_image(feature: Any) -> bool:
+    import tensorflow_datasets
+
+    return isinstance(feature, tensorflow_datasets.features.Image)
+
+
+def _arrays(builder: Any, split: str, shape: tuple[int, ...] | None, source: str) -> tuple[Array, Array]:
+    """Inputs and labels of a split; with a shape, inputs are images that are to have it."""
+    import tensorflow_datasets
+
+    pairs = tensorflow_datasets.as_numpy(builder.as_dataset(split=split, as_supervised=True))
+    x, y = [], []
+    for one, label in pairs:
+        x.append(one if shape is None else as_input(Image.fromarray(one.squeeze()), shape))
+        y.append(label)
+    try:
+        return np.stack(x), np.stack(y)
+    except ValueError as error:
+        raise UserError(f"data {source}: samples of {split} differ in shape; write a FILE.py:FUNCTION") from error

@@ -1,0 +1,81 @@
+"""Which configurations make sense, for any model and for the one at hand."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from autotune.config import Config
+
+Facts = Mapping[str, Any]
+
+
+def conflict(config: Config, facts: Facts) -> str | None:
+    """Why a configuration is not worth a trial, None where it is.
+
+    Args:
+        config: what might be tried.
+        facts: of its model, as compress.load.import_model gives them.
+    """
+    return next((reason for applies, reason in _RULES if applies(config, facts)), None)
+
+
+def _compresses(config: Config) -> bool:
+    return bool(config.recipe.prune or config.recipe.cluster)
+
+
+_RULES: tuple[tuple[Callable[[Config, Facts], bool], str], ...] = (
+    (
+        lambda config, facts: bool(facts.get("untrainable")) and config.recipe.trains,
+        "the model can't be trained",
+    ),
+    (
+        lambda config, facts: (
+            bool(facts.get("quantized"))
+            and (_compresses(config) or config.recipe.quantize != "none" or bool(config.recipe.extra))
+        ),
+        "the model is quantized already",
+    ),
+    (
+        lambda config, facts: config.recipe.cluster >= facts.get("largest_layer", float("inf")),
+        "no layer has more weights than clusters",
+    ),
+    (
+        lambda config, _: config.recipe.quantize == "qat" and config.recipe.fine_tune == "none",
+        "quantization-aware training is a training",
+    ),
+    (
+        lambda config, _: (
+            config.recipe.prune > 0
+            and config.recipe.prune_pattern != "unstructured"
+            and config.recipe.fine_tune == "none"
+        ),
+        "patterns of zeros need a training",
+    ),
+    (
+        lambda config, _: config.recipe.prune not in (0, 0.5) and config.recipe.prune_pattern == "2by4",
+        "two zeros in each four are half of the weights",
+    ),
+    (
+        lambda config, _: (
+            config.recipe.prune > 0
+            and config.recipe.prune_pattern == "xnnpack"
+            and (config.recipe.quantize != "none" or config.runtime.delegate != "xnnpack")
+        ),
+        "sparse kernels are XNNPACK's, for float weights",
+    ),
+    (
+        lambda config, facts: (
+            config.recipe.trains and config.recipe.augment != "none" and len(facts["input_shape"]) != 3
+        ),
+        "only images are shifted and flipped",
+    ),
+    (
+        lambda config, _: (
+            config.recipe.trains and config.recipe.augment == "mix" and config.recipe.fine_tune != "distill"
+        ),
+        "mixed samples have no labels, only a teacher's outputs",
+    ),
+    (
+        lambda config, _: config.recipe.quantize == "int16x8" and config.runtime.delegate == "xnnpack",
+        "XNNPACK has no kernels for int16 activations",
+    ),
+)

@@ -1,0 +1,190 @@
+"""SavedModel folders, each made by the program that users make them with."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotune.compress.load import import_model, open_base
+from autotune.compress.trust import Trust, allow
+from autotune.compress.worker import start
+from autotune.errors import UserError
+from autotune.model_file import read_model
+
+start(2)
+
+import keras  # noqa: E402  # after the legacy switch is set
+import tensorflow as tf  # noqa: E402
+import tf_keras  # noqa: E402
+from ai_edge_litert.interpreter import Interpreter  # noqa: E402
+
+K, L = tf_keras.layers, keras.layers
+X = np.random.default_rng(0).normal(size=(1, 4)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def no_trust() -> None:
+    """Each test begins without any."""
+    allow(Trust())
+
+
+def run(file: bytes, x: Any) -> Any:
+    runner = Interpreter(model_content=file)
+    runner.allocate_tensors()
+    runner.set_tensor(runner.get_input_details()[0]["index"], x)
+    runner.invoke()
+    return runner.get_tensor(runner.get_output_details()[0]["index"])
+
+
+def legacy(*layers: Any) -> Any:
+    return tf_keras.Sequential([K.InputLayer((4,)), *layers, K.Dense(3, activation="softmax")])
+
+
+class Program(tf.Module):  # type: ignore[misc]  # tensorflow has no types
+    """A graph of one function, made without Keras."""
+
+    def __init__(self, body: Callable[[Any], Any], shape: tuple[int | None, ...] = (None, 4)) -> None:
+        super().__init__()
+        self.weights = tf.Variable(tf.random.stateless_normal((4, 3), (1, 2)))
+        self.call = tf.function(lambda x: body(x @ self.weights), input_signature=[tf.TensorSpec(shape, tf.float32)])
+
+    @property
+    def signature(self) -> Any:
+        return self.call.get_concrete_function()
+
+
+def program(body: Callable[[Any], Any], folder: Path, shape: tuple[int | None, ...] = (None, 4)) -> Program:
+    made = Program(body, shape)
+    tf.saved_model.save(made, folder, signatures={"serving_default": made.signature})
+    return made
+
+
+def test_keras_2_folder_can_be_trained(tmp_path: Path) -> None:
+    """What tf_keras saved opens as a tf_keras model again, with loss and metrics."""
+    model = legacy(K.Dense(5, activation="relu"), K.BatchNormalization())
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    model.save(tmp_path / "model", save_format="tf")
+    imported = import_model(read_model(tmp_path / "model"), "model")
+    np.testing.assert_allclose(np.asarray(open_base(imported.data)(X)), np.asarray(model(X)), atol=1e-6)
+    assert (imported.facts["format"], imported.facts["untrainable"]) == ("keras", None)
+    assert imported.facts["compiled_loss"] == "categorical_crossentropy"
+    assert imported.facts["compiled_metrics"] == ["accuracy"]
+
+
+def test_keras_3_export_is_converted(tmp_path: Path) -> None:
+    """Its one signature is there under two names."""
+    layers = [L.Dense(5, "relu", bias_initializer="ones"), L.Dense(1, "sigmoid", bias_initializer="ones")]
+    model = keras.Sequential([keras.Input((4,)), *layers])
+    model.export(tmp_path / "model", verbose=False)
+    imported = import_model(read_model(tmp_path / "model"), "model")
+    np.testing.assert_allclose(run(imported.data, X), np.asarray(model(X)), atol=1e-6)
+    facts = imported.facts
+    assert (facts["format"], facts["activation"], facts["parameters"]) == ("tflite", "sigmoid", model.count_params())
+    assert "no Keras metadata" in facts["untrainable"]
+
+
+def test_plain_module_is_converted(tmp_path: Path) -> None:
+    """A folder that never had to do with Keras."""
+    made = program(tf.nn.softmax, tmp_path / "model")
+    imported = import_model(read_model(tmp_path / "model"), "model")
+    np.testing.assert_allclose(run(imported.data, X), made.call(X).numpy(), atol=1e-6)
+    assert imported.facts | {"untrainable": ""} == {
+        "format": "tflite",
+        "untrainable": "",
+        "input_shape": [4],
+        "output_shape": [3],
+        "input_dtype": "float32",
+        "output_dtype": "float32",
+        "parameters": 12,
+        "largest_layer": 12,
+        "activation": "softmax",
+        "quantized": False,
+        "compiled_loss": None,
+        "compiled_metrics": [],
+    }
+
+
+def test_lambda_keeps_a_folder_from_training_only(tmp_path: Path) -> None:
+    """Its graph needs no code: it is converted, and trained once the user trusts it."""
+    model = legacy(K.Lambda(lambda x: x * 2, name="double"))
+    model.save(tmp_path / "model", save_format="tf")
+    data = read_model(tmp_path / "model")
+    imported = import_model(data, "model")
+    np.testing.assert_allclose(run(imported.data, X), np.asarray(model(X)), atol=1e-6)
+    assert "layer 'double' (Lambda) is code" in imported.facts["untrainable"]
+    trusted = import_model(data, "model", Trust(code=True))
+    assert trusted.facts["untrainable"] is None
+    np.testing.assert_allclose(np.asarray(open_base(trusted.data)(X)), np.asarray(model(X)), atol=1e-6)
+
+
+def test_unknown_class_keeps_a_folder_from_training_only(tmp_path: Path) -> None:
+    """A layer whose class nobody knows is run from its graph."""
+
+    class Twice(tf_keras.layers.Layer):  # type: ignore[misc]  # tf_keras has no types
+        def call(self, x: Any) -> Any:
+            return 2 * x
+
+    model = legacy(Twice(name="twice"))
+    model.save(tmp_path / "model", save_format="tf")
+    del Twice
+    imported = import_model(read_model(tmp_path / "model"), "model")
+    assert "'twice'" in imported.facts["untrainable"]
+    np.testing.assert_allclose(run(imported.data, X), np.asarray(model(X)), atol=1e-6)
+
+
+def two_signatures(folder: Path) -> None:
+    first, second = Program(tf.nn.relu), Program(tf.nn.tanh)
+    both = tf.Module()
+    both.parts = [first, second]
+    tf.saved_model.save(both, folder, signatures={"encode": first.signature, "decode": second.signature})
+
+
+def two_inputs(folder: Path) -> None:
+    entries = [K.Input((2,)), K.Input((2,))]
+    tf_keras.Model(entries, K.Add()(entries)).save(folder, save_format="tf")
+
+
+def two_graph_inputs(folder: Path) -> None:
+    entries = [keras.Input((2,)), keras.Input((2,))]
+    keras.Model(entries, L.Add()(entries)).export(folder, verbose=False)
+
+
+def recurrent(folder: Path) -> None:
+    keras.Sequential([keras.Input((6, 4)), L.LSTM(3)]).export(folder, verbose=False)
+
+
+def damaged(folder: Path) -> None:
+    program(tf.nn.relu, folder)
+    file = folder / "saved_model.pb"
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def without_variables(folder: Path) -> None:
+    program(tf.nn.relu, folder)
+    for file in (folder / "variables").iterdir():
+        file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("make", "wrong"),
+    [
+        (two_signatures, r"has several signatures \(decode, encode\)"),
+        (two_inputs, "has 2 inputs"),
+        (two_graph_inputs, "has 2 inputs"),
+        (lambda folder: program(tf.nn.relu, folder, (None, None)), r"input shape \(None,\) is not fixed"),
+        (lambda folder: program(tf.nn.relu, folder, (16, 4)), "takes batches of 16 samples only"),
+        (lambda folder: tf.saved_model.save(tf.Module(), folder), "has no signature"),
+        (lambda folder: program(lambda x: tf.math.betainc(x, x, tf.math.erf(x)), folder), r"\(Betainc, Erf\)"),
+        (recurrent, "recurrent layers for batches of any size; export it with an input_signature of batch 1"),
+        (damaged, "damaged"),
+        (without_variables, "can't be converted to .tflite"),
+    ],
+)
+def test_refusals_get_one_line(tmp_path: Path, make: Callable[[Path], None], wrong: str) -> None:
+    """Each names the folder and says what is wrong with it."""
+    make(tmp_path / "model")
+    with pytest.raises(UserError, match=f"^model: .*{wrong}") as caught:
+        import_model(read_model(tmp_path / "model"), "model")
+    assert "\n" not in str(caught.value)
