@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 SCHEMES = ("none", "float16", "dynamic", "weight_int8", "int8", "int16x8", "int4", "qat")
@@ -95,20 +95,28 @@ class Recipe:
 
     def matters(self, name: str) -> bool:
         """Whether another value of this field would give another file."""
-        trained = self.fine_tune != "none"
-        if name in TRAINING:
-            return self.trains
-        return {
-            "model": bool(self.model),
-            "prune_pattern": self.prune > 0,
-            "prune_schedule": self.prune > 0 and trained and self.prune_pattern != "2by4",
-            "cluster_init": self.cluster > 0 and trained,
-            "cluster_scope": self.cluster > 0 and trained,
-            "fine_tune": self.trains or bool(self.prune or self.cluster),
-            "mixed": self.quantize in MIXABLE,
-            "io": self.quantize in INTEGER,
-            "extra": False,  # each of its pairs is a field of its own
-        }.get(name, True)
+        return name not in self.idle()
+
+    def idle(self) -> set[str]:
+        """The fields of which another value would give the same file."""
+        idle = {"extra"}  # each of its pairs is a field of its own
+        if not self.model:
+            idle.add("model")
+        if not self.prune:
+            idle.add("prune_pattern")
+        if not self.prune or self.fine_tune == "none" or self.prune_pattern == "2by4":
+            idle.add("prune_schedule")
+        if not self.cluster or self.fine_tune == "none":
+            idle |= {"cluster_init", "cluster_scope"}
+        if not (self.trains or self.prune or self.cluster):
+            idle.add("fine_tune")
+        if not self.trains:
+            idle |= set(TRAINING)
+        if self.quantize not in MIXABLE:
+            idle.add("mixed")
+        if self.quantize not in INTEGER:
+            idle.add("io")
+        return idle
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +152,10 @@ class Config:
 
         Two configs with equal canonical forms give the same file, run the same way.
         """
-        recipe = {name: value for name, value in asdict(self.recipe).items() if self.recipe.matters(name)}
-        return recipe | dict(self.recipe.extra) | asdict(self.runtime)
+        idle = self.recipe.idle()
+        recipe = {name: getattr(self.recipe, name) for name in _RECIPE if name not in idle}
+        runtime = {name: getattr(self.runtime, name) for name in _RUNTIME}
+        return recipe | dict(self.recipe.extra) | runtime
 
     @property
     def key(self) -> str:

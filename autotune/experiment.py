@@ -46,13 +46,15 @@ class Settings:
         values: of KEYS, of the file overridden by the command line; paths resolved.
         targets: parsed.
         remarks: to be shown to the user.
-        lines: of the keys of an experiment's own space, for messages.
+        file: of the experiment, None without one.
+        lines: of the keys of its own space, for messages.
         folder, timeout, ray, tracking_uri, trusted: from the command line alone.
     """
 
     values: dict[str, Any]
     targets: list[Target]
     remarks: list[str]
+    file: str | None
     lines: Lines
     folder: Path
     timeout: float | None
@@ -91,7 +93,7 @@ class Settings:
         if isinstance(space, str):
             parsed = spaces.load(space, threads, extra)
         else:
-            parsed = spaces.parse(space, "(in the experiment)", threads, extra, self.lines)
+            parsed = spaces.parse(space, f"in {self.file}", threads, extra, self.lines)
         return Options(
             models=tuple(Path(model) for model in self.values["model"]),
             data=self.values["data"],
@@ -133,6 +135,7 @@ def settle(arguments: Namespace) -> Settings:
         values,
         targets,
         remarks,
+        arguments.experiment,
         lines,
         Path(arguments.dir or FOLDER),
         arguments.timeout,
@@ -176,7 +179,8 @@ def _beside(path: Path, name: str) -> str:
 
 def _check(values: dict[str, Any], path: Path, lines: Lines) -> None:
     for key, value in values.items():
-        where = f"experiment {path}, line {lines[(str(key),)]}"
+        line = f", line {lines[(str(key),)]}" if (str(key),) in lines else ""
+        where = f"experiment {path}{line}"
         if key not in KEYS:
             raise UserError(f"{where}: unknown key {key!r}; known are {', '.join(KEYS)}")
         if not isinstance(value, KEYS[key]) or isinstance(value, bool):  # type: ignore[arg-type]  # types, or a tuple of them

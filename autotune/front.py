@@ -85,9 +85,9 @@ class Front:
             key=lambda point: point.outcome.metrics[LATENCY.key] * point.outcome.metrics[DOWNLOAD.key],
         )
 
-    def nearest(self) -> Point:
-        """The point that misses the targets by least."""
-        return min(self.points, key=lambda point: point.miss)
+    def nearest(self) -> Point | None:
+        """The point that misses the targets by least, None where nothing was measured."""
+        return min(self.points, key=lambda point: point.miss, default=None)
 
     def to_json(self) -> list[dict[str, Any]]:
         return [point.to_json() for point in self.points]

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from autotune.config import FIELDS
 from autotune.front import Front, Point
 from autotune.record import Record
 from autotune.study.driver import Summary
@@ -135,11 +136,12 @@ def _config(config: Mapping[str, Any]) -> list[str]:
     once = " once" if config.get("fine_tune") == "none" else ""
     scheme = {"none": "float32"}.get(config["quantize"], config["quantize"])
     mixed = f" mixed {config['mixed']:.0%}" if config.get("mixed") else ""
+    plugged = "".join(f", {name} {value}" for name, value in config.items() if name not in FIELDS)
     return [
         *([config["model"]] if "model" in config else []),
         f"{config['prune']:.0%}{once}" if config["prune"] else "-",
         f"{config['cluster']}{once}" if config["cluster"] else "-",
-        scheme + mixed + (" in/out" if config.get("io") == "int8" else ""),
+        scheme + mixed + (" in/out" if config.get("io") == "int8" else "") + plugged,
         f"{config['delegate']} x{config['threads']}",
     ]
 
@@ -237,6 +239,9 @@ def _print_test(front: Front, scores: Mapping[str, float]) -> None:
 def print_nearest(front: Front) -> None:
     """What to say where nothing meets the targets."""
     nearest = front.nearest()
+    if nearest is None:
+        console.print("nothing but the baseline was measured", style="bold red")
+        return
     console.print(f"nothing meets the targets; nearest is trial {nearest.trial}:", style="bold red")
     console.print(f"  {short(nearest, front.quality)}: {missed(nearest)}", soft_wrap=True)
 

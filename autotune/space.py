@@ -86,6 +86,11 @@ class Space:
         """The first value of each dimension."""
         return {name: _low(dim) for name, dim in self.dimensions.items()}
 
+    def highest(self, name: str) -> float:
+        """The largest value of a dimension of numbers, 0 where it is not in the space."""
+        dim = self.dimensions.get(name, Choice((0,)))
+        return float(max(dim.values) if isinstance(dim, Choice) else dim.high)
+
     def delegates(self) -> tuple[str, ...]:
         """The delegates that may be sampled."""
         dim = self.dimensions.get("delegate")
@@ -95,23 +100,18 @@ class Space:
         """The same for each of several candidate models."""
         return replace(self, dimensions={"model": Choice(tuple(names)), **self.dimensions})
 
-    def fitting(self, fits: Callable[[Config], bool]) -> "Space":
-        """The same without values that no configuration which fits has, where all can be looked through.
-
-        Raises:
-            UserError: nothing fits.
-        """
+    def fitting(self, fits: Callable[[Config], bool]) -> list[Config] | None:
+        """Every different configuration that fits, None where there are too many to look through."""
         everything = self.all()
-        if everything is None:
-            return self
+        return None if everything is None else list(filter(fits, everything))
+
+    def only(self, configs: Sequence[Config]) -> "Space":
+        """The same without values that none of these configurations has."""
         used: dict[str, set[Any]] = {name: set() for name in self.dimensions}
-        found = False
-        for config in filter(fits, everything):
-            found, values = True, config.canonical()
+        for config in configs:
+            values = config.canonical()
             for name, dim in self.dimensions.items():
                 used[name].add(values.get(name, None if name in FIELDS else _off(dim)))
-        if not found:
-            raise UserError(f"space {self.source}: nothing in it fits the model; choose another --space")
         return replace(self, dimensions={name: _only(dim, used[name]) for name, dim in self.dimensions.items()})
 
     def all(self) -> Iterator[Config] | None:
@@ -125,8 +125,9 @@ class Space:
         seen = set()
         for values in itertools.product(*grids):
             config = Config.of(dict(zip(self.dimensions, values, strict=True)))
-            if config.key not in seen:
-                seen.add(config.key)
+            identity = tuple(config.canonical().items())  # its key would take longer
+            if identity not in seen:
+                seen.add(identity)
                 yield config
 
     def sample(self, random_: random.Random) -> Config:
@@ -183,7 +184,7 @@ def parse(
     kinds = {name: kind for name, kind in FIELDS.items() if name != "model"} | dict(extra)
     dimensions = {}
     for name, spec in content.items():
-        line = f", line {lines[(str(name),)]}" if lines else ""
+        line = f", line {lines[(str(name),)]}" if lines and (str(name),) in lines else ""
         if name not in kinds:
             raise UserError(f"space {source}{line}: unknown dimension {name!r}; known are {', '.join(kinds)}")
         if name == "threads" and spec == "auto":

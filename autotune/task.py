@@ -51,11 +51,6 @@ class Task:
         order = stratified_order(train.y, np.random.default_rng(self.seed))
         return np.asarray(train.x[np.sort(order[:CALIBRATION])])
 
-    @property
-    def scores_in_worker(self) -> bool:
-        """Whether outputs are scored by score.score_with(scorer, outputs, labels), in a worker, not by score()."""
-        return self.scorer is not None
-
     def score(self, outputs: Array, labels: Array) -> tuple[float, float]:
         """The quality of a model's outputs, where it is not scored in a worker.
 

@@ -43,6 +43,10 @@ _RULES: tuple[tuple[Callable[[Config, Facts], bool], str], ...] = (
         "quantization-aware training is a training",
     ),
     (
+        lambda config, facts: config.recipe.quantize == "qat" and bool(facts.get("excludes")),
+        "LiteRT's converter would quantize excluded layers all the same",
+    ),
+    (
         lambda config, _: (
             config.recipe.prune > 0
             and config.recipe.prune_pattern != "unstructured"

@@ -53,7 +53,10 @@ def test_nearest_misses_by_least() -> None:
         replace(point, violations=miss)
         for point, miss in zip(points((0.9, 3, 1), (0.8, 2, 1), (0.7, 1, 1)), misses, strict=True)
     ]
-    assert front(on_it).nearest().trial == 1
+    nearest = front(on_it).nearest()
+    assert nearest is not None
+    assert nearest.trial == 1
+    assert front([]).nearest() is None
 
 
 def test_front_spans_quality_latency_and_download() -> None:

@@ -68,6 +68,6 @@ def test_own_file_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_what_is_not_there_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path that does not exist is not taken for a name; the message has the names."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"shipped are full, post_training, quick$") as caught:
+    with pytest.raises(UserError, match=r"shipped are android, edge_tpu, full, post_training, quick$") as caught:
         plugins.resource("search_spaces", name)
     assert str(caught.value).startswith(f"no file {name!r}, ")

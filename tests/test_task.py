@@ -203,11 +203,11 @@ def test_metric(labels: Array, asked: str | None, compiled: list[str], metric: s
 @pytest.mark.parametrize(
     ("labels", "metric", "reason"),
     [
-        (CLASSES, "mae", "metric 'mae' does not fit the labels, which are class numbers; give another --loss"),
+        (CLASSES, "mae", "metric 'mae' does not fit the labels, which are class numbers; give another --metric"),
         (
             QUANTITIES,
             "accuracy",
-            "metric 'accuracy' does not fit the labels, which are quantities; give another --loss",
+            "metric 'accuracy' does not fit the labels, which are quantities; give another --metric",
         ),
         (CLASSES, "latency", "--metric 'latency' is unknown; known are accuracy, topK, auc, f1, mae, mse"),
     ],
@@ -475,7 +475,6 @@ def test_metrics_of_classes(metric: str) -> None:
     made = task(metric=metric)
     assert (made.quality.name, made.quality.better) == (metric, "higher")
     assert made.score(np.eye(4, dtype=np.float32)[CLASSES], CLASSES)[0] == 1.0
-    assert not made.scores_in_worker
 
 
 @pytest.mark.parametrize(("metric", "output"), [("top4", 4), ("top5", 4), ("top2", 1)])
@@ -630,7 +629,7 @@ def test_metric_of_the_users(mine: str) -> None:
         *("wer", "wer"),
         *("number", "lower"),
     )
-    assert made.scores_in_worker
+    assert made.scorer is not None
     assert made.scorer == f"{mine}:wer"
     assert made.loss == "sparse_categorical_crossentropy"
     with pytest.raises(ValueError, match="scores in a worker"):

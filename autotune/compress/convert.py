@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotune.compress.load import open_base
-from autotune.compress.prune import keeping_dimensions
 from autotune.compress.stage import Artifact, TrainingData, is_tflite
 from autotune.config import Recipe
 from autotune.errors import Infeasible
@@ -57,3 +56,20 @@ def converted(model: Any, *, sparse: bool = False, quantized: bool = False, inte
     except Exception as error:  # the converter's own kinds of error are many, and none is public
         reason = " ".join(str(error).split())[:300]
         raise Infeasible(f"LiteRT's converter refuses the model: {reason}") from error
+
+
+def keeping_dimensions(model: Any) -> Any:
+    """The model with GlobalAveragePooling2D as XNNPACK's sparse kernels want it: dimensions kept, and
+    taken off behind it. Weights and outputs are unchanged.
+    """
+    import tf_keras
+
+    def rebuilt(layer: Any) -> Any:
+        if type(layer).__name__ != "GlobalAveragePooling2D" or layer.keepdims:
+            return layer
+        kept = tf_keras.layers.GlobalAveragePooling2D(data_format=layer.data_format, keepdims=True)
+        return tf_keras.Sequential([kept, tf_keras.layers.Flatten()], name=layer.name)
+
+    twin = tf_keras.models.clone_model(model, clone_function=rebuilt)
+    twin.set_weights(model.get_weights())
+    return twin

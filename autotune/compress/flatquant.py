@@ -19,7 +19,7 @@ from litert_quantizer.quantizer import AlgorithmName, Quantizer
 from numpy.typing import NDArray
 
 from autotune.compress.flatbuffer import Layer, activations, describe, named, read_layers
-from autotune.errors import Infeasible
+from autotune.errors import Fault, Infeasible
 
 Ranges = dict[str, dict[str, NDArray[np.float32]]]
 """Of each activation: its min and max, (1,) each."""
@@ -80,13 +80,17 @@ SCHEMES = tuple(_RECIPES)
 """float16 and weight_int8 compute in float; dynamic and int4 quantize activations as they run; the rest is static."""
 
 STATIC = ("int8", "int8_io", "int16x8")
-MIXED = ("int4", "int8", "int8_io", "dynamic", "weight_int8")
-"""Schemes that can spare layers."""
 
 _WEIGHTS = {"float16": "float16", "int4": "int4"}
 
 
-def quantize(file: bytes, scheme: str, calibration: NDArray[np.float32], spared: Collection[str] = ()) -> bytes:
+def quantize(
+    file: bytes,
+    scheme: str,
+    calibration: NDArray[np.float32],
+    spared: Collection[str] = (),
+    excluded: Collection[str] = (),
+) -> bytes:
     """Quantizes a float .tflite file.
 
     Unlike TFLiteConverter, dynamic quantizes layers of under 1024 weights too. Weights have a scale
@@ -99,6 +103,7 @@ def quantize(file: bytes, scheme: str, calibration: NDArray[np.float32], spared:
             activations; others do not look at them.
         spared: names of Keras layers (or patterns, as conv*), or of weight tensors, that stay a step
             more precise: int8 (dynamic) under int4, float otherwise.
+        excluded: likewise, that stay float.
 
     Raises:
         Infeasible: the file is quantized already, the quantizer refuses it, or no layer would be quantized.
@@ -106,7 +111,9 @@ def quantize(file: bytes, scheme: str, calibration: NDArray[np.float32], spared:
     """
     _check(file)
     ranges = _ranges(file, calibration) if scheme in STATIC else {}
-    return _quantized(file, scheme, ranges, [layer for layer in read_layers(file) if named(layer.name, spared)])
+    layers = read_layers(file)
+    less, never = ([layer for layer in layers if named(layer.name, names)] for names in (spared, excluded))
+    return _quantized(file, scheme, ranges, less, excluded=never)
 
 
 def sensitivity(file: bytes, scheme: str, calibration: NDArray[np.float32]) -> dict[str, float]:
@@ -118,7 +125,7 @@ def sensitivity(file: bytes, scheme: str, calibration: NDArray[np.float32]) -> d
 
     Args:
         file: with one float32 input and one output.
-        scheme: one of MIXED.
+        scheme: one of config.MIXABLE, or int8_io.
         calibration: inputs (m, *input shape), float32.
 
     Returns:
@@ -161,7 +168,12 @@ def _check(file: bytes) -> dict[str, Any]:
 
 
 def _quantized(
-    file: bytes, scheme: str, ranges: Ranges, spared: Collection[Layer] = (), only: Collection[Layer] = ()
+    file: bytes,
+    scheme: str,
+    ranges: Ranges,
+    spared: Collection[Layer] = (),
+    excluded: Collection[Layer] = (),
+    only: Collection[Layer] = (),
 ) -> bytes:
     quantizer = Quantizer(file)
     _RECIPES[scheme](quantizer, _scope(only) if only else _EVERYWHERE)
@@ -170,9 +182,13 @@ def _quantized(
         _int4(quantizer, _scope(empty), AlgorithmName.MIN_MAX_UNIFORM_QUANT)
     if spared:
         _spare(quantizer, scheme, _scope(spared))
+    if excluded:
+        _leave(quantizer, _scope(excluded))
     try:
         with _quietly():
             result = quantizer.quantize(ranges or None, enable_progress_bar=False, enable_progress_report=False)
+    except (MemoryError, OSError) as error:
+        raise Fault(f"quantizing failed: {type(error).__name__}: {error}") from error
     except Exception as error:  # the quantizer's kinds of error are many, and none is public
         reason = " ".join(str(error).split())[:300]
         raise Infeasible(f"LiteRT's quantizer refuses {scheme}: {reason}") from error
@@ -197,7 +213,11 @@ def _spare(quantizer: Quantizer, scheme: str, scope: str) -> None:
     if scheme == "int4":
         _dynamic(quantizer, scope)
     else:
-        quantizer.update_quantization_recipe(scope, _ALL, algorithm_key=AlgorithmName.NO_QUANTIZE)
+        _leave(quantizer, scope)
+
+
+def _leave(quantizer: Quantizer, scope: str) -> None:
+    quantizer.update_quantization_recipe(scope, _ALL, algorithm_key=AlgorithmName.NO_QUANTIZE)
 
 
 def _ranges(file: bytes, calibration: NDArray[np.float32]) -> Ranges:

@@ -100,7 +100,7 @@ def _shifted(x: Any) -> Any:
 
     for axis in (1, 2):
         size = x.shape[axis]
-        most = max(1, size // SHIFT)
+        most = min(max(1, size // SHIFT), size - 1)  # what is mirrored into the gap must be there
         padded = tf.pad(x, [[most, most] if index == axis else [0, 0] for index in range(4)], "REFLECT")
         start = tf.random.uniform([tf.shape(x)[0], 1], 0, 2 * most + 1, tf.int32)
         x = tf.gather(padded, start + tf.range(size), axis=axis, batch_dims=1)

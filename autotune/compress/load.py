@@ -22,7 +22,7 @@ from autotune.errors import UserError
 VERSION = 2
 """Raised when the same file would become another base."""
 
-_NOT_FOUND = re.compile(r"\b(unknown|not locate|not be located|not deserialize)", re.IGNORECASE)
+_NOT_FOUND = re.compile(r"\b(unknown|not (be )?(locate|deserialize))", re.IGNORECASE)
 
 
 def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact:
@@ -39,7 +39,7 @@ def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact
         it is). And the facts that a task is made of:
         format ("keras" or "tflite"), untrainable (None, or in one line why it can't be trained),
         input_shape, output_shape (without the batch), input_dtype, output_dtype,
-        parameters (their number), largest_layer (the number of weights in it), activation of the last
+        layers (names of those with weights), parameters (their number), largest_layer (the number of weights in it), activation of the last
         layer, quantized (whether it came quantized),
         compiled_loss and compiled_metrics (None and empty where the file has none).
 
@@ -263,6 +263,15 @@ def _untrainable(file: bytes, reason: str, training: dict[str, Any]) -> Artifact
     return Artifact(file, told | tflite.facts(file) | compiled(training))
 
 
+def _weighted(model: Any) -> Iterator[Any]:
+    """The layers that have weights, those of nested models in their place."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _weighted(layer)
+        elif layer.weights:
+            yield layer
+
+
 def _facts(model: Any) -> dict[str, Any]:
     last = model.layers[-1]
     kernels = [weight for weight in model.weights if len(weight.shape) > 1]
@@ -274,6 +283,7 @@ def _facts(model: Any) -> dict[str, Any]:
         "output_shape": list(model.outputs[0].shape[1:]),
         "input_dtype": model.inputs[0].dtype.name,
         "output_dtype": model.outputs[0].dtype.name,
+        "layers": [layer.name for layer in _weighted(model)],
         "parameters": int(model.count_params()),
         "largest_layer": max((weight.shape.num_elements() for weight in kernels), default=0),
         "activation": "softmax" if type(last).__name__ == "Softmax" else activation,

@@ -27,7 +27,15 @@ BUILT_IN: tuple[Stage, ...] = (
 )
 """In the order in which a recipe takes them; the last gives the file."""
 
-TOOLCHAIN = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "keras", "numpy", "litert-quantizer")
+TOOLCHAIN = (
+    "tensorflow",
+    "tf-keras",
+    "tensorflow-model-optimization",
+    "keras",
+    "numpy",
+    "litert-quantizer",
+    "ai-edge-litert",  # its interpreter gives the ranges of activations
+)
 
 
 @dataclass(frozen=True)

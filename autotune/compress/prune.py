@@ -29,7 +29,7 @@ class Prune:
         return {
             "sparsity": recipe.prune,
             "pattern": recipe.prune_pattern,
-            "schedule": recipe.prune_schedule,
+            "schedule": recipe.prune_schedule if recipe.matters("prune_schedule") else "constant",
             **settings(recipe),
         }
 
@@ -38,8 +38,6 @@ class Prune:
 
         model = open_base(base, parent)
         pattern = parameters["pattern"]
-        if pattern == "xnnpack":
-            model = keeping_dimensions(model)
         wanted = _prunable(model, pattern, data)
         options = {"pruning_schedule": _schedule(parameters, data)}
         if pattern == "2by4":
@@ -71,23 +69,6 @@ class PruneOnce:
         return Artifact(oneshot.prune(parent, parameters["sparsity"], data.excluded))
 
 
-def keeping_dimensions(model: Any) -> Any:
-    """The model with GlobalAveragePooling2D as XNNPACK's sparse kernels want it: dimensions kept, and
-    taken off behind it. Weights and outputs are unchanged.
-    """
-    import tf_keras
-
-    def rebuilt(layer: Any) -> Any:
-        if type(layer).__name__ != "GlobalAveragePooling2D" or layer.keepdims:
-            return layer
-        kept = tf_keras.layers.GlobalAveragePooling2D(data_format=layer.data_format, keepdims=True)
-        return tf_keras.Sequential([kept, tf_keras.layers.Flatten()], name=layer.name)
-
-    twin = tf_keras.models.clone_model(model, clone_function=rebuilt)
-    twin.set_weights(model.get_weights())
-    return twin
-
-
 def _prunable(model: Any, pattern: str, data: TrainingData) -> list[Any]:
     """The layers to be pruned.
 
@@ -116,6 +97,6 @@ def _schedule(parameters: Mapping[str, Any], data: TrainingData) -> Any:
 
     ramp = max(1, int(steps_of(parameters, data) * RAMP))
     frequency = max(1, ramp // UPDATES)
-    if parameters["schedule"] == "constant" or parameters["pattern"] == "2by4":
+    if parameters["schedule"] == "constant":
         return tfmot.sparsity.keras.ConstantSparsity(parameters["sparsity"], 0, ramp, frequency)
     return tfmot.sparsity.keras.PolynomialDecay(0.0, parameters["sparsity"], 0, ramp, frequency=frequency)

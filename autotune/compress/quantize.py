@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autotune.compress import flatquant
-from autotune.compress.flatbuffer import named, read_weights
+from autotune.compress.flatbuffer import activations, named, read_weights
 from autotune.compress.stage import Artifact, TrainingData
+from autotune.compress.training import untreated
 from autotune.config import INTEGER, MIXABLE, Recipe
 from autotune.errors import Infeasible
 
@@ -27,29 +28,37 @@ class Quantize:
             "mixed": recipe.mixed if recipe.quantize in MIXABLE else 0.0,
             "io": recipe.io if recipe.quantize in INTEGER else "float32",
             "sparsity": recipe.prune,
-            "pattern": recipe.prune_pattern,
+            "pattern": recipe.prune_pattern if recipe.prune else "unstructured",
             "clusters": recipe.cluster,
+            "trained": recipe.trains,
         }
 
     def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
         assert parent is not None  # Convert or QuantizationAware came before
-        scheme, spared = parameters["scheme"], list(data.excluded)
+        scheme, integer = parameters["scheme"], parameters["io"] == "int8"
+        spared: list[str] = []
         facts: dict[str, Any] = {}
         file = parent
         if scheme not in ("none", "qat"):
             if parameters["mixed"]:
                 errors = flatquant.sensitivity(file, scheme, data.calibration)
-                most = flatquant.most_sensitive(errors, parameters["mixed"])
-                facts = {"sensitivity": errors, "spared": most}
-                spared += most
-            full = "int8_io" if parameters["io"] == "int8" else scheme
-            file = flatquant.quantize(file, full, data.calibration, spared)
+                spared = flatquant.most_sensitive(errors, parameters["mixed"])
+                facts = {"sensitivity": errors, "spared": spared}
+            full = "int8_io" if integer else scheme
+            file = flatquant.quantize(file, full, data.calibration, spared, data.excluded)
+        if integer and (left := activations(file)):
+            raise Infeasible(f"not integer throughout: {min(left)} is computed in float")
         layers = read_weights(file)
-        check(layers, parameters, data.excluded)
+        check(layers, parameters, data.excluded, untreated(base) if parameters["trained"] else ())
         return Artifact(file, {**facts, "layers": layers, "download_bytes": len(gzip.compress(file, DEFLATE, mtime=0))})
 
 
-def check(layers: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any], excluded: Sequence[str] = ()) -> None:
+def check(
+    layers: Sequence[Mapping[str, Any]],
+    parameters: Mapping[str, Any],
+    excluded: Sequence[str] = (),
+    untreated: Sequence[str] = (),
+) -> None:
     """Holds the weights of a finished file against what its recipe asked for.
 
     Args:
@@ -57,22 +66,27 @@ def check(layers: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any], ex
         parameters: scheme, sparsity (share of zeros asked of each layer), pattern, clusters
             (distinct weights asked of each layer, 0 for any number).
         excluded: names or patterns of layers that were left alone.
+        untreated: names of layers that TFMOT can't prune or cluster.
 
     Raises:
         Infeasible: some layer missed it, by more than one weight, or no layer was quantized.
     """
     scheme, sparsity, clusters = parameters["scheme"], parameters["sparsity"], parameters["clusters"]
     wanted = {"none": "float32", "float16": "float16", "int4": "int4"}.get(scheme, "int8")
-    if layers and wanted not in {layer["dtype"] for layer in layers}:
+    if scheme != "none" and layers and wanted not in {layer["dtype"] for layer in layers}:
         raise Infeasible(f"{scheme} quantization left every layer as it was")
     for layer in layers:
         depthwise = layer["operator"] == "DEPTHWISE_CONV_2D"  # neither pruned nor clustered
-        if depthwise or named(layer["name"], excluded):
+        if depthwise or named(layer["name"], [*excluded, *untreated, *_INNER * bool(untreated)]):
             continue
         if _pruned(layer, parameters["pattern"]) and layer["sparsity"] < sparsity - 1 / layer["weights"] - 1e-9:
             raise Infeasible(f"asked for {sparsity:.0%} zeros, {layer['name']} has {layer['sparsity']:.1%}")
         if clusters and layer["distinct"] > clusters:
             raise Infeasible(f"asked for {clusters} distinct weights, {layer['name']} has {layer['distinct']}")
+
+
+_INNER = ("arith.constant*", "while*")
+"""Names that the converter gives to weights inside of recurrent layers."""
 
 
 def _pruned(layer: Mapping[str, Any], pattern: str) -> bool:

@@ -33,6 +33,7 @@ def facts(file: bytes) -> dict[str, Any]:
         "output_shape": end["shape"][1:],
         "input_dtype": entry["dtype"],
         "output_dtype": end["dtype"],
+        "layers": [layer.name for layer in read_layers(file)],
         "parameters": _parameters(file),
         "largest_layer": max((layer.values.size for layer in read_layers(file)), default=0),
         "activation": _ACTIVATIONS.get(found["last_operator"], "linear"),

@@ -1,6 +1,9 @@
 """What the training stages share: fine-tuning, wrapping chosen layers, their kernels."""
 
+import io
+import json
 import math
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +13,7 @@ from autotune import userfile
 from autotune.compress.flatbuffer import named
 from autotune.compress.lessons import distillation_loss, lessons
 from autotune.compress.load import open_base
-from autotune.compress.stage import TrainingData
+from autotune.compress.stage import TrainingData, is_tflite
 from autotune.config import TRAINING, Recipe
 
 KERNELS = {
@@ -27,6 +30,12 @@ KERNELS = {
 Depthwise kernels are left alone by TFMOT: nine weights a channel are soon missed.
 """
 
+
+UNTREATED = frozenset(
+    {"Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "EinsumDense", "GRU", "LSTM"}
+    | {"Attention", "AdditiveAttention", "MultiHeadAttention", "RNN", "SimpleRNN", "TimeDistributed"}
+)
+"""Layers with kernels that TFMOT leaves alone, though LiteRT has them as fully connected ones."""
 
 RAMP = 0.5
 """Share of a training during which sparsity rises; in the rest the weights recover."""
@@ -148,3 +157,25 @@ def kernel(layer: Any) -> np.ndarray[Any, Any]:
     """The weights of a layer that pruning and clustering act on."""
     weights: np.ndarray[Any, Any] = getattr(layer, KERNELS[type(layer).__name__]).numpy()
     return weights
+
+
+def untreated(base: bytes) -> list[str]:
+    """Names of the layers with kernels that TFMOT neither prunes nor clusters, such as recurrent ones.
+
+    Args:
+        base: a model as load.import_model() gave it; a .tflite has none.
+    """
+    if is_tflite(base):
+        return []
+    with zipfile.ZipFile(io.BytesIO(base)) as archive:
+        config = json.loads(archive.read("config.json"))
+    return [name for name, kind in _classes(config) if kind in UNTREATED or ">" in kind]
+
+
+def _classes(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Name and class of each layer of a model's config, those of nested models in their place."""
+    for layer in config["config"]["layers"]:
+        if "layers" in layer["config"]:
+            yield from _classes(layer)
+        else:
+            yield layer["config"]["name"], layer.get("registered_name") or layer["class_name"]

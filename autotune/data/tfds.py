@@ -45,7 +45,7 @@ def _builder(name: str, source: str) -> Any:
     try:
         import tensorflow_datasets
     except ImportError as error:
-        raise UserError(f"data {source}: needs tensorflow-datasets: pip install 'litert-autotune[tfds]'") from error
+        raise UserError(f"data {source}: needs tensorflow-datasets: install autotune with the extra tfds") from error
     try:
         builder = tensorflow_datasets.builder(name)
         builder.download_and_prepare()

@@ -15,7 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
-from autotune.config import FIELDS, Config
+from autotune.config import Config
 from autotune.errors import UserError
 from autotune.front import Point, objectives, violations
 from autotune.outcome import Outcome
@@ -32,11 +32,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 class Ledger:
-    """A study that is being written. One process at a time; see exclusive().
-
-    Attributes:
-        fresh: whether nothing had ever been asked when it was opened.
-    """
+    """A study that is being written. One process at a time; see exclusive()."""
 
     def __init__(
         self,
@@ -69,17 +65,26 @@ class Ledger:
         )
         if "meta" not in self._study.user_attrs:
             self._study.set_user_attr("meta", meta)
-        self.fresh = not self._study.get_trials(deepcopy=False)
         # Another seed each time: the same one would propose again what is there already.
         seed = int(meta["seed"]) + len(self._study.get_trials(deepcopy=False))
         self._study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True)
         self._random = random.Random(seed)  # noqa: S311  # draws trials, not secrets
-        self._distributions = {name: _distribution(name, dim) for name, dim in space.free().items()}
+        self._distributions = {name: _distribution(dim) for name, dim in space.free().items()}
+        self._every = space.fitting(fits)
         self._open: dict[int, optuna.Trial] = {}
         self._seen = {point.outcome.config.key for point in self.record().points}
         for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
             self._study.tell(trial.number, state=TrialState.FAIL)
             self._study.enqueue_trial(trial.params)
+
+    @property
+    def queued(self) -> bool:
+        """Whether trials wait to be tried again."""
+        return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+
+    def admits(self, config: Config) -> bool:
+        """Whether a configuration is in the space and makes sense."""
+        return self._space.values(config) is not None and self._fits(config)
 
     def record(self) -> Record:
         """All that is known by now."""
@@ -112,9 +117,10 @@ class Ledger:
 
         Only while nothing is queued: in a fresh study, or after ask() found nothing.
         """
-        values = self._space.values(config)
-        if values is None or config.key in self._seen or not self._fits(config):
+        if config.key in self._seen or not self.admits(config):
             return None
+        values = self._space.values(config)
+        assert values is not None  # as it is admitted
         self._study.enqueue_trial(values)
         trial = self._study.ask(self._distributions)
         assert self._space.config(trial.params).key == config.key, "something else was queued before"
@@ -154,11 +160,10 @@ class Ledger:
 
     def _unseen(self) -> Config | None:
         """One drawn evenly from what was not tried, None where nothing is left (or was drawn in DRAWS)."""
-        everything = self._space.all()
-        if everything is None:
+        if self._every is None:
             drawn = (self._space.sample(self._random) for _ in range(DRAWS))
             return next((config for config in drawn if config.key not in self._seen and self._fits(config)), None)
-        left = [config for config in everything if config.key not in self._seen and self._fits(config)]
+        left = [config for config in self._every if config.key not in self._seen]
         return self._random.choice(left) if left else None
 
 
@@ -211,10 +216,10 @@ def _mend(journal: Path) -> None:
                 file.truncate(data.rfind(b"\n") + 1)
 
 
-def _distribution(name: str, dim: Dimension) -> BaseDistribution:
+def _distribution(dim: Dimension) -> BaseDistribution:
     if isinstance(dim, Choice):
         return CategoricalDistribution(dim.values)
-    if FIELDS[name] is int:
+    if isinstance(dim.low, int):
         return IntDistribution(int(dim.low), int(dim.high), log=dim.log, step=1 if dim.log else int(dim.step or 1))
     return FloatDistribution(dim.low, dim.high, log=dim.log, step=dim.step)
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from autotune.compress.load import import_model
 from autotune.config import SCHEMES, Config, Recipe, Runtime
+from autotune.data import one_hot
 from autotune.devices.device import Device, Session
 from autotune.errors import Fault, UserError
 from autotune.front import Point
@@ -144,7 +145,7 @@ class _Study:
             try:
                 baseline = self._baseline()
                 deadline = None if self._options.timeout is None else began + self._options.timeout
-                wave = self._schemes() if self._ledger.fresh else []
+                wave = [] if self._ledger.queued else self._schemes()
                 while wave or (wave := self._ask(deadline)):
                     self._wave(wave, threads, baseline, deadline)
                     self._tracker.update(self._ledger.record())
@@ -194,7 +195,9 @@ class _Study:
         task = self._bench.candidates[baseline.config.recipe.model].task
         if task.quality != ACCURACY:
             return
-        chance = float(np.bincount(task.data.validation.y).max() / len(task.data.validation))
+        labels = task.data.validation.y
+        labels = labels.argmax(axis=-1) if one_hot(labels) else labels
+        chance = float(np.unique(labels, return_counts=True)[1].max() / labels.size)
         if baseline.metrics[ACCURACY.key] <= chance + baseline.facts["standard_error"]:
             self._reporter.note(
                 f"the model as it is scores {baseline.metrics[ACCURACY.key]:.1%}, no better than always naming "
@@ -204,22 +207,24 @@ class _Study:
     def _schemes(self) -> list[tuple[int, Config]]:
         """The plain quantization schemes that were not tried yet, before anything is sampled.
 
-        They cost little, and what is recommended can then not be worse than they are.
+        They cost little, and what is recommended can then not be worse than they are. Plain int4 is
+        seldom any good, so of it there is the one that spares most layers.
         """
-        first = self._prepared.space.first() | {
-            "threads": self._device.threads[0],
-            "prune": 0,
-            "cluster": 0,
-            "mixed": 0,
-        }
+        space = self._prepared.space
+        first = space.first() | {"prune": 0, "cluster": 0}
+        spared = {"int4": space.highest("mixed")}
         left = self._options.trials - len(self._ledger.record().points)
         asked: list[tuple[int, Config]] = []
         for scheme, model in itertools.product(SCHEMES, self._bench.candidates):
-            plain = [
-                Config.of({**first, "quantize": scheme, "model": model, "delegate": delegate})
-                for delegate in self._device.delegates
-            ]
-            config = next(filter(self._prepared.fits, plain), None)
+            values = {**first, "quantize": scheme, "model": model, "mixed": spared.get(scheme, 0)}
+            runtimes = itertools.product(
+                self._device.delegates, self._device.threads, (first.get("augment", "none"), "none")
+            )
+            configs = (
+                Config.of({**values, "delegate": delegate, "threads": threads, "augment": augment})
+                for delegate, threads, augment in runtimes
+            )
+            config = next(filter(self._ledger.admits, configs), None)
             if config and len(asked) < left and (one := self._ledger.ask_for(config)):
                 asked.append(one)
         return asked
@@ -270,7 +275,7 @@ class _Study:
             return future.result()
         except (Fault, OSError) as error:  # a lost worker, a full disk
             self._fault(number, config, str(error))
-        except RuntimeError as error:  # a stage's own failure, with its traceback
+        except (RuntimeError, UserError) as error:  # a stage's own failure, with its traceback; the user's metric
             log.error("trial %d (%s) failed: %s", number, config, error)
             last = str(error).strip().splitlines()[-1][:300]
             self._ledger.fail(number, last, again=False)

@@ -27,7 +27,7 @@ class Pool(Protocol):
     def submit(self, function: Callable[..., T], *arguments: Any) -> "Future[T]":
         """Calls in a worker.
 
-        The future raises what the function raised of UserError and Infeasible, Fault where
+        The future raises what the function raised of UserError, Infeasible and Fault, Fault where
         the worker was lost, and RuntimeError, with a traceback, where the function failed.
         """
         ...
@@ -96,7 +96,7 @@ class RayPool:
             ray.kill(worker)
             worker = self._worker(instead_of=worker)
         self._idle.put(worker)
-        if isinstance(answer, UserError | Infeasible):
+        if isinstance(answer, UserError | Infeasible | Fault):
             raise answer
         result: T = answer
         return result
@@ -151,10 +151,10 @@ class _Worker:
         start(1)
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:
-        """The function's result, or the UserError or Infeasible that it raised; and memory in use."""
+        """The function's result, or the UserError, Infeasible or Fault that it raised; and memory in use."""
         try:
             answer = function(*arguments)
-        except (UserError, Infeasible) as error:
+        except (UserError, Infeasible, Fault) as error:
             answer = error
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return answer, pages * os.sysconf("SC_PAGE_SIZE")

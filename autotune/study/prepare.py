@@ -11,6 +11,7 @@ from typing import Any
 from autotune import userfile
 from autotune.compress import load, pipeline
 from autotune.compress.cache import ArtifactCache
+from autotune.compress.flatbuffer import named
 from autotune.compress.stage import Artifact
 from autotune.compress.trust import Trust
 from autotune.config import Config, fingerprint
@@ -73,11 +74,13 @@ class Candidate:
         base: it, as compress.load.import_model gave it.
         task: what it is for.
         key: fingerprint of all that its files depend on, save the recipe.
+        facts: of the model, and whether layers of it are excluded.
     """
 
     base: bytes
     task: Task
     key: str
+    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class Prepared:
 
     def fits(self, config: Config) -> bool:
         """Whether a configuration makes sense."""
-        return conflict(config, self.candidates[config.recipe.model].task.facts) is None
+        return conflict(config, self.candidates[config.recipe.model].facts) is None
 
 
 Importer = Callable[[bytes, str, Trust], Artifact]
@@ -135,19 +138,24 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer) ->
         name: cache.get(keys[name]) or pool.submit(importer, source, path.resolve().name, options.trust).result()
         for (name, source), path in zip(sources.items(), options.models, strict=True)
     }
-    candidates = _candidates(options, sources, bases, pool)
+    candidates = _candidates(options, sources, bases, keys, pool)
     quality = next(iter(candidates.values())).task.quality
     targets = resolve(options.targets, quality)
     _check_targets(targets, quality)
-    meta = _meta(options, targets, sources, candidates, device)
+    meta = _meta(options, targets, candidates, keys, device)
     if (folder / asktell.JOURNAL).exists():
         _refuse_changes(asktell.read(folder, options.name), meta)
     space = options.space if len(candidates) == 1 else options.space.of_models(tuple(candidates))
     prepared = Prepared(candidates, space, targets, cache, folder, meta)
-    prepared = replace(prepared, space=space.fitting(prepared.fits))
+    fitting = space.fitting(prepared.fits)
+    if fitting is not None:
+        if not fitting:
+            raise UserError(f"space {space.source}: nothing in it fits the model; choose another --space")
+        prepared = replace(prepared, space=space.only(fitting))
     folder.mkdir(parents=True, exist_ok=True)
-    for name, base in bases.items():
-        cache.put(keys[name], base)
+    for name, key in keys.items():
+        if cache.get(key) is None:
+            cache.put(key, bases[name])
     return prepared
 
 
@@ -176,7 +184,11 @@ def _import_key(source: bytes, trust: Trust) -> str:
 
 
 def _candidates(
-    options: Options, sources: Mapping[str, bytes], bases: Mapping[str, Artifact], pool: Pool
+    options: Options,
+    sources: Mapping[str, bytes],
+    bases: Mapping[str, Artifact],
+    keys: Mapping[str, str],
+    pool: Pool,
 ) -> dict[str, Candidate]:
     """Every model with its task; data is read once for each shape of input.
 
@@ -192,7 +204,9 @@ def _candidates(
             worker = needs_worker(options.data)
             read[shape] = pool.submit(read_data, *arguments).result() if worker else read_data(*arguments)
         task = make_task(path.name, sources[name], base.facts, read[shape], options.loss, options.metric, options.seed)
-        found[name] = Candidate(base.data, task, fingerprint(task.fingerprint, options.excluded))
+        key = fingerprint(keys[name], task.fingerprint, options.excluded)
+        found[name] = Candidate(base.data, task, key, task.facts | {"excludes": bool(options.excluded)})
+    _check_excluded(options.excluded, [base.facts["layers"] for base in bases.values()])
     first, *others = found.values()
     for other in others:
         if other.task.quality != first.task.quality:
@@ -201,6 +215,16 @@ def _candidates(
                 f"{first.task.quality.name}; give a --metric that fits both"
             )
     return found
+
+
+def _check_excluded(excluded: Sequence[str], layers: Sequence[Sequence[str]]) -> None:
+    """Raises:
+    UserError: a name or pattern is that of no layer.
+    """
+    every = [name for names in layers for name in names]
+    for name in excluded:
+        if not any(named(layer, [name]) for layer in every):
+            raise UserError(f"--exclude {name!r}: no layer with weights is called so; there are {', '.join(every)}")
 
 
 def _check_targets(targets: Sequence[Target], quality: Metric) -> None:
@@ -222,15 +246,13 @@ def _check_delegates(options: Options, device: Device) -> None:
 def _meta(
     options: Options,
     targets: Sequence[Target],
-    sources: Mapping[str, bytes],
     candidates: Mapping[str, Candidate],
+    keys: Mapping[str, str],
     device: Device,
 ) -> dict[str, Any]:
     """What a study is kept with: its identity, and what a person wants to know of it."""
-    digests = [sha256(source).hexdigest() for source in sources.values()]
     task = next(iter(candidates.values())).task
     return {
-        "version": 2,
         "id": uuid.uuid4().hex,
         "seed": options.seed,
         "quality": asdict(task.quality),
@@ -246,7 +268,7 @@ def _meta(
             "excluded": list(options.excluded),
         },
         "identity": {
-            "model": digests[0] if len(digests) == 1 else fingerprint(digests),
+            "model": fingerprint(list(keys.values())),
             "data": fingerprint([candidate.task.data.fingerprint() for candidate in candidates.values()]),
             "space": options.space.fingerprint(),
             "targets": fingerprint([target.text for target in targets]),

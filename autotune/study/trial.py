@@ -208,6 +208,8 @@ class Workbench:
                 outputs = session.outputs(model, config.runtime, inputs[config.recipe.model])
         except Infeasible as error:
             return Outcome(config, "refused", reason=str(error))
+        if not np.isfinite(outputs).all():
+            return Outcome(config, "refused", artifact=key, reason="its outputs are not finite")
         task = self.candidates[config.recipe.model].task
         quality, error_ = self.score(config.recipe.model, outputs, task.data.validation.y)
         metrics = {

@@ -52,6 +52,7 @@ def toy_import(data: bytes, name: str, trust: Trust) -> Artifact:
         {
             "input_shape": [1],
             "output_shape": [CLASSES],
+            "layers": ["dense"],
             "parameters": 100,
             "largest_layer": 100,
             "untrainable": None,

@@ -7,9 +7,10 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from autotune.compress.flatbuffer import describe, named, read_layers, read_weights
-from autotune.compress.flatquant import MIXED, SCHEMES, most_sensitive, quantize, sensitivity
+from autotune.compress.flatquant import SCHEMES, most_sensitive, quantize, sensitivity
 from autotune.compress.oneshot import prune
 from autotune.compress.worker import start
+from autotune.config import MIXABLE
 from autotune.errors import Infeasible, UserError
 
 WEIGHTS = {scheme: {"float16": "float16", "int4": "int4"}.get(scheme, "int8") for scheme in SCHEMES}
@@ -105,7 +106,7 @@ def test_a_peak_in_calibration_is_kept(regression: bytes) -> None:
     assert abs(got[-1] - wanted[-1]) < 0.03 * np.abs(wanted).max()
 
 
-@pytest.mark.parametrize("scheme", MIXED)
+@pytest.mark.parametrize("scheme", MIXABLE)
 def test_spared_layers_stay_more_precise(file: bytes, calibration: np.ndarray, scheme: str) -> None:
     """The one that is named, and no other: int8 in place of int4, else float32; the file runs."""
     quantized = quantize(file, scheme, calibration, ["last"])
@@ -127,7 +128,7 @@ def test_the_layer_with_outliers_is_the_most_sensitive(file: bytes, calibration:
     assert np.abs(mixed - wanted).mean() < np.abs(plain - wanted).mean()
 
 
-@pytest.mark.parametrize("scheme", MIXED)
+@pytest.mark.parametrize("scheme", MIXABLE)
 def test_every_mixed_scheme_has_errors_by_layer(regression: bytes, scheme: str) -> None:
     """Where the output is a number: its squared error, with 4 bits larger than with 8."""
     inputs = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)

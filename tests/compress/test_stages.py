@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from autotune.compress import pipeline, quantize
 from autotune.compress.cluster import Cluster, ClusterOnce
-from autotune.compress.convert import Convert, converted
+from autotune.compress.convert import Convert, converted, keeping_dimensions
 from autotune.compress.flatbuffer import describe, read_layers
 from autotune.compress.load import import_model, open_base
 from autotune.compress.prune import Prune, PruneOnce
 from autotune.compress.qat import QuantizationAware
 from autotune.compress.quantize import Quantize
 from autotune.compress.stage import Artifact, TrainingData, unpack
+from autotune.compress.training import layers_of
 from autotune.compress.worker import start
 from autotune.config import NAMES, SCHEMES, Recipe
 from autotune.errors import Infeasible
@@ -162,6 +164,73 @@ def test_two_zeros_in_each_four(build: Build) -> None:
     assert checked == 3
 
 
+@pytest.fixture(scope="module")
+def policy_base(data: TrainingData) -> bytes:
+    """A model of the shape that XNNPACK's sparse kernels want, save for its pooling."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.ZeroPadding2D(1),
+            keras.layers.Conv2D(8, 3, strides=2),
+            keras.layers.ReLU(),
+            keras.layers.Conv2D(32, 1, name="wide"),
+            keras.layers.ReLU(),
+            keras.layers.DepthwiseConv2D(3, padding="same"),
+            keras.layers.Conv2D(32, 1, name="mixing"),
+            keras.layers.ReLU(),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(4, activation="softmax"),
+        ]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "policy.keras"
+        model.save(path)
+        return import_model(path.read_bytes(), path.name).data
+
+
+def test_sparse_kernels_get_what_they_read(policy_base: bytes) -> None:
+    """1x1 convolutions pruned and encoded as sparse, pooling rebuilt; the outputs are those of the weights."""
+    x = np.random.default_rng(0).normal(size=(64, 16, 16, 3)).astype(np.float32)
+    data = TrainingData(x, np.arange(64) % 4, x[:8], "sparse_categorical_crossentropy", 0)
+    parent: bytes | None = None
+    made = []
+    for step in pipeline.steps(Recipe(prune=0.8, prune_pattern="xnnpack", **TRAINING), "policy"):
+        made.append(pipeline.build(step, policy_base, parent, data))
+        parent = made[-1].data
+    sparsity = {layer["name"]: layer["sparsity"] for layer in made[-1].facts["layers"]}
+    pruned = {name: share for name, share in sparsity.items() if "wide" in name or "mixing" in name}
+    assert len(pruned) == 2
+    assert min(pruned.values()) >= 0.79
+    assert max(share for name, share in sparsity.items() if name not in pruned) < 0.05
+    model = schema.ModelT.InitFromPackedBuf(made[-1].data, 0)
+    encoded = [tensor.name.decode() for tensor in model.subgraphs[0].tensors if tensor.sparsity is not None]
+    assert set(pruned) <= set(encoded)
+    expected = np.asarray(open_base(policy_base, made[0].data)(x, training=False))
+    np.testing.assert_allclose(run(made[-1].data, x), expected, atol=1e-5)
+
+
+def test_pooling_is_rebuilt_with_weights_and_outputs_unchanged(policy_base: bytes) -> None:
+    """With its dimensions kept, as XNNPACK's sparse kernels want it."""
+    x = np.random.default_rng(0).normal(size=(8, 16, 16, 3)).astype(np.float32)
+    model = open_base(policy_base)
+    twin = keeping_dimensions(model)
+    kept = [layer.keepdims for layer in layers_of(twin) if type(layer).__name__ == "GlobalAveragePooling2D"]
+    assert kept == [True]
+    np.testing.assert_array_equal(np.asarray(twin(x)), np.asarray(model(x)))
+    for ours, theirs in zip(twin.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_model_that_sparse_kernels_do_not_fit_is_refused(base: bytes, data: TrainingData) -> None:
+    """With the policy's own reason."""
+    step = pipeline.steps(Recipe(prune=0.8, prune_pattern="xnnpack", **TRAINING), "task")[0]
+    with pytest.raises(Infeasible, match="XNNPACK's sparse kernels don't fit the model"):
+        pipeline.build(step, base, None, data)
+
+
 @pytest.mark.parametrize("schedule", ["constant", "polynomial"])
 def test_both_schedules_get_there(schedule: str, build: Build) -> None:
     """Sparsity that rises and sparsity at once."""
@@ -191,13 +260,15 @@ def test_excluded_layers_are_left_alone(base: bytes, data: TrainingData) -> None
     for recipe in (
         Recipe(prune=0.6, quantize="int8", **TRAINING),
         Recipe(prune=0.6, quantize="int8", fine_tune="none"),
+        Recipe(quantize="int4"),
     ):
         parent: bytes | None = None
         for step in pipeline.steps(recipe, "sparing"):
             artifact = pipeline.build(step, base, parent, sparing)
             parent = artifact.data
         types = {"last_conv" in layer["name"]: layer["dtype"] for layer in artifact.facts["layers"]}
-        assert types == {True: "float32", False: "int8"}
+        assert types[True] == "float32"
+        assert types[False] != "float32"
         sparsity = {"last_conv" in layer["name"]: layer["sparsity"] for layer in artifact.facts["layers"]}
         assert sparsity[True] < 0.05
     step = pipeline.steps(Recipe(quantize="qat", **TRAINING), "sparing")[0]

@@ -422,3 +422,101 @@ def test_a_model_no_better_than_chance_is_pointed_out(tmp_path: Path, monkeypatc
     monkeypatch.setattr("autotune.testing.fakes.toy_loss", lambda model: 0.8)
     study(options(tmp_path, name="bad"), reporter=reporter)
     assert any("are the samples in the form" in note for note in reporter.notes)
+
+
+def test_several_models_are_a_dimension(tmp_path: Path) -> None:
+    """Each is built and measured; the front spans them, and the first is the baseline."""
+    asked = options(tmp_path, trials=100, space={"quantize": ["none", "int8"], "threads": [1, 2]})
+    other = tmp_path / "other.keras"
+    other.write_bytes(asked.models[0].read_bytes() + b"\0")  # another file, as a zip still whole
+    pool = FakePool()
+    summary = study(dataclasses.replace(asked, models=(asked.models[0], other)), pool=pool)
+    recipes = [point.outcome.config.recipe for point in summary.record.points]
+    assert sorted({recipe.model for recipe in recipes}) == ["other", "toy"]
+    assert len(recipes) == 2 * 2 * 2
+    assert summary.record.baseline is not None
+    assert summary.record.baseline.config.recipe.model == "toy"
+    assert len({step.key for step in pool.built}) == len(pool.built) == 2 * (1 + 2)
+    front = summary.record.front()
+    assert front is not None
+    assert str(front.points[0].outcome.config).startswith(("toy: ", "other: "))
+
+
+def test_models_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Results go by the name."""
+    asked = options(tmp_path)
+    (tmp_path / "sub").mkdir()
+    twin = tmp_path / "sub" / "toy.keras"
+    twin.write_bytes(asked.models[0].read_bytes())
+    with pytest.raises(UserError, match=r"two models are called toy\.keras"):
+        study(dataclasses.replace(asked, models=(asked.models[0], twin)))
+
+
+def test_excluded_layers_are_part_of_the_study(tmp_path: Path) -> None:
+    """Other exclusions are other files, and another study."""
+    study(options(tmp_path))
+    with pytest.raises(UserError, match="was started with another exclude"):
+        study(options(tmp_path, excluded=("dense",)))
+    pool = FakePool()
+    study(options(tmp_path, name="other", excluded=("dense",)), pool=pool)
+    assert pool.built
+
+
+def test_senseless_configurations_never_become_trials(tmp_path: Path) -> None:
+    """A space of all schemes on XNNPACK alone has no int16x8, whatever the sampler proposes."""
+    space = {"quantize": ["none", "int8", "int16x8"], "delegate": ["xnnpack"], "threads": [1, 2]}
+    summary = study(options(tmp_path, trials=50, space=space))
+    assert {point.outcome.config.recipe.quantize for point in summary.record.points} == {"none", "int8"}
+    assert len(summary.record.points) == 4
+
+
+def test_a_space_in_which_nothing_fits_is_refused(tmp_path: Path) -> None:
+    """Before anything is written."""
+    asked = options(tmp_path, space={"quantize": ["int16x8"], "delegate": ["xnnpack"]})
+    with pytest.raises(UserError, match="nothing in it fits the model"):
+        study(asked)
+    assert not (asked.folder / "toy").exists()
+
+
+def test_excluding_a_layer_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """With the names of those that are."""
+    with pytest.raises(UserError, match=r"--exclude 'conv\*': no layer with weights is called so; there are dense"):
+        study(options(tmp_path, excluded=("dense", "conv*")))
+
+
+def test_the_plain_schemes_go_by_the_space(tmp_path: Path) -> None:
+    """On the delegates and thread counts that it has."""
+    space = {"quantize": ["none", "int8"], "delegate": ["builtin"], "threads": [2], "prune": [0, 0.5], "epochs": 1}
+    summary = study(options(tmp_path, trials=2, space=space))
+    assert [str(point.outcome.config) for point in summary.record.points] == [
+        "float on builtin, 2 threads",
+        "int8 on builtin, 2 threads",
+    ]
+
+
+def test_outputs_that_are_not_finite_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that diverged costs its trial; the study goes on."""
+    from autotune.testing import fakes
+
+    outputs = fakes._FakeSession.outputs
+
+    def diverged(self: Any, model: Path, runtime: Any, inputs: Path) -> Any:
+        found = outputs(self, model, runtime, inputs)
+        return found * np.nan if "prune" in model.read_text() else found
+
+    monkeypatch.setattr(fakes._FakeSession, "outputs", diverged)
+    record = study(options(tmp_path, trials=64)).record
+    reasons = {point.outcome.reason for point in record.points if point.outcome.config.recipe.prune}
+    assert reasons == {"its outputs are not finite"}
+    assert len(record.points) == 64
+
+
+def test_nothing_but_the_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where time is up so early, the front is empty, and is shown so."""
+    from autotune.show import print_summary
+
+    space = {"quantize": ["int8"], "threads": [1, 2]}
+    summary = study(options(tmp_path, "latency<1ms", space=space, timeout=1e-9))
+    assert summary.record.points == []
+    print_summary(summary, None)
+    assert "nothing but the baseline was measured" in capsys.readouterr().out

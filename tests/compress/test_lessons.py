@@ -1,0 +1,89 @@
+"""What a fine-tuning learns from: varied samples, labels or a teacher's outputs, and the loss between outputs."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotune.compress.lessons import distillation_loss, lessons
+from autotune.compress.stage import TrainingData
+from autotune.compress.worker import start
+
+COUNT, SIZE = 64, 16
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainingData:
+    """Images with their number in every pixel, a bright left half, and that number as their label."""
+    start(2)
+    x = np.broadcast_to(np.arange(COUNT, dtype=np.float32)[:, None, None, None], (COUNT, SIZE, SIZE, 1)).copy()
+    x[:, :, : SIZE // 2] += 1000
+    return TrainingData(x, np.arange(COUNT), x[:4], "mse", 0)
+
+
+def epoch(data: TrainingData, augment: str, teacher: Any = None) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    batches = [(x.numpy(), y.numpy()) for x, y in lessons(data, 16, augment, teacher)]
+    return np.concatenate([x for x, _ in batches]), np.concatenate([y for _, y in batches])
+
+
+def test_every_sample_comes_once_shuffled(data: TrainingData) -> None:
+    """With its own label."""
+    x, y = epoch(data, "none")
+    assert sorted(y) == list(range(COUNT))
+    assert list(y) != list(range(COUNT))
+    np.testing.assert_array_equal(x[:, 0, -1, 0], y)
+
+
+def test_shifts_move_images_and_no_labels(data: TrainingData) -> None:
+    """By up to an eighth of their width, never mirrored: the bright half stays on the left."""
+    x, y = epoch(data, "shift")
+    np.testing.assert_array_equal(x[:, 0, -1, 0], y)
+    widths = (x[:, 0, :, 0] >= 1000).sum(axis=1)
+    assert len(set(widths)) > 2
+    assert np.abs(widths - SIZE // 2).max() <= SIZE // 8
+
+
+def test_flips_mirror_about_half_of_the_images(data: TrainingData) -> None:
+    """Left to right."""
+    x, _ = epoch(data, "flip_shift")
+    mirrored = x[:, 0, 0, 0] < 1000
+    assert COUNT // 4 < mirrored.sum() < COUNT * 3 // 4
+
+
+def test_a_teacher_sees_the_same_varied_samples(data: TrainingData) -> None:
+    """Its outputs replace the labels, for mixed samples too."""
+
+    def teacher(x: Any, training: bool) -> Any:
+        assert not training
+        return x[:, 0, 0, :] * 2
+
+    x, y = epoch(data, "mix", teacher)
+    np.testing.assert_allclose(y, x[:, 0, 0, :] * 2)
+    left = x[:, 0, 0, 0] % 1000
+    assert (left != np.round(left)).sum() > COUNT // 8
+
+
+@pytest.mark.parametrize("logits", ["", ":logits"])
+def test_classes_are_distilled_to_equality(data: TrainingData, logits: str) -> None:
+    """The loss is least where the student says what the teacher says, in probabilities and in logits."""
+    import tensorflow as tf
+
+    values = tf.constant([[2.0, -1.0, 0.5], [0.0, 3.0, 1.0]])
+    taught = values if logits else tf.nn.softmax(values)
+    loss = distillation_loss(f"sparse_categorical_crossentropy{logits}")
+    best = loss(taught, taught).numpy()
+    for delta in ([0.1, 0.0, 0.0], [0.0, -0.1, 0.0], [0.0, 0.1, -0.1]):
+        other = values + tf.constant(delta)
+        assert (loss(taught, other if logits else tf.nn.softmax(other)).numpy() > best).all()
+
+
+@pytest.mark.parametrize("identifier", ["binary_crossentropy", "binary_crossentropy:logits", "mse", "own.py:loss"])
+def test_other_outputs_are_distilled_to_equality(data: TrainingData, identifier: str) -> None:
+    """Probabilities of yes, quantities, and whatever the user's own loss is of."""
+    import tensorflow as tf
+
+    taught = tf.constant([[0.2], [0.9]])
+    loss = distillation_loss(identifier)
+    best = float(np.mean(loss(taught, taught)))
+    for delta in (-0.05, 0.05):
+        assert float(np.mean(loss(taught, taught + delta))) > best

@@ -1,0 +1,69 @@
+"""Which configurations make sense: for any model, and for the one at hand."""
+
+from typing import Any
+
+import pytest
+
+from autotune.config import Config
+from autotune.validity import conflict
+
+IMAGES: dict[str, Any] = {"input_shape": [32, 32, 3], "untrainable": None, "quantized": False, "largest_layer": 1000}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"quantize": "qat", "prune": 0.5, "cluster": 16, "augment": "mix"},
+        {"prune": 0.5, "prune_pattern": "2by4"},
+        {"prune": 0.9, "prune_pattern": "xnnpack"},
+        {"prune": 0.3, "cluster": 16, "fine_tune": "none", "quantize": "int4", "mixed": 0.5},
+        {"quantize": "int16x8", "delegate": "builtin"},
+    ],
+)
+def test_sensible_ones_fit(values: dict[str, Any]) -> None:
+    """One of each kind."""
+    assert conflict(Config.of(values), IMAGES) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"quantize": "qat", "fine_tune": "none"}, "is a training"),
+        ({"prune": 0.5, "prune_pattern": "2by4", "fine_tune": "none"}, "need a training"),
+        ({"prune": 0.75, "prune_pattern": "2by4"}, "half of the weights"),
+        ({"prune": 0.75, "prune_pattern": "xnnpack", "quantize": "int8"}, "float weights"),
+        ({"prune": 0.75, "prune_pattern": "xnnpack", "delegate": "builtin"}, "XNNPACK's"),
+        ({"prune": 0.5, "augment": "mix", "fine_tune": "labels"}, "no labels"),
+        ({"quantize": "int16x8", "delegate": "xnnpack"}, "no kernels"),
+        ({"cluster": 1000}, "more weights than clusters"),
+    ],
+)
+def test_senseless_ones_do_not(values: dict[str, Any], reason: str) -> None:
+    """With the reason."""
+    assert reason in str(conflict(Config.of(values), IMAGES))
+
+
+@pytest.mark.parametrize("values", [{"quantize": "qat"}, {"prune": 0.5}, {"cluster": 16, "fine_tune": "labels"}])
+def test_what_can_not_be_trained_is_compressed_in_one_shot(values: dict[str, Any]) -> None:
+    """A .tflite has no trainable form; without training the same is possible, save QAT."""
+    facts = IMAGES | {"untrainable": "it is a .tflite file"}
+    assert conflict(Config.of(values), facts) == "the model can't be trained"
+    assert conflict(Config.of({**values, "fine_tune": "none", "quantize": "int8"}), facts) is None
+
+
+@pytest.mark.parametrize(
+    "values", [{"quantize": "int8"}, {"prune": 0.3, "fine_tune": "none"}, {"cluster": 16, "fine_tune": "none"}]
+)
+def test_what_is_quantized_stays_as_it_is(values: dict[str, Any]) -> None:
+    """Only how it runs can be chosen."""
+    facts = IMAGES | {"untrainable": "it is a .tflite file", "quantized": True}
+    assert conflict(Config.of(values), facts) == "the model is quantized already"
+    assert conflict(Config.of({"delegate": "builtin", "threads": 2}), facts) is None
+
+
+def test_only_images_are_varied() -> None:
+    """What has no height and width can't be shifted; where nothing trains it does not matter."""
+    facts = IMAGES | {"input_shape": [120, 6]}
+    assert "only images" in str(conflict(Config.of({"prune": 0.5, "augment": "shift"}), facts))
+    assert conflict(Config.of({"quantize": "int8", "augment": "shift"}), facts) is None
