@@ -124,9 +124,10 @@ def _nondominated(points: Sequence[Point], quality: Metric) -> list[Point]:
 def hypervolume(points: Sequence[Point], quality: Metric, baseline: Outcome) -> float:
     """How much of the objective space the points dominate; larger is better, at least 0.
 
-    The axes are the quality (1 - accuracy; an error, or 2 less a gain, over the baseline's), log10 of latency and
-    log10 of download over the baseline's; the reference point is (1, 1, 1), which is ten times the
-    baseline's cost (Zitzler & Thiele, PPSN 1998).
+    The axes are the quality (1 - accuracy; of a metric without a highest value half of an error over
+    the baseline's, or 1 less half of a gain), log10 of latency and log10 of download over the
+    baseline's; the reference point is (1, 1, 1), which is ten times the baseline's cost (Zitzler &
+    Thiele, PPSN 1998).
     """
     import moocore
     import numpy as np
@@ -158,8 +159,8 @@ def _costs(points: Sequence[Point], quality: Metric) -> Any:
 
 def _relative(metrics: Mapping[str, float], quality: Metric, baseline: Mapping[str, float]) -> list[float]:
     value = metrics[quality.key]
-    gain = value / (baseline[quality.key] or 1.0)
-    loss = gain
+    half = 0.5 * value / (baseline[quality.key] or 1.0)
+    loss = half
     if quality.better == "higher":
-        loss = 2 - gain if quality.highest is None else quality.highest - value
+        loss = 1 - half if quality.highest is None else quality.highest - value
     return [loss, *(math.log10(metrics[m.key] / baseline[m.key]) for m in (LATENCY, DOWNLOAD))]

@@ -172,14 +172,14 @@ def _kind(loss: str | None, metric: str | None, y: Array, facts: dict[str, Any],
         if y.min() < 0 or y.max() > 1:
             raise UserError(f"loss {_bare(loss)!r} needs labels from 0 to 1, not {y.min():g} to {y.max():g}")
         return "multilabel" if answers else "quantities"
-    says = f"loss {_bare(loss)!r}" if loss else f"metric {metric!r}"
+    says, option = (f"loss {_bare(loss)!r}", "--loss") if loss else (f"metric {metric!r}", "--metric")
     classes = _bare(loss) in CROSSENTROPIES if loss else metric not in ERRORS
     if classes and not could_be:
         if metric in FITTING["multilabel"] and not loss and answers:
             return "multilabel"
-        raise UserError(f"{says} does not fit the labels, which are quantities; give another --loss")
+        raise UserError(f"{says} does not fit the labels, which are quantities; give another {option}")
     if not classes and could_be and y.shape[1:] != output and output != (1,):
-        raise UserError(f"{says} does not fit the labels, which are class numbers; give another --loss")
+        raise UserError(f"{says} does not fit the labels, which are class numbers; give another {option}")
     return "classes" if classes else "quantities"
 
 

@@ -1,6 +1,6 @@
 """Finds what has a name: plug-ins by entry point, spaces and experiments by file."""
 
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,30 @@ def load(kind: str, name: str) -> Any:
     """The plug-in registered under the entry point group autotune.KIND.
 
     Raises:
-        UserError: none has this name.
+        UserError: none has this name, or it can't be imported.
     """
     found = {point.name: point for point in entry_points(group=f"autotune.{kind}")}
     if name not in found:
         raise UserError(f"unknown {kind.removesuffix('s')} {name!r}; known are {', '.join(sorted(found))}")
-    return found[name].load()
+    return _loaded(found[name])
 
 
 def load_all(kind: str) -> list[Any]:
-    """Every plug-in of the group autotune.KIND, by name."""
-    return [point.load() for point in sorted(entry_points(group=f"autotune.{kind}"), key=lambda point: point.name)]
+    """Every plug-in of the group autotune.KIND, by name.
+
+    Raises:
+        UserError: one can't be imported.
+    """
+    return [_loaded(point) for point in sorted(entry_points(group=f"autotune.{kind}"), key=lambda point: point.name)]
+
+
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as error:  # a plug-in's module may fail in any way
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        where = f"plug-in {point.name} = {point.value}"
+        raise UserError(f"{where} can't be imported: {reason}; mend or remove its package") from error
 
 
 def resource(kind: str, name: str) -> Path:

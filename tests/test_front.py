@@ -254,7 +254,7 @@ def test_hypervolume_by_hand(numbers: list[tuple[float, float, float]], volume: 
 
 
 def test_hypervolume_of_errors() -> None:
-    """They count as a share of the baseline's; a baseline without any is not divided by."""
+    """They count as a share of twice the baseline's; a baseline without any is not divided by."""
     half = [Point(0, erring(1, 10, 1000), {}, "m")]
-    assert hypervolume(half, MAE, erring(2, 10, 1000)) == pytest.approx(0.5)
+    assert hypervolume(half, MAE, erring(2, 10, 1000)) == pytest.approx(0.75)
     assert math.isfinite(hypervolume(half, MAE, erring(0, 10, 1000)))

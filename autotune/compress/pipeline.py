@@ -13,7 +13,7 @@ from autotune.compress.prune import Prune, PruneOnce
 from autotune.compress.qat import QuantizationAware
 from autotune.compress.quantize import Quantize
 from autotune.compress.stage import Artifact, Stage, TrainingData
-from autotune.config import Recipe, fingerprint
+from autotune.config import FIELDS, Recipe, fingerprint
 from autotune.errors import UserError
 
 BUILT_IN: tuple[Stage, ...] = (
@@ -73,8 +73,18 @@ def stages() -> tuple[Stage, ...]:
 
 
 def dimensions() -> dict[str, type]:
-    """What stages of plug-ins add to search spaces."""
-    return {name: kind for stage in stages() for name, kind in getattr(stage, "dimensions", {}).items()}
+    """What stages of plug-ins add to search spaces.
+
+    Raises:
+        UserError: a name is taken already.
+    """
+    found: dict[str, type] = {}
+    for stage in stages():
+        for name, kind in getattr(stage, "dimensions", {}).items():
+            if name in found or name in FIELDS:
+                raise UserError(f"stage {stage.name!r} of a plug-in: there is a dimension {name!r} already")
+            found[name] = kind
+    return found
 
 
 def steps(recipe: Recipe, task: str) -> list[Step]:

@@ -20,7 +20,7 @@ class QuantizationAware:
     """Trains with int8 arithmetic simulated in the forward pass, and converts what comes of it."""
 
     name = "qat"
-    version = 2
+    version = 3
     trains = True
 
     def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
@@ -65,16 +65,29 @@ def _quantization_aware(model: Any, *, pruned: bool, clustered: bool) -> Any:
     output_only = default_8bit.default_8bit_quantize_configs.Default8BitOutputQuantizeConfig
     known = default_8bit.default_8bit_quantize_registry.Default8BitQuantizeRegistry()
     _mend_registry(scheme, known)
+
+    def own(layer: Any) -> bool:
+        """Whether TFMOT knows by itself what to do."""
+        return known.supports(layer) or _folds(layer)
+
     annotated = wrap_layers(
         model,
-        lambda layer: known.supports(layer) or not layer.weights,
-        lambda layer: quantize.quantize_annotate_layer(layer, None if known.supports(layer) else output_only()),
+        lambda layer: own(layer) or not layer.weights or type(layer).__name__ == "BatchNormalization",
+        lambda layer: quantize.quantize_annotate_layer(layer, None if own(layer) else output_only()),
     )
     try:
         with quantize.quantize_scope({output_only.__name__: output_only}):
             return quantize.quantize_apply(annotated, scheme)
     except (ValueError, RuntimeError) as error:
         raise Infeasible(f"TFMOT can't quantize this model: {str(error).splitlines()[0]}") from error
+
+
+def _folds(layer: Any) -> bool:
+    """Whether TFMOT folds this layer, a batch normalisation, into the only one before it."""
+    if type(layer).__name__ != "BatchNormalization":
+        return False
+    before = layer.inbound_nodes[0].inbound_layers
+    return type(before).__name__ in ("Conv2D", "DepthwiseConv2D", "Dense") and len(before.outbound_nodes) == 1
 
 
 def _mend_registry(scheme: Any, known: Any) -> None:

@@ -5,6 +5,7 @@ import json
 import math
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ def keras_loss(identifier: str) -> Any:
     import tf_keras
 
     if userfile.is_function(identifier):
-        return userfile.function(identifier)
+        return partial(userfile.call, identifier)
     name, _, logits = identifier.partition(":")
     loss = tf_keras.losses.get(name)
     if not logits:

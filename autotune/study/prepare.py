@@ -203,7 +203,12 @@ def _candidates(
             arguments = (options.data, shape, options.seed, options.share)
             worker = needs_worker(options.data)
             read[shape] = pool.submit(read_data, *arguments).result() if worker else read_data(*arguments)
-        task = make_task(path.name, sources[name], base.facts, read[shape], options.loss, options.metric, options.seed)
+        try:
+            task = make_task(
+                path.name, sources[name], base.facts, read[shape], options.loss, options.metric, options.seed
+            )
+        except UserError as error:
+            raise (UserError(f"model {name}: {error}") if name else error) from error
         key = fingerprint(keys[name], task.fingerprint, options.excluded)
         found[name] = Candidate(base.data, task, key, task.facts | {"excludes": bool(options.excluded)})
     _check_excluded(options.excluded, [base.facts["layers"] for base in bases.values()])
@@ -282,13 +287,23 @@ def _meta(
 
 
 def _refuse_changes(record: Record, meta: dict[str, Any]) -> None:
+    """Raises where the study of this name is another one; one that measured nothing begins anew.
+
+    Raises:
+        UserError: it was started with something else, or is being run.
+    """
     before, now = record.meta["identity"], meta["identity"]
     changed = [name for name in now if before.get(name) != now[name]]
-    if changed:
-        raise UserError(
-            f"study {record.name!r} was started with another {' and another '.join(changed)}; "
-            "choose another --name (files that fit are taken from the cache all the same)"
-        )
+    if not changed:
+        return
+    if record.baseline is None:
+        with asktell.exclusive(record.folder, record.name):
+            (record.folder / asktell.JOURNAL).unlink()
+        return
+    raise UserError(
+        f"study {record.name!r} was started with another {' and another '.join(changed)}; "
+        "choose another --name (files that fit are taken from the cache all the same)"
+    )
 
 
 def _check_writable(folder: Path) -> None:

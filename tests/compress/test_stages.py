@@ -141,6 +141,30 @@ def test_integer_inputs_and_outputs(scheme: str, build: Build, data: TrainingDat
     assert float(np.mean(run(artifact.data, data.x[:64]).argmax(axis=1) == data.y[:64])) > 0.5
 
 
+def test_batch_normalisation_is_folded_in_qat(build: Build) -> None:
+    """Behind a convolution it leaves no operator and no float arithmetic in the file."""
+    operators = describe(build(Recipe(quantize="qat", **TRAINING)).data)["operators"]
+    assert operators["DEQUANTIZE"] == operators["QUANTIZE"] == 1  # the file's own input and output
+    assert operators["MUL"] == 1  # Rescaling
+    assert operators["ADD"] == 1  # the residual
+
+
+def test_other_batch_normalisation_is_quantized_at_its_output(data: TrainingData) -> None:
+    """Where it stands first, TFMOT can't fold it into anything."""
+    import tf_keras
+
+    layers = tf_keras.layers
+    model = tf_keras.Sequential(
+        [layers.Input((8, 8, 1)), layers.BatchNormalization(), layers.Flatten(), layers.Dense(4, "softmax")]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "first.keras"
+        model.save(path)
+        plain = import_model(path.read_bytes(), path.name).data
+    step = pipeline.steps(Recipe(quantize="qat", **TRAINING), "first")[0]
+    assert "int8" in {layer.dtype for layer in read_layers(pipeline.build(step, plain, None, data).data)}
+
+
 @pytest.mark.parametrize("scheme", ["int4", "dynamic"])
 def test_mixed_precision_spares_the_most_sensitive_layers(scheme: str, build: Build) -> None:
     """Those whose quantization alone disturbs the outputs most, a step more precise; the facts name them."""
