@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from autotune.argument_types import duration, natural, positive, share
 from autotune.errors import Fault, UserError
 
 if TYPE_CHECKING:
@@ -71,16 +72,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--device", help="to measure on (default: local)")
     _targets(run)
-    run.add_argument("--trials", type=_positive, help="of the study in all (default: 30)")
-    run.add_argument("--timeout", type=_duration, metavar="TIME", help="begin nothing new after this: 90s, 10m, 2h")
-    run.add_argument("--jobs", type=_positive, help="workers that build (default: one a core, as memory allows)")
-    run.add_argument("--seed", type=_natural, help="of splits, shuffles and sampling (default: 0)")
+    run.add_argument("--trials", type=positive, help="of the study in all (default: 30)")
+    run.add_argument("--timeout", type=duration, metavar="TIME", help="begin nothing new after this: 90s, 10m, 2h")
+    run.add_argument("--jobs", type=positive, help="workers that build (default: one a core, as memory allows)")
+    run.add_argument("--seed", type=natural, help="of splits, shuffles and sampling (default: 0)")
     run.add_argument("--name", help="of the study (default: the experiment's or the model's)")
     run.add_argument("--loss", help="where model and labels don't say: sparse_categorical_crossentropy, mse, …")
     run.add_argument("--metric", help="accuracy, top5 (or any K), auc, f1, mae or mse")
     run.add_argument(
         "--validation-share",
-        type=_share,
+        type=share,
         metavar="SHARE",
         help="of the test samples that the search may see, where there is no validation split (default: 0.5)",
     )
@@ -109,14 +110,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     _study(pick)
     _targets(pick)
-    pick.add_argument("--trial", type=_natural, help="take this trial instead of the recommended one")
+    pick.add_argument("--trial", type=natural, help="take this trial instead of the recommended one")
     pick.add_argument("--out", metavar="DIR", default=".", help="where to put the files (default: here)")
     pick.add_argument("--json", action="store_true", help="print the recipe as JSON")
     pick.set_defaults(command=_pick)
 
     ui = commands.add_parser("ui", help="open the MLflow UI on loopback", formatter_class=_FORMAT)
     ui.add_argument("--tracking-uri", metavar="URI", help=f"(default: $MLFLOW_TRACKING_URI or {TRACKING})")
-    ui.add_argument("--port", type=_positive, default=5000, help="(default: 5000)")
+    ui.add_argument("--port", type=positive, default=5000, help="(default: 5000)")
     ui.set_defaults(command=_ui)
     return parser
 
@@ -163,39 +164,6 @@ SHORTHANDS = {
     "--max-download": "download<=",
     "--min-accuracy": "accuracy>=",
 }
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text.removesuffix("%")) * (0.01 if text.endswith("%") else 1)
-    except ValueError:
-        share = 0.0
-    if not 0 < share < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share between 0 and 1, such as 0.5 or 50%")
-    return share
-
-
-def _natural(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
-    return int(text)
-
-
-def _duration(text: str) -> float:
-    factor = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
-    try:
-        seconds = float(text[:-1] if factor else text) * (factor or 1)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 90s, 10m or 2h")
-    return seconds
 
 
 def _run(arguments: argparse.Namespace) -> int:

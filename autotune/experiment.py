@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune import space as spaces
+from autotune import space_file
 from autotune.compress.trust import Trust
 from autotune.errors import UserError
 from autotune.plugins import resource
@@ -91,9 +91,9 @@ class Settings:
 
         space, extra = self.values.get("space", "full"), dimensions()
         if isinstance(space, str):
-            parsed = spaces.load(space, threads, extra)
+            parsed = space_file.load(space, threads, extra)
         else:
-            parsed = spaces.parse(space, f"in {self.file}", threads, extra, self.lines)
+            parsed = space_file.parse(space, f"in {self.file}", threads, extra, self.lines)
         return Options(
             models=tuple(Path(model) for model in self.values["model"]),
             data=self.values["data"],

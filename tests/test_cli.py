@@ -154,7 +154,7 @@ def _opened(*_: Any) -> Any:
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
     """A study on fakes, in runs/."""
-    from autotune.space import parse
+    from autotune.space_file import parse
     from autotune.study.driver import run
     from autotune.study.prepare import Options
     from autotune.target import parse_all

@@ -17,9 +17,8 @@ import numpy as np
 from autotune.compress.load import import_model
 from autotune.config import SCHEMES, Config, Recipe, Runtime
 from autotune.data import one_hot
-from autotune.devices.device import Device, Session
+from autotune.devices.device import Device
 from autotune.errors import Fault, UserError
-from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import Record
 from autotune.study import asktell
@@ -309,24 +308,7 @@ class _Study:
         pick = front.pick() if front else None
         if pick is None or str(pick.trial) in record.tests:
             return
-        self._ledger.note("tests", record.tests | {str(pick.trial): test(self._bench, pick, self._timing)})
-
-
-def test(bench: Workbench, point: Point, session: Session) -> dict[str, float]:
-    """What a file scores on the test split, which no search has seen.
-
-    Returns:
-        The quality under its metric's key, standard_error and samples.
-    """
-    assert point.model is not None  # only measured points are picked
-    config = point.outcome.config
-    task = bench.candidates[config.recipe.model].task
-    with tempfile.TemporaryDirectory() as folder:
-        inputs = Path(folder) / "test.npy"
-        np.save(inputs, task.data.test.x)
-        outputs = session.outputs(Path(point.model), config.runtime, inputs)
-    quality, error = bench.score(config.recipe.model, outputs, task.data.test.y)
-    return {task.quality.key: quality, "standard_error": error, "samples": len(outputs)}
+        self._ledger.note("tests", record.tests | {str(pick.trial): self._bench.test(pick, self._timing)})
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from autotune.config import Config, Recipe
 from autotune.devices.device import Session, Timing
 from autotune.devices.statistics import summary
 from autotune.errors import Fault, Infeasible
+from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import model_path
 from autotune.score import score_with
@@ -219,6 +221,22 @@ class Workbench:
         }
         facts = {"standard_error": error_, "samples": len(outputs), **artifact.facts}
         return Outcome(config, "measured", metrics, facts, key)
+
+    def test(self, point: Point, session: Session) -> dict[str, float]:
+        """What a file scores on the test split, which no search has seen.
+
+        Returns:
+            The quality under its metric's key, standard_error and samples.
+        """
+        assert point.model is not None  # only measured points are picked
+        config = point.outcome.config
+        task = self.candidates[config.recipe.model].task
+        with tempfile.TemporaryDirectory() as folder:
+            inputs = Path(folder) / "test.npy"
+            np.save(inputs, task.data.test.x)
+            outputs = session.outputs(Path(point.model), config.runtime, inputs)
+        quality, error = self.score(config.recipe.model, outputs, task.data.test.y)
+        return {task.quality.key: quality, "standard_error": error, "samples": len(outputs)}
 
     def measure(self, outcomes: Sequence[Outcome], session: Session) -> list[Outcome | Fault]:
         """Evaluated outcomes with their latency; the caller sees to it that the machine is quiet.

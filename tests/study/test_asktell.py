@@ -9,7 +9,7 @@ import pytest
 from autotune.config import Config
 from autotune.errors import UserError
 from autotune.outcome import Outcome
-from autotune.space import parse
+from autotune.space_file import parse
 from autotune.study import asktell
 from autotune.study.asktell import Ledger, exclusive, read
 from autotune.target import ACCURACY, Target, parse_all

@@ -14,7 +14,7 @@ import pytest
 
 from autotune.compress.stage import Artifact
 from autotune.errors import Fault, Infeasible, UserError
-from autotune.space import parse
+from autotune.space_file import parse
 from autotune.study.asktell import read
 from autotune.study.driver import Summary, run
 from autotune.study.prepare import Options
