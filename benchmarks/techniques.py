@@ -18,6 +18,7 @@ from autotune.config import Recipe, Runtime
 from autotune.data import Split, read_data
 from autotune.devices.local import LocalDevice
 from autotune.devices.statistics import summary
+from autotune.errors import Infeasible
 from autotune.task import Task, make_task
 
 HERE = Path(__file__).parents[1]
@@ -37,8 +38,7 @@ def main() -> None:
         if not model.exists() or not data.exists():
             print(f"{name} skipped: needs {model.name} and {data.name} in ../shared")
             continue
-        print(f"\n| {name} | accuracy (95 %) | size B | download B | latency us |\n|---|---|---|---|---|", flush=True)
-        _table(model, data, augment)
+        _table(name, model, data, augment)
 
 
 def recipes(augment: str) -> dict[str, Recipe]:
@@ -64,8 +64,12 @@ def recipes(augment: str) -> dict[str, Recipe]:
         "pruned 65 %, distilled": Recipe(**(sparse | {"augment": "none"})),
         "pruned 65 %, distilled, flips and shifts": Recipe(**(sparse | {"augment": "flip_shift"})),
         f"pruned 65 %, distilled, {augment}": Recipe(**sparse),
+        "pruned 65 % at once": Recipe(prune_schedule="constant", **sparse),
         "two of four": Recipe(prune=0.5, prune_pattern="2by4", **training),
+        "pruned for XNNPACK's sparse kernels": Recipe(prune_pattern="xnnpack", **sparse),
         "16 clusters": Recipe(**shared),
+        "16 clusters in each channel": Recipe(cluster_scope="channel", **shared),
+        "full integer, a quarter of the layers float": Recipe(quantize="int8", mixed=0.25),
         "pruned + full integer": Recipe(quantize="int8", **sparse),
         "clustered + full integer": Recipe(quantize="int8", **shared),
         "pruned + clustered + full integer": Recipe(quantize="int8", **(sparse | shared)),
@@ -75,7 +79,7 @@ def recipes(augment: str) -> dict[str, Recipe]:
     }
 
 
-def _table(model: Path, source: Path, augment: str) -> None:
+def _table(title: str, model: Path, source: Path, augment: str) -> None:
     imported = load.import_model(model.read_bytes(), model.name)
     data = read_data(str(source), tuple(imported.facts["input_shape"]), 0)
     task = make_task(model.name, model.read_bytes(), imported.facts, data, None, None, 0)
@@ -84,6 +88,7 @@ def _table(model: Path, source: Path, augment: str) -> None:
     every = Split(*(np.concatenate([getattr(task.data.validation, k), getattr(task.data.test, k)]) for k in "xy"))
     with tempfile.TemporaryDirectory() as folder:
         files = dict(_built(recipes(augment), imported.data, lessons, Path(folder)))
+        print(f"\n| {title} | accuracy (95 %) | size B | download B | latency us |\n|---|---|---|---|---|", flush=True)
         for name, row in _measured(files, task, every, Path(folder)):
             print(f"| {name} | {row}", flush=True)
 
@@ -93,10 +98,14 @@ def _built(chosen: dict[str, Recipe], base: bytes, data: TrainingData, folder: P
     done: dict[str, Any] = {}
     for number, (name, recipe) in enumerate(chosen.items()):
         parent: bytes | None = None
-        for step in pipeline.steps(recipe, "benchmark"):
-            if step.key not in done:
-                done[step.key] = pipeline.build(step, base, parent, data)
-            parent = done[step.key].data
+        try:
+            for step in pipeline.steps(recipe, "benchmark"):
+                if step.key not in done:
+                    done[step.key] = pipeline.build(step, base, parent, data)
+                parent = done[step.key].data
+        except Infeasible as error:
+            print(f"{name} can't be built: {error}", flush=True)
+            continue
         path = folder / f"{number}.tflite"
         path.write_bytes(done[step.key].data)
         yield name, (path, done[step.key].facts)

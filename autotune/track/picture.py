@@ -17,6 +17,10 @@ _COLOURS = dict(
 )
 
 
+COLUMNS = 8
+"""Of the legend: more do not fit into the picture's width."""
+
+
 def draw(record: Record, path: Path) -> None:
     """Writes a PNG: quality against latency and against download, the front joined up.
 
@@ -133,4 +137,4 @@ def _legend(figure: Any, used: list[str]) -> None:
         dot(marker="D", markerfacecolor="none", color="black", label="baseline"),
         dot(marker="o", markersize=12, markerfacecolor="none", color="black", label="recommended"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), COLUMNS), frameon=False, fontsize=9)
