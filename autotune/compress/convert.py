@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotune.compress.load import open_base
+from autotune.compress.savedmodel import needs_batch
 from autotune.compress.stage import Artifact, TrainingData, is_tflite
 from autotune.config import Recipe
-from autotune.errors import Infeasible
+from autotune.errors import Fault, Infeasible
 
 
 class Convert:
     """Gives the float file. A model that came as a .tflite is one already."""
 
     name = "convert"
-    version = 1
+    version = 2
     trains = False
 
     def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
@@ -31,7 +32,7 @@ class Convert:
 
 
 def converted(model: Any, *, sparse: bool = False, quantized: bool = False, integer_io: bool = False) -> bytes:
-    """A tf_keras model as a .tflite file.
+    """A tf_keras model as a .tflite file, for batches of any size; of one sample where it has recurrent layers.
 
     Args:
         model: to convert.
@@ -41,30 +42,63 @@ def converted(model: Any, *, sparse: bool = False, quantized: bool = False, inte
 
     Raises:
         Infeasible: the converter refuses the model.
+        Fault: memory or the disk did not suffice.
     """
     import tensorflow as tf
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    if sparse:
-        converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
-    if quantized:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if integer_io:
-            converter.inference_input_type = converter.inference_output_type = tf.int8
-    try:
+    def convert(converter: Any) -> bytes:
+        if sparse:
+            converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+        if quantized:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            if integer_io:
+                converter.inference_input_type = converter.inference_output_type = tf.int8
         return bytes(converter.convert())
+
+    try:
+        try:
+            return convert(tf.lite.TFLiteConverter.from_keras_model(model))
+        except Exception as error:  # as below
+            if not needs_batch(error):
+                raise
+            return convert(_for_one_sample(model))
+    except (MemoryError, OSError, tf.errors.ResourceExhaustedError) as error:
+        raise Fault(f"LiteRT's converter stopped: {_line(error)}") from error
     except Exception as error:  # the converter's own kinds of error are many, and none is public
-        reason = " ".join(str(error).split())[:300]
-        raise Infeasible(f"LiteRT's converter refuses the model: {reason}") from error
+        raise Infeasible(f"LiteRT's converter refuses the model: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__ if not str(error) else error}".split())[:300]
+
+
+def _for_one_sample(model: Any) -> Any:
+    """A converter of the model for batches of 1, of which recurrent layers become loops that LiteRT has.
+
+    LSTM layers become loops too: LiteRT's own LSTM operator would keep its state from one sample to the
+    next, and show the quantizer none of its weights.
+    """
+    import tensorflow as tf
+    import tf_keras
+
+    for layer in model.submodules:
+        if isinstance(layer, tf_keras.layers.LSTM):
+            layer._could_use_gpu_kernel = False  # public in no form; what it computes stays the same
+    entry = model.inputs[0]
+    spec = tf.TensorSpec((1, *entry.shape[1:]), entry.dtype, name=model.input_names[0])
+    call = tf.function(lambda x: model(x, training=False), input_signature=[spec])
+    return tf.lite.TFLiteConverter.from_concrete_functions([call.get_concrete_function()], model)
 
 
 def keeping_dimensions(model: Any) -> Any:
     """The model with GlobalAveragePooling2D as XNNPACK's sparse kernels want it: dimensions kept, and
-    taken off behind it. Weights and outputs are unchanged.
+    taken off behind it; in nested models too. Weights and outputs are unchanged.
     """
     import tf_keras
 
     def rebuilt(layer: Any) -> Any:
+        if isinstance(layer, tf_keras.Model):
+            return keeping_dimensions(layer)
         if type(layer).__name__ != "GlobalAveragePooling2D" or layer.keepdims:
             return layer
         kept = tf_keras.layers.GlobalAveragePooling2D(data_format=layer.data_format, keepdims=True)

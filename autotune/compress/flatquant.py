@@ -224,8 +224,10 @@ def _ranges(file: bytes, calibration: NDArray[np.float32]) -> Ranges:
     """The least and greatest values of each activation, over all samples.
 
     Raises:
-        Infeasible: some are not finite.
+        Infeasible: some are not finite, or lie within a loop.
     """
+    if describe(file)["operators"]["WHILE"]:
+        raise Infeasible("recurrent layers are loops, into which calibration can't see; take another scheme")
     computed = activations(file)
     interpreter = _interpreter(file, keep_all=True)
     tensors = {row["name"]: row["index"] for row in interpreter.get_tensor_details() if row["name"] in computed}

@@ -19,7 +19,7 @@ from autotune.compress.translate import translate
 from autotune.compress.trust import Trust, allow, refused, trusted
 from autotune.errors import UserError
 
-VERSION = 2
+VERSION = 3
 """Raised when the same file would become another base."""
 
 _NOT_FOUND = re.compile(r"\b(unknown|not (be )?(locate|deserialize))", re.IGNORECASE)
@@ -39,8 +39,8 @@ def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact
         it is). And the facts that a task is made of:
         format ("keras" or "tflite"), untrainable (None, or in one line why it can't be trained),
         input_shape, output_shape (without the batch), input_dtype, output_dtype,
-        layers (names of those with weights), parameters (their number), largest_layer (the number of weights in it), activation of the last
-        layer, quantized (whether it came quantized),
+        layers (names of those with weights), parameters (their number), largest_layer (the number of
+        weights in it), activation of the last layer, quantized (whether it came quantized),
         compiled_loss and compiled_metrics (None and empty where the file has none).
 
     Raises:
@@ -154,9 +154,13 @@ def _from_folder(folder: Path) -> Artifact:
     """A SavedModel: its Keras model where it has one that opens, else its graph."""
     import tf_keras
 
-    config = savedmodel.keras_config(folder)
-    training = (config or {}).get("training_config") or {}
-    reason = "the SavedModel has no Keras metadata that can be read" if config is None else refused(config, trusted())
+    reaching = savedmodel.file_operators(folder)
+    if reaching and not trusted().code:
+        raise UserError(f"its graph reaches out of the model ({', '.join(reaching)}); allow it with --trust")
+    configs = savedmodel.keras_config(folder)
+    training = configs["root"].get("training_config") or {} if configs else {}
+    none = "the SavedModel has no Keras metadata that can be read"
+    reason = none if configs is None else refused(configs, trusted())
     if reason is None:
         model = _opened(lambda: tf_keras.models.load_model(folder, compile=False))
         _check(model)

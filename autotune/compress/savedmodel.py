@@ -15,6 +15,7 @@ from autotune.errors import UserError
 from autotune.model_file import SAVED_MODEL
 
 _KERAS_METADATA = "keras_metadata.pb"
+_REACHING_OUT = frozenset({"EagerPyFunc", "MatchingFiles", "PyFunc", "PyFuncStateless", "ReadFile", "WriteFile"})
 _UNSUPPORTED = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
 
 
@@ -36,11 +37,13 @@ def unpacked(data: bytes) -> Iterator[Path]:
         yield Path(folder)
 
 
-def keras_config(folder: Path) -> dict[str, Any] | None:
-    """What Keras 2 has kept of a model in its SavedModel: class_name, config, training_config.
+def keras_config(folder: Path) -> dict[str, dict[str, Any]] | None:
+    """What Keras 2 has kept of a model in its SavedModel.
 
     Returns:
-        None where there is nothing of the kind: other programs, Keras 3 among them, write graphs alone.
+        Of each object that Keras would make again, by its path ("root" is the model): class_name, config, and
+        of the root training_config. None where that can't be read, or there is nothing of the kind: other
+        programs, Keras 3 among them, write graphs alone.
     """
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # none of its own
     from tf_keras.protobuf import saved_metadata_pb2
@@ -51,10 +54,33 @@ def keras_config(folder: Path) -> dict[str, Any] | None:
     metadata = saved_metadata_pb2.SavedMetadata()
     try:
         metadata.ParseFromString(file.read_bytes())
-        config = next((json.loads(node.metadata) for node in metadata.nodes if node.node_path == "root"), None)
-    except (DecodeError, json.JSONDecodeError):
+        configs = [(node.node_path, json.loads(node.metadata)) for node in metadata.nodes]
+    except (DecodeError, json.JSONDecodeError, RecursionError):
         return None
-    return config if isinstance(config, dict) and isinstance(config.get("config"), dict) else None
+    found = dict(configs)
+    unique = len(found) == len(configs)  # of two under one path, one would be looked at and the other opened
+    whole = unique and all(isinstance(config, dict) for config in found.values())
+    return found if whole and isinstance(found.get("root", {}).get("config"), dict) else None
+
+
+def file_operators(folder: Path) -> list[str]:
+    """The operators of the folder's graph that read or write files, or call Python, once it is run or opened.
+
+    Raises:
+        UserError: the graph can't be read.
+    """
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel()
+    try:
+        saved.ParseFromString((folder / SAVED_MODEL).read_bytes())
+    except DecodeError as error:
+        raise UserError("is damaged: not a whole SavedModel; save the model again") from error
+    graphs = [meta.graph_def for meta in saved.meta_graphs]
+    nodes = [node for graph in graphs for node in graph.node]
+    nodes += [node for graph in graphs for function in graph.library.function for node in function.node_def]
+    return sorted({node.op for node in nodes} & _REACHING_OUT)
 
 
 def to_tflite(folder: Path) -> bytes:
@@ -71,21 +97,26 @@ def to_tflite(folder: Path) -> bytes:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[signature])
         return bytes(converter.convert())
     except Exception as error:  # the converter's own kinds of error are many, and none is public
-        raise _refusal(str(error)) from error
+        raise _refusal(error) from error
 
 
 class BatchNeeded(UserError):
     """The converter can't do recurrent layers, which are loops here, for batches of any size."""
 
 
-def _refusal(error: str) -> UserError:
-    operators = sorted(set(_UNSUPPORTED.findall(error)))
-    if "TensorList" in error:
+def needs_batch(error: Exception) -> bool:
+    """Whether the converter failed over loops in a model for batches of any size."""
+    return "TensorList" in str(error)
+
+
+def _refusal(error: Exception) -> UserError:
+    operators = sorted(set(_UNSUPPORTED.findall(str(error))))
+    if needs_batch(error):
         return BatchNeeded("has recurrent layers for batches of any size; export it with an input_signature of batch 1")
     if operators:
         names = ", ".join(operators)
         return UserError(f"needs TensorFlow operators that LiteRT has not ({names}); rebuild it without them")
-    return UserError(f"can't be converted to .tflite: {' '.join(error.split())[:200]}")
+    return UserError(f"can't be converted to .tflite: {' '.join(str(error).split())[:200]}")
 
 
 def _signature(folder: Path) -> str:

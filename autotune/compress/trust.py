@@ -1,11 +1,14 @@
 """What of the user's code a model file may bring into this process, and what it would bring.
 
-Keras runs code that a file holds or names: the bytecode of Lambda layers, and any importable
-class. So a file's config is looked through before Keras sees it, and nothing is run that the
-user has not named. SavedModel graphs and .tflite files are no Python code and need no trust.
+Keras runs code that a file holds or names: the bytecode of Lambda layers, any importable class,
+any function of TensorFlow. So a file's config is looked through before Keras sees it, and what
+is not known to be a plain part of a network needs the user's word. SavedModel graphs and
+.tflite files are no Python code; a graph that reads or writes files needs trust all the same.
 """
 
+import builtins
 import importlib
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +16,32 @@ from typing import Any
 
 from autotune.errors import UserError
 
-_HARMLESS = ("keras", "tf_keras", "builtins")
+_KERAS = re.compile(
+    r"(tf_)?keras(\.src)?(\.(layers|engine|models|activations|initializers|regularizers|constraints|losses|metrics"
+    r"|optimizers|dtype_policies|mixed_precision|quantizers|random|ops)(\.\w+)*)?"
+)
+"""Modules of Keras whose classes and functions make up networks; its utilities load and write files."""
+
+_CLASS = re.compile(r"[A-Z]\w*|__\w+__")
+"""Keras takes a function for a class as well, and calls it with what the file says."""
+
+_CODE = ("Lambda", "__lambda__", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+_FILES = ("TFSMLayer", "DenseFeatures", "SequenceFeatures")
+_FUNCTIONS = ("TFOpLambda", "SlicingOpLambda")
+_METHODS = ("ClassMethod", "InstanceMethod", "InstanceProperty", "TensorFlowOpLayer")
+
+_COMPUTING = re.compile(
+    r"(compat\.v1\.)?("
+    r"(math|nn|linalg|signal|__operators__)\.\w+(\.\w+)*"
+    r"|keras\.activations\.\w+"
+    r"|image\.(resize|flip|crop|central_crop|pad|rgb_to|grayscale_to|per_image)\w*"
+    r"|reduce_\w+|scatter_nd|gather|gather_nd"
+    r"|broadcast_to|cast|clip_by_value|concat|constant|einsum|expand_dims|fill|identity|matmul|norm|one_hot|ones"
+    r"|ones_like|pad|range|rank|repeat|reshape|reverse|roll|searchsorted|shape|size|slice|sort|split|squeeze|stack"
+    r"|strided_slice|tensordot|tile|transpose|unstack|where|zeros|zeros_like"
+    r")"
+)
+"""Names of TensorFlow's functions that do nothing but compute."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +98,45 @@ def refused(config: Any, trust: Trust) -> str | None:
 
 
 def _refused_object(node: dict[str, Any], trust: Trust) -> str | None:
-    kind, config = node.get("class_name"), node.get("config")
-    called = config.get("name") if isinstance(config, dict) else None
-    label = f"layer {called!r} ({kind})" if called else f"{kind}"
-    if kind in ("Lambda", "__lambda__"):
+    if "class_name" not in node:
+        return None
+    kind, config = str(node["class_name"]), node.get("config")
+    options = config if isinstance(config, dict) else {}
+    label = f"layer {options['name']!r} ({kind})" if options.get("name") else kind
+    if kind in _CODE:
         return f"{label} is code that opening the file would run; use built-in layers, or allow it with --trust"
-    # A class or function that is registered is "PACKAGE>NAME"; where it stands depends on Keras's version.
-    names = [name for name in (node.get("registered_name"), kind, config) if isinstance(name, str) and ">" in name]
-    module = node.get("module") or "keras"
-    custom = bool(names) or module.split(".")[0] not in _HARMLESS
-    if custom and not (any(map(_is_registered, names)) or module in map(_module_name, trust.modules)):
-        label = names[0] if kind == "function" else label
-        hint = "name the module that registers it with --register MODULE, or allow any code with --trust"
-        return f"{label} is a custom class; {hint}"
-    return None
+    if kind in _FILES or isinstance(options.get("vocabulary"), str):
+        return f"{label} reads other files; use layers that keep what they need, or allow it with --trust"
+    symbol = str(options.get("function"))
+    if kind in _METHODS or (kind in _FUNCTIONS and not _COMPUTING.fullmatch(symbol)):
+        called = f"tf.{symbol}" if kind in _FUNCTIONS else "what the file names"
+        return f"{label} calls {called}, which may do more than compute; use built-in layers, or allow it with --trust"
+    name = str(config) if kind == "function" else kind
+    if _is_keras(node, name) or _is_allowed(node, name, trust):
+        return None
+    hint = "name the module that registers it with --register MODULE, or allow any code with --trust"
+    return f"{name if kind == 'function' else label} is a custom class; {hint}"
+
+
+def _is_keras(node: dict[str, Any], name: str) -> bool:
+    """Whether a node's class or function can only be one of Keras's own."""
+    module = str(node.get("module") or "keras")
+    if node["class_name"] == "function":
+        # Keras writes the functions that it knows by name as builtins, and looks among Python's too.
+        known = not hasattr(builtins, name) if module == "builtins" else _KERAS.fullmatch(module) is not None
+        return known and ">" not in name
+    names = (name, str(node.get("registered_name") or name))
+    return _KERAS.fullmatch(module) is not None and all(map(_CLASS.fullmatch, names))
+
+
+def _is_allowed(node: dict[str, Any], name: str, trust: Trust) -> bool:
+    """Whether the user has named the module that a node's class or function is from."""
+    is_function = node["class_name"] == "function"
+    # What is registered is "PACKAGE>NAME"; where that stands depends on Keras's version.
+    label = name if is_function or ">" in name else str(node.get("registered_name"))
+    plain = is_function or _CLASS.fullmatch(name.split(">")[-1]) is not None
+    registered = plain and ">" in label and _is_registered(label)
+    return registered or str(node.get("module")) in map(_module_name, trust.modules)
 
 
 def _is_registered(name: str) -> bool:

@@ -137,4 +137,6 @@ def _legend(figure: Any, used: list[str]) -> None:
         dot(marker="D", markerfacecolor="none", color="black", label="baseline"),
         dot(marker="o", markersize=12, markerfacecolor="none", color="black", label="recommended"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), COLUMNS), frameon=False, fontsize=9)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(len(handles), COLUMNS), frameon=False, fontsize=9
+    )

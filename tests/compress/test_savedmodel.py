@@ -19,6 +19,7 @@ import keras  # noqa: E402  # after the legacy switch is set
 import tensorflow as tf  # noqa: E402
 import tf_keras  # noqa: E402
 from ai_edge_litert.interpreter import Interpreter  # noqa: E402
+from tf_keras.protobuf import saved_metadata_pb2  # noqa: E402
 
 K, L = tf_keras.layers, keras.layers
 X = np.random.default_rng(0).normal(size=(1, 4)).astype(np.float32)
@@ -120,6 +121,42 @@ def test_lambda_keeps_a_folder_from_training_only(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.asarray(open_base(trusted.data)(X)), np.asarray(model(X)), atol=1e-6)
 
 
+def edited(folder: Path, change: Callable[[Any], str | None]) -> None:
+    """Each object's Keras metadata replaced by what change() makes of it (None: as it is)."""
+    file = folder / "keras_metadata.pb"
+    metadata = saved_metadata_pb2.SavedMetadata()
+    metadata.ParseFromString(file.read_bytes())
+    for node in metadata.nodes:
+        node.metadata = change(node) or node.metadata
+    file.write_bytes(metadata.SerializeToString())
+
+
+def test_lambda_under_another_name_is_found(tmp_path: Path) -> None:
+    """Keras makes a layer of its own node: it counts what stands there, not what the model says of it."""
+    marker = tmp_path / "ran"
+    code = eval("lambda x: (open(marker, 'w').close(), x * 2)[1]", {"marker": str(marker)})
+    model = legacy(K.Lambda(code, name="touch"))
+    model.save(tmp_path / "model", save_format="tf")
+    marker.unlink()
+
+    def disguised(node: Any) -> str | None:
+        return node.metadata.replace('"Lambda"', '"Activation"') if node.node_path == "root" else None
+
+    edited(tmp_path / "model", disguised)
+    facts = import_model(read_model(tmp_path / "model"), "model").facts
+    assert (facts["format"], marker.exists()) == ("tflite", False)
+    assert "layer 'touch' (Lambda) is code" in facts["untrainable"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_metadata_that_can_not_be_read(tmp_path: Path, content: str) -> None:
+    """Of one layer only: the graph is converted."""
+    legacy().save(tmp_path / "model", save_format="tf")
+    edited(tmp_path / "model", lambda node: None if node.node_path == "root" else content)
+    facts = import_model(read_model(tmp_path / "model"), "model").facts
+    assert "no Keras metadata that can be read" in facts["untrainable"]
+
+
 def test_unknown_class_keeps_a_folder_from_training_only(tmp_path: Path) -> None:
     """A layer whose class nobody knows is run from its graph."""
 
@@ -189,3 +226,19 @@ def test_refusals_get_one_line(tmp_path: Path, make: Callable[[Path], None], wro
     with pytest.raises(UserError, match=f"^model: .*{wrong}") as caught:
         import_model(read_model(tmp_path / "model"), "model")
     assert "\n" not in str(caught.value)
+
+
+def test_graph_that_writes_files_is_refused(tmp_path: Path) -> None:
+    """Its initialisers would do so when it is opened."""
+
+    writer = tf.Module()
+
+    def call(x: Any) -> Any:
+        tf.io.write_file(str(tmp_path / "written"), "by the model")
+        return x * 2
+
+    writer.call = tf.function(call, input_signature=[tf.TensorSpec((None, 4), tf.float32)])
+    tf.saved_model.save(writer, str(tmp_path / "model"), signatures=writer.call)
+    with pytest.raises(UserError, match=r"reaches out of the model \(WriteFile\); allow it with --trust"):
+        import_model(read_model(tmp_path / "model"), "model")
+    assert not (tmp_path / "written").exists()

@@ -1,0 +1,121 @@
+"""Conversion: recurrent layers, a machine that fails, and models within models."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotune.compress import pipeline
+from autotune.compress.convert import converted, keeping_dimensions
+from autotune.compress.flatbuffer import describe, read_layers
+from autotune.compress.load import import_model
+from autotune.compress.stage import TrainingData
+from autotune.compress.training import layers_of
+from autotune.compress.worker import start
+from autotune.config import Recipe
+from autotune.devices import runner
+from autotune.errors import Fault, Infeasible
+
+start(2)
+
+import tensorflow as tf  # noqa: E402  # after the legacy switch is set
+import tf_keras  # noqa: E402
+
+K = tf_keras.layers
+X = np.random.default_rng(0).normal(size=(110, 6, 4)).astype(np.float32)
+DATA = TrainingData(X, np.arange(110) % 3, X[:8], "sparse_categorical_crossentropy", 0)
+
+
+def recurrent(*layers: Any) -> Any:
+    return tf_keras.Sequential([K.InputLayer((6, 4)), *layers, K.Dense(3, activation="softmax")])
+
+
+def nested() -> Any:
+    return recurrent(tf_keras.Sequential([K.InputLayer((6, 4)), K.LSTM(2)]))
+
+
+def built(model: Any, scheme: str, folder: Path) -> list[bytes]:
+    """What the stages of a recipe make: the float .tflite file, and the quantized one."""
+    model.save(folder / "m.keras")
+    base = import_model((folder / "m.keras").read_bytes(), "m.keras")
+    assert base.facts["untrainable"] is None
+    made: list[bytes] = []
+    for step in pipeline.steps(Recipe(quantize=scheme), "task"):
+        made.append(pipeline.build(step, base.data, made[-1] if made else None, DATA).data)
+    return made
+
+
+def run(file: bytes, folder: Path, delegate: str) -> Any:
+    """The outputs for X, more samples than are evaluated at once, as a device sees them."""
+    request = {name: str(folder / name) for name in ("model", "inputs.npy", "outputs.npy")}
+    Path(request["model"]).write_bytes(file)
+    np.save(request["inputs.npy"], X)
+    ends = {"inputs": request["inputs.npy"], "outputs": request["outputs.npy"]}
+    runner.outputs(  # type: ignore[no-untyped-call]  # a program of one file, without types
+        {"model": request["model"], "delegate": delegate, "threads": 1, **ends}
+    )
+    return np.load(request["outputs.npy"])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: recurrent(K.LSTM(8)), lambda: recurrent(K.GRU(8)), nested],
+    ids=["lstm", "gru", "nested"],
+)
+def test_recurrent_models_keep_no_state(make: Any, tmp_path: Path) -> None:
+    """One sample at a time, each as if it were the first; all kernels are there to be quantized."""
+    model = make()
+    plain, dynamic = built(model, "dynamic", tmp_path)
+    for delegate in ("xnnpack", "builtin"):
+        np.testing.assert_allclose(run(plain, tmp_path, delegate), np.asarray(model(X)), atol=1e-5)
+        np.testing.assert_allclose(run(dynamic, tmp_path, delegate), np.asarray(model(X)), atol=2e-2)
+    assert describe(plain)["operators"]["WHILE"] == 1
+    assert [layer.dtype for layer in read_layers(plain)] == ["float32"] * 3
+    assert [layer.dtype for layer in read_layers(dynamic)] == ["int8"] * 3
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (MemoryError(), (Fault, "converter stopped: MemoryError")),
+        (OSError(28, "No space left on device"), (Fault, "converter stopped: .*No space left")),
+        (tf.errors.ResourceExhaustedError(None, None, "No space\nleft"), (Fault, "converter stopped: No space left")),
+        (ValueError("no\nkernel"), (Infeasible, "converter refuses the model: no kernel")),
+    ],
+)
+def test_only_what_would_happen_again_is_infeasible(
+    raised: Exception, told: tuple[type[Exception], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk says nothing of the model."""
+
+    def convert(self: Any) -> bytes:
+        raise raised
+
+    model = tf_keras.Sequential([K.InputLayer((4,)), K.Dense(3)])
+    converter = type(tf.lite.TFLiteConverter.from_keras_model(model))
+    monkeypatch.setattr(converter, "convert", convert)
+    kind, line = told
+    with pytest.raises(kind, match=line) as caught:
+        converted(model)
+    assert "\n" not in str(caught.value)
+
+
+def test_dimensions_are_kept_in_nested_models() -> None:
+    """At any depth; outputs stay."""
+
+    def around(*layers: Any) -> Any:
+        return tf_keras.Sequential([K.InputLayer((8, 8, 3)), K.Conv2D(3, 3, padding="same"), *layers])
+
+    model = around(around(around(K.GlobalAveragePooling2D())), K.Dense(2))
+    twin = keeping_dimensions(model)
+    assert [layer.keepdims for layer in layers_of(twin) if isinstance(layer, K.GlobalAveragePooling2D)] == [True]
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_array_equal(np.asarray(twin(x)), np.asarray(model(x)))
+
+
+def test_loops_can_not_be_calibrated(tmp_path: Path) -> None:
+    """What lies within them is no tensor of the main graph."""
+    with pytest.raises(Infeasible, match="recurrent layers are loops") as caught:
+        built(recurrent(K.GRU(2)), "int8", tmp_path)
+    assert "\n" not in str(caught.value)
