@@ -1,0 +1,95 @@
+"""What the training stages share: when a fine-tuning ends, and which layers it is about."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotune.compress.load import import_model, open_base
+from autotune.compress.stage import TrainingData
+from autotune.compress.training import compressible, fine_tune, kernel, layers_of, untreated, wrap_layers
+from autotune.compress.worker import start
+
+start(2)
+
+import tf_keras  # noqa: E402  # after the legacy switch is set
+
+layers = tf_keras.layers
+SETTINGS: dict[str, Any] = {"fine_tune": "labels", "augment": "none", "epochs": 20, "batch_size": 16}
+
+
+def saved(model: Any) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        return import_model(path.read_bytes(), path.name).data
+
+
+@pytest.fixture(scope="module")
+def base() -> bytes:
+    """Dense layers about a batch normalisation, one of them in a nested model."""
+    inner = tf_keras.Sequential([layers.Input((8,)), layers.Dense(8, name="inner")], name="nested")
+    entry = layers.Input((4,))
+    x = layers.BatchNormalization()(layers.Dense(8, name="first")(entry))
+    return saved(tf_keras.Model(entry, layers.Dense(3, "softmax", name="last")(inner(x))))
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainingData:
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
+    return TrainingData(x, x[:, :3].argmax(axis=1), x[:8], "sparse_categorical_crossentropy", 0)
+
+
+def test_a_training_that_gains_nothing_ends_early(base: bytes, data: TrainingData) -> None:
+    """But not in its first half, in which sparsity may still be rising."""
+    facts = fine_tune(open_base(base), base, SETTINGS | {"learning_rate": 1e-12}, data, [])
+    assert 10 < facts["epochs"] == len(facts["loss"]) < 20
+
+
+def test_a_training_that_gains_goes_on(base: bytes, data: TrainingData) -> None:
+    """To its last epoch, and the loss falls."""
+    facts = fine_tune(open_base(base), base, SETTINGS | {"learning_rate": 0.003}, data, [])
+    assert facts["epochs"] == 20
+    assert facts["loss"][-1] < facts["loss"][0]
+
+
+def test_batch_normalisation_follows_a_short_training(base: bytes, data: TrainingData) -> None:
+    """Samples moved by ten: with Keras's momentum of 0.99 its mean would not have followed by half."""
+    moved = TrainingData(data.x + 10, data.y, data.calibration, data.loss, 0)
+    model = open_base(base)
+    fine_tune(model, base, SETTINGS | {"learning_rate": 1e-12}, moved, [])
+    [norm] = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
+    seen = model.get_layer("first")(moved.x).numpy().mean(axis=0)
+    np.testing.assert_allclose(norm.moving_mean.numpy(), seen, rtol=0.1, atol=0.1)
+
+
+def test_nested_layers_are_reached(base: bytes) -> None:
+    """Listed in their place, wrapped where they are, left alone where they are excluded."""
+    model = open_base(base)
+    assert [layer.name for layer in compressible(model, ())] == ["first", "inner", "last"]
+    assert [layer.name for layer in compressible(model, ("in*", "last"))] == ["first"]
+    assert kernel(compressible(model, ())[1]).shape == (8, 8)
+    seen: list[str] = []
+
+    def noted(layer: Any) -> Any:
+        seen.append(layer.name)
+        return layer
+
+    wrapped = wrap_layers(model, lambda layer: layer.name == "inner", noted)
+    assert seen == ["inner"]
+    assert [layer.name for layer in layers_of(wrapped)] == [layer.name for layer in layers_of(model)]
+
+
+def test_layers_that_tfmot_leaves_alone() -> None:
+    """Recurrent ones and wrapped ones have kernels too, which LiteRT has as fully connected layers."""
+    entry = layers.Input((6, 4))
+    x = layers.TimeDistributed(layers.Dense(5), name="steps")(entry)
+    x = layers.GRU(3, name="memory")(x)
+    assert untreated(saved(tf_keras.Model(entry, layers.Dense(2, name="last")(x)))) == ["steps", "memory"]
+
+
+def test_a_file_has_no_layers_of_that_kind() -> None:
+    """It is compressed without training, and all of it is."""
+    assert untreated(b"\0\0\0\0TFL3") == []
