@@ -173,9 +173,9 @@ def test_second_identical_run_builds_nothing(study: tuple[Path, str]) -> None:
     for one, other in same:
         for name in ("accuracy", "size_bytes", "download_bytes"):
             assert one[name] == other[name]
-    assert "nothing was trained or converted" in autotune(*command("third"), folder=folder).stdout
-    third = trials("third", folder)
-    assert {str(one["config"]) for one in third.values()} == {str(one["config"]) for one in second.values()}
+    assert "nothing was trained or converted" in autotune(*command("again"), folder=folder).stdout
+    again = trials("again", folder)
+    assert {str(one["config"]) for one in again.values()} == {str(one["config"]) for one in second.values()}
 
 
 def test_mlflow_shows_the_study(study: tuple[Path, str]) -> None:

@@ -49,7 +49,7 @@ def test_keras_3_and_legacy_files_of_the_same_network_agree(
 
 def test_keras_2_file_opens(tmp_path: Path) -> None:
     """A .keras file that tf_keras saved."""
-    model = tf_keras.Sequential([tf_keras.layers.InputLayer((4,)), tf_keras.layers.Dense(3, activation="sigmoid")])
+    model = tf_keras.Sequential([tf_keras.layers.InputLayer((4,)), tf_keras.layers.Dense(3, "sigmoid", name="dense")])
     imported = import_model(saved(model, tmp_path), "model.keras")
     x = np.ones((2, 4), np.float32)
     np.testing.assert_allclose(np.asarray(open_base(imported.data)(x)), np.asarray(model(x)), rtol=1e-6)
