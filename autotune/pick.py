@@ -73,9 +73,11 @@ def snippet(file: Path, point: Point) -> str:
     runtime = point.outcome.config.runtime
     if runtime.delegate not in _RESOLVERS:
         return f"# {file}: load it through the delegate {runtime.delegate} of the device, {runtime.threads} threads"
+    integer = point.outcome.config.recipe.io == "int8"
     return (
         "from ai_edge_litert.interpreter import Interpreter, OpResolverType\n"
         f"interpreter = Interpreter(\n    model_path={str(file)!r},\n    num_threads={runtime.threads},\n"
         f"    experimental_op_resolver_type=OpResolverType.{_RESOLVERS[runtime.delegate]},\n)\n"
         "interpreter.allocate_tensors()"
+        + ("\n# int8 in and out: x / scale + zero_point, of get_input_details()[0]['quantization']" if integer else "")
     )

@@ -181,6 +181,15 @@ def test_snippet_is_python_that_loads_the_file_as_measured(tmp_path: Path, deleg
     assert f"OpResolverType.{resolver}," in text
 
 
+@pytest.mark.parametrize(("io", "told"), [("int8", True), ("float32", False)])
+def test_snippet_tells_of_integer_inputs(tmp_path: Path, io: str, told: bool) -> None:
+    """They are to be scaled, which is not seen from the file's name."""
+    record = toy_record(tmp_path / "study", toy_outcome(0.9, 10, 1000, quantize="int8", io=io))
+    text = snippet(tmp_path / "model.tflite", record.points[0])
+    compile(text, "snippet", "exec")
+    assert ("x / scale + zero_point" in text) is told
+
+
 def test_snippet_for_the_delegate_of_a_plug_in(tmp_path: Path) -> None:
     """How to load it is not known here: a comment that says through what, and Python all the same."""
     record = toy_record(tmp_path / "study", toy_outcome(0.9, 10, 1000, delegate="hexagon", threads=4))
