@@ -164,13 +164,6 @@ def resnet8_tflite() -> Path:
     return path
 
 
-def test_legacy_depthwise_opens(tmp_path: Path) -> None:
-    """The .h5 with DepthwiseConv2D that Keras 3 refuses."""
-    layers = [tf_keras.layers.InputLayer((8, 8, 2)), tf_keras.layers.DepthwiseConv2D(3), tf_keras.layers.Flatten()]
-    model = tf_keras.Sequential(layers)
-    assert import_model(saved(model, tmp_path, "model.h5"), "model.h5").facts["output_shape"] == [72]
-
-
 @pytest.mark.parametrize(
     ("loss", "metrics", "expected"),
     [
@@ -257,3 +250,19 @@ def test_models_that_can_not_be_tuned(tmp_path: Path, model: Any, wrong: str) ->
     """Several inputs, an input of any length, or text."""
     with pytest.raises(UserError, match=f"^model.keras: .*{wrong}"):
         import_model(saved(model(), tmp_path), "model.keras")
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_keras_2_files_that_keras_3_refuses_open(suffix: str, tmp_path: Path) -> None:
+    """Keras 2 writes a `groups` for depthwise convolutions, which Keras 3 does not know."""
+    model = tf_keras.Sequential(
+        [tf_keras.layers.InputLayer((8, 8, 3)), tf_keras.layers.DepthwiseConv2D(3), tf_keras.layers.Flatten()]
+    )
+    path = tmp_path / f"model{suffix}"
+    model.save(path)
+    with pytest.raises((TypeError, ValueError), match=r"groups|deserializ"):
+        keras.saving.load_model(path, compile=False)
+    imported = import_model(path.read_bytes(), path.name)
+    assert imported.facts["untrainable"] is None
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_allclose(np.asarray(open_base(imported.data)(x)), np.asarray(model(x)), rtol=1e-5)
