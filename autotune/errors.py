@@ -1,4 +1,4 @@
-"""The three ways in which work ends without a result."""
+"""The three ways in which work ends without a result, and what others' exceptions say in one line."""
 
 
 class UserError(Exception):
@@ -17,3 +17,8 @@ class Fault(Exception):
 
     The trial fails and its configuration is queued again; nothing is cached.
     """
+
+
+def one_line(error: BaseException, most: int = 300) -> str:
+    """What an exception says, in one line of at most this many characters; its kind where it says nothing."""
+    return " ".join(str(error).split())[:most] or type(error).__name__

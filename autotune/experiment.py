@@ -12,7 +12,7 @@ from autotune.compress.trust import Trust
 from autotune.errors import UserError
 from autotune.plugins import resource
 from autotune.target import Target, parse_all
-from autotune.yaml_file import Lines, read_yaml
+from autotune.yaml_file import Lines, place, read_yaml
 
 if TYPE_CHECKING:
     from autotune.study.prepare import Options
@@ -179,8 +179,7 @@ def _beside(path: Path, name: str) -> str:
 
 def _check(values: dict[str, Any], path: Path, lines: Lines) -> None:
     for key, value in values.items():
-        line = f", line {lines[(str(key),)]}" if (str(key),) in lines else ""
-        where = f"experiment {path}{line}"
+        where = f"experiment {path}{place(lines, key)}"
         if key not in KEYS:
             raise UserError(f"{where}: unknown key {key!r}; known are {', '.join(KEYS)}")
         if not isinstance(value, KEYS[key]) or isinstance(value, bool):  # type: ignore[arg-type]  # types, or a tuple of them

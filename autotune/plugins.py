@@ -4,7 +4,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from autotune.errors import UserError
+from autotune.errors import UserError, one_line
 
 _PACKAGE = Path(__file__).parent
 
@@ -34,7 +34,7 @@ def _loaded(point: EntryPoint) -> Any:
     try:
         return point.load()
     except Exception as error:  # a plug-in's module may fail in any way
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(error, 200)
         where = f"plug-in {point.name} = {point.value}"
         raise UserError(f"{where} can't be imported: {reason}; mend or remove its package") from error
 

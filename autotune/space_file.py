@@ -10,7 +10,7 @@ from autotune.config import FIELDS, NAMES, snap
 from autotune.errors import UserError
 from autotune.plugins import resource
 from autotune.space import Choice, Dimension, Range, Space, grid
-from autotune.yaml_file import Lines, read_yaml
+from autotune.yaml_file import Lines, place, read_yaml
 
 
 def load(name: str, threads: Sequence[int], extra: Mapping[str, type] = MappingProxyType({})) -> Space:
@@ -53,12 +53,12 @@ def parse(
     kinds = {name: kind for name, kind in FIELDS.items() if name != "model"} | dict(extra)
     dimensions = {}
     for name, spec in content.items():
-        line = f", line {lines[(str(name),)]}" if lines and (str(name),) in lines else ""
+        where = f"space {source}{place(lines or {}, name)}"
         if name not in kinds:
-            raise UserError(f"space {source}{line}: unknown dimension {name!r}; known are {', '.join(kinds)}")
+            raise UserError(f"{where}: unknown dimension {name!r}; known are {', '.join(kinds)}")
         if name == "threads" and spec == "auto":
             spec = list(threads)
-        dimensions[name] = _Reader(name, kinds[name], f"space {source}{line}: {name}").dimension(spec)
+        dimensions[name] = _Reader(name, kinds[name], f"{where}: {name}").dimension(spec)
     return Space(dimensions, source)
 
 

@@ -30,6 +30,12 @@ def read_yaml(path: Path, what: str) -> tuple[Any, Lines]:
         raise UserError(f"{what} {path}: not YAML: {' '.join(str(error).split())}") from error
 
 
+def place(lines: Lines, key: object) -> str:
+    """Where a key of the outermost mapping stands, as messages say it; "" where that is not known."""
+    line = lines.get((str(key),))
+    return "" if line is None else f", line {line}"
+
+
 def _locate(node: Any, above: tuple[str, ...], lines: Lines, where: str) -> None:
     import yaml
 

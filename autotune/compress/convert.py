@@ -6,8 +6,9 @@ from typing import Any
 from autotune.compress.load import open_base
 from autotune.compress.savedmodel import needs_batch
 from autotune.compress.stage import Artifact, TrainingData, is_tflite
+from autotune.compress.training import wrap_layers
 from autotune.config import Recipe
-from autotune.errors import Fault, Infeasible
+from autotune.errors import Fault, Infeasible, one_line
 
 
 class Convert:
@@ -63,13 +64,9 @@ def converted(model: Any, *, sparse: bool = False, quantized: bool = False, inte
                 raise
             return convert(_for_one_sample(model))
     except (MemoryError, OSError, tf.errors.ResourceExhaustedError) as error:
-        raise Fault(f"LiteRT's converter stopped: {_line(error)}") from error
+        raise Fault(f"LiteRT's converter stopped: {one_line(error)}") from error
     except Exception as error:  # the converter's own kinds of error are many, and none is public
-        raise Infeasible(f"LiteRT's converter refuses the model: {_line(error)}") from error
-
-
-def _line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__ if not str(error) else error}".split())[:300]
+        raise Infeasible(f"LiteRT's converter refuses the model: {one_line(error)}") from error
 
 
 def _for_one_sample(model: Any) -> Any:
@@ -92,18 +89,15 @@ def _for_one_sample(model: Any) -> Any:
 
 def keeping_dimensions(model: Any) -> Any:
     """The model with GlobalAveragePooling2D as XNNPACK's sparse kernels want it: dimensions kept, and
-    taken off behind it; in nested models too. Weights and outputs are unchanged.
+    taken off behind it; in nested models too. Weights and outputs are unchanged, and layers shared.
     """
     import tf_keras
 
+    def pools(layer: Any) -> bool:
+        return type(layer).__name__ == "GlobalAveragePooling2D" and not layer.keepdims
+
     def rebuilt(layer: Any) -> Any:
-        if isinstance(layer, tf_keras.Model):
-            return keeping_dimensions(layer)
-        if type(layer).__name__ != "GlobalAveragePooling2D" or layer.keepdims:
-            return layer
         kept = tf_keras.layers.GlobalAveragePooling2D(data_format=layer.data_format, keepdims=True)
         return tf_keras.Sequential([kept, tf_keras.layers.Flatten()], name=layer.name)
 
-    twin = tf_keras.models.clone_model(model, clone_function=rebuilt)
-    twin.set_weights(model.get_weights())
-    return twin
+    return wrap_layers(model, pools, rebuilt)

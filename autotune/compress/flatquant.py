@@ -19,7 +19,7 @@ from litert_quantizer.quantizer import AlgorithmName, Quantizer
 from numpy.typing import NDArray
 
 from autotune.compress.flatbuffer import Layer, activations, describe, named, read_layers
-from autotune.errors import Fault, Infeasible
+from autotune.errors import Fault, Infeasible, one_line
 
 Ranges = dict[str, dict[str, NDArray[np.float32]]]
 """Of each activation: its min and max, (1,) each."""
@@ -81,7 +81,8 @@ SCHEMES = tuple(_RECIPES)
 
 STATIC = ("int8", "int8_io", "int16x8")
 
-_WEIGHTS = {"float16": "float16", "int4": "int4"}
+WEIGHTS = {"float16": "float16", "int4": "int4"}
+"""The type of weights that a scheme gives, where it is not int8."""
 
 
 def quantize(
@@ -109,7 +110,7 @@ def quantize(
         Infeasible: the file is quantized already, the quantizer refuses it, or no layer would be quantized.
         UserError: it is no whole .tflite file.
     """
-    _check(file)
+    _check(file, scheme)
     ranges = _ranges(file, calibration) if scheme in STATIC else {}
     layers = read_layers(file)
     less, never = ([layer for layer in layers if named(layer.name, names)] for names in (spared, excluded))
@@ -136,12 +137,12 @@ def sensitivity(file: bytes, scheme: str, calibration: NDArray[np.float32]) -> d
         Infeasible: as quantize().
         UserError: it is no whole .tflite file.
     """
-    facts = _check(file)
+    facts = _check(file, scheme)
     ranges = _ranges(file, calibration) if scheme in STATIC else {}
     wanted = _outputs(file, calibration)
     error = _divergence if facts["last_operator"] == "SOFTMAX" else _squared_error
     whole = _quantized(file, scheme, ranges)
-    quantized = {row.name for row in read_layers(whole) if row.dtype == _WEIGHTS.get(scheme, "int8")}
+    quantized = {row.name for row in read_layers(whole) if row.dtype == WEIGHTS.get(scheme, "int8")}
     groups: dict[str, list[Layer]] = {}
     for layer in read_layers(file):
         if layer.name in quantized:
@@ -157,11 +158,13 @@ def most_sensitive(errors: Mapping[str, float], share: float) -> list[str]:
     return sorted(errors, key=lambda name: -errors[name])[: math.ceil(share * len(errors) - 1e-9)]
 
 
-def _check(file: bytes) -> dict[str, Any]:
-    """The file's description, where it is one to quantize."""
+def _check(file: bytes, scheme: str) -> dict[str, Any]:
+    """The file's description, where it is one to quantize so."""
     facts = describe(file)
     if facts["quantized"]:
         raise Infeasible("the file is quantized already; give the float model")
+    if scheme in STATIC and facts["operators"]["WHILE"]:
+        raise Infeasible("recurrent layers are loops, into which calibration can't see; take another scheme")
     if any(layer.sparse for layer in read_layers(file)):
         raise Infeasible("the file's weights are encoded sparsely; give the dense float model")
     return facts
@@ -177,8 +180,7 @@ def _quantized(
 ) -> bytes:
     quantizer = Quantizer(file)
     _RECIPES[scheme](quantizer, _scope(only) if only else _EVERYWHERE)
-    empty = [layer for layer in only or read_layers(file) if _has_empty_channel(layer)]
-    if scheme == "int4" and empty:
+    if scheme == "int4" and (empty := [layer for layer in only or read_layers(file) if _has_empty_channel(layer)]):
         _int4(quantizer, _scope(empty), AlgorithmName.MIN_MAX_UNIFORM_QUANT)
     if spared:
         _spare(quantizer, scheme, _scope(spared))
@@ -190,11 +192,10 @@ def _quantized(
     except (MemoryError, OSError) as error:
         raise Fault(f"quantizing failed: {type(error).__name__}: {error}") from error
     except Exception as error:  # the quantizer's kinds of error are many, and none is public
-        reason = " ".join(str(error).split())[:300]
-        raise Infeasible(f"LiteRT's quantizer refuses {scheme}: {reason}") from error
+        raise Infeasible(f"LiteRT's quantizer refuses {scheme}: {one_line(error)}") from error
     assert result.quantized_model is not None
     quantized = bytes(result.quantized_model)
-    if _WEIGHTS.get(scheme, "int8") not in {layer.dtype for layer in read_layers(quantized)}:
+    if WEIGHTS.get(scheme, "int8") not in {layer.dtype for layer in read_layers(quantized)}:
         raise Infeasible(f"{scheme} quantization left every layer as it was")
     return quantized
 
@@ -224,10 +225,8 @@ def _ranges(file: bytes, calibration: NDArray[np.float32]) -> Ranges:
     """The least and greatest values of each activation, over all samples.
 
     Raises:
-        Infeasible: some are not finite, or lie within a loop.
+        Infeasible: some are not finite.
     """
-    if describe(file)["operators"]["WHILE"]:
-        raise Infeasible("recurrent layers are loops, into which calibration can't see; take another scheme")
     computed = activations(file)
     interpreter = _interpreter(file, keep_all=True)
     tensors = {row["name"]: row["index"] for row in interpreter.get_tensor_details() if row["name"] in computed}
@@ -272,7 +271,7 @@ def _runs(interpreter: Any, inputs: NDArray[np.float32]) -> Iterator[None]:
         try:
             interpreter.invoke()
         except RuntimeError as error:
-            raise Infeasible(f"LiteRT can't run the file: {' '.join(str(error).split())[:300]}") from error
+            raise Infeasible(f"LiteRT can't run the file: {one_line(error)}") from error
         yield
 
 
@@ -292,7 +291,7 @@ def _interpreter(file: bytes, *, keep_all: bool = False) -> Any:
             )
             interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        raise Infeasible(f"LiteRT refuses the file: {' '.join(str(error).split())[:300]}") from error
+        raise Infeasible(f"LiteRT refuses the file: {one_line(error)}") from error
     return interpreter
 
 

@@ -71,6 +71,15 @@ def open_base(base: bytes, parent: bytes | None = None) -> Any:
     return model
 
 
+def layers_of(model: Any) -> Iterator[Any]:
+    """Its layers, those of nested models in their place."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from layers_of(layer)
+        else:
+            yield layer
+
+
 def _imported(data: bytes, suffix: str) -> Artifact:
     if suffix == ".tflite" or is_tflite(data):
         return _untrainable(data, "it is a .tflite file", {})
@@ -267,15 +276,6 @@ def _untrainable(file: bytes, reason: str, training: dict[str, Any]) -> Artifact
     return Artifact(file, told | tflite.facts(file) | compiled(training))
 
 
-def _weighted(model: Any) -> Iterator[Any]:
-    """The layers that have weights, those of nested models in their place."""
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            yield from _weighted(layer)
-        elif layer.weights:
-            yield layer
-
-
 def _facts(model: Any) -> dict[str, Any]:
     last = model.layers[-1]
     kernels = [weight for weight in model.weights if len(weight.shape) > 1]
@@ -287,7 +287,7 @@ def _facts(model: Any) -> dict[str, Any]:
         "output_shape": list(model.outputs[0].shape[1:]),
         "input_dtype": model.inputs[0].dtype.name,
         "output_dtype": model.outputs[0].dtype.name,
-        "layers": [layer.name for layer in _weighted(model)],
+        "layers": [layer.name for layer in layers_of(model) if layer.weights],
         "parameters": int(model.count_params()),
         "largest_layer": max((weight.shape.num_elements() for weight in kernels), default=0),
         "activation": "softmax" if type(last).__name__ == "Softmax" else activation,

@@ -9,9 +9,9 @@ from typing import Any
 
 from autotune.compress.convert import converted
 from autotune.compress.flatbuffer import named
-from autotune.compress.load import open_base
+from autotune.compress.load import layers_of, open_base
 from autotune.compress.stage import Artifact, TrainingData
-from autotune.compress.training import KERNELS, compressible, fine_tune, layers_of, settings, wrap_layers
+from autotune.compress.training import KERNELS, compressible, fine_tune, settings, wrap_layers
 from autotune.config import Recipe
 from autotune.errors import Infeasible
 

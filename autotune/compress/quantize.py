@@ -72,7 +72,7 @@ def check(
         Infeasible: some layer missed it, by more than one weight, or no layer was quantized.
     """
     scheme, sparsity, clusters = parameters["scheme"], parameters["sparsity"], parameters["clusters"]
-    wanted = {"none": "float32", "float16": "float16", "int4": "int4"}.get(scheme, "int8")
+    wanted = flatquant.WEIGHTS.get(scheme, "int8")
     if scheme != "none" and layers and wanted not in {layer["dtype"] for layer in layers}:
         raise Infeasible(f"{scheme} quantization left every layer as it was")
     for layer in layers:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.compress.ends import Shape, check_ends
-from autotune.errors import UserError
+from autotune.errors import UserError, one_line
 from autotune.model_file import SAVED_MODEL
 
 _KERAS_METADATA = "keras_metadata.pb"
@@ -69,15 +69,7 @@ def file_operators(folder: Path) -> list[str]:
     Raises:
         UserError: the graph can't be read.
     """
-    from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    saved = saved_model_pb2.SavedModel()
-    try:
-        saved.ParseFromString((folder / SAVED_MODEL).read_bytes())
-    except DecodeError as error:
-        raise UserError("is damaged: not a whole SavedModel; save the model again") from error
-    graphs = [meta.graph_def for meta in saved.meta_graphs]
+    graphs = [meta.graph_def for meta in _meta_graphs(folder)]
     nodes = [node for graph in graphs for node in graph.node]
     nodes += [node for graph in graphs for function in graph.library.function for node in function.node_def]
     return sorted({node.op for node in nodes} & _REACHING_OUT)
@@ -116,11 +108,15 @@ def _refusal(error: Exception) -> UserError:
     if operators:
         names = ", ".join(operators)
         return UserError(f"needs TensorFlow operators that LiteRT has not ({names}); rebuild it without them")
-    return UserError(f"can't be converted to .tflite: {' '.join(str(error).split())[:200]}")
+    return UserError(f"can't be converted to .tflite: {one_line(error, 200)}")
 
 
-def _signature(folder: Path) -> str:
-    """The name of the one signature, checked."""
+def _meta_graphs(folder: Path) -> Any:
+    """The folder's graphs, with what is said about each.
+
+    Raises:
+        UserError: they can't be read.
+    """
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
@@ -129,7 +125,12 @@ def _signature(folder: Path) -> str:
         saved.ParseFromString((folder / SAVED_MODEL).read_bytes())
     except DecodeError as error:
         raise UserError(f"its {SAVED_MODEL} is damaged; save the model again") from error
-    graphs = [graph for graph in saved.meta_graphs if "serve" in graph.meta_info_def.tags]
+    return saved.meta_graphs
+
+
+def _signature(folder: Path) -> str:
+    """The name of the one signature, checked."""
+    graphs = [graph for graph in _meta_graphs(folder) if "serve" in graph.meta_info_def.tags]
     if not graphs:
         raise UserError("has no graph tagged 'serve'; save the model again with tf.saved_model.save()")
     signatures = {key: value for key, value in graphs[0].signature_def.items() if not key.startswith("__")}

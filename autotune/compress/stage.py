@@ -49,9 +49,9 @@ class Stage(Protocol):
     things more: `after`, the name of the built-in stage behind which it comes, and `dimensions`,
     the names that it adds to search spaces, each with its type (int, float or str). A recipe has them
     in `extra` where they are on, that is not 0 or ""; the settings of the built-in trainings are not
-    for it. Behind "prune" and "cluster" parents are packed
-    weights, behind "convert" and all later ones .tflite files. Its module is imported in the
-    driver too, so it imports TensorFlow inside of build() only.
+    for it. Behind "prune" and "cluster" parents are packed weights, behind "convert" and all later
+    ones .tflite files. Its module is imported in the driver too, so it imports TensorFlow inside of
+    build() only.
 
     Attributes:
         name: of the stage, as in keys and messages.

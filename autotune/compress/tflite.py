@@ -28,14 +28,15 @@ def facts(file: bytes) -> dict[str, Any]:
         raise UserError(f"has several signatures ({names}); convert the model with one of them")
     check_ends([_shape(end) for end in found["inputs"]], [_shape(end) for end in found["outputs"]])
     (entry,), (end,) = found["inputs"], found["outputs"]
+    layers = read_layers(file)
     return {
         "input_shape": entry["shape"][1:],
         "output_shape": end["shape"][1:],
         "input_dtype": entry["dtype"],
         "output_dtype": end["dtype"],
-        "layers": [layer.name for layer in read_layers(file)],
+        "layers": [layer.name for layer in layers],
         "parameters": _parameters(file),
-        "largest_layer": max((layer.values.size for layer in read_layers(file)), default=0),
+        "largest_layer": max((layer.values.size for layer in layers), default=0),
         "activation": _ACTIVATIONS.get(found["last_operator"], "linear"),
         "quantized": found["quantized"],
     }

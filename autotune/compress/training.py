@@ -13,7 +13,7 @@ import numpy as np
 from autotune import userfile
 from autotune.compress.flatbuffer import named
 from autotune.compress.lessons import distillation_loss, lessons
-from autotune.compress.load import open_base
+from autotune.compress.load import layers_of, open_base
 from autotune.compress.stage import TrainingData, is_tflite
 from autotune.config import TRAINING, Recipe
 
@@ -133,15 +133,6 @@ def wrap_layers(model: Any, wanted: Callable[[Any], bool], wrap: Callable[[Any],
         return wrap(layer) if wanted(layer) else layer
 
     return tf_keras.models.clone_model(model, clone_function=replaced)
-
-
-def layers_of(model: Any) -> Iterator[Any]:
-    """Its layers, those of nested models in their place."""
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            yield from layers_of(layer)
-        else:
-            yield layer
 
 
 def compressible(model: Any, excluded: Sequence[str]) -> list[Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from autotune.compress import activations
 from autotune.compress.translate_graph import leaves, rewrite_model
 from autotune.compress.translate_layers import MODELS
-from autotune.errors import UserError
+from autotune.errors import UserError, one_line
 
 TOLERANCE = 1e-4
 """Largest difference of outputs, relative to their largest magnitude: float32 rounding."""
@@ -49,7 +49,7 @@ def translate(model: Any) -> Any:
             twin.build((None, *model.input_shape[1:]))
         _copy_weights(model, twin)
     except Exception as error:  # tf_keras has no end of errors for a config that it does not like
-        reason = " ".join((str(error) or type(error).__name__).split())[:300]
+        reason = one_line(error)
         raise UserError(f"the model can't be translated to tf_keras: {reason}") from error
     _verify(model, twin)
     return twin

@@ -7,7 +7,7 @@ from PIL import Image
 
 from autotune.data.images import as_input, check_shape
 from autotune.data.splits import Array, Cut, Data, assembled
-from autotune.errors import UserError
+from autotune.errors import UserError, one_line
 
 
 def read_tfds(name: str, shape: tuple[int, ...], cut: Cut) -> Data:
@@ -50,7 +50,7 @@ def _builder(name: str, source: str) -> Any:
         builder = tensorflow_datasets.builder(name)
         builder.download_and_prepare()
     except Exception as error:  # a wrong name, no network, a missing package: whatever it is, the data is not there
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(error, 200)
         raise UserError(f"data {source}: not to be had: {reason}") from error
     return builder
 

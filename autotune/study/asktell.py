@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,6 @@ class Ledger:
         self._study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True)
         self._random = random.Random(seed)  # noqa: S311  # draws trials, not secrets
         self._distributions = {name: _distribution(dim) for name, dim in space.free().items()}
-        self._every = space.fitting(fits)
         self._open: dict[int, optuna.Trial] = {}
         self._seen = {point.outcome.config.key for point in self.record().points}
         for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
@@ -84,7 +84,7 @@ class Ledger:
 
     def admits(self, config: Config) -> bool:
         """Whether a configuration is in the space and makes sense."""
-        return self._space.values(config) is not None and self._fits(config)
+        return self._values(config) is not None
 
     def record(self) -> Record:
         """All that is known by now."""
@@ -117,10 +117,9 @@ class Ledger:
 
         Only while nothing is queued: in a fresh study, or after ask() found nothing.
         """
-        if config.key in self._seen or not self.admits(config):
+        values = self._values(config)
+        if values is None or config.key in self._seen:
             return None
-        values = self._space.values(config)
-        assert values is not None  # as it is admitted
         self._study.enqueue_trial(values)
         trial = self._study.ask(self._distributions)
         assert self._space.config(trial.params).key == config.key, "something else was queued before"
@@ -157,6 +156,15 @@ class Ledger:
         self._seen.add(config.key)
         self._open[trial.number] = trial
         return trial.number, config
+
+    @cached_property
+    def _every(self) -> list[Config] | None:
+        """All that may become a trial; looked through only where the sampler repeats itself."""
+        return self._space.fitting(self._fits)
+
+    def _values(self, config: Config) -> dict[str, Any] | None:
+        """A configuration as values of the free dimensions, None where it is outside or makes no sense."""
+        return self._space.values(config) if self._fits(config) else None
 
     def _unseen(self) -> Config | None:
         """One drawn evenly from what was not tried, None where nothing is left (or was drawn in DRAWS)."""

@@ -134,8 +134,9 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer) ->
     cache = ArtifactCache(options.folder / ".cache")
     sources = {name: read_model(path) for name, path in _named(options.models).items()}
     keys = {name: _import_key(source, options.trust) for name, source in sources.items()}
+    kept = {name: cache.get(key) for name, key in keys.items()}
     bases = {
-        name: cache.get(keys[name]) or pool.submit(importer, source, path.resolve().name, options.trust).result()
+        name: kept[name] or pool.submit(importer, source, path.resolve().name, options.trust).result()
         for (name, source), path in zip(sources.items(), options.models, strict=True)
     }
     candidates = _candidates(options, sources, bases, keys, pool)
@@ -153,9 +154,9 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer) ->
             raise UserError(f"space {space.source}: nothing in it fits the model; choose another --space")
         prepared = replace(prepared, space=space.only(fitting))
     folder.mkdir(parents=True, exist_ok=True)
-    for name, key in keys.items():
-        if cache.get(key) is None:
-            cache.put(key, bases[name])
+    for name, base in bases.items():
+        if kept[name] is None:
+            cache.put(keys[name], base)
     return prepared
 
 

@@ -9,9 +9,8 @@ import pytest
 from autotune.compress import pipeline
 from autotune.compress.convert import converted, keeping_dimensions
 from autotune.compress.flatbuffer import describe, read_layers
-from autotune.compress.load import import_model
+from autotune.compress.load import import_model, layers_of
 from autotune.compress.stage import TrainingData
-from autotune.compress.training import layers_of
 from autotune.compress.worker import start
 from autotune.config import Recipe
 from autotune.devices import runner

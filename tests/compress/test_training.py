@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.compress.load import import_model, open_base
+from autotune.compress.load import import_model, layers_of, open_base
 from autotune.compress.stage import TrainingData
-from autotune.compress.training import compressible, fine_tune, kernel, layers_of, untreated, wrap_layers
+from autotune.compress.training import compressible, fine_tune, kernel, untreated, wrap_layers
 from autotune.compress.worker import start
 
 start(2)
