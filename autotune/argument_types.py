@@ -25,6 +25,22 @@ def natural(text: str) -> int:
     return int(text)
 
 
+def threads(text: str) -> int | str:
+    return text if text == "all" else positive(text)
+
+
+def cpus(text: str) -> list[int]:
+    """As taskset takes them: 0,2-3."""
+    try:
+        ranges = [[int(end) for end in part.split("-")] for part in text.split(",")]
+        found = [cpu for first, *last in ranges for cpu in range(first, (last or [first])[0] + 1)]
+    except ValueError:
+        found = []
+    if not found or any(len(part) > 2 for part in ranges):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of CPUs; write 0,1 or 0-3")
+    return found
+
+
 def duration(text: str) -> float:
     factor = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
     try:

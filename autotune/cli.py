@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from autotune.argument_types import duration, natural, positive, share
+from autotune.cli_devices import DEVICE, add_commands
 from autotune.errors import Fault, UserError
+from autotune.status import DONE, INPUT, INTERRUPTED, OURS, UNMET
 
 if TYPE_CHECKING:
     from autotune.record import Record
     from autotune.target import Target
-
-DONE, OURS, INPUT, UNMET, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit statuses: done; ours or the machine's fault; wrong input; done, nothing meets the targets; Ctrl-C."""
 
 TRACKING = "sqlite:///mlflow.db"
 
@@ -37,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except (Fault, OSError) as error:
-        print(f"autotune: {error}; finished trials are kept, and the same command goes on", file=sys.stderr)
+        kept = "; finished trials are kept, and the same command goes on" if arguments.command is _run else ""
+        print(f"autotune: {error}{kept}", file=sys.stderr)
         return OURS
 
 
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--space", help="search space: a YAML file, or full (default), quick, post_training, edge_tpu, android"
     )
-    run.add_argument("--device", help="to measure on (default: local)")
+    run.add_argument("--device", help=f"to measure on: {DEVICE}")
     _targets(run)
     run.add_argument("--trials", type=positive, help="of the study in all (default: 30)")
     run.add_argument("--timeout", type=duration, metavar="TIME", help="begin nothing new after this: 90s, 10m, 2h")
@@ -114,6 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     pick.add_argument("--out", metavar="DIR", default=".", help="where to put the files (default: here)")
     pick.add_argument("--json", action="store_true", help="print the recipe as JSON")
     pick.set_defaults(command=_pick)
+
+    add_commands(commands, _FORMAT)
 
     ui = commands.add_parser("ui", help="open the MLflow UI on loopback", formatter_class=_FORMAT)
     ui.add_argument("--tracking-uri", metavar="URI", help=f"(default: $MLFLOW_TRACKING_URI or {TRACKING})")
@@ -173,15 +175,17 @@ def _run(arguments: argparse.Namespace) -> int:
     settings = settle(arguments)  # before the heavier imports: most mistakes are found here
     from autotune.compress.worker import start
     from autotune.devices.device import cores
+    from autotune.devices.device_file import load_device
     from autotune.show import TerminalReporter, console, print_summary
     from autotune.study.driver import run
     from autotune.study.pool import RayPool, sensible_jobs
 
-    device = plugins.load("devices", settings.device)()
-    options = settings.options(device.threads, settings.jobs or sensible_jobs(cores()))
+    device = load_device(settings.device)
+    with console.status(f"trying {settings.device}"):
+        options, remarks = settings.options(device, settings.jobs or sensible_jobs(cores()))
     pool = RayPool(options.jobs, partial(start, trust=settings.trust), settings.ray)
     uri = tracking_uri(settings.tracking_uri)
-    for remark in settings.remarks:
+    for remark in [*settings.remarks, *remarks]:
         console.print(remark, style="yellow", soft_wrap=True)
     try:
         with TerminalReporter() as reporter:

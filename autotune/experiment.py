@@ -2,8 +2,7 @@
 
 import re
 from argparse import Namespace
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +10,12 @@ from autotune import space_file
 from autotune.compress.trust import Trust
 from autotune.errors import UserError
 from autotune.plugins import resource
+from autotune.space import Choice, Space
 from autotune.target import Target, parse_all
 from autotune.yaml_file import Lines, place, read_yaml
 
 if TYPE_CHECKING:
+    from autotune.devices.device import Device
     from autotune.study.prepare import Options
 
 FOLDER = "runs"
@@ -76,28 +77,23 @@ class Settings:
     def jobs(self) -> int | None:
         return self.values.get("jobs")
 
-    def options(self, threads: Sequence[int], jobs: int) -> "Options":
-        """The driver's options.
+    def options(self, device: "Device", jobs: int) -> "tuple[Options, list[str]]":
+        """The driver's options, and remarks to be shown to the user.
 
         Args:
-            threads: counts that make sense on the device.
+            device: to measure on.
             jobs: number of workers.
 
         Raises:
-            UserError: the space is not one.
+            UserError: the space is not one, or the device can't be reached.
         """
-        from autotune.compress.pipeline import dimensions
         from autotune.study.prepare import Options
 
-        space, extra = self.values.get("space", "full"), dimensions()
-        if isinstance(space, str):
-            parsed = space_file.load(space, threads, extra)
-        else:
-            parsed = space_file.parse(space, f"in {self.file}", threads, extra, self.lines)
-        return Options(
+        space, remarks = self._space(device)
+        options = Options(
             models=tuple(Path(model) for model in self.values["model"]),
             data=self.values["data"],
-            space=parsed,
+            space=space,
             targets=self.targets,
             name=self.values["name"],
             folder=self.folder,
@@ -111,6 +107,27 @@ class Settings:
             excluded=tuple(self.values.get("exclude", ())),
             trust=self.trust,
         )
+        return options, remarks
+
+    def _space(self, device: "Device") -> tuple[Space, list[str]]:
+        """The space on this device: without delegates that it has not, as long as another is left."""
+        from autotune.compress.pipeline import dimensions
+        from autotune.devices import benchmark_model, runner_device
+
+        given, extra = self.values.get("space", "full"), dimensions()
+        auto = [name for name in device.delegates if name != "reference"] or list(device.delegates)
+        if isinstance(given, str):
+            space = space_file.load(given, device.threads, extra, auto)
+        else:
+            space = space_file.parse(given, f"in {self.file}", device.threads, extra, self.lines, auto)
+        left = [name for name in space.delegates() if name in device.delegates]
+        known = {*runner_device.DELEGATES, *benchmark_model.DELEGATES, *device.missing()}
+        lacking = [name for name in space.delegates() if name in known and name not in left]
+        if not left or not lacking:
+            return space, []  # what is unknown is refused with the rest of the input
+        without = ", ".join(lacking)
+        remark = f"the space goes without {without}, which device {device.name} has not; autotune devices says why"
+        return replace(space, dimensions=space.dimensions | {"delegate": Choice(tuple(left))}), [remark]
 
 
 def settle(arguments: Namespace) -> Settings:
@@ -166,8 +183,9 @@ def read(name: str) -> tuple[dict[str, Any], Lines]:
         values["data"] = str(path.parent / values["data"])
     if "register" in values:
         values["register"] = [_beside(path, module) for module in values["register"]]
-    if isinstance(values.get("space"), str):
-        values["space"] = _beside(path, values["space"])
+    for key in ("space", "device"):
+        if isinstance(values.get(key), str):
+            values[key] = _beside(path, values[key])
     inner = {keys[1:]: line for keys, line in lines.items() if keys[0] == "space" and len(keys) > 1}
     return {"name": path.stem} | values, inner
 

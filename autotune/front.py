@@ -1,11 +1,13 @@
 """The Pareto front: what can't be bettered in one respect without loss in another."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from autotune.outcome import Outcome
+from autotune.significance import normal
 from autotune.target import DOWNLOAD, LATENCY, Metric, Target
 
 
@@ -53,12 +55,14 @@ class Front:
         quality: the metric of quality; with latency and download it spans the front.
         targets: what was asked for.
         baseline: the original model, converted and nothing else.
+        tied: whether two points' quality can't be told apart.
     """
 
     points: list[Point]
     quality: Metric
     targets: list[Target]
     baseline: Outcome
+    tied: Callable[[Point, Point], bool] = field(repr=False, compare=False)
 
     @property
     def feasible(self) -> list[Point]:
@@ -85,12 +89,33 @@ class Front:
             key=lambda point: point.outcome.metrics[LATENCY.key] * point.outcome.metrics[DOWNLOAD.key],
         )
 
+    def rivals(self, point: Point) -> list[Point]:
+        """The other feasible points whose quality can't be told apart from this one's, in the front's order."""
+        return [other for other in self.feasible if other.trial != point.trial and self.tied(point, other)]
+
+    def ties(self, points: Sequence[Point]) -> list[bool]:
+        """For each of some points whether its quality can't be told apart from that of the one before it."""
+        return [index > 0 and self.tied(points[index - 1], point) for index, point in enumerate(points)]
+
     def nearest(self) -> Point | None:
         """The point that misses the targets by least, None where nothing was measured."""
         return min(self.points, key=lambda point: point.miss, default=None)
 
     def to_json(self) -> list[dict[str, Any]]:
-        return [point.to_json() for point in self.points]
+        return [
+            point.to_json()
+            | {
+                "interval": list(interval(point.outcome.metrics, point.outcome.facts, self.quality)),
+                "tied_with_previous": tied,
+                **_latency(point.outcome),
+            }
+            for point, tied in zip(self.points, self.ties(self.points), strict=True)
+        ]
+
+
+def _latency(outcome: Outcome) -> dict[str, Any]:
+    found = outcome.latency
+    return {} if found is None else {"latency_interval": [found.low_ms, found.high_ms], "verdict": found.verdict}
 
 
 def objectives(quality: Metric) -> tuple[Metric, ...]:
@@ -98,18 +123,51 @@ def objectives(quality: Metric) -> tuple[Metric, ...]:
     return (quality, LATENCY, DOWNLOAD)
 
 
-def front_of(points: Sequence[Point], quality: Metric, targets: list[Target], baseline: Outcome) -> Front:
+def interval(metrics: Mapping[str, float], facts: Mapping[str, Any], quality: Metric) -> tuple[float, float]:
+    """The 95 % interval of a quality, from the standard error where a study is from before there were intervals.
+
+    Args:
+        metrics: with the quality.
+        facts: with interval or standard_error.
+        quality: the metric.
+    """
+    if "interval" not in facts:
+        return normal(metrics[quality.key], facts["standard_error"], quality.lowest, quality.highest)
+    low, high = facts["interval"]
+    return low, high
+
+
+def overlap(one: Point, other: Point, quality: Metric) -> bool:
+    """Whether two points' intervals share any quality: all that can be said where samples are not paired."""
+    (low, high), (least, most) = (interval(p.outcome.metrics, p.outcome.facts, quality) for p in (one, other))
+    return low <= most and least <= high
+
+
+def front_of(
+    points: Sequence[Point],
+    quality: Metric,
+    targets: list[Target],
+    baseline: Outcome,
+    tied: Callable[[Point, Point], bool] | None = None,
+) -> Front:
     """The points that none betters, and the feasible ones that no feasible one betters.
 
     Of points equal in every objective the first stays. (A target on something else than the
     objectives can make a point infeasible that betters a feasible one.)
+
+    Args:
+        points: finished trials.
+        quality: the metric of quality.
+        targets: what was asked for.
+        baseline: the original model, converted and nothing else.
+        tied: as Front.tied; by overlap() where it is not given.
     """
     measured = [point for point in points if point.outcome.state == "measured"]
     kept = {point.trial: point for point in _nondominated(measured, quality)}
     kept |= {point.trial: point for point in _nondominated([p for p in measured if p.feasible], quality)}
     sign = -1 if quality.better == "higher" else 1
     order = sorted(kept.values(), key=lambda p: (sign * p.outcome.metrics[quality.key], p.outcome.metrics[LATENCY.key]))
-    return Front(order, quality, targets, baseline)
+    return Front(order, quality, targets, baseline, tied or partial(overlap, quality=quality))
 
 
 def _nondominated(points: Sequence[Point], quality: Metric) -> list[Point]:

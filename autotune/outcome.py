@@ -1,9 +1,71 @@
 """What came of one configuration."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
 from autotune.config import Config
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How a file runs on a device, over several rounds. JSON in and out.
+
+    What a device can't tell is None.
+
+    Attributes:
+        p50_ms: median latency of one inference, inputs written and outputs read back.
+        low_ms, high_ms: its 95 % interval.
+        p90_ms, p99_ms, mean_ms: of all inferences.
+        first_ms: of the very first inference.
+        init_ms: of opening the file and applying the delegate.
+        init_serialized_ms: the same with what the delegate had compiled kept from an earlier time.
+        memory_bytes: peak of the process over what it used before it opened the file.
+        rounds_ms: each round's median, in order.
+        runs: inferences that were timed.
+        operators: of the file.
+        delegated: how many of them the delegate runs.
+        fell_back: kinds of the others.
+        verdict: "stable", or why not to trust it.
+    """
+
+    p50_ms: float
+    low_ms: float
+    high_ms: float
+    p90_ms: float
+    p99_ms: float
+    mean_ms: float
+    first_ms: float
+    init_ms: float
+    init_serialized_ms: float | None
+    memory_bytes: float | None
+    rounds_ms: list[float]
+    runs: int
+    operators: int | None
+    delegated: int | None
+    fell_back: tuple[str, ...]
+    verdict: str
+
+    @property
+    def stable(self) -> bool:
+        return self.verdict == "stable"
+
+    def metrics(self) -> dict[str, float]:
+        """By the keys of an outcome's metrics."""
+        found = {
+            "latency_ms": self.p50_ms,
+            "latency_p90_ms": self.p90_ms,
+            "latency_p99_ms": self.p99_ms,
+            "init_ms": self.init_ms,
+            "first_ms": self.first_ms,
+        }
+        return found if self.memory_bytes is None else found | {"memory_bytes": self.memory_bytes}
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        return cls(**{**values, "fell_back": tuple(values["fell_back"])})
 
 
 @dataclass(frozen=True)
@@ -13,8 +75,8 @@ class Outcome:
     Attributes:
         config: what was tried.
         state: "measured", or "refused" where the configuration can't be shipped.
-        metrics: by key, units in the names: accuracy, latency_ms, latency_p90_ms, size_bytes,
-            download_bytes. Empty where refused.
+        metrics: by key, units in the names: accuracy, latency_ms, latency_p90_ms, memory_bytes,
+            size_bytes, download_bytes and so on. Empty where refused.
         facts: what else is known: layers of the file, runs timed, training losses, samples.
         artifact: the cache key of the file, None where there is none.
         reason: why it was refused.
@@ -26,6 +88,15 @@ class Outcome:
     facts: dict[str, Any] = field(default_factory=dict)
     artifact: str | None = None
     reason: str | None = None
+
+    @property
+    def latency(self) -> Measurement | None:
+        """How it runs, None where that was not measured, or not by this version."""
+        return Measurement.from_json(self.facts["latency"]) if "latency" in self.facts else None
+
+    def timed(self, found: Measurement) -> Self:
+        """The same with this latency."""
+        return replace(self, metrics=self.metrics | found.metrics(), facts=self.facts | {"latency": found.to_json()})
 
     def to_json(self) -> dict[str, Any]:
         return {

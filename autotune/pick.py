@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import UserError
-from autotune.front import Front, Point
+from autotune.front import Front, Point, interval
 from autotune.record import Record
 from autotune.target import Target
 
@@ -52,6 +52,8 @@ def hand_out(record: Record, front: Front, point: Point, folder: Path) -> tuple[
         "targets": [target.text for target in front.targets],
         "test": record.tests.get(str(point.trial)),
         "standard_error": point.outcome.facts["standard_error"],
+        "interval": list(interval(point.outcome.metrics, point.outcome.facts, front.quality)),
+        "tied_with": [rival.trial for rival in front.rivals(point)],
         "layers": point.outcome.facts["layers"],
         "from": record.meta["options"],
         "device": record.meta["device"],

@@ -1,6 +1,7 @@
 """Scores: how good a model's outputs are, and how sure that is."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -8,13 +9,44 @@ import numpy as np
 from autotune import userfile
 from autotune.data import Array
 from autotune.errors import UserError
+from autotune.significance import normal, wilson
 from autotune.target import ACCURACY, Metric
 
 RESAMPLES = 200
 """Of the bootstrap: enough for a standard error (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, 6.4)."""
 
 
-def errors(metric: Metric, outputs: Array, labels: Array) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Score:
+    """How good a model's outputs are.
+
+    Attributes:
+        value: of the metric.
+        standard_error: of the value, over the samples.
+        low, high: its 95 % interval.
+        each: what pairs it with another file's score on the same samples, see significance.compare():
+            of metrics that are a mean over samples each one's, (n,), bool for right or wrong and else
+            float32; of others the metric of each resample, (RESAMPLES,) float32, NaN where it has none.
+        resampled: whether each is of resamples.
+    """
+
+    value: float
+    standard_error: float
+    low: float
+    high: float
+    each: Array = field(repr=False, compare=False)
+    resampled: bool = False
+
+    def facts(self) -> dict[str, Any]:
+        """All but the value and each, as they stand in an outcome's facts."""
+        return {
+            "standard_error": self.standard_error,
+            "interval": [self.low, self.high],
+            "resampled": self.resampled,
+        }
+
+
+def errors(metric: Metric, outputs: Array, labels: Array) -> Score:
     """The mean absolute or squared error.
 
     Args:
@@ -23,13 +55,15 @@ def errors(metric: Metric, outputs: Array, labels: Array) -> tuple[float, float]
         labels: of the same shape.
 
     Returns:
-        The mean over samples of each one's mean, and its standard error.
+        The mean over samples of each one's mean.
     """
     gap = np.abs(outputs.astype(float) - labels).reshape(len(labels), -1)
-    return _mean((gap if metric.name == "mae" else gap**2).mean(axis=1))
+    each = (gap if metric.name == "mae" else gap**2).mean(axis=1)
+    value, error = _mean(each)
+    return Score(value, error, *normal(value, error, metric.lowest, metric.highest), each.astype(np.float32))
 
 
-def classification(metric: Metric, outputs: Array, labels: Array, *, logits: bool) -> tuple[float, float]:
+def classification(metric: Metric, outputs: Array, labels: Array, *, logits: bool) -> Score:
     """The score of a model that tells classes apart.
 
     Args:
@@ -40,16 +74,14 @@ def classification(metric: Metric, outputs: Array, labels: Array, *, logits: boo
         logits: whether outputs are logits, not probabilities.
 
     Returns:
-        Its value and its standard error over the samples. For accuracy that is the one of a
-        proportion, sqrt(p (1 - p) / n).
+        For accuracy with the standard error of a proportion, sqrt(p (1 - p) / n), and Wilson's interval.
     """
     single = outputs.shape[1:] == (1,)
     if metric == ACCURACY:
         decided = outputs[:, 0] > _half(logits) if single else outputs.argmax(axis=-1)
-        return _mean((decided == labels).reshape(len(labels), -1).mean(axis=1))
+        return _shares(decided == labels)
     if metric.name not in ("auc", "f1"):
-        hits = top_hits(outputs, labels, int(metric.name.removeprefix("top")))
-        return _mean(hits.reshape(len(labels), -1).mean(axis=1))
+        return _shares(top_hits(outputs, labels, int(metric.name.removeprefix("top"))))
     width = max(outputs.shape[-1], 2)
     if metric.name == "auc":
         scores = outputs if single else _softmax(outputs) if logits else outputs
@@ -59,10 +91,10 @@ def classification(metric: Metric, outputs: Array, labels: Array, *, logits: boo
     truth = labels[..., np.newaxis] == np.arange(width)
     if width == 2:  # the F1 score is of class 1; the areas of both are the same
         truth, scores = truth[..., 1:], scores[..., -1:]
-    return bootstrapped(auc if metric.name == "auc" else f1, truth, scores)
+    return bootstrapped(auc if metric.name == "auc" else f1, truth, scores, share=True)
 
 
-def multilabel(metric: Metric, outputs: Array, labels: Array, *, logits: bool) -> tuple[float, float]:
+def multilabel(metric: Metric, outputs: Array, labels: Array, *, logits: bool) -> Score:
     """The score of a model that answers several yes-or-no questions a sample, as the mean over questions.
 
     Args:
@@ -72,11 +104,11 @@ def multilabel(metric: Metric, outputs: Array, labels: Array, *, logits: bool) -
         logits: whether outputs are logits, not probabilities.
     """
     if metric.name == "auc":
-        return bootstrapped(auc, labels, outputs)
-    return bootstrapped(f1, labels, outputs > _half(logits))
+        return bootstrapped(auc, labels, outputs, share=True)
+    return bootstrapped(f1, labels, outputs > _half(logits), share=True)
 
 
-def score_with(scorer: str, outputs: Array, labels: Array) -> tuple[float, float]:
+def score_with(scorer: str, outputs: Array, labels: Array) -> Score:
     """What the user's metric says of a model's outputs. Imports the user's file: for workers.
 
     Args:
@@ -86,7 +118,7 @@ def score_with(scorer: str, outputs: Array, labels: Array) -> tuple[float, float
         labels: (n, …), as Split.y.
 
     Returns:
-        The number or mean, and its standard error.
+        Of the number or mean; nothing is known of its bounds, save where each sample is 0 or 1.
 
     Raises:
         UserError: there is no such function, it fails, or it returns something else.
@@ -94,9 +126,12 @@ def score_with(scorer: str, outputs: Array, labels: Array) -> tuple[float, float
     value = _called(scorer, labels, outputs)
     if not np.isfinite(value).all():
         raise UserError(f"{scorer}: returned NaN or infinity")
-    if value.ndim == 1:
-        return _mean(value)
-    return bootstrapped(lambda *chosen: float(_called(scorer, *chosen)), labels, outputs)
+    if value.ndim == 0:
+        return bootstrapped(lambda *chosen: float(_called(scorer, *chosen)), labels, outputs, share=False)
+    if np.isin(value, (0, 1)).all():
+        return _shares(value.astype(bool))
+    mean, error = _mean(value)
+    return Score(mean, error, *normal(mean, error, None, None), value.astype(np.float32))
 
 
 def _called(scorer: str, labels: Array, outputs: Array) -> Array:
@@ -108,23 +143,35 @@ def _called(scorer: str, labels: Array, outputs: Array) -> Array:
     return value
 
 
-def bootstrapped(statistic: Callable[[Array, Array], float], labels: Array, outputs: Array) -> tuple[float, float]:
-    """A statistic of all samples, and its standard error: how much it varies over resamples of them.
+def bootstrapped(statistic: Callable[[Array, Array], float], labels: Array, outputs: Array, *, share: bool) -> Score:
+    """A statistic of all samples, and how much it varies over resamples of them.
 
     B. Efron, Bootstrap Methods: Another Look at the Jackknife, The Annals of Statistics 7, 1979. Always
-    with the same resamples, so that the same outputs have the same score. Resamples of which the
-    statistic is NaN, since a class is missing from them, are left out.
+    with the same resamples, so that the same outputs have the same score and those of two files are
+    paired. Resamples of which the statistic is NaN, since a class is missing from them, are left out.
+
+    Args:
+        statistic: of labels and outputs.
+        labels: (n, …).
+        outputs: (n, …).
+        share: whether it is within 0 and 1. Else its bounds are not known, and its interval is the
+            percentile interval (Efron & Tibshirani, 13.3), which keeps within any.
 
     Raises:
-        UserError: none is left.
+        UserError: no resample is left.
     """
     random = np.random.default_rng(0)
     resamples = [random.integers(len(labels), size=len(labels)) for _ in range(RESAMPLES)]
-    values = np.array([statistic(labels[chosen], outputs[chosen]) for chosen in resamples])
-    values = values[np.isfinite(values)]
+    each = np.array([statistic(labels[chosen], outputs[chosen]) for chosen in resamples])
+    values = each[np.isfinite(each)]
     if len(values) < 2:
         raise UserError(f"the metric can't be taken of {len(labels)} samples drawn anew; give more of each class")
-    return statistic(labels, outputs), float(values.std(ddof=1))
+    value, error = statistic(labels, outputs), float(values.std(ddof=1))
+    if share:
+        low, high = _interval(value, error, len(labels))
+    else:
+        low, high = np.quantile([*values, value], (0.025, 0.975)).tolist()
+    return Score(value, error, min(low, value), max(high, value), each.astype(np.float32), resampled=True)
 
 
 def top_hits(outputs: Array, labels: Array, k: int) -> Array:
@@ -185,10 +232,30 @@ def f1(truth: Array, decided: Array) -> float:
     return float((hits[either > 0] / either[either > 0]).mean()) if either.any() else float("nan")
 
 
+def _shares(hits: Array) -> Score:
+    """The mean over samples of each one's share of hits.
+
+    Args:
+        hits: (n, …), bool.
+    """
+    each = hits if hits.ndim == 1 else hits.reshape(len(hits), -1).mean(axis=1, dtype=np.float32)
+    value, error = _mean(each)
+    return Score(value, error, *_interval(value, error, len(each)), each)
+
+
 def _mean(each: Array) -> tuple[float, float]:
     """The mean of one value a sample, and its standard error."""
     each = each.astype(float)
     return float(each.mean()), float(each.std() / np.sqrt(len(each)))
+
+
+def _interval(share: float, error: float, n: int) -> tuple[float, float]:
+    """Wilson's, of as many yes-or-no samples as would give this standard error: n where each sample is one.
+
+    L. Kish, Survey Sampling, 1965, section 8.2: the effective sample size. Where nothing varies, all
+    right or all wrong, it is n.
+    """
+    return wilson(share, share * (1 - share) / error**2 if error and 0 < share < 1 else n)
 
 
 def _half(logits: bool) -> float:

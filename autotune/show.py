@@ -11,14 +11,24 @@ from rich.table import Table
 from rich.text import Text
 
 from autotune.config import FIELDS
-from autotune.front import Front, Point
+from autotune.front import Front, Point, interval
+from autotune.outcome import Outcome
 from autotune.record import Record
-from autotune.study.driver import Summary
+from autotune.study.reporting import Summary
 from autotune.target import Metric
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 ROWS = 15
 """Rows of a front that a table shows."""
+
+RIVALS = 5
+"""Trials that the recommendation names as no worse or better."""
+
+UNSTABLE = "!"
+"""Before a latency that is not to be trusted."""
+
+TIED = "≈"
+"""Before a quality that can't be told apart from the one above it."""
 
 
 class TerminalReporter:
@@ -72,6 +82,9 @@ class TerminalReporter:
 def front_table(front: Front, *, everything: bool = False) -> Table:
     """The front, best quality first, with the baseline above it.
 
+    A quality has half its 95 % interval behind it (the longer half, where they differ), and TIED before
+    it where it can't be told apart from that of the trial above.
+
     Args:
         front: to show.
         everything: all of it, with what misses a target; else what is feasible, ROWS of it.
@@ -84,15 +97,15 @@ def front_table(front: Front, *, everything: bool = False) -> Table:
         table.add_column(name, justify="right" if name in ("trial", "prune", "cluster") else "left", no_wrap=True)
     for name in (quality.name, "median", "size", "download"):
         table.add_column(name, justify="right", no_wrap=True)
-    shown = front.points if everything else _chosen(front)
+    shown = _shown(front, everything=everything)
     misses = any(not point.feasible for point in shown)
     if misses:
         table.add_column("")
     baseline = front.baseline
-    table.add_row("", "base", *_config(baseline.config.canonical()), *_numbers(baseline.metrics, quality), style="dim")
-    for point in shown:
+    table.add_row("", "base", *_config(baseline.config.canonical()), *_numbers(baseline, quality), style="dim")
+    for point, tied in zip(shown, front.ties(shown), strict=True):
         best = pick is not None and point.trial == pick.trial
-        cells = [*_config(point.outcome.config.canonical()), *_numbers(point.outcome.metrics, quality)]
+        cells = [*_config(point.outcome.config.canonical()), *_numbers(point.outcome, quality, tied=tied)]
         table.add_row(
             "*" if best else "",
             str(point.trial),
@@ -103,8 +116,10 @@ def front_table(front: Front, *, everything: bool = False) -> Table:
     return table
 
 
-def _chosen(front: Front) -> list[Point]:
-    """The feasible points, or all where none is; spread over the front where they are too many."""
+def _shown(front: Front, *, everything: bool) -> list[Point]:
+    """All points, or the feasible ones (all where none is), spread over the front where they are too many."""
+    if everything:
+        return front.points
     points = front.feasible or front.points
     if len(points) <= ROWS:
         return points
@@ -116,11 +131,21 @@ def _chosen(front: Front) -> list[Point]:
 def print_front(record: Record, front: Front, *, everything: bool = False) -> None:
     """The front as a table, and the recommendation."""
     console.print(front_table(front, everything=everything))
-    left = 0 if everything else len(front.points) - len(_chosen(front))
+    shown = _shown(front, everything=everything)
+    legend = "± is the 95 % interval"
+    found = {point.trial: latency for point in shown if (latency := point.outcome.latency) and not latency.stable}
+    for trial, latency in list(found.items())[:1]:
+        legend += f"; {UNSTABLE} not stable (trial {trial}: {latency.verdict})"
+    if any(front.ties(shown)):
+        legend += f"; {TIED} on the same samples can't be told apart from the trial above"
+    console.print(legend, style="dim")
+    left = len(front.points) - len(shown)
     if left:
         console.print(f"{left} more on the front: autotune front {record.name}{_in(record)} --all", style="dim")
     console.print()
     print_pick(record, front)
+    for finding in record.findings():
+        console.print(f"  {finding}", style="dim", soft_wrap=True)
 
 
 def missed(point: Point) -> str:
@@ -146,17 +171,34 @@ def _config(config: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _numbers(metrics: Mapping[str, float], quality: Metric) -> list[str]:
+def _numbers(outcome: Outcome, quality: Metric, *, tied: bool = False) -> list[str]:
+    metrics, value = outcome.metrics, outcome.metrics[quality.key]
+    low, high = interval(metrics, outcome.facts, quality)
     return [
-        number(metrics[quality.key], quality),
-        milliseconds(metrics["latency_ms"]),
+        f"{TIED} " * tied + f"{number(value, quality)} ±{_bare(max(value - low, high - value), quality)}",
+        _latency(outcome),
         size(metrics["size_bytes"]),
         size(metrics["download_bytes"]),
     ]
 
 
+def _latency(outcome: Outcome) -> str:
+    """The median, how far its interval reaches, and UNSTABLE before it where it is not to be trusted."""
+    told = milliseconds(outcome.metrics["latency_ms"])
+    if outcome.latency is None:
+        return told
+    found = outcome.latency
+    reach = max(found.high_ms - found.p50_ms, found.p50_ms - found.low_ms) / found.p50_ms
+    return f"{UNSTABLE} " * (not found.stable) + f"{told} ±{reach:.1%}"
+
+
 def number(value: float, quality: Metric) -> str:
     return f"{value:.1%}" if quality.kind == "share" else f"{value:.4g}"
+
+
+def _bare(reach: float, quality: Metric) -> str:
+    """A distance in the unit of number(), without it."""
+    return f"{reach:.1%}".rstrip("%") if quality.kind == "share" else f"{reach:.2g}"
 
 
 def milliseconds(value: float) -> str:
@@ -210,19 +252,26 @@ def print_pick(record: Record, front: Front) -> None:
     console.print(f"* recommended: trial {pick.trial}: {short(pick, front.quality)}", style="bold", soft_wrap=True)
     console.print(
         f"  of all that are within one standard error of the best {front.quality.name} "
-        f"({_plus(pick.outcome.facts['standard_error'], front.quality)}), the least latency x download",
+        f"(± {number(pick.outcome.facts['standard_error'], front.quality)}), the least latency x download",
         soft_wrap=True,
     )
+    if rivals := front.rivals(pick):
+        names = [str(rival.trial) for rival in rivals[:RIVALS]]
+        more = f" and {len(rivals) - RIVALS} more" if len(rivals) > RIVALS else ""
+        console.print(
+            f"  in {front.quality.name} it can't be told apart from trial {', '.join(names)}{more}", soft_wrap=True
+        )
     scores = record.tests.get(str(pick.trial))
     if scores is not None:
         _print_test(front, scores)
     console.print(f"  {pick.model}", style="cyan", soft_wrap=True)
 
 
-def _print_test(front: Front, scores: Mapping[str, float]) -> None:
+def _print_test(front: Front, scores: Mapping[str, Any]) -> None:
     """What the recommended file scored on the test split; and a word where that misses a target."""
     value = scores[front.quality.key]
-    told = f"{number(value, front.quality)} {_plus(scores['standard_error'], front.quality)}"
+    low, high = (number(end, front.quality) for end in interval(scores, scores, front.quality))
+    told = f"{number(value, front.quality)} (95 % interval {low} to {high})"
     console.print(
         f"  on the {scores['samples']} test samples that the search never saw: {front.quality.name} {told}",
         soft_wrap=True,
@@ -244,10 +293,6 @@ def print_nearest(front: Front) -> None:
         return
     console.print(f"nothing meets the targets; nearest is trial {nearest.trial}:", style="bold red")
     console.print(f"  {short(nearest, front.quality)}: {missed(nearest)}", soft_wrap=True)
-
-
-def _plus(error: float, quality: Metric) -> str:
-    return f"± {number(error, quality)}"
 
 
 def _work(summary: Summary) -> str:

@@ -6,27 +6,33 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from autotune.config import FIELDS, NAMES, snap
+from autotune.config import FIELDS, NAMES, Runtime, snap
 from autotune.errors import UserError
 from autotune.plugins import resource
 from autotune.space import Choice, Dimension, Range, Space, grid
 from autotune.yaml_file import Lines, place, read_yaml
 
 
-def load(name: str, threads: Sequence[int], extra: Mapping[str, type] = MappingProxyType({})) -> Space:
+def load(
+    name: str,
+    threads: Sequence[int],
+    extra: Mapping[str, type] = MappingProxyType({}),
+    delegates: Sequence[str] = (Runtime().delegate,),
+) -> Space:
     """A space by its name (search_spaces/NAME.yaml, shipped) or its path.
 
     Args:
         name: of the space.
         threads: what `threads: auto` stands for on the device.
         extra: dimensions of plug-ins, with their types.
+        delegates: what `delegate: auto` stands for there.
 
     Raises:
         UserError: there is none, or it is not a space.
     """
     path = resource("search_spaces", name)
     content, lines = read_yaml(path, "space")
-    return parse(content, str(path), threads, extra, lines)
+    return parse(content, str(path), threads, extra, lines, delegates)
 
 
 def parse(
@@ -35,6 +41,7 @@ def parse(
     threads: Sequence[int],
     extra: Mapping[str, type] = MappingProxyType({}),
     lines: Lines | None = None,
+    delegates: Sequence[str] = (Runtime().delegate,),
 ) -> Space:
     """A space from what its YAML says.
 
@@ -44,6 +51,7 @@ def parse(
         threads: what `threads: auto` stands for on the device.
         extra: dimensions of plug-ins, with their types.
         lines: of the keys, for messages.
+        delegates: what `delegate: auto` stands for on the device.
 
     Raises:
         UserError: an unknown dimension, or one that can't be.
@@ -51,14 +59,14 @@ def parse(
     if not isinstance(content, dict) or not content:
         raise UserError(f"space {source}: must map dimensions to values")
     kinds = {name: kind for name, kind in FIELDS.items() if name != "model"} | dict(extra)
+    auto = {"threads": list(threads), "delegate": list(delegates)}
     dimensions = {}
     for name, spec in content.items():
         where = f"space {source}{place(lines or {}, name)}"
         if name not in kinds:
             raise UserError(f"{where}: unknown dimension {name!r}; known are {', '.join(kinds)}")
-        if name == "threads" and spec == "auto":
-            spec = list(threads)
-        dimensions[name] = _Reader(name, kinds[name], f"{where}: {name}").dimension(spec)
+        meant = auto[name] if name in auto and spec == "auto" else spec
+        dimensions[name] = _Reader(name, kinds[name], f"{where}: {name}").dimension(meant)
     return Space(dimensions, source)
 
 

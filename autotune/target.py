@@ -59,6 +59,9 @@ METRICS = {
         QUALITY,
         LATENCY,
         Metric("latency_p90", "latency_p90_ms", "time", "lower"),
+        Metric("latency_p99", "latency_p99_ms", "time", "lower"),
+        Metric("init", "init_ms", "time", "lower"),
+        Metric("memory", "memory_bytes", "bytes", "lower"),
         Metric("size", "size_bytes", "bytes", "lower"),
         DOWNLOAD,
     )

@@ -51,15 +51,12 @@ class Task:
         order = stratified_order(train.y, np.random.default_rng(self.seed))
         return np.asarray(train.x[np.sort(order[:CALIBRATION])])
 
-    def score(self, outputs: Array, labels: Array) -> tuple[float, float]:
+    def score(self, outputs: Array, labels: Array) -> score.Score:
         """The quality of a model's outputs, where it is not scored in a worker.
 
         Args:
             outputs: (n, *output shape), float32.
             labels: (n,) or (n, *output shape), as Split.y.
-
-        Returns:
-            Its value, and its standard error over the samples.
 
         Raises:
             ValueError: outputs and labels differ in number, or the metric is the user's own.
@@ -75,6 +72,17 @@ class Task:
         if labels.shape == outputs.shape:  # one-hot, kept for a loss of the user's
             labels = labels.argmax(axis=1)
         return score.classification(self.quality, outputs, labels.astype(np.int64), logits=self._logits)
+
+    @property
+    def half(self) -> float | None:
+        """The output above which a question is answered with yes; None where the largest output
+        decides, NaN where the model decides nothing.
+        """
+        if self.labels == "quantities":
+            return float("nan")
+        if self.labels == "multilabel" or tuple(self.facts["output_shape"]) == (1,):
+            return 0.0 if self._logits else 0.5
+        return None
 
     @property
     def _logits(self) -> bool:

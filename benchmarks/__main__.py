@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import growth, job, start, techniques, variants
+from benchmarks import growth, job, measuring, start, techniques, variants
 
 BENCHMARKS = {
     "start": start.main,
@@ -10,6 +10,7 @@ BENCHMARKS = {
     "job": job.main,
     "growth": growth.main,
     "techniques": techniques.main,
+    "measuring": measuring.main,
 }
 
 

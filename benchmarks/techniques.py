@@ -17,8 +17,9 @@ from autotune.compress.worker import start
 from autotune.config import Recipe, Runtime
 from autotune.data import Split, read_data
 from autotune.devices.local import LocalDevice
-from autotune.devices.statistics import summary
+from autotune.devices.measure import Job, measure
 from autotune.errors import Infeasible
+from autotune.outcome import Measurement
 from autotune.task import Task, make_task
 
 HERE = Path(__file__).parents[1]
@@ -28,7 +29,6 @@ MODELS = {
     "ResNet8": (SHARED / "models/resnet8.keras", SHARED / "data/cifar10_subset.npz", "mix"),
 }
 EPOCHS = 20
-ROUNDS = 5
 
 
 def main() -> None:
@@ -112,23 +112,15 @@ def _built(chosen: dict[str, Recipe], base: bytes, data: TrainingData, folder: P
 
 
 def _measured(files: dict[str, Any], task: Task, every: Split, folder: Path) -> Iterator[tuple[str, str]]:
-    """Accuracy with Wilson's interval (J. Am. Stat. Assoc. 22, 1927), sizes, and latency on one thread."""
+    """Accuracy with its interval, sizes, and latency on one thread."""
     runtime, inputs = Runtime(), folder / "x.npy"
     np.save(inputs, every.x)
-    timings: dict[str, list[Any]] = {name: [] for name in files}
     with LocalDevice().open() as session:
-        for _ in range(ROUNDS):
-            for name, (path, _) in files.items():
-                timings[name].append(session.latency(path, runtime))
-        for name, (path, facts) in files.items():
-            accuracy, _ = task.score(session.outputs(path, runtime, inputs), every.y)
-            low, high = wilson(accuracy, len(every))
-            latency = summary(timings[name])["latency_ms"] * 1e3
+        with session.lease(waiting=print):
+            latencies = measure(session, [Job(path, runtime) for path, _ in files.values()])
+        for (name, (path, facts)), latency in zip(files.items(), latencies, strict=True):
+            assert isinstance(latency, Measurement)
+            score = task.score(session.outputs(path, runtime, inputs), every.y)
             size, download = path.stat().st_size, facts["download_bytes"]
-            yield name, f"{accuracy:.3f} ({low:.3f} to {high:.3f}) | {size:,} | {download:,} | {latency:.1f} |"
-
-
-def wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's score interval of a share of n samples."""
-    centre, spread = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return float((centre - spread) / (1 + z * z / n)), float((centre + spread) / (1 + z * z / n))
+            accuracy = f"{score.value:.3f} ({score.low:.3f} to {score.high:.3f})"
+            yield name, f"{accuracy} | {size:,} | {download:,} | {latency.p50_ms * 1e3:.1f} |"

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from autotune import cli
+from autotune.devices.runner_device import PROBE
+from autotune.errors import Fault
 from autotune.testing import toy_files
 
 HEAVY = ("tensorflow", "ray", "mlflow", "optuna", "keras", "tf_keras", "numpy", "matplotlib")
@@ -21,7 +23,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["front"], ["pick"], ["ui"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["front"], ["pick"], ["bench"], ["profile"], ["devices"], ["ui"]])
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
     """`autotune --help` and each command's: exit status 0, and none of the frameworks is loaded."""
     script = (
@@ -104,9 +106,19 @@ NOTHING = text("unused", "x")
         (NOTHING, (*RUN, "--jobs", "two"), "--jobs: 'two' is no whole number"),
         (NOTHING, (*RUN, "--timeout", "soon"), "--timeout: 'soon' is no time"),
         (NOTHING, (*RUN, "--name", "../up"), "--name '../up'"),
-        (NOTHING, (*RUN, "--device", "moon"), "unknown device 'moon'; known are local"),
+        (NOTHING, (*RUN, "--device", "moon"), "unknown device 'moon'; known are adb, local, ssh:HOST"),
+        (
+            text("d.yaml", "transport: moon"),
+            (*RUN, "--device", "d.yaml"),
+            "device d.yaml, line 1: unknown device 'moon'",
+        ),
         (NOTHING, (*RUN, "--space", "none.yaml"), "shipped are android, edge_tpu, full, post_training, quick"),
-        (text("s.yaml", "delegate: [gpu]"), (*RUN, "--space", "s.yaml"), "unknown delegate 'gpu'"),
+        (
+            text("s.yaml", "delegate: nnapi"),
+            (*RUN, "--space", "s.yaml"),
+            "unknown delegate 'nnapi'; device local has xnnpack",
+        ),
+        (text("s.yaml", "delegate: [xnnpack, gpuu]"), (*RUN, "--space", "s.yaml"), "unknown delegate 'gpuu'"),
         (text("s.yaml", "quantise: [int8]"), (*RUN, "--space", "s.yaml"), "unknown dimension 'quantise'"),
         (text("s.yaml", "a: [b"), (*RUN, "--space", "s.yaml"), "not YAML"),
         (text("e.yaml", "modle: x"), ("run", "e.yaml"), "unknown key 'modle'"),
@@ -173,7 +185,7 @@ def test_front_as_json(finished: Path, capsys: pytest.CaptureFixture[str]) -> No
     front = json.loads(capsys.readouterr().out)
     assert front
     for point in front:
-        assert set(point) == {"trial", "config", "metrics", "feasible", "model"}
+        assert {"trial", "config", "metrics", "feasible", "model"} <= set(point)
         assert {"prune", "cluster", "quantize", "delegate", "threads"} <= set(point["config"])
         assert {"accuracy", "latency_ms", "size_bytes", "download_bytes"} <= set(point["metrics"])
         assert point["feasible"] == (point["metrics"]["latency_ms"] < 0.06)
@@ -221,3 +233,26 @@ def test_pick_into_a_place_that_can_not_be_written(finished: Path, capsys: pytes
     """One line, nothing copied."""
     Path("blocked").touch()
     assert "--out blocked" in refused(capsys, "pick", "toy", "--out", "blocked")
+
+
+@pytest.mark.parametrize(("command", "kept"), [("run", True), ("bench", False)])
+def test_a_fault_ends_with_a_line_and_a_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, kept: bool
+) -> None:
+    """It is nobody's input; of a study it says that nothing is lost."""
+
+    def lost(*_: Any, **__: Any) -> Any:
+        raise Fault("the device was lost")
+
+    monkeypatch.setattr("autotune.study.driver.run", lost)
+    monkeypatch.setattr("autotune.bench.bench", lost)
+    toy_files(tmp_path)
+    Path("desk.yaml").write_text("delegates: [xnnpack]")
+    Path("probe.tflite").write_bytes(PROBE.read_bytes())
+    asked = ("--device", "desk.yaml")
+    assert (
+        cli.main([*RUN, "--space", "android", *asked] if command == "run" else ["bench", "probe.tflite", *asked]) == 1
+    )
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("autotune: the device was lost")
+    assert ("finished trials are kept" in line) == kept

@@ -11,6 +11,7 @@ from autotune.compress.trust import Trust
 from autotune.errors import UserError
 from autotune.experiment import read, settle
 from autotune.space import Choice
+from autotune.testing import FakeDevice
 
 
 def arguments(**given: Any) -> Namespace:
@@ -18,6 +19,17 @@ def arguments(**given: Any) -> Namespace:
     names = ["experiment", "target", "dir", "timeout", "ray", "tracking_uri", "model", "data", "space", "device"]
     names += ["trials", "seed", "jobs", "name", "loss", "metric", "validation_share", "exclude", "register"]
     return Namespace(**(dict.fromkeys(names) | {"trust": False} | given))
+
+
+class Board(FakeDevice):
+    """A device with these delegates, of which a GPU is missing."""
+
+    def __init__(self, *delegates: str, threads: tuple[int, ...] = (1,)) -> None:
+        super().__init__()
+        self.delegates, self.threads = delegates or ("xnnpack",), threads
+
+    def missing(self) -> dict[str, str]:
+        return {"gpu": "there is none"}
 
 
 def experiment(folder: Path, text: str, name: str = "mine.yaml") -> str:
@@ -189,7 +201,7 @@ def test_settle_refuses_targets_that_are_none() -> None:
 
 def test_options_have_defaults() -> None:
     """The full space on the device's threads, thirty trials, seed 0."""
-    options = settle(arguments(model=["m.keras"], data="d.npz")).options([1, 2], 3)
+    options = settle(arguments(model=["m.keras"], data="d.npz")).options(Board(threads=(1, 2)), 3)[0]
     assert (options.models, options.data) == ((Path("m.keras"),), "d.npz")
     assert options.space.dimensions["threads"] == Choice((1, 2))
     assert "prune" in options.space.dimensions
@@ -214,7 +226,7 @@ def test_options_are_what_was_asked_for() -> None:
             timeout=60.0,
         )
     )
-    options = settings.options([1], 1)
+    options, _ = settings.options(Board(), 1)
     assert options.space.dimensions["fine_tune"] == Choice(("none",))
     assert (options.trials, options.seed, options.loss, options.metric) == (7, 5, "mse", "mae")
     assert (options.name, options.folder, options.timeout) == ("n", Path("studies"), 60.0)
@@ -224,17 +236,57 @@ def test_options_are_what_was_asked_for() -> None:
 def test_options_with_a_space_in_the_experiment(tmp_path: Path) -> None:
     """It is parsed like a file; what is wrong with it names where it stands."""
     text = "model: m.keras\ndata: d.npz\nspace: {prune: [0, 0.5], threads: auto}\n"
-    options = settle(arguments(experiment=experiment(tmp_path, text))).options([1, 2], 1)
+    options, _ = settle(arguments(experiment=experiment(tmp_path, text))).options(Board(threads=(1, 2)), 1)
     assert options.space.dimensions == {"prune": Choice((0.0, 0.5)), "threads": Choice((1, 2))}
     wrong = experiment(tmp_path, text.replace("0.5", "5"))
     with pytest.raises(UserError, match=r"space in .*, line 3: prune: 5 is outside"):
-        settle(arguments(experiment=wrong)).options([1], 1)
+        settle(arguments(experiment=wrong)).options(Board(), 1)
 
 
 def test_options_with_a_space_that_is_not_there() -> None:
     """The error comes before anything is started."""
     with pytest.raises(UserError, match="no file 'huge', and no shipped search_spaces of that name"):
-        settle(arguments(model=["m.keras"], data="d.npz", space="huge")).options([1], 1)
+        settle(arguments(model=["m.keras"], data="d.npz", space="huge")).options(Board(), 1)
+
+
+def delegates(tmp_path: Path, given: str, device: Board) -> tuple[tuple[str, ...], list[str]]:
+    """What a study may sample on a device whose space says this, and the remarks."""
+    text = f"model: m.keras\ndata: d.npz\nspace: {{delegate: {given}, prune: [0, 0.5]}}\n"
+    options, remarks = settle(arguments(experiment=experiment(tmp_path, text))).options(device, 1)
+    assert options.space.dimensions["prune"] == Choice((0.0, 0.5))
+    return options.space.delegates(), remarks
+
+
+def test_delegates_that_are_auto(tmp_path: Path) -> None:
+    """All of the device but the reference kernels, unless it has nothing else."""
+    found = delegates(tmp_path, "auto", Board("xnnpack", "reference", "openvino_cpu"))
+    assert found == (("xnnpack", "openvino_cpu"), [])
+    assert delegates(tmp_path, "auto", Board("reference")) == (("reference",), [])
+
+
+@pytest.mark.parametrize("given", ["[gpu, xnnpack]", "[nnapi, xnnpack, openvino_npu]"])
+def test_a_delegate_that_the_device_has_not_is_left_out(tmp_path: Path, given: str) -> None:
+    """With a remark: one space serves boards and phones."""
+    found, [remark] = delegates(tmp_path, given, Board("xnnpack", "builtin"))
+    assert found == ("xnnpack",)
+    assert remark.startswith("the space goes without ")
+    assert "which device fake has not" in remark
+
+
+@pytest.mark.parametrize("given", ["gpu", "[gpu, nnapi]", "[xnnpack, gpuu]"])
+def test_what_is_unknown_or_leaves_nothing_is_left_in(tmp_path: Path, given: str) -> None:
+    """It is refused with the rest of the input, before anything is written."""
+    found, remarks = delegates(tmp_path, given, Board("xnnpack"))
+    assert found[-1] in given
+    assert found[-1] != "xnnpack"
+    assert remarks == []
+
+
+def test_a_device_file_beside_the_experiment(tmp_path: Path) -> None:
+    """It is meant, from whatever folder the experiment is run; else a device's name stays one."""
+    (tmp_path / "pi.yaml").write_text("transport: local")
+    assert read(experiment(tmp_path, "device: pi.yaml"))[0]["device"] == str(tmp_path / "pi.yaml")
+    assert read(experiment(tmp_path, "device: ssh:pi"))[0]["device"] == "ssh:pi"
 
 
 def test_several_models_are_candidates(tmp_path: Path) -> None:
@@ -242,7 +294,7 @@ def test_several_models_are_candidates(tmp_path: Path) -> None:
     text = "model: [a.keras, b.tflite]\ndata: tfds:mnist\nexclude: [dense]\nvalidation_share: 0.25\n"
     text += "register: [keras, own.py]\n"
     (tmp_path / "own.py").touch()
-    options = settle(arguments(experiment=experiment(tmp_path, text))).options([1], 1)
+    options, _ = settle(arguments(experiment=experiment(tmp_path, text))).options(Board(), 1)
     assert options.models == (tmp_path / "a.keras", tmp_path / "b.tflite")
     assert options.data == "tfds:mnist"
     assert (options.excluded, options.share) == (("dense",), 0.25)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autotune.config import Config
-from autotune.front import Front, Point, front_of, hypervolume, objectives, violations
+from autotune.front import Front, Point, front_of, hypervolume, interval, objectives, overlap, violations
 from autotune.outcome import Outcome
 from autotune.target import ACCURACY, DOWNLOAD, LATENCY, METRICS, parse
 from autotune.testing import toy_outcome
@@ -229,6 +229,40 @@ def test_json_of_a_front() -> None:
     assert (second["trial"], second["feasible"]) == (0, True)
     assert second["metrics"] == toy_outcome(0.9, 10, 100).metrics
     assert second["config"] == Config.of({}).canonical()
+    assert first["interval"] == pytest.approx([0.93, 0.97])
+    assert (first["tied_with_previous"], second["tied_with_previous"]) == (False, False)
+    assert [point["tied_with_previous"] for point in front(points((0.9, 10, 9), (0.89, 5, 9))).to_json()] == [
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(("accuracy", "tied"), [(0.9, True), (0.87, True), (0.93, True), (0.85, False), (0.95, False)])
+def test_unpaired_points_are_tied_where_their_intervals_overlap(accuracy: float, tied: bool) -> None:
+    """Each reaches 0.02 to either side."""
+    one, other = points((0.9, 10, 100), (accuracy, 10, 100))
+    assert overlap(one, other, ACCURACY) == overlap(other, one, ACCURACY) == tied
+
+
+def test_interval_of_a_study_from_before_there_were_any() -> None:
+    """From the standard error, within what the metric can be."""
+    assert interval({"accuracy": 0.9}, {"standard_error": 0.02}, ACCURACY) == pytest.approx((0.861, 0.939), abs=1e-3)
+    assert interval({"accuracy": 0.99}, {"standard_error": 0.02}, ACCURACY)[1] == 1.0
+    assert interval({"mae": 0.1}, {"standard_error": 0.1}, MAE)[0] == 0.0
+
+
+def test_ties_are_with_the_point_before() -> None:
+    """Each may be as good as its neighbour, and the last not as good as the first."""
+    chain = front(points((0.9, 10, 100), (0.87, 8, 90), (0.84, 6, 80), (0.7, 4, 70)))
+    assert chain.ties(chain.points) == [False, True, True, False]
+    assert chain.ties(chain.points[::2]) == [False, False]
+
+
+def test_rivals_are_feasible_and_as_good() -> None:
+    """Neither the point itself, nor one that misses a target, nor one that is worse for certain."""
+    good = points((0.9, 10, 100), (0.87, 8, 90), (0.8, 6, 80))
+    missing = Point(3, toy_outcome(0.91, 20, 100), {"latency<15ms": 0.3}, "m")
+    assert trials(front([*good, missing]).rivals(good[0])) == [1]
 
 
 def test_hypervolume_of_nothing() -> None:

@@ -122,10 +122,20 @@ def test_recipe_says_what_was_handed_out(record: Record, tmp_path: Path) -> None
         "targets": ["latency<8ms"],
         "test": {"accuracy": 0.79},
         "standard_error": 0.01,
+        "interval": [pytest.approx(0.78), pytest.approx(0.82)],
+        "tied_with": [],
         "layers": [],
         "from": {"model": "toy"},
         "device": {"device": "fake"},
     }
+
+
+def test_recipe_names_what_is_as_good(record: Record, tmp_path: Path) -> None:
+    """The trials that meet the targets and whose quality can't be told apart from the file's."""
+    near = replace(record.points[1], trial=7, outcome=toy_outcome(0.81, 6, 500, quantize="float16"))
+    more = replace(record, points=[*record.points, near])
+    assert handed(more, 1, tmp_path / "out")[1]["tied_with"] == [7]
+    assert handed(more, 1, tmp_path / "out", ("latency<5.5ms",))[1]["tied_with"] == []
 
 
 def test_recipe_without_a_test_score(record: Record, tmp_path: Path) -> None:

@@ -2,12 +2,16 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from autotune.config import Config
+from autotune.front import Point
 from autotune.outcome import Outcome
-from autotune.record import Record, model_path
+from autotune.record import Record, model_path, scores_path
 from autotune.target import METRICS, parse
 from autotune.testing import toy_outcome, toy_record
 
@@ -82,6 +86,65 @@ def test_hypervolume_is_of_the_measured_points(record: Record) -> None:
     alone = replace(record, points=[record.points[0], record.points[2]])
     assert alone.hypervolume() == pytest.approx(0.9)
     assert record.hypervolume() > 0.9
+
+
+def scored(folder: Path, *each: NDArray[Any], **facts: Any) -> tuple[Record, list[Point]]:
+    """A record of files with these scores of each sample, all of about the same accuracy by their intervals."""
+    outcomes = [
+        replace(toy_outcome(0.9 - index / 200, 10 - index, 1000), artifact=f"{index}" * 64)
+        for index in range(len(each))
+    ]
+    made = toy_record(folder, *(replace(outcome, facts=outcome.facts | facts) for outcome in outcomes))
+    (folder / "scores").mkdir()
+    for outcome, values in zip(outcomes, each, strict=True):
+        assert outcome.artifact is not None
+        np.save(scores_path(folder, outcome.artifact, "xnnpack"), values)
+    return made, made.points
+
+
+def test_pairs_tell_points_apart_whose_intervals_overlap(tmp_path: Path) -> None:
+    """The first has right what the second has, and 25 of 500 samples more; the third errs elsewhere as often."""
+    first = np.arange(500) >= 50
+    record, (one, other, third) = scored(tmp_path / "s", first, np.arange(500) >= 75, first[::-1])
+    assert not record.tied(one, other)
+    assert record.tied(one, third)
+    front = record.front()
+    assert front is not None
+    assert front.ties(front.points) == [False, False, False]
+    assert [point.trial for point in front.rivals(one)] == [2]
+
+
+def test_resampled_scores_are_compared_as_such(tmp_path: Path) -> None:
+    """The facts say which they are: 150 of 200 samples are no chance, 150 of 200 resamples may be."""
+    one, other = np.repeat([1.0, 0.0], [150, 50]).astype(np.float32), np.repeat([0.0, 1.0], [150, 50])
+    record, (first, second) = scored(tmp_path / "means", one, other.astype(np.float32))
+    assert not record.tied(first, second)
+    record, (first, second) = scored(tmp_path / "resamples", one, other.astype(np.float32), resampled=True)
+    assert record.tied(first, second)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "torn", "no array", "another length"])
+def test_without_both_files_scores_intervals_decide(tmp_path: Path, damage: str) -> None:
+    """A study from before they were kept, or a file that is damaged, is no error."""
+    record, (one, other) = scored(tmp_path / "s", np.arange(500) >= 50, np.arange(500) >= 75)
+    path = scores_path(record.folder, "1" * 64, "xnnpack")
+    whole = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "another length":
+        np.save(path, np.arange(400) >= 75)
+    else:
+        path.write_bytes({"empty": b"", "torn": whole[:300], "no array": b"text"}[damage])
+    assert record.tied(one, other)
+    front = record.front([parse("latency<=10ms")[0]])
+    assert front is not None
+    assert front.ties(front.points) == [False, True]
+
+
+def test_scores_path_is_inside_the_study() -> None:
+    """Named by the file and by what it ran on, for delegates compute differently."""
+    path = scores_path(Path("runs/s"), "ab" * 32, "openvino_cpu")
+    assert path == Path("runs/s/scores") / ("ab" * 8 + "-openvino_cpu.npy")
 
 
 def test_model_path_is_inside_the_study() -> None:

@@ -16,8 +16,8 @@ NAN, INF = float("nan"), float("inf")
 
 
 def space(**content: Any) -> Space:
-    """A space on a device with 1, 2 or 4 threads."""
-    return parse(content, "s.yaml", [1, 2, 4])
+    """A space on a device with 1, 2 or 4 threads, XNNPACK and a GPU."""
+    return parse(content, "s.yaml", [1, 2, 4], delegates=["xnnpack", "gpu"])
 
 
 def configs(space: Space) -> list[Config]:
@@ -36,6 +36,7 @@ def configs(space: Space) -> list[Config]:
         ("delegate", "builtin", Choice(("builtin",))),
         ("cluster", [0, 16.0], Choice((0, 16))),
         ("threads", "auto", Choice((1, 2, 4))),
+        ("delegate", "auto", Choice(("xnnpack", "gpu"))),
         ("prune", {"low": 0, "high": 0.9}, Range(0, 0.9)),
         ("prune", {"low": 0, "high": 0.9, "step": 0.3}, Range(0, 0.9, 0.3)),
         ("learning_rate", {"low": 1e-4, "high": 1e-2, "log": True}, Range(1e-4, 1e-2, None, log=True)),
@@ -51,7 +52,7 @@ def configs(space: Space) -> list[Config]:
     ],
 )
 def test_dimensions_are_read(name: str, spec: Any, dimension: Choice | Range) -> None:
-    """Scalars, lists, ranges with and without step and log, and threads: auto."""
+    """Scalars, lists, ranges with and without step and log, and what is auto on the device."""
     assert space(**{name: spec}).dimensions == {name: dimension}
 
 
@@ -185,10 +186,10 @@ def test_load_refuses_what_is_not_text(tmp_path: Path, content: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "count"), [("post_training", 1440), ("quick", 3 * 2 * 5 * 2 * 2), ("full", 14730)])
+@pytest.mark.parametrize(("name", "count"), [("post_training", 960), ("quick", 3 * 2 * 5 * 2 * 2), ("full", 9820)])
 def test_shipped_spaces_are_finite(name: str, count: int) -> None:
-    """Each loads by its name and has this many configurations on two thread counts."""
-    assert len(configs(load(name, [1, 2]))) == count
+    """Each loads by its name and has this many configurations on two thread counts and two delegates."""
+    assert len(configs(load(name, [1, 2], delegates=["xnnpack", "builtin"]))) == count
 
 
 def test_all_enumerates_each_configuration_once() -> None:

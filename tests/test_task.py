@@ -260,7 +260,7 @@ def test_whole_numbers_are_quantities_where_loss_or_metric_says_so(
     for part in (made.data.train, made.data.validation, made.data.test):
         assert part.y.dtype == np.float32
         assert (part.y == labels[:, np.newaxis]).all()
-    assert made.score(labels[:, np.newaxis].astype(np.float32), made.data.test.y) == (0.0, 0.0)
+    assert made.score(labels[:, np.newaxis].astype(np.float32), made.data.test.y).value == 0.0
 
 
 @pytest.mark.parametrize("labels", [AGES, CLASSES, AGES.astype(np.float32)])
@@ -383,9 +383,9 @@ def test_loss_that_does_not_fit_the_output(output: int, loss: str) -> None:
 def test_accuracy_of_several_classes() -> None:
     """The share of samples whose largest output is the label's, with the error of a proportion."""
     outputs = np.eye(4, dtype=np.float32)[[0, 1, 2, 3, 0, 1, 2, 0]]
-    value, error = task().score(outputs, np.array([0, 1, 2, 3, 0, 1, 0, 1]))
-    assert value == 0.75
-    assert error == pytest.approx(math.sqrt(0.75 * 0.25 / 8))
+    found = task().score(outputs, np.array([0, 1, 2, 3, 0, 1, 0, 1]))
+    assert found.value == 0.75
+    assert found.standard_error == pytest.approx(math.sqrt(0.75 * 0.25 / 8))
 
 
 @pytest.mark.parametrize(
@@ -394,9 +394,9 @@ def test_accuracy_of_several_classes() -> None:
 def test_accuracy_of_a_single_output(activation: str, outputs: list[float]) -> None:
     """A probability counts from one half, a logit from zero."""
     single = task(CLASSES % 2, facts(1, activation))
-    value, error = single.score(np.array(outputs, np.float32)[:, np.newaxis], np.array([0, 1, 1, 1]))
-    assert value == 0.75
-    assert error == pytest.approx(math.sqrt(0.75 * 0.25 / 4))
+    found = single.score(np.array(outputs, np.float32)[:, np.newaxis], np.array([0, 1, 1, 1]))
+    assert found.value == 0.75
+    assert found.standard_error == pytest.approx(math.sqrt(0.75 * 0.25 / 4))
 
 
 @pytest.mark.parametrize(("metric", "each"), [("mae", [0.5, 1.5, 3.5]), ("mse", [0.5, 2.5, 12.5])])
@@ -404,10 +404,10 @@ def test_errors_of_quantities(metric: str, each: list[float]) -> None:
     """The mean over samples of each one's mean over outputs, and its standard error."""
     labels = np.zeros((3, 2), np.float32)
     outputs = np.array([[0, 1], [-1, 2], [3, -4]], np.float32)
-    value, error = task(np.full((12, 2), 0.5, np.float32), facts(2, "linear"), metric=metric).score(outputs, labels)
-    assert value == pytest.approx(sum(each) / 3)
+    found = task(np.full((12, 2), 0.5, np.float32), facts(2, "linear"), metric=metric).score(outputs, labels)
+    assert found.value == pytest.approx(sum(each) / 3)
     variance = sum((one - sum(each) / 3) ** 2 for one in each) / 3
-    assert error == pytest.approx(math.sqrt(variance / 3))
+    assert found.standard_error == pytest.approx(math.sqrt(variance / 3))
 
 
 def test_outputs_that_are_lost_are_noticed() -> None:
@@ -474,7 +474,7 @@ def test_metrics_of_classes(metric: str) -> None:
     """Each is better when higher, and 1 of outputs that are right."""
     made = task(metric=metric)
     assert (made.quality.name, made.quality.better) == (metric, "higher")
-    assert made.score(np.eye(4, dtype=np.float32)[CLASSES], CLASSES)[0] == 1.0
+    assert made.score(np.eye(4, dtype=np.float32)[CLASSES], CLASSES).value == 1.0
 
 
 @pytest.mark.parametrize(("metric", "output"), [("top4", 4), ("top5", 4), ("top2", 1)])
@@ -510,7 +510,7 @@ def test_several_answers_a_sample(
     assert (made.loss, made.quality.name) == settled
     assert (made.data.test.y == ANSWERS).all()
     outputs = np.where(ANSWERS, 0.9, 0.2) if made.loss == "binary_crossentropy" else np.where(ANSWERS, 2.0, -0.1)
-    assert made.score(outputs.astype(np.float32), made.data.test.y) == (1.0, 0.0)
+    assert made.score(outputs.astype(np.float32), made.data.test.y).value == 1.0
 
 
 def test_one_hot_rows_are_answers_where_the_user_says_so() -> None:
@@ -546,9 +546,8 @@ def test_autoencoders(saved: tuple[int, ...]) -> None:
     made = autoencoder(values, facts(input_shape=[4, 5, 1], output_shape=[4, 5, 1]))
     assert (made.loss, made.quality.name) == ("mse", "mse")
     assert made.data.test.y.shape == (12, 4, 5, 1)
-    assert made.score(made.data.test.x, made.data.test.y) == (0.0, 0.0)
-    value, _ = made.score(made.data.test.x + 0.5, made.data.test.y)
-    assert value == pytest.approx(0.25)
+    assert made.score(made.data.test.x, made.data.test.y).value == 0.0
+    assert made.score(made.data.test.x + 0.5, made.data.test.y).value == pytest.approx(0.25)
 
 
 def test_binary_loss_of_quantities() -> None:
@@ -577,7 +576,7 @@ def test_classes_of_each_step(metric: str | None) -> None:
     made = task(STEPS, facts(output_shape=[3, 4]), metric=metric)
     assert made.loss == "sparse_categorical_crossentropy"
     assert made.quality.name == (metric or "accuracy")
-    assert made.score(np.eye(4, dtype=np.float32)[STEPS], STEPS)[0] == 1.0
+    assert made.score(np.eye(4, dtype=np.float32)[STEPS], STEPS).value == 1.0
     with pytest.raises(UserError, match="train labels go from 0 to 3, the model has outputs for 0 to 2"):
         task(STEPS, facts(output_shape=[3, 3]))
 
@@ -660,7 +659,7 @@ def test_labels_stay_as_they_are_for_functions_of_the_users(mine: str, labels: A
     assert with_loss.loss == f"{mine}:focal"
     assert (with_loss.data.train.y == labels).all()
     assert with_loss.quality.name == "accuracy"
-    assert with_loss.score(np.eye(4, dtype=np.float32)[CLASSES], with_loss.data.test.y) == (1.0, 0.0)
+    assert with_loss.score(np.eye(4, dtype=np.float32)[CLASSES], with_loss.data.test.y).value == 1.0
     with_metric = own(labels, facts(), metric=f"{mine}:wer")
     assert with_metric.data.train.y.shape == labels.shape
     assert with_metric.loss == ("sparse_" if labels is CLASSES else "") + "categorical_crossentropy"

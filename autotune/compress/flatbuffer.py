@@ -31,8 +31,8 @@ _WEIGHTED = {
 _CASTS = ("QUANTIZE", "DEQUANTIZE")
 
 
-def _names(kind: type) -> dict[int, str]:
-    return {code: name for name, code in vars(kind).items() if not name.startswith("_")}
+def _names(codes: type) -> dict[int, str]:
+    return {code: name for name, code in vars(codes).items() if not name.startswith("_")}
 
 
 _OPERATORS, _TYPES = _names(schema.BuiltinOperator), _names(schema.TensorType)
@@ -71,8 +71,8 @@ def read_layers(file: bytes | bytearray) -> list[Layer]:
     Raises:
         UserError: it is no whole .tflite file.
     """
-    with _reading():
-        model = _opened(file)
+    with reading():
+        model = opened(file)
         return [layer for graph in model.subgraphs for layer in _layers(file, model, graph)]
 
 
@@ -120,16 +120,16 @@ def describe(file: bytes) -> dict[str, Any]:
     Raises:
         UserError: it is no whole .tflite file.
     """
-    with _reading():
-        model = _opened(file)
+    with reading():
+        model = opened(file)
         main = model.subgraphs[0]
-        operators = Counter(_operator(model, operator) for graph in model.subgraphs for operator in graph.operators)
+        operators = Counter(kind(model, operator) for graph in model.subgraphs for operator in graph.operators)
         return {
-            "inputs": [_tensor_facts(main.tensors[index]) for index in main.inputs],
-            "outputs": [_tensor_facts(main.tensors[index]) for index in main.outputs],
+            "inputs": [tensor_facts(main.tensors[index]) for index in main.inputs],
+            "outputs": [tensor_facts(main.tensors[index]) for index in main.outputs],
             "signatures": [signature.signatureKey.decode() for signature in model.signatureDefs or ()],
             "custom_operators": sorted(set(operators) - set(_OPERATORS.values())),
-            "quantized": any(_is_quantized(tensor) for graph in model.subgraphs for tensor in graph.tensors),
+            "quantized": any(_is_reduced(tensor) for graph in model.subgraphs for tensor in graph.tensors),
             "last_operator": _last_operator(model, main),
             "operators": operators,
         }
@@ -141,17 +141,17 @@ def activations(file: bytes) -> set[str]:
     Raises:
         UserError: it is no whole .tflite file.
     """
-    with _reading():
-        model = _opened(file)
+    with reading():
+        model = opened(file)
         return {
             tensor.name.decode()
             for tensor in model.subgraphs[0].tensors
-            if tensor.type == schema.TensorType.FLOAT32 and _constant(file, model, tensor) is None
+            if tensor.type == schema.TensorType.FLOAT32 and constant(file, model, tensor) is None
         }
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
+def reading() -> Iterator[None]:
     """Broken offsets in a file end in whatever they happen to point at.
 
     Raises:
@@ -163,11 +163,53 @@ def _reading() -> Iterator[None]:
         raise UserError("not a whole .tflite file; convert the model again") from error
 
 
-def _opened(file: bytes | bytearray) -> Any:
+def opened(file: bytes | bytearray) -> Any:
     """The file's tables; constants are views of its bytes."""
     if not schema.Model.ModelBufferHasIdentifier(file, 0):
         raise ValueError("no .tflite file")
     return schema.ModelT.InitFromPackedBuf(file, 0)
+
+
+def kind(model: Any, operator: Any) -> str:
+    """An operator's kind, or the name of a custom one."""
+    code = _code(model, operator)
+    if code == schema.BuiltinOperator.CUSTOM:
+        return str(model.operatorCodes[operator.opcodeIndex].customCode.decode())
+    return _OPERATORS[code]
+
+
+def constant(file: bytes | bytearray, model: Any, tensor: Any) -> NDArray[np.uint8] | None:
+    """A constant tensor's bytes, which in large files lie behind the tables; None for what is computed."""
+    buffer = model.buffers[tensor.buffer]
+    if buffer.offset:
+        return np.frombuffer(file, np.uint8, buffer.size, buffer.offset)
+    data: NDArray[np.uint8] | None = buffer.data
+    return data if data is not None and data.size else None  # LiteRT takes an empty buffer as none
+
+
+def holds_weights(tensor: Any) -> bool:
+    """Whether a constant tensor's contents are weights: neither a shape nor an axis, an index or the like."""
+    return is_quantized(tensor) or "FLOAT" in _TYPES[tensor.type]
+
+
+def is_quantized(tensor: Any) -> bool:
+    """Whether a tensor's integers stand for real numbers: by scales of its own or its blocks'."""
+    details = tensor.quantization
+    if details is None:
+        return False
+    return details.details is not None or (details.scale is not None and len(details.scale) > 0)
+
+
+def tensor_facts(tensor: Any) -> dict[str, Any]:
+    """Of a tensor: name, shape, shape_signature and dtype, as describe() has them."""
+    shape = [] if tensor.shape is None else [int(size) for size in tensor.shape]
+    signature = tensor.shapeSignature
+    return {
+        "name": (tensor.name or b"").decode(),
+        "shape": shape,
+        "shape_signature": shape if signature is None or len(signature) == 0 else [int(size) for size in signature],
+        "dtype": _TYPES[tensor.type].lower(),
+    }
 
 
 def _layers(file: bytes | bytearray, model: Any, graph: Any) -> Iterator[Layer]:
@@ -180,7 +222,7 @@ def _layers(file: bytes | bytearray, model: Any, graph: Any) -> Iterator[Layer]:
         if index in producers:  # a DEQUANTIZE of float16, or of int8 where arithmetic is not; or a DENSIFY
             index = producers[index].inputs[0]
         tensor = graph.tensors[index]
-        data = _constant(file, model, tensor)
+        data = constant(file, model, tensor)
         if data is None or tensor.type not in _NUMPY:
             continue
         yield Layer(
@@ -192,15 +234,6 @@ def _layers(file: bytes | bytearray, model: Any, graph: Any) -> Iterator[Layer]:
             _WEIGHTED[code],
             tensor.sparsity is not None,
         )
-
-
-def _constant(file: bytes | bytearray, model: Any, tensor: Any) -> NDArray[np.uint8] | None:
-    """A constant tensor's bytes, which in large files lie behind the tables; None for what is computed."""
-    buffer = model.buffers[tensor.buffer]
-    if buffer.offset:
-        return np.frombuffer(file, np.uint8, buffer.size, buffer.offset)
-    data: NDArray[np.uint8] | None = buffer.data
-    return data
 
 
 def _values(data: NDArray[np.uint8], tensor: Any) -> NDArray[Any]:
@@ -240,37 +273,16 @@ def _densified(values: NDArray[Any], sparsity: Any, shape: NDArray[np.int32]) ->
     return dense
 
 
-def _tensor_facts(tensor: Any) -> dict[str, Any]:
-    shape = [] if tensor.shape is None else [int(size) for size in tensor.shape]
-    signature = tensor.shapeSignature
-    return {
-        "name": tensor.name.decode(),
-        "shape": shape,
-        "shape_signature": shape if signature is None or len(signature) == 0 else [int(size) for size in signature],
-        "dtype": _TYPES[tensor.type].lower(),
-    }
-
-
-def _is_quantized(tensor: Any) -> bool:
-    details = tensor.quantization
-    scaled = details is not None and details.scale is not None and len(details.scale) > 0
-    return scaled or tensor.type in (schema.TensorType.FLOAT16, schema.TensorType.INT4)
+def _is_reduced(tensor: Any) -> bool:
+    return is_quantized(tensor) or tensor.type in (schema.TensorType.FLOAT16, schema.TensorType.INT4)
 
 
 def _last_operator(model: Any, graph: Any) -> str:
     producers = {output: operator for operator in graph.operators for output in operator.outputs}
     index = graph.outputs[0]
-    while index in producers and _operator(model, producers[index]) in _CASTS:
+    while index in producers and kind(model, producers[index]) in _CASTS:
         index = producers[index].inputs[0]
-    return _operator(model, producers[index]) if index in producers else ""
-
-
-def _operator(model: Any, operator: Any) -> str:
-    """An operator's kind, or the name of a custom one."""
-    code = _code(model, operator)
-    if code == schema.BuiltinOperator.CUSTOM:
-        return str(model.operatorCodes[operator.opcodeIndex].customCode.decode())
-    return _OPERATORS[code]
+    return kind(model, producers[index]) if index in producers else ""
 
 
 def _code(model: Any, operator: Any) -> int:

@@ -1,8 +1,9 @@
 """What a device is: it opens sessions, and a session runs files."""
 
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,53 +11,123 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.config import Runtime
+from autotune.devices.cooling import Cooling
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a file took, end to end: inputs written, outputs read back.
+    """One block of timed inferences in a fresh process, end to end: inputs written, outputs read back.
+
+    What a device can't tell is None.
 
     Attributes:
-        times_us: of each timed inference, in order, in microseconds; at least one.
+        times_us: of each inference after the warm-up, in order, in microseconds; at least one.
         first_us: of the very first inference, which is not among times_us.
-        init_us: of opening the file and allocating its tensors.
+        init_us: of opening the file, applying the delegate and allocating tensors.
+        init_serialized_us: the same with what the delegate had compiled kept from an earlier time.
+        memory_bytes: peak of the process over what it used before it opened the file.
+        operators: of the file.
+        delegated: how many of them the delegate runs.
+        fell_back: kinds of the others, "KIND x COUNT" where there are several.
+        others: cores that other processes used meanwhile, on average.
+        frequency_mhz: of the fastest core before and after.
+        temperature_c: of the hottest sensor before and after.
     """
 
     times_us: list[float]
     first_us: float
     init_us: float
+    init_serialized_us: float | None = None
+    memory_bytes: int | None = None
+    operators: int | None = None
+    delegated: int | None = None
+    fell_back: list[str] = field(default_factory=list)
+    others: float | None = None
+    frequency_mhz: list[float] | None = None
+    temperature_c: list[float] | None = None
+
+
+@dataclass(frozen=True)
+class OperatorTime:
+    """What one operator of a file took.
+
+    Attributes:
+        name: as the runtime calls it, such as its output tensor's name.
+        kind: of operator, as the runtime calls it.
+        time_us: mean of one inference, in microseconds.
+        start_us: mean of when it began after the inference did.
+        delegate: that ran it, "" for the runtime's own kernels.
+    """
+
+    name: str
+    kind: str
+    time_us: float
+    start_us: float
+    delegate: str
 
 
 class Session(Protocol):
-    """A connection to a device. What it raises:
+    """A connection to a device, used by one thread at a time. What it raises:
 
     Infeasible where the file can't be run so, for a reason that would hold again; Fault where
-    the device failed.
+    the device or the way to it failed.
     """
 
     def outputs(self, model: Path, runtime: Runtime, inputs: Path) -> NDArray[np.float32]:
         """The file's outputs (n, *output shape), float32, for the inputs (n, *input shape) in an .npy."""
         ...
 
-    def latency(self, model: Path, runtime: Runtime) -> Timing:
-        """Times single inferences of random inputs, after a warm-up."""
+    def latency(self, model: Path, runtime: Runtime, seconds: float = 0.05) -> Timing:
+        """Times single inferences of random inputs for about this long, after a warm-up."""
+        ...
+
+    def profile(self, model: Path, runtime: Runtime, seconds: float = 1.0) -> list[OperatorTime] | None:
+        """What each operator takes, in the order in which they run; None where the runtime can't tell."""
+        ...
+
+    def temperature(self) -> float | None:
+        """Of the hottest sensor in °C, None where the device can't tell."""
+        ...
+
+    def lease(self, *, shared: bool = False, waiting: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Holds the device: waits until nobody else does.
+
+        Args:
+            shared: with others that only build on the device's machine or evaluate on it; nobody
+                measures meanwhile.
+            waiting: told who holds it, now and then.
+        """
         ...
 
 
 class Device(Protocol):
-    """A machine that runs .tflite files.
+    """A machine that runs .tflite files. To ask for anything but its name may connect to it.
 
     Attributes:
-        name: of the device.
-        delegates: that it offers.
-        threads: counts that make sense on it, rising.
+        name: of the device; results are kept by it.
         shares_host: whether builds on this machine would disturb its timings.
+        emulated: whether its times are an emulator's, not a real device's.
+        cooling: to wait for before it is measured, None for none.
     """
 
     name: str
-    delegates: tuple[str, ...]
-    threads: tuple[int, ...]
     shares_host: bool
+    emulated: bool
+    cooling: Cooling | None
+
+    @property
+    def delegates(self) -> tuple[str, ...]:
+        """Those that ran a tiny model on it."""
+        ...
+
+    @property
+    def threads(self) -> tuple[int, ...]:
+        """Counts that make sense on it, rising."""
+        ...
+
+    def missing(self) -> dict[str, str]:
+        """Delegates that autotune knows and the device has not, with the reasons."""
+        ...
 
     def facts(self) -> dict[str, Any]:
         """What there is to know about it (JSON), kept with the study."""

@@ -1,16 +1,131 @@
-"""What a list of times says."""
+"""What blocks of times say: how long, how sure that is, and whether to trust it."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from autotune.devices.device import Timing
+from autotune.outcome import Measurement
+
+LEAST_ROUNDS = 6
+"""Of which the smallest and largest median enclose the median with 1 - 2 / 2^6 = 97 %."""
+
+WIDE = 0.05
+"""Relative half-width of an interval above which rounds disagree."""
+
+DRIFT = 0.03
+"""Relative rise or fall over the rounds that counts as a drift."""
+
+OTHERS = 0.25
+"""Cores that other processes may use meanwhile."""
+
+FREQUENCY = 0.05
+"""Relative change of the processor's frequency that may pass."""
+
+WARMING = 10.0
+"""Degrees by which a device may warm up."""
 
 
-def summary(rounds: Sequence[Timing]) -> dict[str, float]:
-    """Median and 90th percentile over all runs, in milliseconds, by the keys of an outcome's metrics."""
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """A 95 % confidence interval of the median, free of assumptions on the distribution.
+
+    The k-th smallest and k-th largest value, with the largest k for which a binomial with p = 1/2
+    leaves no more than 2.5 % on either side (H. A. David, H. N. Nagaraja, Order Statistics, 2003,
+    section 7.1).
+
+    Args:
+        values: at least one; of fewer than 6 the smallest and the largest are given, which say less.
+    """
+    from scipy.stats import binom
+
+    ordered = np.sort(np.asarray(values, float))
+    k = max(1, int(binom.ppf(0.025, len(ordered), 0.5)))
+    return float(ordered[k - 1]), float(ordered[-k])
+
+
+def settled(rounds: Sequence[Timing], within: float) -> bool:
+    """Whether the median is known: its interval reaches no further than this share of it to either side."""
+    if len(rounds) < LEAST_ROUNDS:
+        return False
+    medians = _medians(rounds)
+    low, high = interval(medians)
+    middle = float(np.median(medians))
+    return high - middle <= within * middle and middle - low <= within * middle
+
+
+def summary(rounds: Sequence[Timing]) -> Measurement:
+    """All that the rounds of one configuration say.
+
+    Each round is a process of its own, so its median is one independent observation; inferences
+    within a round are not independent of each other. The median is that of the rounds' medians; other
+    percentiles and the mean are of all inferences together.
+    """
     times = np.concatenate([timing.times_us for timing in rounds]) / 1e3
-    return {
-        "latency_ms": float(np.median(times)),
-        "latency_p90_ms": float(np.percentile(times, 90)),
-    }
+    medians = _medians(rounds)
+    low, high = interval(medians if len(rounds) >= LEAST_ROUNDS else times.tolist())
+    p90, p99 = np.percentile(times, [90, 99])
+    first = rounds[0]
+    memory = [timing.memory_bytes for timing in rounds if timing.memory_bytes is not None]
+    return Measurement(
+        p50_ms=float(np.median(medians)),
+        low_ms=low,
+        high_ms=high,
+        p90_ms=float(p90),
+        p99_ms=float(p99),
+        mean_ms=float(times.mean()),
+        first_ms=float(np.median([timing.first_us for timing in rounds])) / 1e3,
+        init_ms=float(np.median([timing.init_us for timing in rounds])) / 1e3,
+        init_serialized_ms=None if first.init_serialized_us is None else first.init_serialized_us / 1e3,
+        memory_bytes=float(np.median(memory)) if memory else None,
+        rounds_ms=medians,
+        runs=len(times),
+        operators=first.operators,
+        delegated=first.delegated,
+        fell_back=tuple(first.fell_back),
+        verdict=verdict(rounds),
+    )
+
+
+def verdict(rounds: Sequence[Timing]) -> str:
+    """Stable, or why these rounds are not to be trusted."""
+    reasons = [_load(rounds), _frequency(rounds), _temperature(rounds), _disagreement(_medians(rounds))]
+    return "; ".join(filter(None, reasons)) or "stable"
+
+
+def _medians(rounds: Sequence[Timing]) -> list[float]:
+    return [float(np.median(timing.times_us)) / 1e3 for timing in rounds]
+
+
+def _load(rounds: Sequence[Timing]) -> str:
+    others = [timing.others for timing in rounds if timing.others is not None]
+    mean = float(np.mean(others)) if others else 0.0
+    return f"other processes used {mean:.1f} cores" if mean > OTHERS else ""
+
+
+def _frequency(rounds: Sequence[Timing]) -> str:
+    found = [value for timing in rounds for value in timing.frequency_mhz or ()]
+    if not found or max(found) - min(found) <= FREQUENCY * max(found):
+        return ""
+    return f"the frequency went from {min(found):.0f} to {max(found):.0f} MHz"
+
+
+def _temperature(rounds: Sequence[Timing]) -> str:
+    found = [value for timing in rounds for value in timing.temperature_c or ()]
+    if not found or found[-1] - found[0] <= WARMING:
+        return ""
+    return f"it warmed up from {found[0]:.0f} to {found[-1]:.0f} °C"
+
+
+def _disagreement(medians: Sequence[float]) -> str:
+    """Of the rounds among each other: a trend, or scatter."""
+    from scipy.stats import kendalltau
+
+    middle = float(np.median(medians))
+    if len(medians) >= LEAST_ROUNDS:
+        half = len(medians) // 2
+        change = float(np.median(medians[-half:]) / np.median(medians[:half])) - 1
+        if abs(change) > DRIFT and kendalltau(range(len(medians)), medians).pvalue < 0.01:
+            return f"it drifted by {change:+.0%} over the rounds"
+    low, high = interval(medians)
+    wide = max(high - middle, middle - low) / middle
+    return f"rounds differ by {wide:.0%}" if wide > WIDE else ""

@@ -19,10 +19,10 @@ from optuna.trial import TrialState
 from autotune.config import Config
 from autotune.errors import UserError
 from autotune.front import Point, objectives, violations
-from autotune.outcome import Outcome
-from autotune.record import Record, model_path
+from autotune.outcome import Measurement, Outcome
+from autotune.record import BASELINE, Record, model_path
 from autotune.space import Choice, Dimension, Space
-from autotune.target import Metric, Target
+from autotune.target import Metric, Target, parse
 
 JOURNAL = "journal.log"
 DRAWS = 10_000
@@ -235,17 +235,35 @@ def _distribution(dim: Dimension) -> BaseDistribution:
 def _record(study: optuna.Study, folder: Path) -> Record:
     attrs = study.user_attrs
     meta = attrs["meta"]
-    baseline = Outcome.from_json(attrs["baseline"]) if "baseline" in attrs else None
+    again = attrs.get("remeasured", {})
+    baseline = _outcome(attrs["baseline"], again.get(str(BASELINE))) if "baseline" in attrs else None
+    targets = [parse(text, Metric(**meta["quality"]))[0] for text in meta["targets"]]
     points, failed = [], Counter[str]()
     for trial in study.get_trials(deepcopy=False):
         if trial.state == TrialState.FAIL and "fault" in trial.user_attrs:
             failed[trial.user_attrs["fault"]] += 1
         if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
             continue
-        outcome = Outcome.from_json(trial.user_attrs["outcome"])
-        constraints = dict(trial.constraints) if outcome.state == "measured" else {}
+        outcome = _outcome(trial.user_attrs["outcome"], again.get(str(trial.number)))
+        missed: dict[str, float] = {}
+        if outcome.state == "measured" and baseline is not None:
+            missed = violations(outcome.metrics, targets, baseline.metrics)
         model = str(model_path(folder, outcome.artifact)) if outcome.artifact else None
-        points.append(Point(trial.number, outcome, constraints, model))
+        points.append(Point(trial.number, outcome, missed, model))
     return Record(
-        study.study_name, folder, meta, baseline, points, dict(failed), attrs.get("tests", {}), attrs.get("runs", [])
+        study.study_name,
+        folder,
+        meta,
+        baseline,
+        points,
+        dict(failed),
+        attrs.get("tests", {}),
+        attrs.get("runs", []),
+        again,
     )
+
+
+def _outcome(values: dict[str, Any], again: dict[str, Any] | None) -> Outcome:
+    """An outcome, with the latency that was taken once more where there is one."""
+    outcome = Outcome.from_json(values)
+    return outcome if again is None else outcome.timed(Measurement.from_json(again))

@@ -241,12 +241,17 @@ def _check_targets(targets: Sequence[Target], quality: Metric) -> None:
 
 
 def _check_delegates(options: Options, device: Device) -> None:
-    unknown = [name for name in options.space.delegates() if name not in device.delegates]
-    if unknown:
-        raise UserError(
-            f"space {options.space.source}: unknown delegate {unknown[0]!r}; "
-            f"device {device.name} has {', '.join(device.delegates)}"
+    """Raises:
+    UserError: the space names a delegate that the device has not.
+    """
+    lacking = [name for name in options.space.delegates() if name not in device.delegates]
+    if lacking:
+        reason = device.missing().get(lacking[0])
+        what = (
+            f"delegate {lacking[0]!r} does not run there ({reason})" if reason else f"unknown delegate {lacking[0]!r}"
         )
+        has = ", ".join(device.delegates)
+        raise UserError(f"space {options.space.source}: {what}; device {device.name} has {has}")
 
 
 def _meta(

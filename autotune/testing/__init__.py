@@ -11,6 +11,7 @@ from autotune.testing.fakes import (
     toy_build,
     toy_files,
     toy_import,
+    toy_measurement,
     toy_outcome,
     toy_record,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "toy_build",
     "toy_files",
     "toy_import",
+    "toy_measurement",
     "toy_outcome",
     "toy_record",
 ]

@@ -1,6 +1,7 @@
 """Contract suites: inherit from one, give it what it asks for, and its tests say whether a plug-in keeps it."""
 
 import json
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from autotune.compress.stage import Stage, TrainingData, is_tflite, unpack
 from autotune.config import Config, Recipe, Runtime
-from autotune.devices.device import Device
+from autotune.devices.device import Device, OperatorTime, Session
 from autotune.errors import Infeasible
 from autotune.outcome import Outcome
 from autotune.record import Record
@@ -101,6 +102,83 @@ class DeviceContract:
     def test_facts_are_json(self) -> None:
         """They are kept with the study."""
         json.dumps(self.device().facts())
+
+    def test_says_why_delegates_are_missing(self) -> None:
+        """None is both there and missing, and each that is missing has a reason."""
+        device = self.device()
+        missing = device.missing()
+        assert not missing.keys() & set(device.delegates)
+        assert all(missing.values())
+
+    def test_profile_is_operators_or_none(self, tmp_path: Path) -> None:
+        """In the order in which they run; None where the runtime can't tell."""
+        device = self.device()
+        model, _ = self.file(tmp_path)
+        with device.open() as session:
+            for delegate in device.delegates:
+                found = session.profile(model, Runtime(delegate, device.threads[0]), 0.05)
+                if found is not None:
+                    assert all(isinstance(operator, OperatorTime) and operator.time_us >= 0 for operator in found)
+                    assert [operator.start_us for operator in found] == sorted(operator.start_us for operator in found)
+
+    def test_temperature_is_a_number_or_none(self) -> None:
+        """In °C: a number that a machine survives."""
+        with self.device().open() as session:
+            found = session.temperature()
+        assert found is None or -50 < found < 150
+
+    def test_an_exclusive_lease_is_held_alone(self) -> None:
+        """Whoever asks for the device meanwhile waits, and is told."""
+        device = self.device()
+        for shared in (False, True):
+            with device.open() as first, device.open() as second:
+                with first.lease(waiting=_unheard):
+                    asking = _Asking(second, shared)
+                    assert asking.told.wait(LONG)
+                    assert not asking.held.is_set()
+                asking.join(LONG)
+                assert asking.held.is_set()
+
+    def test_a_shared_lease_admits_its_like_only(self) -> None:
+        """Another that shares comes in; one that wants the device alone waits."""
+        device = self.device()
+        with device.open() as first, device.open() as second:
+            with first.lease(shared=True, waiting=_unheard):
+                sharing = _Asking(second, True)
+                sharing.join(LONG)
+                assert sharing.held.is_set()
+                asking = _Asking(second, False)
+                assert asking.told.wait(LONG)
+                assert not asking.held.is_set()
+            asking.join(LONG)
+            assert asking.held.is_set()
+
+
+LONG = 60.0
+"""Seconds after which something never happens."""
+
+
+def _unheard(holder: str) -> None:
+    """In place of a message to the user."""
+
+
+class _Asking(threading.Thread):
+    """Takes a lease, and leaves it.
+
+    Attributes:
+        told: set where it is told to wait.
+        held: set where it got the lease.
+    """
+
+    def __init__(self, session: Session, shared: bool) -> None:
+        super().__init__(daemon=True)
+        self.told, self.held = threading.Event(), threading.Event()
+        self._session, self._shared = session, shared
+        self.start()
+
+    def run(self) -> None:
+        with self._session.lease(shared=self._shared, waiting=lambda _: self.told.set()):
+            self.held.set()
 
 
 class TrackerContract:

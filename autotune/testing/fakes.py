@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,10 +19,11 @@ from autotune.compress import pipeline
 from autotune.compress.stage import Artifact, TrainingData
 from autotune.compress.trust import Trust
 from autotune.config import Config, Runtime
-from autotune.devices.device import Session, Timing
+from autotune.devices.cooling import Cooling
+from autotune.devices.device import OperatorTime, Session, Timing
 from autotune.errors import Fault, Infeasible
 from autotune.front import Point
-from autotune.outcome import Outcome
+from autotune.outcome import Measurement, Outcome
 from autotune.record import Record
 from autotune.target import ACCURACY
 
@@ -114,8 +116,12 @@ class FakeDevice:
 
     Attributes:
         refuses: a delegate that it offers and then refuses.
+        idle: a delegate that runs nothing.
+        wrong: a delegate whose outputs are another class's.
+        slower: factor on every time.
+        memory: that every file takes, in bytes; None where it can't tell.
         faults: how many measurements fail before they work.
-        calls: "outputs" and "latency", in order.
+        calls: "outputs", "latency" and so on, in order.
         quiet: told before each measurement of latency; raise in it to check that it is.
     """
 
@@ -123,20 +129,47 @@ class FakeDevice:
     delegates: tuple[str, ...] = ("xnnpack", "builtin", "reference")
     threads: tuple[int, ...] = (1, 2)
     shares_host = True
+    emulated = False
+    cooling: Cooling | None = None
 
     def __init__(
-        self, *, refuses: str | None = None, faults: int = 0, quiet: Callable[[], None] = lambda: None
+        self,
+        *,
+        refuses: str | None = None,
+        idle: str | None = None,
+        wrong: str | None = None,
+        faults: int = 0,
+        quiet: Callable[[], None] = lambda: None,
     ) -> None:
-        self.refuses, self.faults, self.quiet = refuses, faults, quiet
+        self.refuses, self.idle, self.wrong = refuses, idle, wrong
+        self.faults, self.quiet, self.slower = faults, quiet, 1.0
+        self.memory: int | None = 1000
         self.calls: list[str] = []
+        self._leases: list[bool] = []
         self._lock = threading.Lock()
+
+    def missing(self) -> dict[str, str]:
+        return {}
 
     def facts(self) -> dict[str, Any]:
         return {"device": self.name}
 
     @contextmanager
     def open(self) -> Iterator[Session]:
-        yield _FakeSession(self)
+        yield FakeSession(self)
+
+    def take(self, shared: bool) -> bool:
+        """Whether a session has the lease that it asks for."""
+        with self._lock:
+            if self._leases and not (shared and all(self._leases)):
+                return False
+            self._leases.append(shared)
+            return True
+
+    def leave(self, shared: bool) -> None:
+        """Gives such a lease back."""
+        with self._lock:
+            self._leases.remove(shared)
 
     def call(self, what: str, runtime: Runtime) -> None:
         """Notes a call, and refuses or fails as it was told to."""
@@ -149,7 +182,9 @@ class FakeDevice:
                 raise Fault("the connection was lost")
 
 
-class _FakeSession:
+class FakeSession:
+    """A session on a FakeDevice."""
+
     def __init__(self, device: FakeDevice) -> None:
         self._device = device
 
@@ -157,17 +192,43 @@ class _FakeSession:
         self._device.call("outputs", runtime)
         labels = np.load(inputs)[:, 0].astype(int)
         outputs: NDArray[np.float32] = np.eye(CLASSES, dtype=np.float32)[labels]
-        wrong = int(len(labels) * toy_loss(model))
+        wrong = len(labels) if runtime.delegate == self._device.wrong else int(len(labels) * toy_loss(model))
         outputs[:wrong] = np.roll(outputs[:wrong], 1, axis=1)
         return outputs
 
-    def latency(self, model: Path, runtime: Runtime) -> Timing:
+    def latency(self, model: Path, runtime: Runtime, seconds: float = 0.05) -> Timing:
         self._device.quiet()
         self._device.call("latency", runtime)
         slow = {"xnnpack": 1, "builtin": 4, "reference": 40}[runtime.delegate]
         scheme = _scheme(_history(model))
-        time = 100.0 * slow * (1 if scheme in ("none", "float16") else 0.4) / runtime.threads**0.5
-        return Timing([time] * 9 + [2 * time], 5 * time, 3 * time)
+        mean = 100.0 * slow * (1 if scheme in ("none", "float16") else 0.4) / runtime.threads**0.5
+        mean *= self._device.slower
+        delegated = 0 if runtime.delegate == self._device.idle else 4
+        return Timing(
+            [mean] * 9 + [2 * mean],
+            5 * mean,
+            3 * mean,
+            memory_bytes=self._device.memory,
+            operators=4,
+            delegated=delegated,
+        )
+
+    def profile(self, model: Path, runtime: Runtime, seconds: float = 1.0) -> list[OperatorTime] | None:
+        self._device.call("profile", runtime)
+        return None
+
+    def temperature(self) -> float | None:
+        return None
+
+    @contextmanager
+    def lease(self, *, shared: bool = False, waiting: Callable[[str], None]) -> Iterator[None]:
+        while not self._device.take(shared):
+            waiting("another session")
+            time.sleep(0.001)
+        try:
+            yield
+        finally:
+            self._device.leave(shared)
 
 
 def toy_loss(model: Path) -> float:
@@ -211,6 +272,28 @@ class SilentReporter:
         pass
 
 
+def toy_measurement(latency_ms: float, verdict: str = "stable") -> Measurement:
+    """A measurement with this median."""
+    return Measurement(
+        p50_ms=latency_ms,
+        low_ms=latency_ms * 0.99,
+        high_ms=latency_ms * 1.01,
+        p90_ms=latency_ms * 1.1,
+        p99_ms=latency_ms * 1.2,
+        mean_ms=latency_ms,
+        first_ms=latency_ms * 5,
+        init_ms=1.0,
+        init_serialized_ms=None,
+        memory_bytes=1e6,
+        rounds_ms=[latency_ms] * 6,
+        runs=600,
+        operators=4,
+        delegated=4,
+        fell_back=(),
+        verdict=verdict,
+    )
+
+
 def toy_outcome(accuracy: float, latency_ms: float, download: float, **config: Any) -> Outcome:
     """A measured outcome with these numbers."""
     metrics = {
@@ -220,9 +303,9 @@ def toy_outcome(accuracy: float, latency_ms: float, download: float, **config: A
         "size_bytes": download * 1.2,
         "download_bytes": download,
     }
-    return Outcome(
-        Config.of(config), "measured", metrics, {"standard_error": 0.01, "layers": [], "samples": 100}, "0" * 64
-    )
+    interval = [accuracy - 0.02, accuracy + 0.02]
+    facts = {"standard_error": 0.01, "interval": interval, "layers": [], "samples": 100}
+    return Outcome(Config.of(config), "measured", metrics, facts, "0" * 64)
 
 
 def toy_record(folder: Path, *outcomes: Outcome) -> Record:

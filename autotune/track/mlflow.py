@@ -116,7 +116,7 @@ class MlflowTracker:
             tags["reason"] = outcome.reason
         run = self._client.create_run(self._experiment, run_name=f"{point.trial}: {outcome.config}", tags=tags)
         now = _now()
-        metrics = [Metric(name, value, now, 0) for name, value in _metrics(point).items()]
+        metrics = [Metric(name, value, now, 0) for name, value in _metrics(point, record.quality.key).items()]
         params = [Param(name, str(value)) for name, value in outcome.config.canonical().items()]
         self._client.log_batch(run.info.run_id, metrics, params)
         self._client.set_terminated(run.info.run_id, "FINISHED" if outcome.state == "measured" else "FAILED")
@@ -134,9 +134,13 @@ class MlflowTracker:
             self._client.log_batch(run_id, tags=tags)
 
 
-def _metrics(point: Point) -> dict[str, float]:
-    """A trial's metrics, and what its file holds: sparsity overall, most distinct weights of a layer."""
+def _metrics(point: Point, quality: str) -> dict[str, float]:
+    """A trial's metrics, its quality's interval, and what its file holds: sparsity overall, most
+    distinct weights of a layer.
+    """
     metrics: dict[str, Any] = dict(point.outcome.metrics)
+    if "interval" in point.outcome.facts:
+        metrics[f"{quality}_low"], metrics[f"{quality}_high"] = point.outcome.facts["interval"]
     layers = point.outcome.facts.get("layers")
     if layers:
         weights = sum(layer["weights"] for layer in layers)

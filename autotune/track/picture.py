@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.config import SCHEMES
-from autotune.front import Point
+from autotune.front import Point, interval
 from autotune.record import Record
 from autotune.target import DOWNLOAD, LATENCY, Metric, Target
 
@@ -73,7 +73,7 @@ def draw(record: Record, path: Path) -> None:
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axis.xaxis.set_minor_formatter(NullFormatter())
-    axes[0].set_ylabel(f"{record.quality.name} on validation")
+    axes[0].set_ylabel(f"{record.quality.name} on validation, 95 % interval")
     figure.suptitle(f"{record.name}: {len(front.points)} of {len(measured)} measured configurations are on the front")
     _legend(figure, [point.outcome.config.recipe.quantize for point in measured])
     figure.savefig(path, dpi=130)
@@ -81,6 +81,8 @@ def draw(record: Record, path: Path) -> None:
 
 def _mark(axis: Any, point: Point, cost: Metric, quality: Metric, *, on_front: bool) -> None:
     colour = _COLOURS[point.outcome.config.recipe.quantize]
+    if on_front:
+        _interval(axis, point, cost, quality, colour)
     axis.scatter(
         _value(point.outcome.metrics, cost),
         point.outcome.metrics[quality.key],
@@ -90,6 +92,17 @@ def _mark(axis: Any, point: Point, cost: Metric, quality: Metric, *, on_front: b
         alpha=1.0 if on_front else 0.4,
         zorder=3 if on_front else 2,
     )
+
+
+def _interval(axis: Any, point: Point, cost: Metric, quality: Metric, colour: str) -> None:
+    """The 95 % intervals of the quality and, where it is the cost, of the latency."""
+    metrics, latency = point.outcome.metrics, point.outcome.latency
+    low, high = interval(metrics, point.outcome.facts, quality)
+    axis.vlines(_value(metrics, cost), low, high, color=colour, linewidth=0.8, alpha=0.4, zorder=2)
+    if cost is LATENCY and latency is not None:
+        axis.hlines(
+            metrics[quality.key], latency.low_ms, latency.high_ms, color=colour, linewidth=0.8, alpha=0.6, zorder=2
+        )
 
 
 def _stairs(axis: Any, points: list[Point], cost: Metric, quality: Metric) -> None:

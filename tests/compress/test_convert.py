@@ -12,8 +12,8 @@ from autotune.compress.flatbuffer import describe, read_layers
 from autotune.compress.load import import_model, layers_of
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
-from autotune.config import Recipe
-from autotune.devices import runner
+from autotune.config import Recipe, Runtime
+from autotune.devices.local import LocalDevice
 from autotune.errors import Fault, Infeasible
 
 start(2)
@@ -47,14 +47,11 @@ def built(model: Any, scheme: str, folder: Path) -> list[bytes]:
 
 def run(file: bytes, folder: Path, delegate: str) -> Any:
     """The outputs for X, more samples than are evaluated at once, as a device sees them."""
-    request = {name: str(folder / name) for name in ("model", "inputs.npy", "outputs.npy")}
-    Path(request["model"]).write_bytes(file)
-    np.save(request["inputs.npy"], X)
-    ends = {"inputs": request["inputs.npy"], "outputs": request["outputs.npy"]}
-    runner.outputs(  # type: ignore[no-untyped-call]  # a program of one file, without types
-        {"model": request["model"], "delegate": delegate, "threads": 1, **ends}
-    )
-    return np.load(request["outputs.npy"])
+    model, inputs = folder / "model.tflite", folder / "inputs.npy"
+    model.write_bytes(file)
+    np.save(inputs, X)
+    with LocalDevice().open() as session:
+        return session.outputs(model, Runtime(delegate), inputs)
 
 
 @pytest.mark.parametrize(

@@ -94,10 +94,10 @@ def run(file: bytes, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     entry, exit_ = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     outputs = []
     for sample in x:
-        interpreter.set_tensor(entry["index"], encoded(sample[None], entry))  # type: ignore[no-untyped-call]  # the runner has no types
+        interpreter.set_tensor(entry["index"], encoded(sample[None], entry))
         interpreter.invoke()
         output = interpreter.get_tensor(exit_["index"])[0]
-        outputs.append(decoded(output, exit_))  # type: ignore[no-untyped-call]  # likewise
+        outputs.append(decoded(output, exit_))
     return np.array(outputs)
 
 

@@ -1,6 +1,7 @@
-"""The real runner on this machine, and what becomes of one that dies, hangs or talks."""
+"""This machine as a device, and the fake in its place; that files run as the delegate and the batch ask."""
 
-import sys
+import tempfile
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +9,77 @@ import numpy as np
 import pytest
 
 from autotune.config import SCHEMES, Recipe, Runtime
-from autotune.devices import runner
-from autotune.devices.device import Device
-from autotune.devices.local import LocalDevice, RunnerSession
-from autotune.errors import Fault, Infeasible
+from autotune.devices.device import Device, cores
+from autotune.devices.local import LocalDevice
+from autotune.devices.runner_device import PROBE
+from autotune.errors import Infeasible, UserError
 from autotune.testing import DeviceContract, FakeDevice, toy_build
 
+CPU = ("xnnpack", "builtin", "reference")
 
-@pytest.fixture(scope="module")
-def tflite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's model, converted."""
-    return _converted(tmp_path_factory.mktemp("files"), "none")
+
+@pytest.fixture(autouse=True)
+def _own_lease(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Not the machine's: it may be in use."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+class TestLocalDevice(DeviceContract):
+    """This machine keeps the contract."""
+
+    def device(self) -> Device:
+        return LocalDevice(delegates=CPU)
+
+    def file(self, folder: Path) -> tuple[Path, np.ndarray[Any, Any]]:
+        return PROBE, np.random.default_rng(0).random((130, 8, 8, 1), np.float32)
+
+
+class TestFakeDevice(DeviceContract):
+    """So does the fake, or tests with it would show nothing."""
+
+    def device(self) -> Device:
+        return FakeDevice()
+
+    def file(self, folder: Path) -> tuple[Path, np.ndarray[Any, Any]]:
+        from autotune.compress import pipeline
+
+        path = folder / "toy.tflite"
+        step = pipeline.steps(Recipe(), "task")[-1]
+        path.write_bytes(toy_build(step, b"", None, None).data)  # type: ignore[arg-type]  # it does not look at the data
+        return path, np.arange(8, dtype=np.float32)[:, None] % 4
+
+
+def test_offers_what_it_has() -> None:
+    """The CPU's kernels, on powers of two up to its cores; a delegate that nobody knows is missing, with a reason."""
+    device = LocalDevice(delegates=[*CPU, "abacus"])
+    assert device.delegates == CPU
+    assert list(device.missing()) == ["abacus"]
+    assert device.missing()["abacus"]
+    assert device.threads == tuple(count for count in (1, 2, 4, 8, 16, 32, 64, 128) if count <= cores())
+    assert LocalDevice(delegates=CPU, cpus=[0]).threads == (1,)
+    assert LocalDevice(delegates=CPU, threads=[3]).threads == (3,)
+
+
+def test_a_device_without_delegates_is_none() -> None:
+    """Whoever asks for it is told why, in one line."""
+    with pytest.raises(UserError, match="device local: no delegate runs there; abacus: ") as caught:
+        _ = LocalDevice(delegates=["abacus"]).delegates
+    assert "\n" not in str(caught.value)
+
+
+def test_facts_say_how_it_is_used() -> None:
+    """CPUs that it is kept to are part of what was measured."""
+    facts = LocalDevice("desk", delegates=CPU, cpus=[0]).facts()
+    assert facts["device"] == "desk"
+    assert facts["cpus"] == [0]
+    assert facts["runtime"] == "ai-edge-litert"
+    assert "emulated" not in facts
+
+
+def test_an_unknown_delegate_is_refused() -> None:
+    """By the runner, with a reason."""
+    with LocalDevice().open() as opened, pytest.raises(Infeasible, match="abacus"):
+        opened.latency(PROBE, Runtime("abacus"))
 
 
 def _converted(folder: Path, scheme: str) -> Path:
@@ -40,38 +101,9 @@ def _images() -> np.ndarray[Any, Any]:
         return np.asarray(file["x_test"].astype(np.float32))
 
 
-class TestLocalDevice(DeviceContract):
-    """This machine keeps the contract."""
-
-    @pytest.fixture(autouse=True)
-    def _file(self, tflite: Path) -> None:
-        self._tflite = tflite
-
-    def device(self) -> Device:
-        return LocalDevice()
-
-    def file(self, folder: Path) -> tuple[Path, np.ndarray[Any, Any]]:
-        return self._tflite, _images()[:130]
-
-
-class TestFakeDevice(DeviceContract):
-    """So does the fake, or tests with it would show nothing."""
-
-    def device(self) -> Device:
-        return FakeDevice()
-
-    def file(self, folder: Path) -> tuple[Path, np.ndarray[Any, Any]]:
-        from autotune.compress import pipeline
-
-        path = folder / "toy.tflite"
-        step = pipeline.steps(Recipe(), "task")[-1]
-        path.write_bytes(toy_build(step, b"", None, None).data)  # type: ignore[arg-type]  # it does not look at the data
-        return path, np.arange(8, dtype=np.float32)[:, None] % 4
-
-
 @pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme != "qat"])
 def test_batches_give_what_single_samples_do(scheme: str, tmp_path: Path) -> None:
-    """Accuracy is evaluated in batches, and shipped files run sample by sample: the classes agree."""
+    """Accuracy is evaluated in batches, and shipped files run sample by sample: the outputs agree."""
     from ai_edge_litert.interpreter import Interpreter
 
     path, images = _converted(tmp_path, scheme), _images()[:150]
@@ -88,79 +120,13 @@ def test_batches_give_what_single_samples_do(scheme: str, tmp_path: Path) -> Non
     np.testing.assert_allclose(batched, np.array(single), atol=1e-5)
 
 
-def session(script: str, timeout: float = 20.0) -> RunnerSession:
-    return RunnerSession([sys.executable, "-c", script], timeout)
-
-
-def test_a_runner_that_dies_each_time_is_put_down_to_the_file(tmp_path: Path) -> None:
-    """A native crash ends the runner, twice, and the configuration; not the study."""
-    dying = session("import os, sys; sys.stdin.readline(); os.abort()")
-    with pytest.raises(Infeasible, match="ended the runner twice: SIGABRT"):
-        dying.latency(tmp_path, Runtime())
-    dying.close()
-
-
-def test_a_runner_that_dies_once_is_started_again(tmp_path: Path) -> None:
-    """An accident is no verdict."""
-    marker = tmp_path / "died"
-    script = (
-        "import os, sys, json\n"
-        "sys.stdin.readline()\n"
-        f"if not os.path.exists({str(marker)!r}):\n"
-        f"    open({str(marker)!r}, 'w'); os._exit(7)\n"
-        'print(json.dumps({"ok": {"times_us": [1.0], "first_us": 2.0, "init_us": 3.0}}), flush=True)\n'
-        "sys.stdin.readline()\n"
-    )
-    once = session(script)
-    assert once.latency(tmp_path, Runtime()).times_us == [1.0]
-    assert marker.exists()
-    once.close()
-
-
-def test_a_runner_that_hangs_is_ended(tmp_path: Path) -> None:
-    """After its time limit, and nothing is left running."""
-    hanging = session("import time; time.sleep(600)", timeout=0.5)
-    with pytest.raises(Infeasible, match=r"twice: no answer in 0\.5 s"):
-        hanging.latency(tmp_path, Runtime())
-    assert hanging._process is None
-
-
-def test_the_last_words_of_a_runner_are_kept(tmp_path: Path) -> None:
-    """What it printed before its end explains the refusal."""
-    with pytest.raises(Infeasible, match="exit status 3: no kernel for FOO"):
-        session("import sys; sys.stdin.readline(); sys.exit(print('no kernel for FOO', file=sys.stderr) or 3)").latency(
-            tmp_path, Runtime()
-        )
-
-
-def test_a_runner_that_can_not_be_started_is_a_fault(tmp_path: Path) -> None:
-    """It is the machine's, not the configuration's."""
-    with pytest.raises(Fault, match="can't start the runner"):
-        RunnerSession([str(tmp_path / "none")]).latency(tmp_path, Runtime())
-
-
-def test_what_native_code_prints_does_not_come_between(tflite: Path, tmp_path: Path) -> None:
-    """A library that writes to standard output does not break the protocol."""
-    noisy = (
-        "import runpy, sys, numpy, os\n"
-        "load = numpy.load\n"
-        "numpy.load = lambda *a, **k: (os.write(1, b'INFO: hello\\n'), load(*a, **k))[1]\n"
-        f"runpy.run_path({runner.__file__!r}, run_name='__main__')\n"
-    )
-    np.save(tmp_path / "inputs.npy", _images()[:3])
-    talking = session(noisy)
-    assert talking.outputs(tflite, Runtime(), tmp_path / "inputs.npy").shape == (3, 10)
-    talking.close()
-
-
-def test_unknown_delegate_is_refused(tflite: Path) -> None:
-    """By the runner, with a reason."""
-    with LocalDevice().open() as opened, pytest.raises(Infeasible, match="no delegate 'gpu' here"):
-        opened.latency(tflite, Runtime("gpu"))
-
-
-def test_reference_kernels_are_really_another_delegate(tflite: Path) -> None:
-    """They are several times slower than XNNPACK, which shows that the choice reaches LiteRT."""
+def test_each_delegate_is_really_another(tmp_path: Path) -> None:
+    """Each sums in an order of its own, so that the last bits differ, and no others."""
+    np.save(tmp_path / "inputs.npy", np.random.default_rng(0).random((130, 8, 8, 1), np.float32))
     with LocalDevice().open() as opened:
-        fast, slow = (sorted(opened.latency(tflite, Runtime(name)).times_us) for name in ("xnnpack", "reference"))
-    assert slow[len(slow) // 2] > 2 * fast[len(fast) // 2]
+        found = [opened.outputs(PROBE, Runtime(delegate), tmp_path / "inputs.npy") for delegate in CPU]
+        delegated = [opened.latency(PROBE, Runtime(delegate)).delegated for delegate in CPU]
+    for one, other in combinations(found, 2):
+        assert not np.array_equal(one, other)
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert delegated == [1, None, None]

@@ -1,5 +1,6 @@
 """The ledger on real Optuna: what is told survives, nothing is asked twice."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from autotune.target import ACCURACY, Target, parse_all
 from autotune.testing import toy_outcome
 
 SPACE = {"prune": [0, 0.5, 0.75], "quantize": ["none", "int8"], "threads": [1, 2], "epochs": {"low": 1, "high": 3}}
-META = {"seed": 0, "id": "1", "quality": "accuracy", "targets": ["latency<5ms"], "options": {}, "device": {}}
+META = {"seed": 0, "id": "1", "quality": asdict(ACCURACY), "targets": ["latency<5ms"], "options": {}, "device": {}}
 BASELINE = toy_outcome(0.9, 10.0, 1000)
 
 

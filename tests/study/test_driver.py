@@ -4,20 +4,25 @@ import dataclasses
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 
 from autotune.compress.stage import Artifact
+from autotune.devices.statistics import LEAST_ROUNDS
 from autotune.errors import Fault, Infeasible, UserError
+from autotune.record import Record
 from autotune.space_file import parse
 from autotune.study.asktell import read
-from autotune.study.driver import Summary, run
+from autotune.study.driver import run
 from autotune.study.prepare import Options
+from autotune.study.reporting import Summary
 from autotune.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import
 from autotune.track.tracker import Tracker
@@ -107,7 +112,10 @@ def test_a_second_identical_run_builds_nothing(tmp_path: Path) -> None:
     assert pool.built == []
     assert summary.work["trained"] == summary.work["converted"] == 0
     assert summary.work["reused"] > 0
-    assert device.calls.count("latency") == 12 * 3
+    front = summary.record.front()
+    assert front is not None
+    anew = {"baseline", *(point.trial for point in front.points)}
+    assert device.calls.count("latency") == LEAST_ROUNDS * (1 + len(anew))  # the baseline at both ends, the front
     device = FakeDevice()
     assert study(options(tmp_path), device, pool).found == 12
     assert device.calls == []
@@ -126,8 +134,114 @@ def test_measures_in_quiet(tmp_path: Path) -> None:
 
     device = FakeDevice(quiet=lambda: seen.append(building._value))
     study(options(tmp_path, trials=24), device, FakePool(build=build))
-    assert len(seen) == 24 * 3
+    assert len(seen) > 24
     assert set(seen) == {0}
+
+
+def test_waits_for_a_device_that_is_in_use(tmp_path: Path) -> None:
+    """Another study measures on it: to wait is told once, and nothing is lost."""
+    device, reporter = FakeDevice(), SilentReporter()
+    assert device.take(shared=False)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(study, options(tmp_path), device, reporter=reporter)
+        while not reporter.notes and not waiting.done():
+            time.sleep(0.01)
+        assert device.calls.count("latency") == 0
+        device.leave(shared=False)
+        assert len(waiting.result().record.points) == 12
+    assert [note for note in reporter.notes if "waiting" in note] == [
+        "waiting for device fake, which is in use (another session)"
+    ]
+
+
+def test_nobody_measures_while_a_study_builds_on_the_same_machine(tmp_path: Path) -> None:
+    """Its lease is shared meanwhile: others may build, too. On a machine of its own it is free."""
+    device, refused = FakeDevice(), []
+
+    def build(*arguments: Any) -> Artifact:
+        taken = device.take(shared=False)
+        refused.append(not taken)
+        if taken:
+            device.leave(shared=False)
+        assert device.take(shared=True)
+        device.leave(shared=True)
+        return toy_build(*arguments)
+
+    study(options(tmp_path), device, FakePool(build=build))
+    assert refused
+    assert all(refused)
+
+
+def test_files_of_one_structure_are_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pruned or clustered, a file takes as long as its dense twin; the front's are measured themselves."""
+    monkeypatch.setattr("autotune.study.instrument.structure", lambda file: str(b"int8" in file or b"dynamic" in file))
+    device = FakeDevice()
+    record = study(options(tmp_path, trials=100), device).record
+    front = record.front()
+    assert front is not None
+    assert len(record.points) == 64
+    anew = {"baseline", *(point.trial for point in front.points)}
+    runtimes = 2 * 2
+    assert device.calls.count("latency") == LEAST_ROUNDS * (2 * runtimes + len(anew))
+
+
+def test_the_front_is_measured_once_more(tmp_path: Path) -> None:
+    """Itself, and the baseline with it: what is shipped has the number that it had last."""
+    device = FakeDevice()
+
+    class Slows(SilentReporter):
+        def progress(self, record: Record, trials: int) -> None:
+            device.slower = 1.5 if len(record.points) == trials else 1.0
+
+    asked = options(tmp_path, "latency<=90%*baseline")
+    record = study(asked, device, reporter=Slows()).record
+    front = record.front()
+    assert front is not None
+    assert record.baseline is not None
+    before = {str(trial.number): trial.values[1] for trial in optuna_trials(record.folder)}
+    for point in front.points:
+        assert point.outcome.metrics["latency_ms"] == pytest.approx(1.5 * before[str(point.trial)])
+    assert set(record.remeasured) >= {"-1", *(str(point.trial) for point in front.points)}
+    assert record.baseline.metrics["latency_ms"] == pytest.approx(0.15)
+    assert front.pick() is not None
+    others = [point for point in record.points if str(point.trial) not in record.remeasured]
+    assert all(point.outcome.metrics["latency_ms"] == pytest.approx(before[str(point.trial)]) for point in others)
+    assert read(record.folder, "toy").front() == front
+
+
+def optuna_trials(folder: Path) -> list[optuna.trial.FrozenTrial]:
+    """What the sampler was told."""
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(folder / "journal.log")))
+    return optuna.load_study(study_name="toy", storage=storage).get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+
+
+def test_a_delegate_that_runs_nothing_is_refused(tmp_path: Path) -> None:
+    """Its time would be that of the built-in kernels, under another name."""
+    record = study(options(tmp_path, trials=24), FakeDevice(idle="builtin")).record
+    reasons = {point.outcome.reason for point in record.points if point.outcome.config.runtime.delegate == "builtin"}
+    assert reasons == {"builtin runs none of the file's 4 operators"}
+    assert all(point.outcome.state == "measured" for point in record.points if point.outcome.reason is None)
+
+
+def test_a_delegate_that_decides_otherwise_is_refused(tmp_path: Path) -> None:
+    """However fast it is, and although the file as such is good."""
+    asked = options(tmp_path, trials=24, space=SPACE | {"delegate": ["builtin", "xnnpack"]})
+    device = FakeDevice(wrong="xnnpack")
+    device.delegates = ("builtin", "xnnpack")
+    record = study(asked, device).record
+    wrong = [point.outcome for point in record.points if point.outcome.config.runtime.delegate == "xnnpack"]
+    assert wrong
+    assert all("of the samples otherwise than the built-in kernels" in str(outcome.reason) for outcome in wrong)
+    right = [point.outcome for point in record.points if point.outcome.config.runtime.delegate == "builtin"]
+    assert all(outcome.state == "measured" for outcome in right)
+
+
+def test_a_target_that_the_device_can_not_tell_is_refused(tmp_path: Path) -> None:
+    """Before anything is searched, by its name."""
+    device = FakeDevice()
+    device.memory = None
+    with pytest.raises(UserError, match="target 'memory<1MB': device fake can't measure memory"):
+        study(options(tmp_path, "memory<1MB"), device)
 
 
 def test_the_baseline_is_the_first_trial(tmp_path: Path) -> None:
@@ -240,7 +354,7 @@ def test_a_lost_connection_costs_the_measurement_in_hand(tmp_path: Path) -> None
     original, count = device.call, iter(range(1000))
 
     def call(what: str, runtime: Any) -> None:
-        if what == "latency" and next(count) == 5:
+        if what == "latency" and next(count) == 5 + LEAST_ROUNDS:
             raise Fault("the connection was lost")
         original(what, runtime)
 
@@ -498,13 +612,13 @@ def test_outputs_that_are_not_finite_are_refused(tmp_path: Path, monkeypatch: py
     """A training that diverged costs its trial; the study goes on."""
     from autotune.testing import fakes
 
-    outputs = fakes._FakeSession.outputs
+    outputs = fakes.FakeSession.outputs
 
     def diverged(self: Any, model: Path, runtime: Any, inputs: Path) -> Any:
         found = outputs(self, model, runtime, inputs)
         return found * np.nan if "prune" in model.read_text() else found
 
-    monkeypatch.setattr(fakes._FakeSession, "outputs", diverged)
+    monkeypatch.setattr(fakes.FakeSession, "outputs", diverged)
     record = study(options(tmp_path, trials=64)).record
     reasons = {point.outcome.reason for point in record.points if point.outcome.config.recipe.prune}
     assert reasons == {"its outputs are not finite"}

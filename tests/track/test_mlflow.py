@@ -74,6 +74,8 @@ def test_what_a_trial_shows(tmp_path: Path) -> None:
     assert one.data.params["prune"] == "0.5"
     assert one.data.params["quantize"] == "int8"
     assert one.data.metrics["accuracy"] == 0.85
+    assert one.data.metrics["accuracy_low"] == pytest.approx(0.83)
+    assert one.data.metrics["accuracy_high"] == pytest.approx(0.87)
     assert one.data.metrics["latency_ms"] == 0.5
     assert one.data.metrics["download_bytes"] == 500
     assert one.data.tags["on_front"] == "true"

@@ -1,0 +1,176 @@
+"""Measures .tflite files as they are, on any device: side by side, over time under heat, beside other work."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autotune.compress.flatbuffer import read_layers
+from autotune.compress.operators import operators
+from autotune.compress.stage import is_tflite
+from autotune.config import Runtime
+from autotune.devices.device import Device, Session
+from autotune.devices.measure import Job, Result, Rules, measure
+from autotune.devices.runner_device import RunnerDevice
+from autotune.devices.session import RunnerSession
+from autotune.errors import UserError
+from autotune.findings import Measured, findings
+from autotune.model_file import read_model
+from autotune.outcome import Measurement
+
+ALL = "all"
+"""In place of delegates or threads: what the device has."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A file under one runtime, with what was measured or why nothing was."""
+
+    model: Path
+    runtime: Runtime
+    result: Result
+
+
+@dataclass(frozen=True)
+class Window:
+    """About a second of inferences on end.
+
+    Attributes:
+        at_s: when it began.
+        p50_ms, p90_ms: of its inferences.
+        runs: that were timed; of very short ones the device tells a part.
+        temperature_c, frequency_mhz: at its end, None where the device can't tell.
+    """
+
+    at_s: float
+    p50_ms: float
+    p90_ms: float
+    runs: int
+    temperature_c: float | None
+    frequency_mhz: float | None
+
+    @classmethod
+    def of(cls, found: dict[str, Any]) -> "Window":
+        """From what RunnerSession.sustain() gives."""
+        p50, p90 = np.percentile(found["times_us"], [50, 90]) / 1e3
+        heat, clock = (found.get(key, [None])[-1] for key in ("temperature_c", "frequency_mhz"))
+        return cls(found["at_s"], float(p50), float(p90), len(found["times_us"]), heat, clock)
+
+
+def read_tflite(path: Path) -> bytes:
+    """A .tflite file, whole as far as its tables go.
+
+    Raises:
+        UserError: it is missing or something else.
+    """
+    file = read_model(path)
+    if not is_tflite(file):
+        raise UserError(f"model {path}: not a .tflite file; autotune run makes one of it")
+    try:
+        operators(file)
+    except UserError as error:
+        raise UserError(f"model {path}: {error}") from error
+    return file
+
+
+def runtimes(device: Device, delegates: Sequence[str], threads: Sequence[int | str]) -> list[Runtime]:
+    """Every pair of what is asked for.
+
+    Args:
+        device: to run on.
+        delegates: by name, or ALL; the device's first where empty.
+        threads: counts, or ALL; 1 where empty.
+
+    Raises:
+        UserError: the device has not such a delegate, or can't be reached.
+    """
+    names = device.delegates if ALL in delegates else delegates or device.delegates[:1]
+    for name in names:
+        if name not in device.delegates:
+            reason = device.missing().get(name, "unknown")
+            has = ", ".join(device.delegates)
+            raise UserError(f"device {device.name} has no delegate {name!r} ({reason}); it has {has}")
+    counts = device.threads if ALL in threads else threads or (1,)
+    return [Runtime(name, int(count)) for name in dict.fromkeys(names) for count in dict.fromkeys(counts)]
+
+
+def bench(device: Device, jobs: Sequence[Job], say: Say, load: int = 0) -> list[Row]:
+    """Measures files in turn, in one go, while nobody else measures on the device.
+
+    Args:
+        device: to measure on.
+        jobs: files, each with how it is run.
+        say: told what is being done or waited for.
+        load: cores to keep busy beside each file.
+
+    Raises:
+        UserError: the device can't be reached, or not be kept busy.
+    """
+    rules = Rules(again=0) if load else Rules()  # it would be no quieter
+    with _held(device, say, load) as session:
+        found = measure(session, jobs, rules, say, partial(_rest, device, session, say))
+    return [Row(job.model, job.runtime, result) for job, result in zip(jobs, found, strict=True)]
+
+
+def sustain(device: Device, job: Job, seconds: float, say: Say, load: int = 0) -> list[Window]:
+    """Runs one file on end, and says what each second was like.
+
+    Raises:
+        UserError: the device can't be reached, can't do that, or can't be kept busy.
+        Infeasible: the file can't be run so.
+        Fault: the device or the way to it failed.
+    """
+    with _held(device, say, load) as session:
+        if not isinstance(session, RunnerSession):
+            raise UserError(f"device {device.name} can't run a file on end; --sustain needs one that has the runner")
+        _rest(device, session, say)
+        say(f"running {job.model.name} on {job.runtime} for {seconds:g} s")
+        return [Window.of(window) for window in session.sustain(job.model, job.runtime, seconds)]
+
+
+def found_in(rows: Sequence[Row]) -> list[str]:
+    """What bought nothing, see findings."""
+    twins = _twins(list(dict.fromkeys(row.model for row in rows)))
+    return findings(
+        [
+            Measured(row.model, row.runtime, row.result, twins.get(row.model))
+            for row in rows
+            if isinstance(row.result, Measurement)
+        ]
+    )
+
+
+@contextmanager
+def _held(device: Device, say: Say, load: int) -> Iterator[Session]:
+    """A session that holds the device's lease."""
+    if load and not isinstance(device, RunnerDevice):
+        raise UserError(f"device {device.name} can't be kept busy; --load needs one that has the runner")
+    opened = device.open(load) if isinstance(device, RunnerDevice) else device.open()
+    with opened as session, session.lease(waiting=lambda by: say(f"waiting for {device.name}: {by} measures there")):
+        yield session
+
+
+def _rest(device: Device, session: Session, say: Say) -> None:
+    if device.cooling is not None:
+        device.cooling.rest(session, say)
+
+
+def _twins(models: Sequence[Path]) -> dict[Path, Path]:
+    """For each file with sparse weights a dense one that has its operators and shapes, where there is one."""
+    files = {path: path.read_bytes() for path in models}
+    sparse = {path for path, file in files.items() if any(layer.sparse for layer in read_layers(file))}
+    dense = {_shapes(file): path for path, file in files.items() if path not in sparse}
+    return {path: dense[key] for path in sparse if (key := _shapes(files[path])) in dense}
+
+
+def _shapes(file: bytes) -> tuple[Any, ...]:
+    """What a file and its sparse twin share: all operators, but those that unpack weights."""
+    return tuple(
+        (one.kind, one.macs, one.output_shape, one.output_dtype) for one in operators(file) if one.kind != "DENSIFY"
+    )

@@ -1,0 +1,149 @@
+"""Android phones: LiteRT's benchmark_model, run through the user's adb."""
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from autotune.config import Runtime
+from autotune.devices import benchmark_model as tool
+from autotune.devices.adb_session import AdbSession
+from autotune.devices.cooling import Cooling
+from autotune.devices.device import Session
+from autotune.devices.phone import Phone
+from autotune.devices.runner_device import PROBE
+from autotune.devices.session import LIMIT
+from autotune.errors import Fault, Infeasible, UserError
+
+PLACES = ("/data/local/tmp/benchmark_model", "/data/local/tmp/android_aarch64_benchmark_model")
+"""Where benchmark_model is looked for on the phone."""
+
+
+class AdbDevice:
+    """An Android phone. See devices.device.Device."""
+
+    shares_host = False
+
+    def __init__(
+        self,
+        name: str = "adb",
+        *,
+        serial: str | None = None,
+        adb: str = "adb",
+        benchmark_model: str | None = None,
+        delegates: Sequence[str] = tool.DELEGATES,
+        threads: Sequence[int] = (),
+        cpus: Sequence[int] = (),
+        flags: Mapping[str, Sequence[str]] | None = None,
+        libraries: str | None = None,
+        limit: float = LIMIT,
+        cooling: Cooling | None = None,
+    ) -> None:
+        """
+        Args:
+            name: of the device.
+            serial: of the phone, as "adb devices" shows it; None takes $ANDROID_SERIAL or the only phone.
+            adb: the program, by name or path.
+            benchmark_model: a file here, which is sent there, or a path there; looked for there where None.
+            delegates: to look for.
+            threads: counts to offer; powers of two up to the phone's cores where empty.
+            cpus: that files are run on; all where empty.
+            flags: more of benchmark_model's, by delegate.
+            libraries: folder there with the libraries that a delegate needs, such as Hexagon's.
+            limit: seconds that a file may take over what it is asked for.
+            cooling: to wait for before it is measured.
+
+        Raises:
+            UserError: a delegate is unknown.
+        """
+        if unknown := [key for key in (*delegates, *(flags or {})) if key not in tool.DELEGATES]:
+            raise UserError(f"device {name}: unknown delegate {unknown[0]!r}; known are {', '.join(tool.DELEGATES)}")
+        self.name, self.cooling = name, cooling
+        self._serial = serial or os.environ.get("ANDROID_SERIAL") or None
+        self.emulated = (self._serial or "").startswith("emulator-")  # else known with the facts
+        self._adb, self._given, self._limit = adb, benchmark_model, limit
+        self._wanted, self._threads, self._cpus = tuple(delegates), tuple(threads), tuple(cpus)
+        self._flags, self._libraries = {key: list(value) for key, value in (flags or {}).items()}, libraries
+
+    @property
+    def delegates(self) -> tuple[str, ...]:
+        return tuple(name for name in self._wanted if name not in self._checked[1])
+
+    @property
+    def threads(self) -> tuple[int, ...]:
+        cores = len(self._cpus) or int(self._checked[0]["cores"])
+        return self._threads or tuple(2**power for power in range(cores.bit_length()) if 2**power <= cores)
+
+    def missing(self) -> dict[str, str]:
+        return self._checked[1]
+
+    def facts(self) -> dict[str, Any]:
+        """With the temperature and the battery as they are now."""
+        pinned = {"cpus": list(self._cpus)} if self._cpus else {}
+        return {"device": self.name, **self._checked[0], **pinned, **self._phone.conditions()}
+
+    @contextmanager
+    def open(self) -> Iterator[Session]:
+        words = [*self._prefix(), self._tool]
+        session = AdbSession(self.name, self._phone, words, self._flags, self._limit)
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def _prefix(self) -> list[str]:
+        """Words before benchmark_model: where it runs, and with which libraries."""
+        pinned = ["taskset", f"{sum(1 << cpu for cpu in self._cpus):x}"] if self._cpus else []
+        return [*pinned, "env", f"LD_LIBRARY_PATH={self._libraries}"] if self._libraries else pinned
+
+    @cached_property
+    def _phone(self) -> Phone:
+        return Phone(self.name, self._adb, self._serial)
+
+    @cached_property
+    def _tool(self) -> str:
+        """Path of benchmark_model on the phone.
+
+        Raises:
+            UserError: there is none.
+        """
+        given = Path(self._given).expanduser() if self._given else None
+        if given is not None and given.is_file():
+            return self._phone.send(given)
+        if given is not None and not given.is_absolute():
+            raise UserError(f"device {self.name}: benchmark_model {given}: no such file here; give its path")
+        places = [str(given)] if given else PLACES
+        tests = "; ".join(f"[ -x {shlex.quote(place)} ] && echo {shlex.quote(place)}" for place in places)
+        found = self._phone.shell(tests)[0].splitlines()
+        if not found:
+            what = "build or fetch LiteRT's for this phone and give its path as benchmark_model in the device file"
+            raise UserError(f"device {self.name}: no benchmark_model at {' or '.join(places)} on the phone; {what}")
+        return found[0]
+
+    @cached_property
+    def _checked(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """Facts, and which delegates don't run the probe.
+
+        Raises:
+            UserError: the phone can't be used, or no delegate runs.
+        """
+        missing = {}
+        try:
+            facts = self._phone.facts(self._tool)
+            self.emulated = bool(facts["emulated"])
+            with self.open() as session:
+                for delegate in self._wanted:
+                    try:
+                        if session.latency(PROBE, Runtime(delegate, 1), 0.0).delegated == 0:
+                            missing[delegate] = f"{delegate} takes nothing of a small convolution"
+                    except Infeasible as error:
+                        missing[delegate] = str(error)
+        except Fault as error:
+            raise UserError(str(error)) from error
+        if len(missing) == len(self._wanted):
+            first, reason = next(iter(missing.items()))
+            raise UserError(f"device {self.name}: no delegate runs there; {first}: {reason}")
+        return facts, missing

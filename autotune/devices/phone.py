@@ -1,0 +1,247 @@
+"""An Android phone by way of the user's adb: which one, its shell, files on it, and what it is like."""
+
+import hashlib
+import re
+import shlex
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from autotune.devices.runner import KEPT_DAYS
+from autotune.errors import Fault, UserError
+
+FOLDER = "/data/local/tmp/autotune"
+"""Where files are kept on the phone, by their sha256."""
+
+ANSWER = 60.0
+"""Seconds in which adb must answer what takes no time."""
+
+_STATES = {
+    "unauthorized": "unlock it and allow USB debugging on its screen",
+    "authorizing": "wait a moment, or allow USB debugging on its screen",
+    "offline": "unplug it and plug it in again, or run adb reconnect",
+    "no permissions": "this user may not use its USB port: see adb devices for what udev needs",
+}
+"""What to do about each state in which a phone can't be used."""
+
+_PROCESS, _STATUS = "autotune process", "autotune status"
+"""Begin the lines by which the phone tells the number of a process and how it ended.
+
+adb's own exit status is not enough: older phones don't pass it on, and a lost connection has one too.
+"""
+
+_SYSTEM = ("product.manufacturer", "product.model", "build.version.release")
+_ABOUT = """getprop
+{{
+echo cores $(nproc)
+echo memory $(sed -n 's/MemTotal: *//p' /proc/meminfo)
+echo governor $(cat /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor)
+echo tool $(sha256sum {tool})
+}} 2>/dev/null"""
+_STATE = """for zone in /sys/class/thermal/thermal_zone*; do
+echo "zone $(cat $zone/temp) $(cat $zone/type)"
+done 2>/dev/null
+dumpsys battery"""
+
+
+def listed(text: str) -> dict[str, tuple[str, str]]:
+    """State and description of each phone by its serial, from what "adb devices -l" writes."""
+    found = {}
+    for line in text.partition("List of devices attached")[2].splitlines():
+        if match := re.match(r"(\S+)\s+(no permissions|\S+)\s*(.*)", line):
+            found[match[1]] = (match[2], match[3])
+    return found
+
+
+def conditions(text: str) -> dict[str, Any]:
+    """Temperature and battery, from what the thermal zones and "dumpsys battery" say; None what they don't.
+
+    Zones count in thousandths of a degree, the battery in tenths. The hottest of the processors' zones
+    is taken, else the hottest of all, else the battery.
+    """
+    zones = [(kind, int(value) / 1e3) for value, kind in re.findall(r"^zone (-?\d+) (.*)$", text, re.MULTILINE)]
+    zones = [(kind, value) for kind, value in zones if 0 < value < 150]  # others are switched off
+    battery = dict(re.findall(r"^ +([\w ]+): (\S+)$", text, re.MULTILINE))
+    own = int(battery["temperature"]) / 10 if "temperature" in battery else None
+    temperatures = [value for kind, value in zones if "cpu" in kind.lower()] or [value for _, value in zones]
+    return {
+        "temperature_c": max(temperatures, default=own),
+        "battery_temperature_c": own,
+        "battery_percent": int(battery["level"]) if "level" in battery else None,
+        "powered": any(value == "true" for name, value in battery.items() if name.endswith("powered")),
+    }
+
+
+class Phone:
+    """One phone: a shell that runs scripts, and files that are sent once, by content."""
+
+    def __init__(self, name: str, adb: str, serial: str | None) -> None:
+        """Finds it.
+
+        Args:
+            name: of the device, for messages.
+            adb: the program.
+            serial: of the phone; None takes the only one.
+
+        Raises:
+            UserError: it is not there, is one of several, or can't be used as it is.
+        """
+        self._name, self._adb = name, adb
+        self._sent: dict[tuple[Path, int, int], str] = {}
+        self._left = ""  # what a script wrote that ran when the phone was lost
+        phones = listed(self._call(["devices", "-l"]).stdout.decode(errors="replace"))
+        shown = ", ".join(f"{key} ({state} {about})" for key, (state, about) in phones.items())
+        if not phones:
+            raise UserError(f"device {name}: adb sees no phone; plug one in, switch on USB debugging, see adb devices")
+        if serial is None and len(phones) > 1:
+            raise UserError(f"device {name}: adb sees several phones; name one by serial: {shown}")
+        self.serial = serial or next(iter(phones))
+        if self.serial not in phones:
+            raise UserError(f"device {name}: adb sees no phone {self.serial}; it sees {shown}")
+        state = phones[self.serial][0]
+        if state != "device":
+            advice = _STATES.get(state, "start Android on it")
+            raise UserError(f"device {name}: phone {self.serial}: {state}; {advice}")
+        self.shell(f"mkdir -p {FOLDER}; find {FOLDER} -type f -mtime +{KEPT_DAYS} -delete")
+
+    def shell(self, script: str, limit: float = ANSWER) -> tuple[str, int]:
+        """Runs a script of the phone's shell.
+
+        Args:
+            script: to run; put foreign words into it by shlex.quote.
+            limit: seconds after which it is ended, with all that it started.
+
+        Returns:
+            What it wrote, to either stream, and its exit status: 128 + N where signal N ended it.
+
+        Raises:
+            TimeoutError: it took longer.
+            Fault: the phone was lost.
+        """
+        if self._left:
+            self._end()
+        inner = shlex.quote(f"echo {_PROCESS} $$\n{script}")
+        command = f"setsid sh -c {inner} 2>&1; status=$?; echo; echo {_STATUS} $status"
+        try:
+            done = self._run(["-s", self.serial, "shell", command], limit)
+        except subprocess.TimeoutExpired as error:
+            self._left = _text(error.stdout)
+            self._end()
+            raise TimeoutError(f"no answer in {limit:g} s") from error
+        text = _text(done.stdout)
+        match = re.search(rf"\n?{_STATUS} (\d+)\s*$", text)
+        if match is None:
+            self._left = text
+            raise self._failed(done)
+        return text[: match.start()].partition("\n")[2], int(match[1])
+
+    def send(self, file: Path) -> str:
+        """Puts a file there unless it is there, so that it can be run too, and gives its path.
+
+        Raises:
+            Fault: it did not arrive.
+        """
+        status = file.stat()
+        key = (file, status.st_mtime_ns, status.st_size)
+        if key not in self._sent:
+            path = f"{FOLDER}/{hashlib.sha256(file.read_bytes()).hexdigest()}"
+            if self.shell(f"[ -e {path} ] && touch {path}")[1]:
+                self._move(["push", str(file), f"{path}.part"], status.st_size)
+                text, failed = self.shell(f"chmod 755 {path}.part && mv {path}.part {path}")
+                if failed:
+                    raise Fault(f"device {self._name}: phone {self.serial} can't keep a file: {text.strip()[-200:]}")
+            self._sent[key] = path
+        return self._sent[key]
+
+    def fetch(self, path: str, file: Path) -> None:
+        """Copies a file from there.
+
+        Raises:
+            Fault: it is not there, or did not arrive.
+        """
+        self._move(["pull", path, str(file)])
+
+    def facts(self, tool: str) -> dict[str, Any]:
+        """What there is to know about the phone, and about a program on it."""
+        text = self.shell(_ABOUT.format(tool=shlex.quote(tool)))[0]
+        properties = dict(re.findall(r"^\[(.*)\]: \[(.*)\]$", text, re.MULTILINE))
+        others = dict(re.findall(r"^(cores|memory|governor|tool) (\w+)", text, re.MULTILINE))
+        maker, model, version = (properties.get(f"ro.{key}", "?") for key in _SYSTEM)
+        qemu = "1" in (properties.get("ro.boot.qemu"), properties.get("ro.kernel.qemu"))
+        return {
+            "serial": self.serial,
+            "machine": properties.get("ro.product.cpu.abi"),
+            "system": f"Android {version} on {maker} {model}",
+            "build": properties.get("ro.build.fingerprint"),
+            "cpu": properties.get("ro.soc.model") or properties.get("ro.board.platform"),
+            "cores": int(others.get("cores", 1)),
+            "memory_bytes": int(others["memory"]) * 1024 if "memory" in others else None,
+            "governor": others.get("governor"),
+            "emulated": qemu or self.serial.startswith("emulator-"),
+            "benchmark_model": others.get("tool"),
+        }
+
+    def conditions(self) -> dict[str, Any]:
+        """What changes on it: temperature and battery."""
+        return conditions(self.shell(_STATE)[0])
+
+    def _end(self) -> None:
+        """Ends the script that was left, and all that it started.
+
+        Raises:
+            Fault: the phone was lost.
+        """
+        if match := re.match(rf"{_PROCESS} (\d+)\n", self._left):
+            number = match[1]
+            script = f"grep -q autotune /proc/{number}/cmdline && kill -9 -{number}; echo {_STATUS}"
+            done = self._call(["-s", self.serial, "shell", script])
+            if _STATUS not in _text(done.stdout):
+                raise self._failed(done)
+        self._left = ""
+
+    def _move(self, arguments: Sequence[str], size: int = 0) -> None:
+        """Copies a file of so many bytes.
+
+        Raises:
+            Fault: it did not arrive.
+        """
+        done = self._call(["-s", self.serial, *arguments], ANSWER + size / 1e5)
+        if done.returncode:
+            raise self._failed(done)
+
+    def _failed(self, done: "subprocess.CompletedProcess[bytes]") -> Fault:
+        """What to say where adb failed, with the last line of it."""
+        self._sent.clear()  # whatever comes back may have been wiped
+        lines = [line for line in (_text(done.stdout) + _text(done.stderr)).splitlines() if line.strip()]
+        last = lines[-1].strip()[:200] if lines else f"adb ended with exit status {done.returncode}"
+        return Fault(f"device {self._name}: the connection to phone {self.serial} failed: {last}")
+
+    def _call(self, arguments: Sequence[str], limit: float = ANSWER) -> "subprocess.CompletedProcess[bytes]":
+        """
+        Raises:
+            Fault: adb does not answer.
+        """
+        try:
+            return self._run(arguments, limit)
+        except subprocess.TimeoutExpired as error:
+            raise Fault(f"device {self._name}: adb {arguments[-1]} gave no answer in {limit:g} s") from error
+
+    def _run(self, arguments: Sequence[str], limit: float) -> "subprocess.CompletedProcess[bytes]":
+        try:
+            return subprocess.run(
+                [self._adb, *arguments],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=limit,
+                check=False,
+                start_new_session=True,  # Ctrl-C is for the driver
+            )
+        except OSError as error:
+            what = "install Android's platform-tools, or give its path as adb in the device file"
+            raise UserError(f"device {self._name}: can't start {self._adb}: {error.strerror}; {what}") from error
+
+
+def _text(data: bytes | None) -> str:
+    """Of older phones every line ends in CR LF."""
+    return (data or b"").decode(errors="replace").replace("\r\n", "\n")

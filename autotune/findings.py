@@ -1,0 +1,98 @@
+"""What measurements say to whoever chose a delegate, threads or sparse weights: what bought nothing."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from autotune.config import Runtime
+from autotune.outcome import Measurement
+
+WORTH = 0.05
+"""A gain of the median by this share counts as one, even where the intervals don't show it."""
+
+SAME = 0.03
+"""Medians that differ by no more than this share are called equally fast."""
+
+_AGAINST = {"xnnpack": ("builtin",), "builtin": (), "reference": ()}
+_CPU = ("xnnpack", "builtin")
+"""What a delegate is held against: the first that is there."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A file under one runtime.
+
+    Attributes:
+        file: that stands for it, in whatever way.
+        runtime: that it ran on.
+        measurement: of it.
+        twin: of a file with sparse weights, the dense one with its operators and shapes.
+    """
+
+    file: Hashable
+    runtime: Runtime
+    measurement: Measurement
+    twin: Hashable | None = None
+
+
+def findings(rows: Sequence[Measured]) -> list[str]:
+    """Delegates, threads and sparse weights that bought nothing, a line each; and delegates that ran nothing.
+
+    A delegate is held against XNNPACK, or else the built-in kernels, on as many threads; threads against
+    the fewest through the same delegate; a sparse file against its twin in the same runtime. Nothing is
+    bought where the interval is not below the other's and the median not by WORTH.
+
+    Args:
+        rows: of one device, each file and runtime once.
+    """
+    known = {(row.file, row.runtime): row.measurement for row in rows}
+    idle: dict[str, list[bool]] = defaultdict(list)
+    ratios: dict[str, list[float | None]] = defaultdict(list)
+    for row in rows:
+        idle[row.runtime.delegate].append(row.measurement.delegated == 0)
+        for claim, other in _claims(row, known):
+            ratios[claim].append(_ratio(row.measurement, other))
+    return [
+        *(
+            f"{name} took none of the operators{_of(sum(found), len(found))}"
+            for name, found in idle.items()
+            if any(found)
+        ),
+        *(_line(claim, found) for claim, found in ratios.items() if any(found)),
+    ]
+
+
+def _claims(row: Measured, known: dict[tuple[Hashable, Runtime], Measurement]) -> Iterator[tuple[str, Measurement]]:
+    """What may be said of a row, each with what it is held against."""
+    delegate, threads = row.runtime.delegate, row.runtime.threads
+    for name in _AGAINST.get(delegate, _CPU):
+        if other := known.get((row.file, Runtime(name, threads))):
+            yield f"{delegate} bought nothing over {name}", other
+            break
+    fewest = min(one.threads for file, one in known if file == row.file and one.delegate == delegate)
+    if threads > fewest:
+        claim = f"{threads} threads bought nothing over {fewest} on {delegate}"
+        yield claim, known[row.file, Runtime(delegate, fewest)]
+    if other := known.get((row.twin, row.runtime)):
+        yield f"sparse weights bought nothing on {delegate}", other
+
+
+def _ratio(found: Measurement, other: Measurement) -> float | None:
+    """How many times longer it took, None where it was faster."""
+    faster = found.high_ms < other.low_ms or found.p50_ms <= (1 - WORTH) * other.p50_ms
+    return None if faster else found.p50_ms / other.p50_ms
+
+
+def _line(claim: str, ratios: Sequence[float | None]) -> str:
+    bad = [ratio for ratio in ratios if ratio is not None]
+    ratio = median(bad)
+    slower = f"{ratio:.1f} times slower" if ratio >= 1.5 else f"{ratio - 1:.0%} slower"
+    return f"{claim}{_of(len(bad), len(ratios))}: {'as fast' if ratio <= 1 + SAME else slower}"
+
+
+def _of(count: int, all_: int) -> str:
+    """In how many cases, where there are several."""
+    if all_ == 1:
+        return ""
+    return f" in all {all_} cases" if count == all_ else f" in {count} of {all_} cases"

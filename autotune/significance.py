@@ -1,0 +1,89 @@
+"""How sure scores are: 95 % intervals, and whether two files differ on the same samples."""
+
+import math
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # `autotune --help` comes by here, and does without
+    import numpy as np
+    from numpy.typing import NDArray
+
+Z = NormalDist().inv_cdf(0.975)
+"""Standard errors to either side that make a normal 95 % interval."""
+
+LEVEL = 0.05
+"""The p-value down to which a difference may be chance."""
+
+
+def wilson(share: float, n: float) -> tuple[float, float]:
+    """The 95 % score interval of a share; it stays within 0 and 1, and has a width even at them.
+
+    E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference, Journal of the
+    American Statistical Association 22, 1927.
+
+    Args:
+        share: of n that are right, 0 to 1.
+        n: independent yes-or-no observations, above 0; may be an effective number.
+    """
+    middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    reach = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    return max(0.0, min(share, middle - reach)), min(1.0, max(share, middle + reach))
+
+
+def normal(value: float, error: float, lowest: float | None, highest: float | None) -> tuple[float, float]:
+    """The 95 % interval of what varies as a normal distribution with this standard error, within bounds."""
+    low, high = value - Z * error, value + Z * error
+    return low if lowest is None else max(low, lowest), high if highest is None else min(high, highest)
+
+
+def compare(one: "NDArray[Any]", other: "NDArray[Any]", *, resampled: bool) -> float:
+    """The two-sided p-value of two files' scores on the same samples: how easily chance makes such a difference.
+
+    Pairing takes out what both have in common, the samples that are hard for either; so differences
+    are found that lie well within the files' own intervals.
+
+    Args:
+        one: Score.each of a file, (n,).
+        other: likewise, of the same metric and samples.
+        resampled: whether they are of resamples, not of single samples.
+
+    Returns:
+        0 to 1; above LEVEL the two can't be told apart.
+    """
+    if one.dtype == other.dtype == bool:
+        return _mcnemar(one, other)
+    gap = one.astype(float) - other
+    return _bootstrap(gap[gap == gap]) if resampled else _student(gap)  # NaN is not equal to itself
+
+
+def _mcnemar(one: "NDArray[np.bool_]", other: "NDArray[np.bool_]") -> float:
+    """Of the samples that only one of the two has right, each is equally likely to have it by chance.
+
+    Q. McNemar, Note on the Sampling Error of the Difference Between Correlated Proportions or
+    Percentages, Psychometrika 12, 1947; here with the exact binomial.
+    """
+    from scipy.stats import binom
+
+    first, second = int((one & ~other).sum()), int((other & ~one).sum())
+    return min(1.0, 2 * float(binom.cdf(min(first, second), first + second, 0.5)))
+
+
+def _student(gap: "NDArray[np.float64]") -> float:
+    """Whether the mean of paired differences is 0: Student (W. S. Gosset), The Probable Error of a Mean,
+    Biometrika 6, 1908. A rank test would ask another question, about a median, where errors are skewed.
+    """
+    from scipy.stats import t
+
+    if len(gap) < 2 or not gap.any():
+        return 1.0
+    error = float(gap.std(ddof=1)) / math.sqrt(len(gap))
+    return 2 * float(t.sf(abs(float(gap.mean())) / error, len(gap) - 1)) if error else 0.0
+
+
+def _bootstrap(gap: "NDArray[np.float64]") -> float:
+    """Twice the share of resamples in which the difference is 0 or on the other side of it (B. Efron &
+    R. Tibshirani, An Introduction to the Bootstrap, 1993, sections 13.3 and 16.4), with one more on
+    that side so that it is never 0 (A. C. Davison & D. V. Hinkley, Bootstrap Methods, 1997, 4.2).
+    """
+    beyond = min(int((gap <= 0).sum()), int((gap >= 0).sum()))
+    return min(1.0, 2 * (1 + beyond) / (1 + len(gap)))

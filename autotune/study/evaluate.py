@@ -1,0 +1,167 @@
+"""What a file computes: its outputs on the device, held against labels and against the built-in kernels."""
+
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotune.config import Config, Recipe, Runtime
+from autotune.devices.device import Session
+from autotune.errors import Infeasible
+from autotune.front import Point
+from autotune.outcome import Outcome
+from autotune.record import model_path, scores_path
+from autotune.score import Score, score_with
+from autotune.study.parity import SAMPLES, Parity, differs, parity, senseless
+from autotune.study.workshop import Workshop
+
+Array = NDArray[np.float32]
+
+OWN = ("builtin", "reference")
+"""Delegates that are LiteRT's own kernels: what the others are held against."""
+
+
+class Evaluator:
+    """Evaluates files on a device. May be used by several threads; the session is used by one at a time."""
+
+    def __init__(
+        self, workshop: Workshop, session: Session, leased: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        """
+        Args:
+            workshop: that builds the files.
+            session: on the device.
+            leased: holds the device while a file is run.
+        """
+        self._workshop, self._session, self._leased = workshop, session, leased
+        self._lock = threading.Lock()
+        self._scratch = tempfile.TemporaryDirectory(prefix="autotune-inputs-")
+        self._references: dict[str, Array | str] = {}
+
+    def close(self) -> None:
+        """Removes what was written for the device."""
+        self._scratch.cleanup()
+
+    def evaluate(self, config: Config) -> Outcome:
+        """Builds the configuration and evaluates its file as it will be run.
+
+        Returns:
+            An outcome without latency, or a refused one.
+
+        Raises:
+            Fault: a worker or the device failed.
+        """
+        try:
+            key, artifact = self._workshop.build(config.recipe)
+            outputs, reference = self._run(key, config)
+        except Infeasible as error:
+            return Outcome(config, "refused", reason=str(error))
+        if reason := senseless(outputs):
+            return Outcome(config, "refused", artifact=key, reason=reason)
+        task = self._workshop.candidates[config.recipe.model].task
+        score = self._score(config.recipe, outputs, task.data.validation.y)
+        facts = {**score.facts(), "samples": len(outputs), **artifact.facts}
+        if isinstance(reference, str):
+            facts["parity"] = reference
+        elif reference is not None:
+            found = parity(outputs[: len(reference)], reference, task.half)
+            facts["parity"] = found.to_json()
+            if reason := self._disagrees(config, found, outputs, reference, (score.high - score.low) / 2):
+                return Outcome(config, "refused", facts={"parity": facts["parity"]}, artifact=key, reason=reason)
+        metrics = {
+            task.quality.key: score.value,
+            "size_bytes": float(len(artifact.data)),
+            "download_bytes": float(artifact.facts["download_bytes"]),
+        }
+        self._keep(score, key, config.runtime.delegate)
+        return Outcome(config, "measured", metrics, facts, key)
+
+    def test(self, point: Point) -> dict[str, Any]:
+        """What a file scores on the test split, which no search has seen.
+
+        Returns:
+            The quality under its metric's key, Score.facts() and samples.
+        """
+        assert point.model is not None  # only measured points are picked
+        config = point.outcome.config
+        task = self._workshop.candidates[config.recipe.model].task
+        with self._lock, self._leased():
+            inputs = self._inputs(f"test-{config.recipe.model}", task.data.test.x)
+            outputs = self._session.outputs(Path(point.model), config.runtime, inputs)
+        score = self._score(config.recipe, outputs, task.data.test.y)
+        return {task.quality.key: score.value, **score.facts(), "samples": len(outputs)}
+
+    def _keep(self, score: Score, key: str, delegate: str) -> None:
+        """What pairs the score with other files', for comparisons on the same samples."""
+        path = scores_path(self._workshop.folder, key, delegate)
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, score.each)
+
+    def _run(self, key: str, config: Config) -> tuple[Array, Array | str | None]:
+        """The file's outputs for the validation samples, and the built-in kernels' for some of them.
+
+        Returns:
+            In place of the second, why there are none; None where the first are the built-in kernels' own.
+        """
+        model, recipe = model_path(self._workshop.folder, key), config.recipe
+        x = self._workshop.candidates[recipe.model].task.data.validation.x
+        with self._lock, self._leased(), self._workshop.work.under_way():
+            inputs = self._inputs(f"validation-{recipe.model}", x)
+            outputs = self._session.outputs(model, config.runtime, inputs)
+            if config.runtime.delegate in OWN:
+                return outputs, None
+            if key not in self._references:
+                some = self._inputs(f"parity-{recipe.model}", x[:SAMPLES])
+                try:
+                    self._references[key] = self._session.outputs(model, Runtime(OWN[0], 1), some)
+                except Infeasible as error:  # they have not every kernel that a delegate has
+                    self._references[key] = f"not compared: {error}"
+            return outputs, self._references[key]
+
+    def _disagrees(
+        self, config: Config, found: Parity, outputs: Array, reference: Array, interval: float
+    ) -> str | None:
+        """Why a delegate's outputs can't be trusted, None where they can.
+
+        Args:
+            config: that was run.
+            found: how far they are from the built-in kernels'.
+            outputs: the delegate's.
+            reference: the built-in kernels', of the first samples.
+            interval: half of the quality's 95 % interval.
+        """
+        delegate = config.runtime.delegate
+        if found.agreement is not None:
+            if not differs(found, interval):
+                return None
+            return f"{delegate} decides {1 - found.agreement:.0%} of the samples otherwise than the built-in kernels"
+        task = self._workshop.candidates[config.recipe.model].task
+        labels = task.data.validation.y[: len(reference)]
+        own = self._score(config.recipe, outputs[: len(reference)], labels).value
+        theirs = self._score(config.recipe, reference, labels).value
+        if abs(own - theirs) <= interval:
+            return None
+        return f"{task.quality.name} on {delegate} is {own:.4g}, on the built-in kernels {theirs:.4g}"
+
+    def _score(self, recipe: Recipe, outputs: Array, labels: NDArray[Any]) -> Score:
+        """The quality of a model's outputs; the user's own metric runs in a worker.
+
+        Raises:
+            UserError: the user's metric fails.
+        """
+        task = self._workshop.candidates[recipe.model].task
+        if task.scorer is None:
+            return task.score(outputs, labels)
+        return self._workshop.pool.submit(score_with, task.scorer, outputs, labels).result()
+
+    def _inputs(self, name: str, x: NDArray[Any]) -> Path:
+        """Inputs as a file, written once; by one thread at a time."""
+        path = Path(self._scratch.name) / f"{name}.npy"
+        if not path.exists():
+            np.save(path, x)
+        return path

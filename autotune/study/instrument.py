@@ -1,0 +1,127 @@
+"""How fast files run: measured on the leased device, or known of their structure."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from autotune.compress.structure import structure
+from autotune.config import Runtime
+from autotune.devices.device import Session
+from autotune.devices.measure import Job, measure
+from autotune.errors import Fault, Infeasible, UserError
+from autotune.outcome import Measurement, Outcome
+from autotune.record import model_path
+from autotune.study.latencies import Latencies
+from autotune.study.workshop import Workshop
+
+Result = Outcome | Fault
+
+
+class Instrument:
+    """Measures a study's outcomes."""
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        session: Session,
+        latencies: Latencies,
+        leased: Callable[[], AbstractContextManager[None]],
+        status: Callable[[str], None],
+        rest: Callable[[], None],
+    ) -> None:
+        """
+        Args:
+            workshop: that built the files.
+            session: on the device.
+            latencies: what is known.
+            leased: holds the device; nobody else uses it meanwhile.
+            status: told what is being done.
+            rest: lets the device cool down.
+        """
+        self._workshop, self._session, self._latencies = workshop, session, latencies
+        self._leased, self._status, self._rest = leased, status, rest
+        self._structures: dict[str, str] = {}
+
+    def measure(self, outcomes: Sequence[Outcome]) -> list[Result]:
+        """Evaluated outcomes with their latency; where another file of the structure was measured, with that file's.
+
+        Returns:
+            For each its outcome, refused where it can't be run, or the fault that the device had over it.
+        """
+        wanted: dict[tuple[str, Runtime], Outcome] = {}
+        for outcome in outcomes:
+            key = self._key(outcome)
+            if key is not None and self._latencies.get(*key) is None:
+                wanted.setdefault(key, outcome)
+        found = dict(zip(wanted, self._times(list(wanted.values())), strict=True))
+        for key, result in found.items():
+            if isinstance(result, Measurement):
+                self._latencies.put(*key, result)
+        return [self._with(outcome, found) for outcome in outcomes]
+
+    def measure_anew(self, outcomes: Sequence[Outcome]) -> list[Result]:
+        """The same outcomes, each file measured itself, whatever is known of its structure."""
+        return [_timed(outcome, result) for outcome, result in zip(outcomes, self._times(outcomes), strict=True)]
+
+    def anchor(self, outcome: Outcome) -> tuple[Result, str | None]:
+        """Measures the baseline, whatever is known of it.
+
+        Returns:
+            Its outcome, and why older measurements are not reused from now on, None where they are.
+        """
+        [found] = self._times([outcome])
+        key, note = self._key(outcome), None
+        if key is not None and isinstance(found, Measurement):
+            note = self._latencies.anchor(*key, found)
+        return _timed(outcome, found), note
+
+    def _times(self, outcomes: Sequence[Outcome]) -> list[Measurement | Infeasible | Fault]:
+        if not outcomes:
+            return []
+        folder = self._workshop.folder
+        jobs = [Job(model_path(folder, _artifact(outcome)), outcome.config.runtime) for outcome in outcomes]
+        with self._leased(), self._workshop.work.under_way():
+            return list(measure(self._session, jobs, status=self._status, rest=self._rest))
+
+    def _with(self, outcome: Outcome, found: dict[tuple[str, Runtime], Any]) -> Result:
+        key = self._key(outcome)
+        if key is None:
+            return outcome
+        known = self._latencies.get(*key)
+        result = found.get(key, known)
+        assert result is not None  # what was not known was measured
+        return _timed(outcome, result)
+
+    def _key(self, outcome: Outcome) -> tuple[str, Runtime] | None:
+        """Structure and runtime, None for a refused outcome."""
+        if outcome.state == "refused":
+            return None
+        artifact = _artifact(outcome)
+        if artifact not in self._structures:
+            try:
+                self._structures[artifact] = structure(model_path(self._workshop.folder, artifact).read_bytes())
+            except UserError:  # only LiteRT can tell what it is
+                self._structures[artifact] = artifact
+        return self._structures[artifact], outcome.config.runtime
+
+
+def _artifact(outcome: Outcome) -> str:
+    assert outcome.artifact is not None  # not refused, so it has a file
+    return outcome.artifact
+
+
+def _timed(outcome: Outcome, found: Measurement | Infeasible | Fault) -> Result:
+    if isinstance(found, Fault):
+        return found
+    reason = str(found) if isinstance(found, Infeasible) else _idle(outcome, found)
+    if reason is not None:
+        return Outcome(outcome.config, "refused", artifact=outcome.artifact, reason=reason)
+    assert isinstance(found, Measurement)
+    return outcome.timed(found)
+
+
+def _idle(outcome: Outcome, found: Measurement) -> str | None:
+    """Why a delegate that runs nothing is none."""
+    if found.delegated != 0:
+        return None
+    return f"{outcome.config.runtime.delegate} runs none of the file's {found.operators} operators"

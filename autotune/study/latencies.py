@@ -1,0 +1,76 @@
+"""What structures take on a device, kept between studies: latency belongs to structure, not to weights."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autotune.config import Runtime, fingerprint
+from autotune.outcome import Measurement
+
+VERSION = 1
+"""Of the way to measure: raised where older measurements no longer compare."""
+
+CHANGED = 0.05
+"""Relative change of the baseline's latency above which a device is no longer what it was."""
+
+_FLEETING = ("load",)
+"""Facts of a device that don't tell it from others."""
+
+
+class Latencies:
+    """Stable measurements by (structure, runtime, device)."""
+
+    def __init__(self, folder: Path, device: Mapping[str, Any]) -> None:
+        """
+        Args:
+            folder: to keep them in.
+            device: its facts; where one changes, all is measured anew.
+        """
+        self._folder = folder
+        self._device = {name: value for name, value in device.items() if name not in _FLEETING}
+        self._since = 0.0
+
+    def get(self, structure: str, runtime: Runtime) -> Measurement | None:
+        """What was measured, None where it was not, or is not to be trusted any more."""
+        kept = self._read(structure, runtime)
+        return None if kept is None or kept[0] < self._since else kept[1]
+
+    def put(self, structure: str, runtime: Runtime, found: Measurement) -> None:
+        """Keeps a measurement if it is stable."""
+        if not found.stable:
+            return
+        path = self._path(structure, runtime)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{os.getpid()}")
+        fresh.write_text(json.dumps({"at": time.time(), "measurement": found.to_json()}))
+        fresh.replace(path)
+
+    def anchor(self, structure: str, runtime: Runtime, fresh: Measurement) -> str | None:
+        """Holds a new measurement of something known against the old one.
+
+        Returns:
+            None where both agree; else why what was kept is not trusted from now on.
+        """
+        kept = self._read(structure, runtime)
+        change = 0.0 if kept is None else fresh.p50_ms / kept[1].p50_ms - 1
+        if abs(change) > CHANGED:
+            self._since = time.time()
+        self.put(structure, runtime, fresh)
+        if abs(change) <= CHANGED:
+            return None
+        more = "more" if change > 0 else "less"
+        return f"the baseline takes {abs(change):.0%} {more} time than in earlier studies: nothing of theirs is reused"
+
+    def _read(self, structure: str, runtime: Runtime) -> tuple[float, Measurement] | None:
+        try:
+            kept = json.loads(self._path(structure, runtime).read_text())
+            return kept["at"], Measurement.from_json(kept["measurement"])
+        except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: measured anew
+            return None
+
+    def _path(self, structure: str, runtime: Runtime) -> Path:
+        key = fingerprint(VERSION, structure, runtime.delegate, runtime.threads, self._device)
+        return self._folder / key[:2] / f"{key}.json"

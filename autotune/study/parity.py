@@ -1,0 +1,71 @@
+"""Whether a delegate computes what the file says: its outputs against those of the built-in kernels."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLES = 100
+"""Real samples that are compared."""
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far outputs are from those of the built-in kernels.
+
+    Attributes:
+        samples: compared.
+        max_error, mean_error: of single outputs, absolute.
+        agreement: share of decisions that are the same, None where the model decides nothing.
+    """
+
+    samples: int
+    max_error: float
+    mean_error: float
+    agreement: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def parity(outputs: Array, reference: Array, half: float | None) -> Parity:
+    """Compares outputs (n, …) with the built-in kernels' (n, …).
+
+    Args:
+        outputs: of the delegate.
+        reference: of the built-in kernels.
+        half: the output above which a yes-or-no question is answered with yes, where each output is
+            one; None where the largest of the last axis decides, NaN where nothing is decided.
+    """
+    gap = np.abs(outputs.astype(float) - reference)
+    agreement = None
+    if half is None:
+        agreement = float((outputs.argmax(axis=-1) == reference.argmax(axis=-1)).mean())
+    elif np.isfinite(half):
+        agreement = float(((outputs > half) == (reference > half)).mean())
+    return Parity(len(outputs), float(gap.max()), float(gap.mean()), agreement)
+
+
+def differs(found: Parity, share: float) -> bool:
+    """Whether more than this share of all decisions is another, beyond what the few samples leave open.
+
+    By the lower end of Wilson's interval of the share (E. B. Wilson, Journal of the American
+    Statistical Association 22, 1927).
+    """
+    from scipy.stats import binomtest
+
+    assert found.agreement is not None
+    others = round((1 - found.agreement) * found.samples)
+    return float(binomtest(others, found.samples).proportion_ci(method="wilson").low) > share
+
+
+def senseless(outputs: Array) -> str | None:
+    """Why outputs can't be a model's, None where they may be."""
+    if not np.isfinite(outputs).all():
+        return "its outputs are not finite"
+    if not outputs.any():
+        return "its outputs are all zero"
+    return None

@@ -1,0 +1,120 @@
+"""From a recipe to its file: built stage by stage, or taken from the cache."""
+
+import os
+import shutil
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autotune.compress import pipeline
+from autotune.compress.cache import ArtifactCache
+from autotune.compress.stage import Artifact, TrainingData
+from autotune.config import Recipe
+from autotune.errors import Fault, Infeasible
+from autotune.record import model_path
+from autotune.study.pool import Pool
+from autotune.study.prepare import Candidate
+from autotune.study.work import Work
+
+REFUSED = "refused"
+"""In an artifact's facts: why there is none."""
+
+
+class Workshop:
+    """Where a study's recipes become files.
+
+    build() may be called from several threads; each artifact is built once, whoever asks for it
+    (the cache's lock).
+    """
+
+    def __init__(
+        self,
+        candidates: Mapping[str, Candidate],
+        excluded: tuple[str, ...],
+        cache: ArtifactCache,
+        pool: Pool,
+        folder: Path,
+    ) -> None:
+        """
+        Args:
+            candidates: the models, by their names in recipes.
+            excluded: layers to leave alone.
+            cache: of artifacts.
+            pool: to build in.
+            folder: of the study; files are kept in its models/.
+        """
+        self.candidates, self.folder, self.work = candidates, folder, Work()
+        self._excluded, self._cache, self.pool = excluded, cache, pool
+        self._shared: dict[str, tuple[Any, Any]] = {}
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """No stage is begun from now on."""
+        self._stopped.set()
+
+    def build(self, recipe: Recipe) -> tuple[str, Artifact]:
+        """The recipe's file and its cache key, built where it is not there yet.
+
+        Raises:
+            Infeasible: the model can't be treated so.
+            Fault: a worker was lost, or the work was stopped.
+        """
+        parent: bytes | None = None
+        for step in pipeline.steps(recipe, self.candidates[recipe.model].key):
+            artifact = self._artifact(step, recipe.model, parent)
+            parent = artifact.data
+        path = model_path(self.folder, step.key)
+        if not path.exists():
+            _keep(self._cache.path(step.key), path)
+        return step.key, artifact
+
+    def _artifact(self, step: pipeline.Step, model: str, parent: bytes | None) -> Artifact:
+        found = self._cache.get(step.key)
+        if found is None:
+            with self._cache.building(step.key):
+                found = self._cache.get(step.key)
+                if found is None:
+                    return self._built(step, model, parent)
+        self.work.count(step, built=False)
+        if REFUSED in found.facts:
+            raise Infeasible(found.facts[REFUSED])
+        return found
+
+    def _built(self, step: pipeline.Step, model: str, parent: bytes | None) -> Artifact:
+        if self._stopped.is_set():
+            raise Fault("stopped")
+        with self.work.under_way():
+            base, data = self._inputs(model)
+            self.work.count(step, built=True)
+            try:
+                artifact = self.pool.submit(pipeline.build, step, base, parent, data).result()
+            except Infeasible as error:  # would be refused again: no need to train for it twice
+                self._cache.put(step.key, Artifact(b"", {REFUSED: str(error)}))
+                raise
+        self._cache.put(step.key, artifact)
+        return artifact
+
+    def _inputs(self, model: str) -> tuple[Any, Any]:
+        """A model and its training data, sent to the workers once."""
+        with self._lock:
+            if model not in self._shared:
+                base, task = self.candidates[model].base, self.candidates[model].task
+                train = task.data.train
+                data = TrainingData(train.x, train.y, task.calibration(), task.loss, task.seed, self._excluded)
+                self._shared[model] = self.pool.share(base), self.pool.share(data)
+            return self._shared[model]
+
+
+def _keep(source: Path, path: Path) -> None:
+    """The file under the study's own name; linked, so that it takes no room twice."""
+    path.parent.mkdir(exist_ok=True)
+    try:
+        os.link(source, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        fresh = path.with_suffix(f".{threading.get_ident()}")
+        shutil.copyfile(source, fresh)
+        fresh.replace(path)

@@ -1,0 +1,113 @@
+"""Whether measurements hold: taken again, taken by others, and on a machine that is not quiet.
+
+Needs a quiet machine: what else runs on it shows in the ratios, and is meant to.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from autotune.compress import flatquant
+from autotune.config import Runtime
+from autotune.devices.device import Session
+from autotune.devices.local import LocalDevice
+from autotune.devices.measure import Job, Rules, measure
+from autotune.outcome import Measurement
+from autotune.study.asktell import read
+from autotune.task import CALIBRATION
+
+SHARED = Path(__file__).parents[2] / "shared"
+RESNET8 = SHARED / "models" / "resnet8_float.tflite"
+CIFAR10 = SHARED / "data" / "cifar10_subset.npz"
+TIMES = 20
+"""How often a quiet and a loaded machine are judged."""
+
+THEIRS = """
+import ai_edge_litert.tools.benchmark_litert_model as theirs
+theirs.round = lambda value, digits: value  # it rounds to 10 us, which is too coarse here
+theirs.main()
+"""
+
+
+def main() -> None:
+    """All three; each prints its line or table."""
+    device = LocalDevice(delegates=("xnnpack", "builtin"))
+    with tempfile.TemporaryDirectory() as folder, device.open() as session:
+        files = _files(Path(folder))
+        _judged(session, files["float"])
+        _against_theirs(session, files, Path(folder))
+        _again(session, Path(folder))
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    calibration = np.load(CIFAR10)["x_train"][:CALIBRATION].astype(np.float32)
+    float_file = RESNET8.read_bytes()
+    files = {"float": RESNET8}
+    for scheme in ("dynamic", "int8"):
+        files[scheme] = folder / f"{scheme}.tflite"
+        files[scheme].write_bytes(flatquant.quantize(float_file, scheme, calibration))
+    return files
+
+
+def _judged(session: Session, file: Path) -> None:
+    """The verdict beside a process that keeps a core busy, and without it, in turn."""
+    counts = {"quiet": 0, "loaded": 0}
+    reasons: list[str] = []
+    for _ in range(TIMES):
+        quiet = _measured(session, [Job(file, Runtime())])[0]
+        counts["quiet"] += quiet.stable
+        reasons += [] if quiet.stable else [quiet.verdict]
+        with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as burner:
+            counts["loaded"] += not _measured(session, [Job(file, Runtime())])[0].stable
+            burner.kill()
+    print(f"quiet machine called stable: {counts['quiet']} of {TIMES} {reasons or ''}")
+    print(f"loaded machine called unstable: {counts['loaded']} of {TIMES}", flush=True)
+
+
+def _against_theirs(session: Session, files: dict[str, Path], folder: Path) -> None:
+    """Ours over the medians of the benchmark program in LiteRT's wheel, in turn, five times."""
+    for name, file in files.items():
+        for threads in (1, 2):
+            ratios = []
+            for _ in range(5):
+                ours = _measured(session, [Job(file, Runtime(threads=threads))])[0].p50_ms
+                ratios.append(ours / _theirs(file, threads, folder))
+            print(f"{name}, {threads} threads: ours / LiteRT's benchmark program {np.median(ratios):.3f}", flush=True)
+
+
+def _theirs(file: Path, threads: int, folder: Path) -> float:
+    """Its median in ms."""
+    result = folder / "theirs.json"
+    options = [f"--model={file}", f"--num_threads={threads}", "--num_runs=2000", "--warmup_runs=200"]
+    command = [sys.executable, "-c", THEIRS, *options, f"--result_json={result}"]
+    subprocess.run(command, check=True, capture_output=True)
+    return float(json.loads(result.read_text())["latency"]["median_ms"])
+
+
+def _again(session: Session, folder: Path) -> None:
+    """A study with two workers; then each file of its front once more, on its own."""
+    command = [sys.executable, "-m", "autotune", "run", "--model", str(SHARED / "models" / "resnet8.keras")]
+    command += ["--data", str(CIFAR10), "--space", "quick", "--trials", "24", "--jobs", "2", "--tracking-uri", "none"]
+    subprocess.run([*command, "--name", "again", "--dir", str(folder / "runs")], check=True, capture_output=True)
+    front = read(folder / "runs" / "again", "again").front()
+    assert front is not None
+    jobs = [Job(Path(str(point.model)), point.outcome.config.runtime) for point in front.points]
+    ratios = []
+    for point, found in zip(front.points, _measured(session, jobs), strict=True):
+        then = Measurement.from_json(point.outcome.facts["latency"])
+        ratios.append(found.p50_ms / then.p50_ms)
+        print(f"  {point.outcome.config}: {ratios[-1]:.3f} ({then.verdict}; now {found.verdict})")
+    off = np.abs(np.array(ratios) - 1)
+    print(f"front measured again: |ratio - 1| median {np.median(off):.1%}, worst {off.max():.1%}, of {len(off)}")
+
+
+def _measured(session: Session, jobs: Sequence[Job]) -> list[Measurement]:
+    with session.lease(waiting=print):
+        found = measure(session, jobs, Rules())
+    assert all(isinstance(one, Measurement) for one in found)
+    return [one for one in found if isinstance(one, Measurement)]

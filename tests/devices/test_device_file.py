@@ -1,0 +1,210 @@
+"""Devices by what users call them."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autotune import plugins
+from autotune.devices.adb import AdbDevice
+from autotune.devices.command import CommandDevice
+from autotune.devices.cooling import Cooling
+from autotune.devices.device_file import device_files, keywords, load_device
+from autotune.devices.local import LocalDevice
+from autotune.devices.ssh import SshDevice
+from autotune.errors import UserError
+from tests.conftest import ROOT
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("devices").mkdir()
+
+
+class Simulator:
+    """A plug-in's device, with every type that a device file may give."""
+
+    cooling: Cooling | None = None
+
+    def __init__(
+        self,
+        speed: float,
+        *,
+        name: str = "simulator",
+        seed: int = 0,
+        strict: bool = False,
+        flags: Mapping[str, Sequence[str]] | None = None,
+        start: str | Sequence[str] = "now",
+        **_: Any,
+    ) -> None:
+        self.name, self.given = name, [speed, seed, strict, flags, start]
+
+
+@pytest.fixture
+def _simulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is registered as "simulator"."""
+    load = plugins.load
+    monkeypatch.setattr(plugins, "load", lambda kind, name: Simulator if name == "simulator" else load(kind, name))
+
+
+def file(text: str, name: str = "devices/board.yaml") -> str:
+    Path(name).write_text(text)
+    return name
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "name"),
+    [
+        ("local", LocalDevice, "local"),
+        ("ssh:pi@board", SshDevice, "pi@board"),
+        ("adb", AdbDevice, "adb"),
+        ("adb:EXAMPLE0001", AdbDevice, "EXAMPLE0001"),
+        ("adb:192.168.0.5:5555", AdbDevice, "192.168.0.5:5555"),
+    ],
+)
+def test_transports_and_their_short_forms(spec: str, kind: type, name: str) -> None:
+    """Without any file; nothing is connected to."""
+    device = load_device(spec)
+    assert type(device) is kind
+    assert device.name == name
+    assert device.cooling is None
+
+
+@pytest.mark.parametrize("spec", ["board", "devices/board", "devices/board.yaml", "./devices/board.yaml"])
+def test_a_file_by_name_and_by_path(spec: str) -> None:
+    """Its name is the device's, unless it says another."""
+    file("threads: [1]")
+    assert load_device(spec).name == "board"
+    file("name: desk")
+    assert load_device(spec).name == "desk"
+
+
+def test_a_file_goes_before_a_transport_of_its_name() -> None:
+    """A user's own "local" describes this machine."""
+    file("threads: [3]", "devices/local.yml")
+    assert load_device("local").threads == (3,)
+    assert [path.name for path in device_files()] == ["local.yml"]
+
+
+def test_a_file_says_what_the_class_takes() -> None:
+    """Keys are its keywords, and those of the class above it."""
+    path = file(
+        f"transport: command\ncommand: [{sys.executable}]\nfolder: .\nemulated: true\nshares_host: true\n"
+        "threads: [1, 3]\ncooling: {below: 55.5, at_most: 2m}\n"
+    )
+    device = load_device(path)
+    assert isinstance(device, CommandDevice)
+    assert (device.emulated, device.shares_host, device.threads) == (True, True, (1, 3))
+    assert device.cooling == Cooling(55.5, 120.0)
+
+
+def test_what_is_asked_for_goes_before_the_file() -> None:
+    """As --cpus does."""
+    file("cpus: [0]")
+    assert load_device("board", cpus=[1, 2])._cpus == (1, 2)  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("_simulator")
+def test_a_plug_in_of_any_types() -> None:
+    """A device file reaches its keywords, and values are of the types that it asks for."""
+    path = file("transport: simulator\nspeed: 2\nseed: 3\nstrict: true\nflags: {gpu: [a, b]}\nstart: [at, once]\n")
+    device: Any = load_device(path)
+    assert device.given == [2, 3, True, {"gpu": ["a", "b"]}, ["at", "once"]]
+    assert device.name == "board"
+
+
+def test_keywords_are_those_of_the_class_and_of_what_its_rest_reaches() -> None:
+    """The transport itself is no key."""
+    found = keywords(SshDevice)
+    assert {"host", "python", "port", "folder", "delegates", "threads", "cpus", "cooling", "emulated"} <= set(found)
+    assert "transport" not in found
+    assert "self" not in found
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("- ssh", "must map keys such as transport and host to values"),
+        ("transport: moon", "line 1: unknown device 'moon'; known are adb, command, local, ssh"),
+        ("transport: [ssh]", "line 1: unknown device"),
+        ("threads: [1]\nhost: pi", "line 2: unknown key 'host'; known are transport, name,"),
+        ("transport: ssh\nhots: pi", "line 2: unknown key 'hots'"),
+        ("transport: ssh", "transport ssh needs host; write ssh:HOST, or say so in a device file"),
+        ("transport: ssh\nhost: [pi]", "line 2: host can't be ['pi']; it must be a text"),
+        ("transport: ssh\nhost: pi\nport: '22'", "line 3: port can't be '22'; it must be a whole number"),
+        ("transport: ssh\nhost: pi board", "'pi board' is no host"),
+        ("transport: command", "transport command needs command"),
+        ("transport: command\ncommand: python3 -u", "line 2: command can't be 'python3 -u'; it must be a list, each"),
+        ("transport: command\ncommand: [python3, 3]", "line 2: command can't be ['python3', 3]"),
+        ("transport: command\ncommand: []", "command must be a list of texts"),
+        ("transport: adb\nserial: 12345", "line 2: serial can't be 12345; it must be a text in quotes"),
+        ("transport: adb\ndelegates: [warp]", "unknown delegate 'warp'"),
+        ("delegates: xnnpack", "line 1: delegates can't be 'xnnpack'; it must be a list, each a text"),
+        ("threads: 2", "line 1: threads can't be 2; it must be a list, each a whole number"),
+        ("threads: [two]", "line 1: threads can't be ['two']"),
+        ("threads: [true]", "line 1: threads can't be [True]"),
+        ("threads: [0]", "line 1: threads can't be [0]; 1 is the least"),
+        ("cpus: [-1]", "line 1: cpus can't be [-1]; 0 is the least"),
+        ("limit: soon", "line 1: limit can't be 'soon'; it must be a number"),
+        ("emulated: maybe", "line 1: emulated can't be 'maybe'; it must be true or false"),
+        ("emulated: 1", "line 1: emulated can't be 1"),
+        ("shares_host: false", "multiple values for keyword argument 'shares_host'"),
+        ("cooling: 60", "line 1: cooling has below (°C) and at_most (a time)"),
+        ("cooling: {below: 60}", "line 1: cooling has below (°C) and at_most (a time)"),
+        ("cooling: {below: hot, at_most: 5m}", "below can't be 'hot'"),
+        ("cooling: {below: 400, at_most: 5m}", "below can't be 400"),
+        ("cooling: {below: 60, at_most: soon}", "at_most: 'soon' is no time"),
+        ("threads: [1]\nthreads: [2]", "line 2: threads stands here a second time"),
+        ("threads: [1", "not YAML"),
+    ],
+)
+def test_what_a_file_can_not_say(text: str, says: str) -> None:
+    """One line with the file, and the line and key where they are known."""
+    path = file(text)
+    with pytest.raises(UserError) as caught:
+        load_device("board")
+    assert str(caught.value).startswith(f"device {path}") or "device board: " in str(caught.value)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        (
+            "moon",
+            "unknown device 'moon'; known are adb, local, ssh:HOST, adb:SERIAL and device files; in devices/ there",
+        ),
+        ("", "unknown device ''"),
+        ("moon:base", "unknown device 'moon:base'"),
+        ("ssh:", "unknown device 'ssh:'"),
+        ("ssh", "transport ssh needs host; write ssh:HOST"),
+        ("command", "transport command needs command"),
+        ("none.yaml", "no device file 'none.yaml'"),
+        ("elsewhere/board", "unknown device 'elsewhere/board'"),
+    ],
+)
+def test_what_is_no_device(spec: str, says: str) -> None:
+    """One line with what there is."""
+    file("threads: [1]")
+    with pytest.raises(UserError) as caught:
+        load_device(spec)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("_simulator")
+def test_what_a_class_does_not_take() -> None:
+    """Pinning to CPUs is nothing that every device can do."""
+    path = file("transport: simulator\nspeed: 1\n")
+    with pytest.raises(UserError, match=r"device devices/board.yaml: simulator takes no cpus"):
+        load_device(path, cpus=[0])
+
+
+@pytest.mark.parametrize("name", ["raspberry_pi", "android_phone", "container"])
+def test_the_examples_are_right(name: str) -> None:
+    """Those that are shipped can be copied as they are."""
+    assert load_device(str(ROOT / "docs" / "examples" / "devices" / f"{name}.yaml")).name == name

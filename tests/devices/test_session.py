@@ -1,0 +1,447 @@
+"""The driver's end of a runner, on this machine: what it does with files, and what becomes of a runner or a child."""
+
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from autotune.config import Runtime
+from autotune.devices import runner, session
+from autotune.devices.command import CommandTransport
+from autotune.devices.runner_device import PROBE
+from autotune.devices.session import RunnerSession
+from autotune.errors import Fault, Infeasible
+from tests.devices.processes import LONG, alive, children, eventually
+
+GOOD, BAD = Runtime("xnnpack", 1), Runtime("builtin", 1)
+
+
+class Here(CommandTransport):
+    """This machine; files and lease are in a folder of the test's."""
+
+    def __init__(self, folder: Path, *command: str) -> None:
+        super().__init__("here", command or [sys.executable], str(folder / "files"))
+        self._lease = str(folder / "lease")
+
+    def places(self) -> tuple[str, str]:
+        return self._folder, self._lease
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[RunnerSession]:
+    found = RunnerSession(Here(tmp_path))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> Iterator[RunnerSession]:
+    found = RunnerSession(Here(tmp_path))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    path = tmp_path / "inputs.npy"
+    np.save(path, np.random.default_rng(0).random((5, 8, 8, 1), np.float32))
+    return path
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The requests."""
+    requests, write = [], runner.write_frame
+
+    def noted(stream: Any, header: dict[str, Any], data: bytes = b"") -> None:
+        requests.append(header)
+        write(stream, header, data)
+
+    monkeypatch.setattr(runner, "write_frame", noted)
+    return requests
+
+
+def runner_of(opened: RunnerSession) -> psutil.Process:
+    opened.facts()  # starts one where there is none
+    assert opened._process is not None
+    return psutil.Process(opened._process.pid)
+
+
+def measuring(opened: RunnerSession, runtime: Runtime = GOOD) -> "tuple[Future[Any], psutil.Process]":
+    """Begins a measurement without end: it, and the child that runs the file."""
+    process = runner_of(opened)
+    future = ThreadPoolExecutor(1).submit(opened.sustain, PROBE, runtime, 10 * LONG)
+    assert eventually(process.children)
+    return future, process.children()[0]
+
+
+def unheard(holder: str) -> None:
+    """In place of a message to the user."""
+
+
+# files
+
+
+def test_a_file_is_sent_once(tmp_path: Path, inputs: Path, sent: list[dict[str, Any]]) -> None:
+    """By its content, whatever it is called; not even by another session, nor after the runner was lost."""
+    copy = tmp_path / "copy.tflite"
+    copy.write_bytes(PROBE.read_bytes())
+    for _ in range(2):
+        found = RunnerSession(Here(tmp_path))
+        for model in (PROBE, copy, PROBE):
+            found.outputs(model, GOOD, inputs)
+        runner_of(found).kill()
+        with pytest.raises(Fault):
+            found.facts()
+        found.outputs(PROBE, GOOD, inputs)
+        found.close()
+    assert [request["do"] for request in sent].count("put") == 2  # the model and the inputs
+
+
+def test_a_changed_file_is_another(tmp_path: Path, opened: RunnerSession) -> None:
+    """Under the same name."""
+    model = tmp_path / "model.tflite"
+    model.write_bytes(PROBE.read_bytes())
+    opened.latency(model, GOOD)
+    model.write_bytes(b"no model")
+    with pytest.raises(Infeasible, match="xnnpack refuses the file"):
+        opened.latency(model, GOOD)
+
+
+def test_a_file_that_vanished_there_is_sent_again(tmp_path: Path, opened: RunnerSession) -> None:
+    """Nothing is put down to the configuration."""
+    opened.latency(PROBE, GOOD)
+    for file in (tmp_path / "files").iterdir():
+        if file.suffix != ".pid":
+            file.unlink()
+    with pytest.raises(Fault, match="No such file"):
+        opened.latency(PROBE, GOOD)
+    opened.latency(PROBE, GOOD)
+
+
+def test_what_is_printed_does_not_come_between(
+    tmp_path: Path, opened: RunnerSession, inputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Native code may write to standard output, too."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, numpy\n"
+        "load = numpy.load\n"
+        "numpy.load = lambda *a, **k: (os.write(1, b'INFO: hello'), load(*a, **k))[1]\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert len(opened.outputs(PROBE, GOOD, inputs)) == 5
+
+
+# what a file can do
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("abort", "ended its process twice on builtin: SIGABRT"),
+        ("segfault", "ended its process twice on builtin: SIGSEGV"),
+        ("loop", r"ended its process on builtin: no answer in 2\.05 s"),
+    ],
+)
+def test_a_crash_costs_one_configuration(
+    tmp_path: Path, inputs: Path, monkeypatch: pytest.MonkeyPatch, kind: str, reason: str
+) -> None:
+    """A native crash and an endless loop end a child; the runner goes on with the next."""
+    monkeypatch.setenv("AUTOTUNE_FAULT", f"{kind}:{BAD.delegate}:{BAD.threads}")
+    found = RunnerSession(Here(tmp_path), limit=2.0)
+    process = runner_of(found)
+    before = found.outputs(PROBE, GOOD, inputs)
+    with pytest.raises(Infeasible, match=reason):
+        found.latency(PROBE, BAD)
+    np.testing.assert_array_equal(found.outputs(PROBE, GOOD, inputs), before)
+    assert runner_of(found) == process
+    assert not process.children()
+    found.close()
+
+
+@pytest.fixture
+def group() -> Iterator[Path]:
+    """A control group of 400 MiB."""
+    version_1 = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"
+    version_2 = Path("/sys/fs/cgroup"), "memory.max"
+    root, limit = version_1 if version_1[0].exists() else version_2
+    made = root / f"autotune-{os.getpid()}"
+    try:
+        made.mkdir()
+        (made / limit).write_text(str(400 << 20))
+        for swap in ("memory.memsw.limit_in_bytes", "memory.swap.max"):
+            if (made / swap).exists():
+                (made / swap).write_text(str(400 << 20) if "memsw" in swap else "0")
+    except OSError as error:
+        with suppress(OSError):
+            made.rmdir()
+        pytest.skip(f"no control group can be made here: {error}")
+    yield made
+    assert eventually(lambda: not (made / "cgroup.procs").read_text())
+    made.rmdir()
+
+
+def test_a_child_killed_for_memory_costs_one_configuration(
+    tmp_path: Path, inputs: Path, monkeypatch: pytest.MonkeyPatch, group: Path
+) -> None:
+    """The kernel kills it, and it alone."""
+    monkeypatch.setenv("AUTOTUNE_FAULT", f"memory:{BAD.delegate}:{BAD.threads}")
+    enter = ["sh", "-c", 'echo $$ >"$0" && exec "$@"', str(group / "cgroup.procs"), sys.executable]
+    found = RunnerSession(Here(tmp_path, *enter))
+    process = runner_of(found)
+    with pytest.raises(Infeasible, match="ended its process twice on builtin: SIGKILL"):
+        found.latency(PROBE, BAD)
+    assert len(found.outputs(PROBE, GOOD, inputs)) == 5
+    assert runner_of(found) == process
+    found.close()
+    told = [group / name for name in ("memory.oom_control", "memory.events") if (group / name).exists()]
+    assert "oom_kill 2" in told[0].read_text()
+
+
+# what becomes of the runner
+
+
+def test_a_lost_runner_is_a_fault_and_the_next_request_works(opened: RunnerSession) -> None:
+    """And its child ends with it, though nobody could tell it to."""
+    future, child = measuring(opened)
+    runner_of_it = child.parent()
+    assert runner_of_it is not None
+    runner_of_it.kill()
+    with pytest.raises(Fault, match=r"device here: the runner was lost \(signal 9"):
+        future.result(LONG)
+    assert eventually(lambda: not alive(child))
+    assert opened.latency(PROBE, GOOD).times_us
+
+
+def test_nothing_is_left_after_closing(tmp_path: Path) -> None:
+    """Not even in the middle of a measurement beside a load."""
+    found = RunnerSession(Here(tmp_path), load=1)
+    future, child = measuring(found)
+    assert eventually(child.children)
+    processes = [child, *child.parents()[:1], *child.children()]
+    found.close()
+    assert eventually(lambda: not any(map(alive, processes)))
+    with pytest.raises(Fault):
+        future.result(LONG)
+
+
+def test_nothing_is_left_of_a_driver_that_is_killed(tmp_path: Path) -> None:
+    """The kernel closes its end, and the runner ends its child, which ends its load."""
+    script = (
+        "from autotune.config import Runtime\n"
+        "from autotune.devices.local import LocalDevice\n"
+        "from autotune.devices.runner_device import PROBE\n"
+        "with LocalDevice().open(load=1) as opened:\n"
+        f"    opened.sustain(PROBE, Runtime(), {10 * LONG})\n"
+    )
+    driver = subprocess.Popen([sys.executable, "-c", script], env=os.environ | {"TMPDIR": str(tmp_path)})
+    assert eventually(lambda: len(children(driver.pid)) == 3)
+    processes = children(driver.pid)
+    driver.kill()
+    driver.wait()
+    assert eventually(lambda: not any(map(alive, processes)))
+
+
+def test_an_answer_that_nobody_waits_for_is_not_taken_for_the_next(
+    opened: RunnerSession, inputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while a file runs."""
+
+    def interrupted(*_: Any) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    opened.outputs(PROBE, GOOD, inputs)
+    monkeypatch.setattr(select, "select", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        opened.latency(PROBE, GOOD)
+    assert len(opened.outputs(PROBE, GOOD, inputs)) == 5
+
+
+def test_a_command_that_is_none_is_a_fault(tmp_path: Path) -> None:
+    """It is the machine's, not the configuration's."""
+    with pytest.raises(Fault, match=r"device here: can't start .*none: No such file"):
+        RunnerSession(Here(tmp_path, str(tmp_path / "none"))).facts()
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("echo sorry >&2; exit 3", "exit status 3: sorry"),
+        ("echo Welcome; cat >/dev/null", "what it says is no answer"),
+    ],
+)
+def test_what_is_no_runner_is_a_fault(tmp_path: Path, command: str, reason: str) -> None:
+    """With its last words."""
+    with pytest.raises(Fault, match=reason):
+        RunnerSession(Here(tmp_path, "sh", "-c", command)).facts()
+
+
+def test_one_that_does_not_start_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while, and ended."""
+    monkeypatch.setattr(session, "START", 0.2)
+    hanging = RunnerSession(Here(tmp_path, "sh", "-c", "exec sleep 600"))
+    with pytest.raises(Fault, match=r"no answer in 0\.2 s"):
+        hanging.facts()
+    assert hanging._process is None
+
+
+# threads, CPUs and load
+
+
+def test_cpus_are_kept_to(tmp_path: Path) -> None:
+    """By the child that runs the file, in all its threads; a CPU that is none is refused by its number."""
+    found = RunnerSession(Here(tmp_path), cpus=[0])
+    future, child = measuring(found, Runtime("xnnpack", 2))
+    assert eventually(lambda: child.num_threads() > 1)
+    allowed = [runner.text(f"/proc/{task.id}/status") for task in child.threads()]
+    assert all("\nCpus_allowed_list:\t0\n" in text for text in allowed)
+    found.close()
+    assert future.exception(LONG)
+    found = RunnerSession(Here(tmp_path), cpus=[0, 4000])
+    with pytest.raises(Infeasible, match="can't be pinned to CPUs 0, 4000 there"):
+        found.latency(PROBE, GOOD)
+    found.close()
+
+
+def test_thread_counts_are_kept_to(opened: RunnerSession) -> None:
+    """One more thread of XNNPACK's is one more of the child's."""
+    counts = []
+    for threads in (1, 2, 3):
+        future, child = measuring(opened, Runtime("xnnpack", threads))
+        time.sleep(0.5)  # until all of them are there, and any that should not be
+        counts.append(child.num_threads())
+        opened.close()
+        assert future.exception(LONG)
+    assert counts == [1, 2, 3]
+
+
+def test_load_ends_with_the_measurement(tmp_path: Path) -> None:
+    """And lasts as long."""
+    found = RunnerSession(Here(tmp_path), load=2)
+    process = runner_of(found)
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(found.sustain, PROBE, GOOD, 1.0)
+        assert eventually(lambda: len(process.children(recursive=True)) == 3)
+        assert len(future.result(LONG)) >= 1
+    assert eventually(lambda: not process.children(recursive=True))
+    found.close()
+
+
+# the lease
+
+
+def test_a_lost_runner_s_lease_is_taken_over(opened: RunnerSession, second: RunnerSession) -> None:
+    """By the next one of its session, before anybody else is asked."""
+    with opened.lease(waiting=unheard):
+        runner_of(opened).kill()
+        with pytest.raises(Fault):
+            opened.latency(PROBE, GOOD)
+        opened.latency(PROBE, GOOD)
+        assert "process" in (second._lease("exclusive") or "")
+    assert second._lease("exclusive") is None
+
+
+def test_a_lease_that_somebody_else_took_meanwhile_is_not_pretended(
+    opened: RunnerSession, second: RunnerSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is measured then is not measured alone."""
+    monkeypatch.setattr(session, "TAKEOVER", 0.0)
+    with opened.lease(waiting=unheard):
+        runner_of(opened).kill()
+        with pytest.raises(Fault):
+            opened.facts()
+        with second.lease(waiting=unheard):
+            for _ in range(2):
+                with pytest.raises(Fault, match=r"its lease was lost to .* on .*, process"):
+                    opened.latency(PROBE, GOOD)
+        assert opened.latency(PROBE, GOOD).times_us
+
+
+def test_waiting_outlasts_a_lost_runner(opened: RunnerSession, second: RunnerSession) -> None:
+    """Nothing was under way that could be lost."""
+    told = threading.Event()
+
+    def wait() -> None:
+        with second.lease(waiting=lambda _: told.set()):
+            pass
+
+    with ThreadPoolExecutor(1) as pool:
+        with opened.lease(waiting=unheard):
+            future = pool.submit(wait)
+            assert told.wait(LONG)
+            assert second._process is not None
+            psutil.Process(second._process.pid).kill()
+            told.clear()
+            assert told.wait(LONG)
+        future.result(LONG)
+
+
+def test_leaving_the_lease_of_a_lost_runner_is_no_fault(opened: RunnerSession, second: RunnerSession) -> None:
+    """What was measured stays measured."""
+    with opened.lease(waiting=unheard):
+        process = runner_of(opened)
+        process.kill()
+        assert eventually(lambda: not alive(process))
+    assert second._lease("exclusive") is None
+
+
+# a transport with patience
+
+
+class Rebooting(Here):
+    """Is away for the first few times that it is asked for."""
+
+    patience = LONG
+
+    def __init__(self, folder: Path, times: int) -> None:
+        super().__init__(folder)
+        self._times = times
+
+    def command(self, arguments: Any) -> list[str]:
+        self._times -= 1
+        if self._times >= 0:
+            raise Fault("device here: Connection refused")
+        return super().command(arguments)
+
+
+def test_what_is_away_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """For as long as the transport has patience, and the user is told once."""
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    found = RunnerSession(Rebooting(tmp_path, times=5))
+    assert found.facts()["cores"]
+    found.close()
+    assert caplog.messages == ["waiting for device here: Connection refused", "device here is back"]
+
+
+def test_patience_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the reason."""
+    monkeypatch.setattr(Rebooting, "patience", 1.0)
+    with pytest.raises(Fault, match="device here: Connection refused"):
+        RunnerSession(Rebooting(tmp_path, times=1000)).facts()
+
+
+def test_a_long_build_does_not_look_like_a_driver_that_is_gone(
+    opened: RunnerSession, sent: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever holds the lease gives a sign of life now and then, and stops with it."""
+    monkeypatch.setattr(runner, "SILENT_SECONDS", 0.2)
+    with opened.lease(shared=True, waiting=unheard):
+        time.sleep(0.5)
+    signs = [request["do"] for request in sent].count("state")
+    assert signs > 2
+    time.sleep(0.2)
+    assert [request["do"] for request in sent].count("state") == signs

@@ -1,0 +1,136 @@
+"""Intervals and paired tests, against known values and in simulation."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import binom, binomtest, ttest_rel
+
+from autotune.score import RESAMPLES
+from autotune.significance import LEVEL, compare, normal, wilson
+
+Draw = Callable[[np.random.Generator], tuple[NDArray[Any], NDArray[Any]]]
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 10), (1, 10), (81, 263), (425, 500), (499, 500), (500, 500)])
+def test_wilson_is_scipys(hits: int, n: int) -> None:
+    """An implementation of its own."""
+    expected = binomtest(hits, n).proportion_ci(method="wilson")
+    assert wilson(hits / n, n) == pytest.approx((expected.low, expected.high))
+
+
+def test_wilson_against_a_published_value() -> None:
+    """81 of 263: R. G. Newcombe, Statistics in Medicine 17, 1998, table I, method 3."""
+    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+
+@pytest.mark.parametrize("n", [1, 5, 500, 0.3])
+def test_wilson_at_the_ends(n: float) -> None:
+    """Within 0 and 1, about the share itself, and not without a width."""
+    assert wilson(0.0, n)[0] == 0.0
+    assert 0.0 < wilson(0.0, n)[1] < 1.0
+    assert wilson(1.0, n) == pytest.approx((1 - wilson(0.0, n)[1], 1.0))
+    assert wilson(1.0, n)[1] == 1.0
+
+
+@pytest.mark.parametrize("n", [20, 100])
+def test_wilson_holds_what_it_promises(n: int) -> None:
+    """Over all shares 95 % of the intervals hold the true one: counted exactly, no sample drawn."""
+    hits = np.arange(n + 1)
+    ends = np.array([wilson(k / n, n) for k in hits])
+    covered = []
+    for share in np.linspace(0.01, 0.99, 99):
+        inside = (ends[:, 0] <= share) & (share <= ends[:, 1])
+        covered.append(binom.pmf(hits, n, share)[inside].sum())
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.01)
+    assert min(covered) > 0.83
+
+
+def test_normal_interval_keeps_within_bounds() -> None:
+    """1.96 standard errors to either side, cut where the metric ends."""
+    assert normal(5.0, 1.0, None, None) == pytest.approx((3.04, 6.96), abs=1e-3)
+    assert normal(0.1, 1.0, 0.0, 1.0) == (0.0, 1.0)
+
+
+def right(first: int, second: int, both: int, neither: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Two files of which so many samples only the first, only the second, both or neither has right."""
+    one = [True] * first + [False] * second + [True] * both + [False] * neither
+    other = [False] * first + [True] * second + [True] * both + [False] * neither
+    return np.array(one), np.array(other)
+
+
+def test_mcnemar_by_hand() -> None:
+    """Two only here, eight only there: 2 (1 + 10 + 45) / 2^10. What both have or lack has no part."""
+    assert compare(*right(2, 8, 0, 0), resampled=False) == pytest.approx(112 / 1024)
+    assert compare(*right(2, 8, 500, 70), resampled=False) == pytest.approx(112 / 1024)
+    assert compare(*right(8, 2, 500, 70), resampled=False) == pytest.approx(112 / 1024)
+
+
+def test_mcnemar_of_no_difference() -> None:
+    """Of the same decisions, and of as many either way."""
+    assert compare(*right(0, 0, 90, 10), resampled=False) == 1.0
+    assert compare(*right(5, 5, 90, 10), resampled=False) == 1.0
+
+
+def test_pairs_tell_apart_where_intervals_overlap() -> None:
+    """5 % of 500 samples that only one has right: the files' own intervals would leave it open."""
+    one, other = right(25, 0, 400, 75)
+    assert wilson(float(one.mean()), 500)[0] < wilson(float(other.mean()), 500)[1]
+    assert compare(one, other, resampled=False) < 1e-6
+
+
+def test_means_of_errors() -> None:
+    """Student's paired test as scipy has it; a shift that all samples have is no chance at all."""
+    random = np.random.default_rng(3)
+    hard = random.exponential(size=200).astype(np.float32)
+    other = hard + random.normal(0.01, 0.1, 200).astype(np.float32)
+    assert compare(hard, other, resampled=False) == pytest.approx(ttest_rel(hard, other).pvalue, rel=1e-3)
+    assert compare(hard, hard, resampled=False) == 1.0
+    assert compare(np.zeros(20, np.float32), np.full(20, 0.5, np.float32), resampled=False) == 0.0
+    assert compare(np.zeros(1, np.float32), np.ones(1, np.float32), resampled=False) == 1.0
+
+
+def test_right_and_wrong_beside_shares() -> None:
+    """Of a metric of the user's whose values happen to be 0 and 1 for one of the files only."""
+    one, other = np.array([True, False, True, True]), np.array([0.5, 0.5, 1, 0], np.float32)
+    assert compare(one, other, resampled=False) == pytest.approx(ttest_rel(one.astype(float), other).pvalue)
+
+
+def test_resampled_statistics() -> None:
+    """Twice the share of resamples on the rarer side, one added; those without a value don't count."""
+    gap = np.array([1.0] * 95 + [-1.0] * 4 + [np.nan], np.float32)
+    zero = np.zeros(100, np.float32)
+    assert compare(gap, zero, resampled=True) == compare(zero, gap, resampled=True) == pytest.approx(2 * 5 / 100)
+    assert compare(zero, zero, resampled=True) == 1.0
+    assert compare(np.full(RESAMPLES, np.nan, np.float32), np.zeros(RESAMPLES, np.float32), resampled=True) == 1.0
+    assert compare(np.ones(RESAMPLES, np.float32), np.zeros(RESAMPLES, np.float32), resampled=True) < LEVEL
+
+
+def decisions(random: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of two files of one accuracy that agree on most samples."""
+    same, either = random.random(300) < 0.8, random.random((2, 300)) < 0.7
+    shared = random.random(300) < 0.7
+    return np.where(same, shared, either[0]), np.where(same, shared, either[1])
+
+
+def skewed(random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Squared errors of two files that are as good as each other."""
+    drawn = random.normal(size=(2, 300)).astype(np.float32) ** 2
+    return drawn[0], drawn[1]
+
+
+def resamples(random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Means over the same resamples of two files that are as good as each other."""
+    chosen = random.integers(100, size=(RESAMPLES, 100))
+    drawn = random.normal(size=(2, 100)).astype(np.float32)
+    return drawn[0][chosen].mean(axis=1), drawn[1][chosen].mean(axis=1)
+
+
+@pytest.mark.parametrize(("draw", "resampled"), [(decisions, False), (skewed, False), (resamples, True)])
+def test_no_difference_is_seldom_found(draw: Draw, resampled: bool) -> None:
+    """Of 300 pairs without any, about 5 % pass for different: no more than chance allows at 1 in 1000."""
+    random = np.random.default_rng(1)
+    found = sum(compare(*draw(random), resampled=resampled) <= LEVEL for _ in range(300))
+    assert found <= binom.ppf(0.999, 300, LEVEL)
