@@ -151,6 +151,8 @@ def _held(device: Device, say: Say, load: int) -> Iterator[Session]:
     """A session that holds the device's lease."""
     if load and not isinstance(device, RunnerDevice):
         raise UserError(f"device {device.name} can't be kept busy; --load needs one that has the runner")
+    if load and load > (cores := device.facts()["cores"]):
+        raise UserError(f"--load {load}: device {device.name} has {cores} cores; keep no more busy")
     opened = device.open(load) if isinstance(device, RunnerDevice) else device.open()
     with opened as session, session.lease(waiting=lambda by: say(f"waiting for {device.name}: {by} measures there")):
         yield session

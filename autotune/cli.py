@@ -207,7 +207,7 @@ def _front(arguments: argparse.Namespace) -> int:
     if arguments.json:
         import json
 
-        print(json.dumps(front.to_json(), indent=1))
+        print(json.dumps(front.to_json(record.meta["device"]), indent=1))
         return DONE
     from autotune.show import print_front
 
@@ -217,7 +217,7 @@ def _front(arguments: argparse.Namespace) -> int:
 
 def _pick(arguments: argparse.Namespace) -> int:
     from autotune.pick import choose, hand_out
-    from autotune.show import console, print_nearest, short
+    from autotune.show import console, print_doubts, print_nearest, short
     from autotune.target import resolve
 
     targets, remarks = _parsed(arguments.target)
@@ -235,6 +235,7 @@ def _pick(arguments: argparse.Namespace) -> int:
     for remark in remarks:
         console.print(remark, style="yellow", soft_wrap=True)
     console.print(f"trial {point.trial}: {short(point, front.quality)}", style="bold", soft_wrap=True)
+    print_doubts(record, point)
     console.print(f"{file}\n{file.with_suffix('.json')}", style="cyan", soft_wrap=True)
     console.print(f"\n{recipe['load']}", markup=False, soft_wrap=True)
     return DONE

@@ -36,13 +36,22 @@ class Point:
         """Sum of what the targets are missed by, 0 where all are met."""
         return sum(max(0.0, violation) for violation in self.violations.values())
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, device: Mapping[str, Any]) -> dict[str, Any]:
+        """With the latency's interval and verdict where they are known, and marked where it is an emulator's.
+
+        Args:
+            device: its facts.
+        """
+        found = self.outcome.latency
+        timed = {} if found is None else {"latency_interval": [found.low_ms, found.high_ms], "verdict": found.verdict}
         return {
             "trial": self.trial,
             "config": self.outcome.config.canonical(),
             "metrics": self.outcome.metrics,
             "feasible": self.feasible,
             "model": self.model,
+            **timed,
+            **({"emulated": True} if device.get("emulated") else {}),
         }
 
 
@@ -97,25 +106,32 @@ class Front:
         """For each of some points whether its quality can't be told apart from that of the one before it."""
         return [index > 0 and self.tied(points[index - 1], point) for index, point in enumerate(points)]
 
+    def latency_ties(self, points: Sequence[Point]) -> list[bool]:
+        """For each of some points whether its latency's 95 % interval overlaps that of the one before it."""
+        found = [point.outcome.latency for point in points]
+        pairs = zip([None, *found], found, strict=False)
+        return [a is not None and b is not None and a.low_ms <= b.high_ms and b.low_ms <= a.high_ms for a, b in pairs]
+
     def nearest(self) -> Point | None:
         """The point that misses the targets by least, None where nothing was measured."""
         return min(self.points, key=lambda point: point.miss, default=None)
 
-    def to_json(self) -> list[dict[str, Any]]:
+    def to_json(self, device: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Its points, each with what ties it to the one before.
+
+        Args:
+            device: its facts.
+        """
+        ties = zip(self.points, self.ties(self.points), self.latency_ties(self.points), strict=True)
         return [
-            point.to_json()
+            point.to_json(device)
             | {
                 "interval": list(interval(point.outcome.metrics, point.outcome.facts, self.quality)),
                 "tied_with_previous": tied,
-                **_latency(point.outcome),
+                "latency_tied_with_previous": as_fast,
             }
-            for point, tied in zip(self.points, self.ties(self.points), strict=True)
+            for point, tied, as_fast in ties
         ]
-
-
-def _latency(outcome: Outcome) -> dict[str, Any]:
-    found = outcome.latency
-    return {} if found is None else {"latency_interval": [found.low_ms, found.high_ms], "verdict": found.verdict}
 
 
 def objectives(quality: Metric) -> tuple[Metric, ...]:

@@ -26,6 +26,8 @@ class Measurement:
         delegated: how many of them the delegate runs.
         fell_back: kinds of the others.
         verdict: "stable", or why not to trust it.
+        others: cores that other processes used meanwhile, on average.
+        frequency_mhz, temperature_c: lowest and highest that were seen.
     """
 
     p50_ms: float
@@ -44,6 +46,9 @@ class Measurement:
     delegated: int | None
     fell_back: tuple[str, ...]
     verdict: str
+    others: float | None = None
+    frequency_mhz: tuple[float, float] | None = None
+    temperature_c: tuple[float, float] | None = None
 
     @property
     def stable(self) -> bool:
@@ -65,7 +70,8 @@ class Measurement:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        return cls(**{**values, "fell_back": tuple(values["fell_back"])})
+        pairs = {name: tuple(values[name]) for name in ("frequency_mhz", "temperature_c") if values.get(name)}
+        return cls(**{**values, **pairs, "fell_back": tuple(values["fell_back"])})
 
 
 @dataclass(frozen=True)

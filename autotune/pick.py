@@ -48,7 +48,7 @@ def hand_out(record: Record, front: Front, point: Point, folder: Path) -> tuple[
     recipe = {
         "model": file.name,
         "study": record.name,
-        **{key: value for key, value in point.to_json().items() if key != "model"},
+        **{key: value for key, value in point.to_json(record.meta["device"]).items() if key != "model"},
         "targets": [target.text for target in front.targets],
         "test": record.tests.get(str(point.trial)),
         "standard_error": point.outcome.facts["standard_error"],

@@ -33,7 +33,8 @@ class Record:
         tests: what the picked trials scored on the test split, by trial.
         runs: what each run of the study did, as Work.to_json(), with wall_s and startup_s.
         remeasured: the latencies of those that were on the front, taken once more at the end, as
-            Measurement.to_json(), by trial; that of the baseline by BASELINE. Outcomes have them already.
+            Measurement.to_json(), or {"refused": reason}, by trial; that of the baseline by BASELINE.
+            Outcomes have them already.
     """
 
     name: str

@@ -28,7 +28,7 @@ UNSTABLE = "!"
 """Before a latency that is not to be trusted."""
 
 TIED = "≈"
-"""Before a quality that can't be told apart from the one above it."""
+"""Before a quality or a latency that can't be told apart from the one above it."""
 
 
 class TerminalReporter:
@@ -82,8 +82,8 @@ class TerminalReporter:
 def front_table(front: Front, *, everything: bool = False) -> Table:
     """The front, best quality first, with the baseline above it.
 
-    A quality has half its 95 % interval behind it (the longer half, where they differ), and TIED before
-    it where it can't be told apart from that of the trial above.
+    A quality and a latency have half their 95 % interval behind them (the longer half, where they differ),
+    and TIED before them where they can't be told apart from those of the trial above.
 
     Args:
         front: to show.
@@ -103,9 +103,10 @@ def front_table(front: Front, *, everything: bool = False) -> Table:
         table.add_column("")
     baseline = front.baseline
     table.add_row("", "base", *_config(baseline.config.canonical()), *_numbers(baseline, quality), style="dim")
-    for point, tied in zip(shown, front.ties(shown), strict=True):
+    for point, tied, as_fast in zip(shown, front.ties(shown), front.latency_ties(shown), strict=True):
         best = pick is not None and point.trial == pick.trial
-        cells = [*_config(point.outcome.config.canonical()), *_numbers(point.outcome, quality, tied=tied)]
+        numbers = _numbers(point.outcome, quality, tied=tied, as_fast=as_fast)
+        cells = [*_config(point.outcome.config.canonical()), *numbers]
         table.add_row(
             "*" if best else "",
             str(point.trial),
@@ -136,8 +137,10 @@ def print_front(record: Record, front: Front, *, everything: bool = False) -> No
     found = {point.trial: latency for point in shown if (latency := point.outcome.latency) and not latency.stable}
     for trial, latency in list(found.items())[:1]:
         legend += f"; {UNSTABLE} not stable (trial {trial}: {latency.verdict})"
-    if any(front.ties(shown)):
-        legend += f"; {TIED} on the same samples can't be told apart from the trial above"
+    if any(front.ties(shown)) or any(front.latency_ties(shown)):
+        legend += f"; {TIED} can't be told apart from the trial above (on the same samples, or by latency's interval)"
+    if _emulated(record):
+        legend += "; latencies are an emulator's"
     console.print(legend, style="dim")
     left = len(front.points) - len(shown)
     if left:
@@ -171,12 +174,12 @@ def _config(config: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _numbers(outcome: Outcome, quality: Metric, *, tied: bool = False) -> list[str]:
+def _numbers(outcome: Outcome, quality: Metric, *, tied: bool = False, as_fast: bool = False) -> list[str]:
     metrics, value = outcome.metrics, outcome.metrics[quality.key]
     low, high = interval(metrics, outcome.facts, quality)
     return [
         f"{TIED} " * tied + f"{number(value, quality)} ±{_bare(max(value - low, high - value), quality)}",
-        _latency(outcome),
+        f"{TIED} " * as_fast + _latency(outcome),
         size(metrics["size_bytes"]),
         size(metrics["download_bytes"]),
     ]
@@ -202,6 +205,8 @@ def _bare(reach: float, quality: Metric) -> str:
 
 
 def milliseconds(value: float) -> str:
+    if value >= 999.5:
+        return f"{value / 1e3:.3g} s"
     return f"{value * 1e3:.3g} us" if value < 1 else f"{value:.3g} ms"
 
 
@@ -217,7 +222,7 @@ def short(point: Point, quality: Metric) -> str:
     """A point in one line."""
     metrics = point.outcome.metrics
     return (
-        f"{quality.name} {number(metrics[quality.key], quality)}, {milliseconds(metrics['latency_ms'])}, "
+        f"{quality.name} {number(metrics[quality.key], quality)}, {_latency(point.outcome)}, "
         f"{size(metrics['download_bytes'])} ({point.outcome.config})"
     )
 
@@ -255,6 +260,7 @@ def print_pick(record: Record, front: Front) -> None:
         f"(± {number(pick.outcome.facts['standard_error'], front.quality)}), the least latency x download",
         soft_wrap=True,
     )
+    print_doubts(record, pick)
     if rivals := front.rivals(pick):
         names = [str(rival.trial) for rival in rivals[:RIVALS]]
         more = f" and {len(rivals) - RIVALS} more" if len(rivals) > RIVALS else ""
@@ -265,6 +271,19 @@ def print_pick(record: Record, front: Front) -> None:
     if scores is not None:
         _print_test(front, scores)
     console.print(f"  {pick.model}", style="cyan", soft_wrap=True)
+
+
+def print_doubts(record: Record, point: Point) -> None:
+    """What speaks against a point's latency; nothing where nothing does."""
+    found = point.outcome.latency
+    if found is not None and not found.stable:
+        console.print(f"  {UNSTABLE} its latency is not stable: {found.verdict}", style="yellow", soft_wrap=True)
+    if _emulated(record):
+        console.print("  its latency is an emulator's", style="yellow", soft_wrap=True)
+
+
+def _emulated(record: Record) -> bool:
+    return bool(record.meta["device"].get("emulated"))
 
 
 def _print_test(front: Front, scores: Mapping[str, Any]) -> None:

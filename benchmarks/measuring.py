@@ -11,6 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 
 from autotune.compress import flatquant
 from autotune.config import Runtime
@@ -18,7 +22,7 @@ from autotune.devices.device import Session
 from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job, Rules, measure
 from autotune.outcome import Measurement
-from autotune.study.asktell import read
+from autotune.study.asktell import JOURNAL, read
 from autotune.task import CALIBRATION
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -94,16 +98,28 @@ def _again(session: Session, folder: Path) -> None:
     command = [sys.executable, "-m", "autotune", "run", "--model", str(SHARED / "models" / "resnet8.keras")]
     command += ["--data", str(CIFAR10), "--space", "quick", "--trials", "24", "--jobs", "2", "--tracking-uri", "none"]
     subprocess.run([*command, "--name", "again", "--dir", str(folder / "runs")], check=True, capture_output=True)
-    front = read(folder / "runs" / "again", "again").front()
+    study = folder / "runs" / "again"
+    front = read(study, "again").front()
     assert front is not None
+    during = _during(study)
     jobs = [Job(Path(str(point.model)), point.outcome.config.runtime) for point in front.points]
-    ratios = []
+    ratios: dict[str, list[float]] = {"in its wave": [], "when the front was measured once more": []}
     for point, found in zip(front.points, _measured(session, jobs), strict=True):
-        then = Measurement.from_json(point.outcome.facts["latency"])
-        ratios.append(found.p50_ms / then.p50_ms)
-        print(f"  {point.outcome.config}: {ratios[-1]:.3f} ({then.verdict}; now {found.verdict})")
-    off = np.abs(np.array(ratios) - 1)
-    print(f"front measured again: |ratio - 1| median {np.median(off):.1%}, worst {off.max():.1%}, of {len(off)}")
+        last = Measurement.from_json(point.outcome.facts["latency"])
+        for times, then in zip(ratios.values(), (during[point.trial], last), strict=True):
+            times.append(found.p50_ms / then.p50_ms)
+        both = " and ".join(f"{times[-1]:.3f}" for times in ratios.values())
+        print(f"  {point.outcome.config}: {both} ({during[point.trial].verdict}, {last.verdict}; now {found.verdict})")
+    for when, times in ratios.items():
+        off = np.abs(np.array(times) - 1)
+        print(f"of {len(off)} on the front, against {when}: median {np.median(off):.1%}, worst {off.max():.1%} off")
+
+
+def _during(study: Path) -> dict[int, Measurement]:
+    """What each trial was told with, before the front was measured once more."""
+    storage = JournalStorage(JournalFileBackend(str(study / JOURNAL)))
+    trials = optuna.load_study(study_name=study.name, storage=storage).get_trials(states=(TrialState.COMPLETE,))
+    return {one.number: Measurement.from_json(one.user_attrs["outcome"]["facts"]["latency"]) for one in trials}
 
 
 def _measured(session: Session, jobs: Sequence[Job]) -> list[Measurement]:

@@ -10,7 +10,7 @@ import pytest
 from autotune.bench import Row, Window, bench, found_in, read_tflite, runtimes, sustain
 from autotune.config import Runtime
 from autotune.devices.cooling import Cooling
-from autotune.devices.device import Session
+from autotune.devices.device import Session, cores
 from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job
 from autotune.devices.runner_device import PROBE
@@ -183,6 +183,13 @@ def test_on_a_real_device() -> None:
             assert isinstance(row.result, Measurement)
             assert row.result.operators == 1
             assert row.result.runs > 0
+
+
+def test_no_more_load_than_cores() -> None:
+    """A thousand processes would take the machine down."""
+    device = LocalDevice("desk", delegates=["xnnpack"])
+    with pytest.raises(UserError, match=rf"--load 5000: device desk has {cores()} cores; keep no more busy"):
+        bench(device, jobs([PROBE], "xnnpack"), silent, 5000)
 
 
 def test_on_end_on_a_real_device() -> None:

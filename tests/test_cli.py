@@ -202,6 +202,25 @@ def test_front_for_people(finished: Path, capsys: pytest.CaptureFixture[str]) ->
     assert str(finished / "models") in shown.replace("\n", "") or "runs/toy/models" in shown
 
 
+def test_latencies_of_an_emulator_are_marked(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Wherever numbers are handed out."""
+    from autotune.study.asktell import read
+
+    record = read(finished, "toy")
+    record.meta["device"]["emulated"] = True
+    monkeypatch.setattr("autotune.study.asktell.read", lambda *_: record)
+    assert cli.main(["front", "toy", "--json"]) == 0
+    assert all(point["emulated"] for point in json.loads(capsys.readouterr().out))
+    assert cli.main(["front", "toy"]) == 0
+    assert "latencies are an emulator's" in capsys.readouterr().out.replace("\n", " ")
+    assert cli.main(["pick", "toy", "--out", "out"]) == 0
+    assert "its latency is an emulator's" in capsys.readouterr().out
+    assert cli.main(["pick", "toy", "--out", "out", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["emulated"] is True
+
+
 def test_pick_copies_file_and_recipe(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Side by side, and says how to load the file."""
     assert cli.main(["pick", "toy", "--out", "out"]) == 0

@@ -10,7 +10,7 @@ from autotune.config import Config
 from autotune.front import Front, Point, front_of, hypervolume, interval, objectives, overlap, violations
 from autotune.outcome import Outcome
 from autotune.target import ACCURACY, DOWNLOAD, LATENCY, METRICS, parse
-from autotune.testing import toy_outcome
+from autotune.testing import toy_measurement, toy_outcome
 
 BASELINE = toy_outcome(0.9, 10, 1000)
 MAE = METRICS["mae"]
@@ -224,17 +224,31 @@ def test_violations_by_text() -> None:
 def test_json_of_a_front() -> None:
     """Plain values in the front's order."""
     missing = Point(1, toy_outcome(0.95, 20, 100), {"latency<15ms": 0.3}, "m")
-    first, second = front([*points((0.9, 10, 100)), missing]).to_json()
+    first, second = front([*points((0.9, 10, 100)), missing]).to_json({"emulated": False})
     assert (first["trial"], first["feasible"], first["model"]) == (1, False, "m")
     assert (second["trial"], second["feasible"]) == (0, True)
     assert second["metrics"] == toy_outcome(0.9, 10, 100).metrics
     assert second["config"] == Config.of({}).canonical()
     assert first["interval"] == pytest.approx([0.93, 0.97])
     assert (first["tied_with_previous"], second["tied_with_previous"]) == (False, False)
-    assert [point["tied_with_previous"] for point in front(points((0.9, 10, 9), (0.89, 5, 9))).to_json()] == [
-        False,
-        True,
+    assert "emulated" not in first
+    tied = front(points((0.9, 10, 9), (0.89, 5, 9))).to_json({"emulated": True})
+    assert [point["tied_with_previous"] for point in tied] == [False, True]
+    assert all(point["emulated"] for point in tied)
+
+
+def test_latencies_are_tied_where_their_intervals_overlap() -> None:
+    """With the point above, on either side of it; each reaches 1 % to either side. What has none is not."""
+    timed = [
+        replace(point, outcome=point.outcome.timed(toy_measurement(point.outcome.metrics["latency_ms"])))
+        for point in points((0.9, 10, 100), (0.8, 9.9, 99), (0.7, 9.98, 98), (0.6, 9, 97))
     ]
+    *_, last = points(*[(0.5, 9, 96)] * 5)
+    told = front([*timed, last]).to_json({})
+    assert [point["trial"] for point in told] == [0, 1, 2, 3, 4]
+    assert [point["latency_tied_with_previous"] for point in told] == [False, True, True, False, False]
+    assert (told[0]["latency_interval"], told[0]["verdict"]) == ([9.9, 10.1], "stable")
+    assert "verdict" not in told[4]
 
 
 @pytest.mark.parametrize(("accuracy", "tied"), [(0.9, True), (0.87, True), (0.93, True), (0.85, False), (0.95, False)])

@@ -13,7 +13,7 @@ from autotune.outcome import Outcome
 from autotune.pick import choose, hand_out, snippet
 from autotune.record import Record
 from autotune.target import parse
-from autotune.testing import toy_outcome, toy_record
+from autotune.testing import toy_measurement, toy_outcome, toy_record
 
 REFUSED = Outcome(Config.of({"delegate": "builtin"}), "refused", reason="no kernel")
 
@@ -128,6 +128,19 @@ def test_recipe_says_what_was_handed_out(record: Record, tmp_path: Path) -> None
         "from": {"model": "toy"},
         "device": {"device": "fake"},
     }
+
+
+def test_recipe_says_how_far_its_latency_is_to_be_trusted(record: Record, tmp_path: Path) -> None:
+    """Its interval, whether it is stable, and whether it is an emulator's."""
+    timed = record.points[1].outcome.timed(toy_measurement(5.0, "rounds differ by 20%"))
+    shaky = replace(
+        record,
+        meta=record.meta | {"device": {"device": "fake", "emulated": True}},
+        points=[replace(record.points[1], outcome=timed)],
+    )
+    _, recipe = handed(shaky, 1, tmp_path / "out")
+    assert recipe["latency_interval"] == [pytest.approx(4.95), pytest.approx(5.05)]
+    assert (recipe["verdict"], recipe["emulated"]) == ("rounds differ by 20%", True)
 
 
 def test_recipe_names_what_is_as_good(record: Record, tmp_path: Path) -> None:

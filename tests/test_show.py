@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from autotune.record import Record
-from autotune.show import TIED, milliseconds, print_front, print_pick, size
-from autotune.testing import toy_outcome, toy_record
+from autotune.show import TIED, UNSTABLE, milliseconds, print_front, print_pick, size
+from autotune.testing import toy_measurement, toy_outcome, toy_record
 
 
 @pytest.mark.parametrize(("scored", "misses"), [(0.84, True), (0.86, False)])
@@ -45,7 +45,9 @@ def test_a_front_says_what_is_tied(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "  90.0% ±2.0" in base
     assert [TIED in line for line in (base, first, second, third)] == [False, False, True, False]
     assert f"{TIED} 88.0% ±2.0" in second
-    assert lines[5].startswith("± is the 95 % interval; ≈ on the same samples can't be told apart")
+    assert lines[5].startswith(
+        "± is the 95 % interval; ≈ can't be told apart from the trial above (on the same samples"
+    )
     assert "  in accuracy it can't be told apart from trial 1" in lines
 
 
@@ -53,6 +55,33 @@ def test_a_front_without_ties_does_not_speak_of_them(tmp_path: Path, capsys: pyt
     """Neither in the table nor below it."""
     lines = shown(toy_record(tmp_path, toy_outcome(0.9, 10, 1000), toy_outcome(0.7, 1, 800)), capsys)
     assert not any(TIED in line or "told apart" in line for line in lines)
+
+
+def test_a_front_says_which_latencies_are_tied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the same mark, on the second of two whose intervals overlap."""
+    numbers = [(0.9, 10, 1000), (0.8, 9.9, 900), (0.7, 1, 800)]
+    outcomes = [toy_outcome(*three).timed(toy_measurement(three[1])) for three in numbers]
+    lines = shown(toy_record(tmp_path, *outcomes), capsys)
+    assert [TIED in line for line in lines[1:5]] == [False, False, True, False]
+    assert f"{TIED} 9.9 ms ±1.0%" in lines[3]
+    assert TIED in lines[5]
+
+
+def test_a_latency_that_is_not_to_be_trusted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a file is recommended it says so, as where the front is; nothing where there is nothing to say."""
+    outcome = toy_outcome(0.9, 10, 1000)
+    good = toy_record(tmp_path, outcome.timed(toy_measurement(10)))
+    bad = toy_record(tmp_path, outcome.timed(toy_measurement(10, "rounds differ by 20%")))
+    bad.meta["device"]["emulated"] = True
+    text = "\n".join(shown(bad, capsys))
+    assert "* recommended: trial 0: accuracy 90.0%, ! 10 ms ±1.0%, 1.0 kB" in text
+    assert "! its latency is not stable: rounds differ by 20%" in text
+    assert "latencies are an emulator's" in text.replace("\n", " ")
+    assert "  its latency is an emulator's" in text
+    text = "\n".join(shown(good, capsys))
+    assert "* recommended: trial 0: accuracy 90.0%, 10 ms ±1.0%, 1.0 kB" in text
+    assert "emulator" not in text
+    assert "stable" not in text
 
 
 def test_many_rivals_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,13 +95,16 @@ def test_many_rivals_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_the_widest_row_of_a_front_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In 120 columns, none cut off."""
     widest = {"prune": 0.85, "cluster": 256, "fine_tune": "none", "quantize": "dynamic", "mixed": 0.55}
-    outcomes = [toy_outcome(0.999, 1234, 99_990_000, delegate="openvino_cpu", threads=16, **widest)]
-    lines = shown(toy_record(tmp_path, *outcomes, toy_outcome(0.998, 123, 9_990_000, quantize="int8")), capsys)
+    first = toy_outcome(0.999, 99.9, 99_990_000, delegate="openvino_cpu", threads=16, **widest)
+    second = toy_outcome(0.998, 99.8, 99_980_000, delegate="openvino_cpu", threads=16, **widest)
+    outcomes = [one.timed(toy_measurement(one.metrics["latency_ms"], "rounds differ")) for one in (first, second)]
+    lines = shown(toy_record(tmp_path, *outcomes), capsys)
+    assert f"{TIED} {UNSTABLE} 99.8 ms ±1.0%" in lines[3]
     assert max(map(len, lines[:4])) <= 120
     assert "…" not in "".join(lines[:4])
 
 
 def test_numbers_have_units_people_read() -> None:
-    """Microseconds below a millisecond, megabytes above a million bytes."""
-    assert (milliseconds(0.0351), milliseconds(12.34)) == ("35.1 us", "12.3 ms")
+    """Microseconds below a millisecond, seconds above a thousand of them, megabytes above a million bytes."""
+    assert [milliseconds(value) for value in (0.0351, 12.34, 999.4, 1234)] == ["35.1 us", "12.3 ms", "999 ms", "1.23 s"]
     assert (size(95904), size(4_300_000)) == ("95.9 kB", "4.30 MB")

@@ -33,7 +33,7 @@ class Compiled:
         described = Interpreter(
             model_path=model_path, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         )
-        self.entry, self.exit = described.get_input_details()[0], described.get_output_details()[0]
+        self.entries, self.exits = described.get_input_details(), described.get_output_details()
         self._operators = [operator["op_name"] for operator in described._get_ops_details()]
         said = []
         try:
@@ -41,8 +41,13 @@ class Compiled:
                 self._model = CompiledModel.from_file(model_path, options=_options(delegate, threads))
                 self._inputs = self._model.create_input_buffers(0)
                 self._outputs = self._model.create_output_buffers(0)
+                signature = self._model.get_signature_by_index(0)
+                ins = self._model.get_input_tensor_details(signature["key"])
+                outs = self._model.get_output_tensor_details(signature["key"])
         except RuntimeError as error:
             raise RuntimeError(_reasons(said) or str(error)) from error
+        self._written = _in_order(self.entries, [ins[name]["index"] for name in signature["inputs"]], self._inputs)
+        self._read = _in_order(self.exits, [outs[name]["index"] for name in signature["outputs"]], self._outputs)
         found = _on_gpu if delegate == "gpu" else _on_openvino
         self._taken, self._left = found("".join(said), self._operators)
         if self._taken == 0:
@@ -52,12 +57,15 @@ class Compiled:
         """False: accelerators compile a file for the batch that it has."""
         return False
 
-    def infer(self, sample):
-        """The output for an input, both in their own type; the GPU is done once the output can be read."""
-        self._inputs[0].write(sample)
+    def infer(self, samples):
+        """All outputs for a sample of each input, in their own types; the GPU is done once they can be read."""
+        for buffer, sample in zip(self._written, samples):  # noqa: B905  # Python 3.9
+            buffer.write(sample)
         self._model.run_by_index(0, self._inputs, self._outputs)
-        shape, dtype = self.exit["shape"], self.exit["dtype"]
-        return self._outputs[0].read(int(shape.prod()), dtype).reshape(shape)
+        return [
+            buffer.read(int(one["shape"].prod()), one["dtype"]).reshape(one["shape"])
+            for buffer, one in zip(self._read, self.exits)  # noqa: B905
+        ]
 
     def delegation(self):
         """The file's operators, how many of them the accelerator took, and the kinds that it left to the CPU.
@@ -66,6 +74,11 @@ class Compiled:
         operators of all but its largest partition, which the log only counts.
         """
         return len(self._operators), self._taken, sorted(set(self._left))
+
+
+def _in_order(details, indexes, buffers):
+    """The buffers of tensors with these indexes, in the order of the file's own inputs or outputs."""
+    return [buffers[indexes.index(one["index"])] for one in details]
 
 
 def _options(delegate, threads):

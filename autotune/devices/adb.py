@@ -57,10 +57,14 @@ class AdbDevice:
             cooling: to wait for before it is measured.
 
         Raises:
-            UserError: a delegate is unknown.
+            UserError: a delegate is unknown, or there is none.
         """
         if unknown := [key for key in (*delegates, *(flags or {})) if key not in tool.DELEGATES]:
             raise UserError(f"device {name}: unknown delegate {unknown[0]!r}; known are {', '.join(tool.DELEGATES)}")
+        if not delegates:
+            raise UserError(
+                f"device {name}: delegates is empty; name some of {', '.join(tool.DELEGATES)}, or leave it out"
+            )
         self.name, self.cooling = name, cooling
         self._serial = serial or os.environ.get("ANDROID_SERIAL") or None
         self.emulated = (self._serial or "").startswith("emulator-")  # else known with the facts

@@ -23,7 +23,7 @@ from autotune.config import Runtime, fingerprint
 from autotune.devices import benchmark_model as tool
 from autotune.devices import runner
 from autotune.devices.device import OperatorTime, Timing
-from autotune.devices.phone import FOLDER, Phone
+from autotune.devices.phone import FOLDER, Overtime, Phone
 from autotune.devices.session import POLL
 from autotune.errors import Fault, Infeasible
 
@@ -119,7 +119,7 @@ class AdbSession:
         Studies of other machines that reach the same phone over the network don't see it.
         """
         digest = hashlib.sha256(self._phone.serial.encode()).hexdigest()[:16]
-        file = runner.locked_file(str(Path(tempfile.gettempdir()) / f"autotune-phone-{digest}.lease"))
+        file = runner.locked_file(f"/tmp/autotune-phone-{digest}.lease")  # noqa: S108  # one for all users; never a link
         try:
             while not _locked(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
                 waiting(os.pread(file, 200, 0).decode(errors="replace") or "another process")
@@ -217,7 +217,7 @@ cat {log}""",
         for attempt in (1, 2):
             try:
                 text, status = self._phone.shell(script, self._limit)
-            except TimeoutError as error:
+            except Overtime as error:
                 raise Infeasible(f"running the file ended its process on {runtime.delegate}: {error}") from error
             problem = tool.problem(text)[:300]
             if status in (126, 127) or "CANNOT LINK EXECUTABLE" in text:

@@ -6,6 +6,9 @@ from typing import Any
 from autotune.devices.runner_device import RunnerDevice
 from autotune.errors import UserError
 
+LEASE = "/tmp/autotune.lease"  # noqa: S108  # opened with O_NOFOLLOW
+"""One for all users, whatever their TMPDIR."""
+
 
 class CommandTransport:
     """Starts the Python by an argument list."""
@@ -19,7 +22,7 @@ class CommandTransport:
         return [*self._command, *arguments]
 
     def places(self) -> tuple[str, str]:
-        return self._folder, "/tmp/autotune.lease"  # noqa: S108  # one for all users; opened with O_NOFOLLOW
+        return self._folder, LEASE
 
 
 class CommandDevice(RunnerDevice):

@@ -26,6 +26,9 @@ SUFFIXES = (".yaml", ".yml")
 LEAST = {"threads": 1, "cpus": 0, "limit": 1}
 """The smallest number that each of these may be."""
 
+MOST = {"threads": 1024, "cpus": 65_535, "limit": 86_400}
+"""The largest."""
+
 
 def load_device(spec: str, **more: Any) -> Device:
     """A device by what the user calls it; nothing is connected to yet.
@@ -152,8 +155,15 @@ def _typed(key: str, value: Any, hint: Any, where: str) -> Any:
     if not _fits(value, hint):
         quotes = " in quotes" if str in (hint, *get_args(hint)) and isinstance(value, int | float) else ""
         raise UserError(f"{where}: {key} can't be {value!r}; it must be {_named(hint)}{quotes}")
-    if key in LEAST and any(one < LEAST[key] for one in (value if isinstance(value, list) else [value])):
+    parts = value if isinstance(value, list) else [value]
+    if key in LEAST and not all(one >= LEAST[key] for one in parts):  # not a number is neither
         raise UserError(f"{where}: {key} can't be {value!r}; {LEAST[key]} is the least")
+    if key in MOST and any(one > MOST[key] for one in parts):
+        raise UserError(f"{where}: {key} can't be {value!r}; {MOST[key]} is the most")
+    if key == "delegates" and not value:
+        raise UserError(f"{where}: delegates can't be {value!r}; name one, or leave the key out for all there are")
+    if any(isinstance(one, str) and "\0" in one for one in parts):
+        raise UserError(f"{where}: {key} can't be {value!r}; no text may have a null character")
     return value
 
 

@@ -3,7 +3,6 @@
 import sys
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from autotune.devices.command import CommandTransport
@@ -28,6 +27,3 @@ class _Here(CommandTransport):
     def __init__(self, name: str, command: Sequence[str]) -> None:
         self._scratch = tempfile.TemporaryDirectory(prefix="autotune-device-")
         super().__init__(name, command, self._scratch.name)
-
-    def places(self) -> tuple[str, str]:
-        return self._scratch.name, str(Path(tempfile.gettempdir()) / "autotune.lease")

@@ -97,7 +97,11 @@ def _rounds(
     for number in range(rules.most_rounds):
         if not going:
             break
-        rest()
+        try:
+            rest()
+        except Fault as error:
+            failed |= dict.fromkeys(going, error)
+            break
         status(f"measuring {len(going)}, round {number + 1}")
         for index in list(going):
             began = time.monotonic()

@@ -4,6 +4,7 @@ import hashlib
 import re
 import shlex
 import subprocess
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,10 @@ _STATE = """for zone in /sys/class/thermal/thermal_zone*; do
 echo "zone $(cat $zone/temp) $(cat $zone/type)"
 done 2>/dev/null
 dumpsys battery"""
+
+
+class Overtime(Fault):
+    """A script took longer than it may; only who ran a file in it can tell whether that is the file's doing."""
 
 
 def listed(text: str) -> dict[str, tuple[str, str]]:
@@ -116,7 +121,7 @@ class Phone:
             What it wrote, to either stream, and its exit status: 128 + N where signal N ended it.
 
         Raises:
-            TimeoutError: it took longer.
+            Overtime: it took longer.
             Fault: the phone was lost.
         """
         if self._left:
@@ -128,7 +133,7 @@ class Phone:
         except subprocess.TimeoutExpired as error:
             self._left = _text(error.stdout)
             self._end()
-            raise TimeoutError(f"no answer in {limit:g} s") from error
+            raise Overtime(f"device {self._name}: phone {self.serial} gave no answer in {limit:g} s") from error
         text = _text(done.stdout)
         match = re.search(rf"\n?{_STATUS} (\d+)\s*$", text)
         if match is None:
@@ -139,6 +144,8 @@ class Phone:
     def send(self, file: Path) -> str:
         """Puts a file there unless it is there, so that it can be run too, and gives its path.
 
+        Until it has all arrived it has another name, this call's own: others may be sending the same file.
+
         Raises:
             Fault: it did not arrive.
         """
@@ -147,8 +154,9 @@ class Phone:
         if key not in self._sent:
             path = f"{FOLDER}/{hashlib.sha256(file.read_bytes()).hexdigest()}"
             if self.shell(f"[ -e {path} ] && touch {path}")[1]:
-                self._move(["push", str(file), f"{path}.part"], status.st_size)
-                text, failed = self.shell(f"chmod 755 {path}.part && mv {path}.part {path}")
+                part = f"{path}.{uuid.uuid4().hex}"
+                self._move(["push", str(file), part], status.st_size)
+                text, failed = self.shell(f"chmod 755 {part} && mv {part} {path}")
                 if failed:
                     raise Fault(f"device {self._name}: phone {self.serial} can't keep a file: {text.strip()[-200:]}")
             self._sent[key] = path

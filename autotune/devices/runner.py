@@ -12,7 +12,8 @@ it says {"bytes": N}, N raw bytes after it.
     {"do": "have", "file": SHA256}                      whether a file is there
     {"do": "put", "file": SHA256, "bytes": N}           puts it there
     {"do": "lease", "mode": "exclusive" | "shared" | "none", "holder": TEXT}
-    {"do": "outputs", …, "inputs": SHA256}              answers with the outputs as .npy
+    {"do": "outputs", …, "inputs": SHA256, "from": I, "to": J, "batch": N}
+                                                        answers with the outputs of these inputs as .npy
     {"do": "latency", …, "seconds": S}                  a block of timed inferences
     {"do": "sustain", …, "seconds": S}                  latency over time
     {"do": "profile", …, "seconds": S}                  operator by operator; "module" is profiler.py
@@ -48,7 +49,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts no threads: t
 import numpy as np
 
 BATCH = 100
-"""Samples evaluated at once, where the file can be resized to it."""
+"""Samples evaluated at once, where the file can be resized to it and a request says no less."""
 
 WARM_UP_SECONDS, LEAST_RUNS, MOST_RUNS = 0.02, 3, 5_000
 
@@ -60,6 +61,9 @@ KEPT_DAYS = 7
 
 SILENT_SECONDS = 1800
 """A runner that holds the lease and is asked nothing for as long ends: whoever held it is gone."""
+
+BURNERS: "list[int]" = []
+"""In a child: the processes that keep cores busy beside it."""
 
 
 # --- frames ---------------------------------------------------------------------------------------
@@ -122,13 +126,15 @@ class Interpreted:
 
     def _ready(self):
         self._opened.allocate_tensors()
-        self.entry, self.exit = self._opened.get_input_details()[0], self._opened.get_output_details()[0]
+        self.entries, self.exits = self._opened.get_input_details(), self._opened.get_output_details()
 
     def batched(self, batch):
-        """Resizes the input; False for a file whose batch is fixed."""
-        opened = interpreter(self._request)
+        """Resizes the input; False for a file whose batch is fixed, or that has several inputs."""
+        if len(self.entries) > 1:
+            return False
+        opened, [entry] = interpreter(self._request), self.entries
         try:
-            opened.resize_tensor_input(self.entry["index"], [batch, *self.entry["shape"][1:]])
+            opened.resize_tensor_input(entry["index"], [batch, *entry["shape"][1:]])
             opened.allocate_tensors()
         except RuntimeError:
             return False
@@ -136,10 +142,12 @@ class Interpreted:
         self._ready()
         return True
 
-    def infer(self, sample):
-        self._opened.set_tensor(self.entry["index"], sample)
+    def infer(self, samples):
+        """All outputs for a sample of each input, in their own types."""
+        for entry, sample in zip(self.entries, samples):  # noqa: B905  # Python 3.9
+            self._opened.set_tensor(entry["index"], sample)
         self._opened.invoke()
-        return self._opened.get_tensor(self.exit["index"])
+        return [self._opened.get_tensor(one["index"]) for one in self.exits]
 
     def delegation(self):
         """How many operators there are, how many a delegate runs, and the kinds of the others.
@@ -197,21 +205,23 @@ def decoded(values: Any, exit_: dict[str, Any]) -> Any:
 
 
 def outputs(request):
-    """Runs all inputs; the outputs come in the order of the inputs."""
+    """Runs inputs; the first outputs come in their order. What else a file has for input is zero."""
     inputs = np.load(request["inputs_path"], mmap_mode="r", allow_pickle=False)
     model = opened(request)
-    batch = min(BATCH, len(inputs))
+    batch = min(request["batch"], len(inputs))
     if batch == 1 or not model.batched(batch):
         batch = 1
+    first, *more = model.entries
+    others = [np.zeros(entry["shape"], entry["dtype"]) for entry in more]
     parts = []
-    for start in range(0, len(inputs), batch):
-        part = inputs[start : start + batch]
+    for start in range(request["from"], request["to"], batch):
+        part = inputs[start : min(start + batch, request["to"])]
         padding = np.repeat(part[:1], batch - len(part), axis=0)
-        found = model.infer(encoded(np.concatenate([part, padding]), model.entry))
-        parts.append(decoded(found[: len(part)], model.exit))
+        found = model.infer([encoded(np.concatenate([part, padding]), first), *others])[0]
+        parts.append(decoded(found[: len(part)], model.exits[0]))
     file = io.BytesIO()
     np.save(file, np.concatenate(parts))
-    return {"samples": len(inputs)}, file.getvalue()
+    return {"batch": batch}, file.getvalue()
 
 
 def timed(request):
@@ -220,11 +230,12 @@ def timed(request):
     began = time.perf_counter_ns()
     model = opened(request)
     initialised = time.perf_counter_ns()
-    sample = encoded(np.random.default_rng(0).random(model.entry["shape"], np.float32), model.entry)
+    random = np.random.default_rng(0).random
+    samples = [encoded(random(entry["shape"], np.float32), entry) for entry in model.entries]
 
     def infer():
         start = time.perf_counter_ns()
-        model.infer(sample)
+        model.infer(samples)
         return (time.perf_counter_ns() - start) / 1e3
 
     first = infer()
@@ -239,7 +250,7 @@ def warm_up(infer, first_us):
 
 
 def latency(request):
-    """Times single inferences: input written, run, output read."""
+    """Times single inferences: inputs written, run, outputs read."""
     model, infer, base, facts = timed(request)
     warm_up(infer, facts["first_us"])
     before = state()
@@ -302,7 +313,7 @@ def numbers(pattern, *folders):
 
 
 def state():
-    """What changes while one measures: CPU time used by all and by us, frequency, temperature."""
+    """What changes while one measures: CPU time used by all, by us and our load, frequency, temperature."""
     fields = [int(value) for value in text("/proc/stat").partition("\n")[0].split()[1:9]]
     tick = os.sysconf("SC_CLK_TCK")
     frequencies = numbers("{}/cpufreq/scaling_cur_freq", "/sys/devices/system/cpu")
@@ -310,11 +321,17 @@ def state():
     return {
         "at_s": time.perf_counter(),
         "busy_s": (sum(fields) - fields[3] - fields[4]) / tick if len(fields) == 8 else None,
-        "own_s": time.process_time(),
+        "own_s": time.process_time() + sum(map(used, BURNERS)),
         "frequency_mhz": max(frequencies) / 1e3 if frequencies else None,
         "temperature_c": max(temperatures) / 1e3 if temperatures else None,
         "load": os.getloadavg()[0],
     }
+
+
+def used(process):
+    """Seconds of CPU time of a process, 0 where unknown."""
+    fields = text(f"/proc/{process}/stat").rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def changes(before, after):
@@ -434,16 +451,19 @@ def isolated(request):
 def answered(work, request):
     """In the child: pinned, beside its load, with the answer or the refusal."""
     fault(request)
-    burners = []
+    cpus = request.get("cpus")
     try:
-        pin(request.get("cpus"))
-        burners += [burner() for _ in range(request.get("load", 0))]
+        BURNERS.extend(burner(cpus or []) for _ in range(request.get("load", 0)))
+        try:
+            pin(cpus)
+        except OSError as error:  # it is not the file's
+            return {"broken": str(error)}, b""
         found, data = work(request)
         return {"ok": found}, data
     except (RuntimeError, ValueError) as error:
         return {"refused": " ".join(str(error).split())}, b""
     finally:
-        for process in burners:
+        for process in BURNERS:
             os.kill(process, signal.SIGKILL)
 
 
@@ -461,18 +481,20 @@ def pin(cpus):
     """Keeps this process, and the threads it will start, on these CPUs; on all where there are none."""
     if not cpus:
         return
-    with suppress(AttributeError, OSError):
-        os.sched_setaffinity(0, cpus)
-        if os.sched_getaffinity(0) == set(cpus):  # the kernel leaves out those that there are not
-            return
-    raise ValueError("can't be pinned to CPUs " + ", ".join(map(str, cpus)) + " there")
+    there = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
+    if not set(cpus) <= set(there):
+        asked, has = (", ".join(map(str, numbers)) for numbers in (cpus, there))
+        raise OSError(f"cpus: files can't be kept to CPUs {asked}; there are {has or 'none that can be told apart'}")
+    os.sched_setaffinity(0, cpus)
 
 
-def burner():
-    """A process that keeps a core busy; it ends with its parent."""
+def burner(cpus):
+    """A process that keeps a core busy, none of these CPUs where there are others; it ends with its parent."""
     parent, process = os.getpid(), os.fork()
     if process == 0:
         ends_with(parent)
+        with suppress(AttributeError, OSError):  # not everywhere; there are no others
+            os.sched_setaffinity(0, os.sched_getaffinity(0) - set(cpus))
         while os.getppid() == parent:
             sum(range(10_000))
         os._exit(0)
@@ -505,12 +527,12 @@ class Runner:
     """Answers requests, one at a time.
 
     Attributes:
-        holds: the mode in which it holds the lease: exclusive, shared or none.
+        holds: the mode in which it holds the lease: exclusive, shared or none; queue where it waits for it.
     """
 
     def __init__(self, folder: Path, lock: str) -> None:
         self.holds = "none"
-        self._folder, self._lock, self._lease = folder, lock, None
+        self._folder, self._lock, self._lease, self._queue = folder, lock, None, None
         folder.mkdir(parents=True, exist_ok=True)
         oldest = time.time() - KEPT_DAYS * 86_400
         for path in folder.iterdir():
@@ -561,20 +583,29 @@ class Runner:
         return {}
 
     def _hold(self, request):
-        """Takes or leaves the lease; the kernel leaves it for a holder that dies."""
+        """Takes or leaves the lease; the kernel leaves it for a holder that dies.
+
+        Only who has the queue may take it, and keeps the queue until then: who takes and leaves the
+        lease all the time, or shares it, can't starve one who waits.
+        """
         if self._lease is None:
-            self._lease = locked_file(self._lock)
+            self._lease, self._queue = locked_file(self._lock), locked_file(self._lock + ".queue")
         mode = request["mode"]
         if mode == "none":
             if self.holds == "exclusive":
                 self._note("")
             fcntl.flock(self._lease, fcntl.LOCK_UN)
+            fcntl.flock(self._queue, fcntl.LOCK_UN)
             self.holds = "none"
             return {"held": False, "by": ""}
         try:
+            if request.get("queue", True):
+                fcntl.flock(self._queue, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.holds = "queue"
             fcntl.flock(self._lease, (fcntl.LOCK_SH if mode == "shared" else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return {"held": False, "by": self._holder()}
+        fcntl.flock(self._queue, fcntl.LOCK_UN)
         self.holds = mode
         if mode == "exclusive":
             self._note(json.dumps({"pid": os.getpid(), "holder": request["holder"]}))

@@ -1,6 +1,7 @@
 """A device on which runner.py does the measuring, by whatever way it is reached."""
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any
 
 from autotune.config import Runtime
 from autotune.devices.cooling import Cooling
-from autotune.devices.device import Session
 from autotune.devices.session import LIMIT, RunnerSession, Transport
 from autotune.errors import Fault, Infeasible, UserError
+
+log = logging.getLogger("autotune.devices")
 
 DELEGATES = ("xnnpack", "builtin", "reference", "gpu", "openvino_cpu", "openvino_gpu", "openvino_npu")
 """What the runner knows, best known first."""
@@ -68,7 +70,7 @@ class RunnerDevice:
         return {"device": self.name, **self._checked[0], **pinned, **marked}
 
     @contextmanager
-    def open(self, load: int = 0) -> Iterator[Session]:
+    def open(self, load: int = 0) -> Iterator[RunnerSession]:
         """
         Args:
             load: cores that are kept busy beside each file.
@@ -79,6 +81,17 @@ class RunnerDevice:
         finally:
             session.close()
 
+    def _waiting(self) -> Callable[[str], None]:
+        """Tells each holder once."""
+        told = set()
+
+        def waiting(by: str) -> None:
+            if by not in told:
+                told.add(by)
+                log.warning("waiting for device %s: %s measures there", self.name, by)
+
+        return waiting
+
     @cached_property
     def _checked(self) -> tuple[dict[str, Any], dict[str, str]]:
         """Facts, and which delegates don't run the probe.
@@ -86,19 +99,17 @@ class RunnerDevice:
         Raises:
             UserError: the device can't be reached, or no delegate runs.
         """
-        session = RunnerSession(self._transport, self._cpus, self._limit)
+        missing = {}
         try:
-            facts = session.facts()
-            missing = {}
-            for delegate in self._wanted:
-                try:
-                    session.latency(PROBE, Runtime(delegate, 1), 0.0)
-                except Infeasible as error:
-                    missing[delegate] = str(error)
+            with self.open() as session, session.lease(shared=True, waiting=self._waiting()):
+                facts = session.facts()
+                for delegate in self._wanted:
+                    try:
+                        session.latency(PROBE, Runtime(delegate, 1), 0.0)
+                    except Infeasible as error:
+                        missing[delegate] = str(error)
         except Fault as error:
             raise UserError(str(error)) from error
-        finally:
-            session.close()
         if len(missing) == len(self._wanted):
             first, reason = next(iter(missing.items()))
             raise UserError(f"device {self.name}: no delegate runs there; {first}: {reason}")

@@ -6,7 +6,7 @@ import io
 import logging
 import os
 import platform
-import select
+import signal
 import subprocess
 import tempfile
 import threading
@@ -98,14 +98,22 @@ class RunnerSession:
     # what a Session does
 
     def outputs(self, model: Path, runtime: Runtime, inputs: Path) -> NDArray[np.float32]:
-        _, data = self._run("outputs", model, runtime, inputs=self._send(inputs))
-        return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
+        """Asked for in blocks, so that the limit is none of a whole data set's; they grow where a file is fast."""
+        count = len(np.load(inputs, mmap_mode="r", allow_pickle=False))
+        block = batch = runner.BATCH
+        start, parts = 0, []
+        while start < count:
+            asked = {"from": start, "to": min(start + block, count), "batch": batch}
+            began = time.monotonic()
+            answer, data = self._run("outputs", model, runtime, inputs=self._send(inputs), **asked)
+            parts.append(np.load(io.BytesIO(data), allow_pickle=False))
+            start, batch = asked["to"], answer["batch"]
+            if time.monotonic() - began < self._limit / 8:
+                block *= 2
+        return np.concatenate(parts)
 
     def latency(self, model: Path, runtime: Runtime, seconds: float = 0.05) -> Timing:
-        found = self._run("latency", model, runtime, seconds=seconds)[0]
-        if "others" in found:
-            found["others"] -= self._fixed["load"]  # what was asked for is no disturbance
-        return Timing(**found)
+        return Timing(**self._run("latency", model, runtime, seconds=seconds)[0])
 
     def sustain(self, model: Path, runtime: Runtime, seconds: float) -> list[dict[str, Any]]:
         """Latency over time: for each second its start at_s, times_us, and what the machine was like."""
@@ -119,16 +127,20 @@ class RunnerSession:
 
     @contextmanager
     def lease(self, *, shared: bool = False, waiting: Callable[[str], None]) -> Iterator[None]:
-        mode = "shared" if shared else "exclusive"
-        self._hold(mode, waiting)
-        over = threading.Event()
-        threading.Thread(target=self._stay_awake, args=(over,), daemon=True).start()
+        over, orderly = threading.Event(), True
         try:
+            self._hold("shared" if shared else "exclusive", waiting)
+            threading.Thread(target=self._stay_awake, args=(over,), daemon=True).start()
             yield
+        except BaseException as error:
+            orderly = isinstance(error, (Infeasible, Fault))  # else nobody waits for what runs in another thread
+            raise
         finally:
             over.set()
             self._mode = "none"
-            if self._process is not None:
+            if not orderly:
+                self._abandon()  # the kernel frees the lease
+            elif self._process is not None:
                 with suppress(Fault):  # a lost one leaves it, too
                     self._ask({"do": "lease", "mode": "none"})
 
@@ -159,12 +171,18 @@ class RunnerSession:
             try:
                 process.wait(2)
             except subprocess.TimeoutExpired:
-                process.kill()
+                _kill(process)
                 process.wait()
             process.stdout.close()
         if self._log is not None:
             self._log.close()
             self._log = None
+
+    def _abandon(self) -> None:
+        """Ends the runner at once, whatever it is doing."""
+        if self._process is not None:
+            _kill(self._process)
+        self.close()
 
     # requests
 
@@ -180,6 +198,8 @@ class RunnerSession:
             if do != "profile" and runtime.delegate not in runner.CPU:
                 extra["module"] = self._send(Path(accelerators.__file__))
             for attempt in (1, 2):
+                if attempt == 2 and "batch" in extra:
+                    extra["batch"] = 1  # it may have been too much for the memory
                 request = {"do": do, "model": self._send(model), "limit_s": limit, **self._fixed, **extra}
                 request |= {"delegate": runtime.delegate, "threads": runtime.threads}
                 answer, data = self._exchange(request, limit + GRACE)
@@ -187,9 +207,14 @@ class RunnerSession:
                     raise Infeasible(f"{runtime.delegate} refuses the file: {answer['refused'][:300]}")
                 if "died" not in answer:
                     break
-                if attempt == 2 or answer["died"].startswith("no answer"):
-                    how = f"{'twice ' if attempt == 2 else ''}on {runtime.delegate}: {answer['died']}"
-                    raise Infeasible(f"running the file ended its process {how}")
+                if answer["died"].startswith("no answer"):
+                    samples = f" for {extra['to'] - extra['from']} samples" if "to" in extra else ""
+                    advice = "give the device file a longer `limit`"
+                    raise Infeasible(f"on {runtime.delegate} {answer['died']}{samples}; {advice}")
+                if attempt == 2:
+                    raise Infeasible(
+                        f"running the file ended its process twice on {runtime.delegate}: {answer['died']}"
+                    )
         return self._ok(answer), data
 
     def _ask(self, request: dict[str, Any], data: bytes = b"") -> tuple[dict[str, Any], bytes]:
@@ -230,10 +255,10 @@ class RunnerSession:
         except Fault:  # waiting may outlast a connection, and asking twice does no harm
             return self._lease(mode)
 
-    def _lease(self, mode: str) -> str | None:
+    def _lease(self, mode: str, queue: bool = True) -> str | None:
         """Who holds it, None where it is ours now."""
         holder = f"{getpass.getuser()} on {platform.node()}, process {os.getpid()}"
-        answer = self._ask({"do": "lease", "mode": mode, "holder": holder})[0]
+        answer = self._ask({"do": "lease", "mode": mode, "holder": holder, "queue": queue})[0]
         return None if answer["held"] else str(answer["by"])
 
     # the connection
@@ -246,28 +271,43 @@ class RunnerSession:
         """
         process = self._process or self._connect()
         assert process.stdin is not None
-        try:
+        with self._within(timeout, process):
             runner.write_frame(process.stdin, request, data)
-            return self._answer(process, timeout)
-        except OSError as error:  # a broken pipe
-            raise self._lost(process) from error
-        except BaseException:  # Ctrl-C: the answer would be taken for the next request's
-            self.close()
-            raise
+            return self._answer(process)
 
-    def _answer(self, process: "subprocess.Popen[bytes]", timeout: float) -> tuple[dict[str, Any], bytes]:
-        assert process.stdout is not None
-        if not select.select([process.stdout], [], [], timeout)[0]:
-            process.kill()
-            raise self._lost(process, f"no answer in {timeout:g} s")
+    @contextmanager
+    def _within(self, seconds: float, process: "subprocess.Popen[bytes]") -> Iterator[None]:
+        """Ends a runner that takes longer, over whatever it is, or whose answer nobody will read.
+
+        Raises:
+            Fault: it is gone, or says what is no answer.
+        """
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            _kill(process)
+
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
         try:
-            frame = runner.read_frame(process.stdout)
-        except ValueError as error:
-            raise self._lost(process, f"what it says is no answer, {one_line(error)}") from error
+            yield
+        except (OSError, EOFError, ValueError) as error:  # a broken pipe, the end of it, another's words
+            said = f"what it says is no answer, {one_line(error)}" if isinstance(error, ValueError) else ""
+            raise self._lost(process, f"no answer in {seconds:g} s" if late.is_set() else said) from error
+        except BaseException:  # Ctrl-C: the answer would be taken for the next request's
+            self._abandon()
+            raise
+        finally:
+            timer.cancel()
+
+    def _answer(self, process: "subprocess.Popen[bytes]") -> tuple[dict[str, Any], bytes]:
+        assert process.stdout is not None
+        frame = runner.read_frame(process.stdout)
         if frame is None:
-            raise self._lost(process)
-        answer, data = frame
-        return answer, data
+            raise EOFError
+        return frame
 
     def _connect(self) -> "subprocess.Popen[bytes]":
         """A runner that is ready; tried anew for as long as the transport has patience."""
@@ -302,22 +342,17 @@ class RunnerSession:
             raise Fault(f"device {self._transport.name}: can't start {command[0]}: {error.strerror}") from error
         assert process.stdin is not None
         source = Path(runner.__file__).read_bytes()
-        try:
+        with self._within(START, process):
             process.stdin.write(b"%d\n%s" % (len(source), source))
             process.stdin.flush()
-            self._answer(process, START)
-        except OSError as error:
-            raise self._lost(process) from error
-        except BaseException:  # Ctrl-C
-            self.close()
-            raise
+            self._answer(process)
         self._retake()
         return process
 
     def _retake(self) -> None:
         """The lease that the runner before this one held."""
         began = time.monotonic()
-        while self._mode != "none" and (by := self._lease(self._mode)) is not None:
+        while self._mode != "none" and (by := self._lease(self._mode, queue=False)) is not None:
             if time.monotonic() > began + TAKEOVER:
                 self.close()
                 raise Fault(f"device {self._transport.name}: its lease was lost to {by}")
@@ -328,12 +363,19 @@ class RunnerSession:
         try:
             status = process.wait(2)
         except subprocess.TimeoutExpired:
-            process.kill()
+            _kill(process)
             status = process.wait()
         how = how or (f"signal {-status}" if status < 0 else f"exit status {status}")
         said = ": ".join(filter(None, [how, last_line(self._log) if self._log else ""]))
         self.close()
         return Fault(f"device {self._transport.name}: the runner was lost ({said[:300]})")
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """Ends a process and what it started, which may keep its pipes open."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def last_line(log: IO[bytes]) -> str:

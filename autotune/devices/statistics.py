@@ -62,7 +62,7 @@ def summary(rounds: Sequence[Timing]) -> Measurement:
     """
     times = np.concatenate([timing.times_us for timing in rounds]) / 1e3
     medians = _medians(rounds)
-    low, high = interval(medians if len(rounds) >= LEAST_ROUNDS else times.tolist())
+    low, high = interval(medians)
     p90, p99 = np.percentile(times, [90, 99])
     first = rounds[0]
     memory = [timing.memory_bytes for timing in rounds if timing.memory_bytes is not None]
@@ -83,6 +83,9 @@ def summary(rounds: Sequence[Timing]) -> Measurement:
         delegated=first.delegated,
         fell_back=tuple(first.fell_back),
         verdict=verdict(rounds),
+        others=_others(rounds),
+        frequency_mhz=_range([value for timing in rounds for value in timing.frequency_mhz or ()]),
+        temperature_c=_range([value for timing in rounds for value in timing.temperature_c or ()]),
     )
 
 
@@ -97,16 +100,29 @@ def _medians(rounds: Sequence[Timing]) -> list[float]:
 
 
 def _load(rounds: Sequence[Timing]) -> str:
-    others = [timing.others for timing in rounds if timing.others is not None]
-    mean = float(np.mean(others)) if others else 0.0
-    return f"other processes used {mean:.1f} cores" if mean > OTHERS else ""
+    mean = _others(rounds)
+    return "" if mean is None or mean <= OTHERS else f"other processes used {mean:.1f} cores"
+
+
+def _others(rounds: Sequence[Timing]) -> float | None:
+    found = [timing.others for timing in rounds if timing.others is not None]
+    return float(np.mean(found)) if found else None
+
+
+def _range(values: Sequence[float]) -> tuple[float, float] | None:
+    return (min(values), max(values)) if values else None
 
 
 def _frequency(rounds: Sequence[Timing]) -> str:
-    found = [value for timing in rounds for value in timing.frequency_mhz or ()]
-    if not found or max(found) - min(found) <= FREQUENCY * max(found):
+    """Between the two halves: from one look to the next it may well jump."""
+    found = [float(np.mean(timing.frequency_mhz)) for timing in rounds if timing.frequency_mhz]
+    half = len(found) // 2
+    if not half:
         return ""
-    return f"the frequency went from {min(found):.0f} to {max(found):.0f} MHz"
+    before, after = float(np.median(found[:half])), float(np.median(found[-half:]))
+    if abs(after - before) <= FREQUENCY * max(before, after):
+        return ""
+    return f"the frequency went from {before:.0f} to {after:.0f} MHz"
 
 
 def _temperature(rounds: Sequence[Timing]) -> str:

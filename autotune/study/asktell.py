@@ -266,4 +266,8 @@ def _record(study: optuna.Study, folder: Path) -> Record:
 def _outcome(values: dict[str, Any], again: dict[str, Any] | None) -> Outcome:
     """An outcome, with the latency that was taken once more where there is one."""
     outcome = Outcome.from_json(values)
-    return outcome if again is None else outcome.timed(Measurement.from_json(again))
+    if again is None:
+        return outcome
+    if "refused" in again:
+        return Outcome(outcome.config, "refused", artifact=outcome.artifact, reason=again["refused"])
+    return outcome.timed(Measurement.from_json(again))

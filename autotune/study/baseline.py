@@ -1,14 +1,66 @@
 """What the model as it is tells before anything is searched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 
+from autotune.config import Config
 from autotune.data import one_hot
-from autotune.errors import UserError
+from autotune.errors import Fault, UserError
 from autotune.outcome import Outcome
+from autotune.study.evaluate import Evaluator
+from autotune.study.instrument import Instrument
 from autotune.target import ACCURACY, Target
 from autotune.task import Task
+
+TRIES = 2
+"""How often a configuration may meet a fault before it is given up."""
+
+
+def measured(
+    config: Config,
+    evaluator: Evaluator,
+    instrument: Instrument,
+    building: Callable[[], AbstractContextManager[None]],
+    note: Callable[[str], None],
+) -> Outcome:
+    """The baseline, built, evaluated and measured; refused where it can't be run.
+
+    Args:
+        config: of the model as it is.
+        evaluator: of the study.
+        instrument: of the study.
+        building: holds the device while that is built and evaluated.
+        note: told of faults, and of a device that has changed.
+
+    Raises:
+        Fault: the device failed as often as it may.
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            with building():
+                evaluated = evaluator.evaluate(config)
+            return evaluated if evaluated.state == "refused" else anchored(evaluated, instrument, note)
+        except Fault as error:
+            if not left:
+                raise
+            note(f"the baseline: {error}; tried again")
+    raise AssertionError("unreachable")
+
+
+def anchored(evaluated: Outcome, instrument: Instrument, note: Callable[[str], None]) -> Outcome:
+    """The baseline with its latency as it is now.
+
+    Raises:
+        Fault: the device failed.
+    """
+    outcome, why = instrument.anchor(evaluated)
+    if isinstance(outcome, Fault):
+        raise outcome
+    if why is not None:
+        note(why)
+    return outcome
 
 
 def check_measurable(targets: Sequence[Target], metrics: Mapping[str, float], device: str) -> None:

@@ -10,28 +10,26 @@ from functools import partial
 from autotune.compress.load import import_model
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Device, Session
-from autotune.errors import Fault, UserError
-from autotune.front import Point
+from autotune.errors import Fault, Infeasible, UserError
 from autotune.outcome import Outcome
-from autotune.record import BASELINE
+from autotune.record import Record
 from autotune.study import asktell
-from autotune.study.baseline import check_measurable, no_better_than_chance
+from autotune.study.baseline import TRIES, anchored, check_measurable, measured, no_better_than_chance
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument
-from autotune.study.latencies import Latencies
+from autotune.study.latencies import CHANGED, Latencies
 from autotune.study.pool import Pool
 from autotune.study.prepare import Importer, Options, Prepared, prepare
 from autotune.study.proposals import Proposals
+from autotune.study.remeasure import measure_front
 from autotune.study.reporting import Reporter, Summary, log, logged
 from autotune.study.workshop import Workshop
+from autotune.target import LATENCY
 from autotune.track.picture import draw
 from autotune.track.tracker import Guarded, Tracker
 
 WAVE = 4
 """Configurations under way for each worker: enough to share prefixes, few enough to learn from."""
-
-TRIES = 2
-"""How often a configuration may meet a fault before it is given up."""
 
 
 def run(
@@ -92,7 +90,7 @@ class _Study:
         self._reporter, self._tracker = reporter, tracker
         self._proposals = Proposals(ledger, prepared.space, device, list(prepared.candidates), options.trials)
         self._faults: Counter[str] = Counter()
-        self._told = ""
+        self._told, self._changed = "", False
 
     def run(self, began: float) -> Summary:
         found = len(self._ledger.record().points)
@@ -100,14 +98,13 @@ class _Study:
         if found:
             self._reporter.progress(self._ledger.record(), self._options.trials)
         with self._device.open() as evaluating, self._device.open() as timing:
-            shared, free = partial(self._leased, evaluating, shared=True), contextlib.nullcontext
+            shared = partial(self._leased, evaluating, shared=True)
             here = self._device.shares_host  # then to build disturbs as much as to evaluate
-            self._building = shared if here else free
-            self._evaluator = Evaluator(self._workshop, evaluating, free if here else shared)
+            self._building = shared if here else contextlib.nullcontext
+            self._evaluator = Evaluator(self._workshop, evaluating, contextlib.nullcontext if here else shared)
             self._instrument = self._instrument_on(timing)
             with contextlib.closing(self._evaluator):
                 notes += self._search(began)
-                self._test()
         record = self._ledger.record()
         now, work = time.monotonic(), self._workshop.work
         times = {"wall_s": round(now - began, 3), "startup_s": round((work.begun or now) - began, 3)}
@@ -149,13 +146,14 @@ class _Study:
                 self._wave(wave, threads, baseline, deadline)
                 self._tracker.update(self._ledger.record())
                 wave = []
-            self._measure_front()
+            self._finish()
         except KeyboardInterrupt:
             return ["interrupted; the same command goes on from here"]
-        except TimeoutError:
+        except _TimeIsUpError:
             self._workshop.stop()
             self._workshop.pool.close()  # what is still being built would disturb what follows
-            self._measure_front()
+            threads.shutdown(wait=True, cancel_futures=True)
+            self._finish()
             return ["the time is up; the same command goes on from here"]
         finally:
             self._workshop.stop()
@@ -166,10 +164,10 @@ class _Study:
         """The next wave, none at the end of the study.
 
         Raises:
-            TimeoutError: the deadline has come.
+            _TimeIsUpError: the deadline has come.
         """
         if deadline is not None and time.monotonic() > deadline:
-            raise TimeoutError
+            raise _TimeIsUpError
         wave = self._proposals.sampled(WAVE * self._options.jobs)
         if not wave and self._proposals.left > 0:
             self._reporter.note("every configuration of the space was tried")
@@ -179,17 +177,11 @@ class _Study:
         """The original model, converted and nothing else; a trial too where the space has it."""
         record = self._ledger.record()
         if record.baseline is not None:
-            return record.baseline
+            return self._known_baseline(record)
         first = next(iter(self._workshop.candidates))
         config = Config(Recipe(model=first), Runtime(self._device.delegates[0], self._device.threads[0]))
         self._reporter.status("measuring the baseline")
-        with self._building():
-            evaluated = self._evaluator.evaluate(config)
-        outcome, note = self._instrument.anchor(evaluated) if evaluated.state == "measured" else (evaluated, None)
-        if isinstance(outcome, Fault):
-            raise outcome
-        if note is not None:
-            self._reporter.note(note)
+        outcome = measured(config, self._evaluator, self._instrument, self._building, self._reporter.note)
         if outcome.state == "refused":
             raise UserError(f"model {self._options.models[0]}: can't be run even as it is: {outcome.reason}")
         check_measurable(self._prepared.targets, outcome.metrics, self._device.name)
@@ -202,34 +194,55 @@ class _Study:
         self._reporter.progress(self._ledger.record(), self._options.trials)
         return outcome
 
+    def _known_baseline(self, record: Record) -> Outcome:
+        """That of an earlier run; where this one goes on, the device is held against what it was."""
+        baseline = record.baseline
+        assert baseline is not None  # why we are here
+        if self._proposals.left <= 0 and not self._ledger.queued:
+            return baseline
+        found = anchored(baseline, self._instrument, self._reporter.note)
+        now, before = found.metrics.get(LATENCY.key), baseline.metrics[LATENCY.key]
+        if now is None or abs(now / before - 1) > CHANGED:
+            told = "does not run any more" if now is None else f"takes {now / before:.2f} times as long as then"
+            self._changed = True
+            self._reporter.note(
+                f"the baseline {told}: trials of earlier runs compare with new ones on the front alone, "
+                "which is measured once more"
+            )
+        return baseline
+
     def _wave(
         self, wave: list[tuple[int, Config]], threads: ThreadPoolExecutor, baseline: Outcome, deadline: float | None
     ) -> None:
-        """Builds, evaluates and measures; where builds would disturb the device, after the last of them.
+        """Builds and evaluates, then measures all in turn.
 
         Raises:
-            TimeoutError: the deadline has come.
+            _TimeIsUpError: the deadline has come.
         """
         with self._building():
-            waiting = self._built(dict(wave), threads, baseline, deadline)
+            waiting = self._built(dict(wave), threads, deadline)
         self._measure(waiting, baseline)
 
     def _built(
-        self, wave: dict[int, Config], threads: ThreadPoolExecutor, baseline: Outcome, deadline: float | None
+        self, wave: dict[int, Config], threads: ThreadPoolExecutor, deadline: float | None
     ) -> list[tuple[int, Outcome]]:
-        """What came of a wave and is still to be measured: all, where builds disturb the device."""
+        """What came of a wave and is to be measured.
+
+        Raises:
+            _TimeIsUpError: the deadline has come.
+        """
         futures = {threads.submit(self._evaluator.evaluate, config): number for number, config in wave.items()}
         self._reporter.status(f"building {len(wave)}")
         waiting: list[tuple[int, Outcome]] = []
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        for done, future in enumerate(as_completed(futures, left), 1):
-            self._reporter.status(f"building: {len(wave) - done} of {len(wave)} to go")
-            outcome = self._outcome(futures[future], wave[futures[future]], future)
-            if outcome is not None:
-                waiting.append((futures[future], outcome))
-            if not self._device.shares_host:
-                self._measure(waiting, baseline)
-                waiting = []
+        try:
+            for done, future in enumerate(as_completed(futures, left), 1):
+                self._reporter.status(f"building: {len(wave) - done} of {len(wave)} to go")
+                outcome = self._outcome(futures[future], wave[futures[future]], future)
+                if outcome is not None:
+                    waiting.append((futures[future], outcome))
+        except TimeoutError as error:
+            raise _TimeIsUpError from error
         return waiting
 
     def _outcome(self, number: int, config: Config, future: "Future[Outcome]") -> Outcome | None:
@@ -264,28 +277,13 @@ class _Study:
             self._ledger.tell(number, outcome, self._prepared.targets, baseline)
             self._reporter.progress(self._ledger.record(), self._options.trials)
 
-    def _measure_front(self) -> None:
-        """The front and the baseline once more, each file itself, in turn and with nothing else under way.
-
-        That may move points off the front and others onto it, which are then measured in turn.
-        """
-        while True:
-            record = self._ledger.record()
-            front = record.front()
-            if front is None or not (fresh := [p for p in front.points if str(p.trial) not in record.remeasured]):
-                return
-            points = fresh if record.remeasured else [*fresh, Point(BASELINE, front.baseline, {}, None)]
-            found = self._instrument.measure_anew([point.outcome for point in points])
-            measured = {}
-            for point, outcome in zip(points, found, strict=True):
-                if isinstance(outcome, Outcome) and outcome.state == "measured":
-                    measured[str(point.trial)] = outcome.facts["latency"]
-                else:
-                    reason = outcome if isinstance(outcome, Fault) else outcome.reason
-                    self._reporter.note(f"trial {point.trial} was not measured once more: {reason}")
-            if not measured:
-                return
-            self._ledger.note("remeasured", record.remeasured | measured)
+    def _finish(self) -> None:
+        """The front once more, then the recommended file on the test split."""
+        measure_front(self._ledger, self._instrument, self._reporter.note, whole=self._changed)
+        try:
+            self._test()
+        except (Fault, Infeasible, UserError) as error:
+            self._reporter.note(f"the recommended file was not evaluated on the test split: {error}")
 
     def _test(self) -> None:
         """The recommended file's quality on the test split, once."""
@@ -294,4 +292,10 @@ class _Study:
         pick = front.pick() if front else None
         if pick is None or str(pick.trial) in record.tests:
             return
-        self._ledger.note("tests", record.tests | {str(pick.trial): self._evaluator.test(pick)})
+        with self._building():
+            tested = self._evaluator.test(pick)
+        self._ledger.note("tests", record.tests | {str(pick.trial): tested})
+
+
+class _TimeIsUpError(Exception):
+    """The deadline has come."""

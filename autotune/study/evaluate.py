@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Session
-from autotune.errors import Infeasible
+from autotune.errors import Infeasible, UserError
 from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import model_path, scores_path
 from autotune.score import Score, score_with
-from autotune.study.parity import SAMPLES, Parity, differs, parity, senseless
+from autotune.study.parity import SPREAD, Parity, differs, drawn, parity, senseless
 from autotune.study.workshop import Workshop
 
 Array = NDArray[np.float32]
@@ -41,7 +41,7 @@ class Evaluator:
         self._workshop, self._session, self._leased = workshop, session, leased
         self._lock = threading.Lock()
         self._scratch = tempfile.TemporaryDirectory(prefix="autotune-inputs-")
-        self._references: dict[str, Array | str] = {}
+        self._unmatched: dict[str, str] = {}
 
     def close(self) -> None:
         """Removes what was written for the device."""
@@ -69,7 +69,7 @@ class Evaluator:
         if isinstance(reference, str):
             facts["parity"] = reference
         elif reference is not None:
-            found = parity(outputs[: len(reference)], reference, task.half)
+            found = parity(outputs[drawn(len(outputs))], reference, task.half)
             facts["parity"] = found.to_json()
             if reason := self._disagrees(config, found, outputs, reference, (score.high - score.low) / 2):
                 return Outcome(config, "refused", facts={"parity": facts["parity"]}, artifact=key, reason=reason)
@@ -100,7 +100,9 @@ class Evaluator:
         """What pairs the score with other files', for comparisons on the same samples."""
         path = scores_path(self._workshop.folder, key, delegate)
         path.parent.mkdir(exist_ok=True)
-        np.save(path, score.each)
+        fresh = path.with_name(f"{path.stem}.{threading.get_ident()}.npy")
+        np.save(fresh, score.each)
+        fresh.replace(path)
 
     def _run(self, key: str, config: Config) -> tuple[Array, Array | str | None]:
         """The file's outputs for the validation samples, and the built-in kernels' for some of them.
@@ -115,13 +117,20 @@ class Evaluator:
             outputs = self._session.outputs(model, config.runtime, inputs)
             if config.runtime.delegate in OWN:
                 return outputs, None
-            if key not in self._references:
-                some = self._inputs(f"parity-{recipe.model}", x[:SAMPLES])
-                try:
-                    self._references[key] = self._session.outputs(model, Runtime(OWN[0], 1), some)
-                except Infeasible as error:  # they have not every kernel that a delegate has
-                    self._references[key] = f"not compared: {error}"
-            return outputs, self._references[key]
+            return outputs, self._reference(key, model, self._inputs(f"parity-{recipe.model}", x[drawn(len(x))]))
+
+    def _reference(self, key: str, model: Path, inputs: Path) -> Array | str:
+        """The built-in kernels' outputs, run once for each file; or why there are none."""
+        if key in self._unmatched:
+            return self._unmatched[key]
+        path = Path(self._scratch.name) / f"{key}.npy"
+        if not path.exists():
+            try:
+                np.save(path, self._session.outputs(model, Runtime(OWN[0], 1), inputs))
+            except Infeasible as error:  # they have not every kernel that a delegate has
+                self._unmatched[key] = f"not compared: {error}"
+                return self._unmatched[key]
+        return np.asarray(np.load(path))
 
     def _disagrees(
         self, config: Config, found: Parity, outputs: Array, reference: Array, interval: float
@@ -132,7 +141,7 @@ class Evaluator:
             config: that was run.
             found: how far they are from the built-in kernels'.
             outputs: the delegate's.
-            reference: the built-in kernels', of the first samples.
+            reference: the built-in kernels', of the samples drawn.
             interval: half of the quality's 95 % interval.
         """
         delegate = config.runtime.delegate
@@ -140,10 +149,15 @@ class Evaluator:
             if not differs(found, interval):
                 return None
             return f"{delegate} decides {1 - found.agreement:.0%} of the samples otherwise than the built-in kernels"
-        task = self._workshop.candidates[config.recipe.model].task
-        labels = task.data.validation.y[: len(reference)]
-        own = self._score(config.recipe, outputs[: len(reference)], labels).value
-        theirs = self._score(config.recipe, reference, labels).value
+        if found.relative_error > SPREAD:
+            return f"{delegate}'s outputs are {found.relative_error:.0%} of their spread off the built-in kernels'"
+        task, some = self._workshop.candidates[config.recipe.model].task, drawn(len(outputs))
+        labels = task.data.validation.y[some]
+        try:
+            own = self._score(config.recipe, outputs[some], labels).value
+            theirs = self._score(config.recipe, reference, labels).value
+        except UserError:  # the user's metric may want more samples than these
+            return None
         if abs(own - theirs) <= interval:
             return None
         return f"{task.quality.name} on {delegate} is {own:.4g}, on the built-in kernels {theirs:.4g}"

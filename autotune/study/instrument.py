@@ -80,8 +80,11 @@ class Instrument:
             return []
         folder = self._workshop.folder
         jobs = [Job(model_path(folder, _artifact(outcome)), outcome.config.runtime) for outcome in outcomes]
-        with self._leased(), self._workshop.work.under_way():
-            return list(measure(self._session, jobs, status=self._status, rest=self._rest))
+        try:
+            with self._leased(), self._workshop.work.under_way():
+                return list(measure(self._session, jobs, status=self._status, rest=self._rest))
+        except Fault as error:  # the device was lost while we waited for it
+            return [error] * len(outcomes)
 
     def _with(self, outcome: Outcome, found: dict[tuple[str, Runtime], Any]) -> Result:
         key = self._key(outcome)

@@ -16,7 +16,7 @@ VERSION = 1
 CHANGED = 0.05
 """Relative change of the baseline's latency above which a device is no longer what it was."""
 
-_FLEETING = ("load",)
+_FLEETING = ("load", "temperature_c", "battery_temperature_c", "battery_percent", "powered")
 """Facts of a device that don't tell it from others."""
 
 
@@ -31,7 +31,8 @@ class Latencies:
         """
         self._folder = folder
         self._device = {name: value for name, value in device.items() if name not in _FLEETING}
-        self._since = 0.0
+        self._mark = folder / f"{fingerprint(self._device)[:16]}.since"
+        self._since = time.time()  # nothing is trusted before anchor()
 
     def get(self, structure: str, runtime: Runtime) -> Measurement | None:
         """What was measured, None where it was not, or is not to be trusted any more."""
@@ -40,29 +41,38 @@ class Latencies:
 
     def put(self, structure: str, runtime: Runtime, found: Measurement) -> None:
         """Keeps a measurement if it is stable."""
-        if not found.stable:
-            return
-        path = self._path(structure, runtime)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps({"at": time.time(), "measurement": found.to_json()}))
-        fresh.replace(path)
+        if found.stable:
+            text = json.dumps({"at": time.time(), "measurement": found.to_json()})
+            _write(self._path(structure, runtime), text)
 
     def anchor(self, structure: str, runtime: Runtime, fresh: Measurement) -> str | None:
         """Holds a new measurement of something known against the old one.
 
+        Where both agree, what was kept since the device last changed is trusted from now on. Where they
+        don't, nothing older is, by no later study either.
+
         Returns:
-            None where both agree; else why what was kept is not trusted from now on.
+            Why nothing of earlier studies is reused; None where it is, or where there is nothing to compare.
         """
         kept = self._read(structure, runtime)
         change = 0.0 if kept is None else fresh.p50_ms / kept[1].p50_ms - 1
         if abs(change) > CHANGED:
             self._since = time.time()
+            _write(self._mark, str(self._since))
+        elif kept is not None:
+            self._since = self._changed()
         self.put(structure, runtime, fresh)
         if abs(change) <= CHANGED:
             return None
         more = "more" if change > 0 else "less"
         return f"the baseline takes {abs(change):.0%} {more} time than in earlier studies: nothing of theirs is reused"
+
+    def _changed(self) -> float:
+        """When the device was last seen to have changed."""
+        try:
+            return float(self._mark.read_text())
+        except (OSError, ValueError):
+            return 0.0
 
     def _read(self, structure: str, runtime: Runtime) -> tuple[float, Measurement] | None:
         try:
@@ -74,3 +84,10 @@ class Latencies:
     def _path(self, structure: str, runtime: Runtime) -> Path:
         key = fingerprint(VERSION, structure, runtime.delegate, runtime.threads, self._device)
         return self._folder / key[:2] / f"{key}.json"
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh.write_text(text)
+    fresh.replace(path)

@@ -6,8 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autotune.significance import wilson
+
 SAMPLES = 100
 """Real samples that are compared."""
+
+SPREAD = 0.1
+"""Mean error, as a share of the outputs' standard deviation, that outputs which decide nothing may have."""
 
 Array = NDArray[np.float32]
 
@@ -19,12 +24,14 @@ class Parity:
     Attributes:
         samples: compared.
         max_error, mean_error: of single outputs, absolute.
+        relative_error: the mean error over the built-in kernels' standard deviation.
         agreement: share of decisions that are the same, None where the model decides nothing.
     """
 
     samples: int
     max_error: float
     mean_error: float
+    relative_error: float
     agreement: float | None
 
     def to_json(self) -> dict[str, Any]:
@@ -46,20 +53,22 @@ def parity(outputs: Array, reference: Array, half: float | None) -> Parity:
         agreement = float((outputs.argmax(axis=-1) == reference.argmax(axis=-1)).mean())
     elif np.isfinite(half):
         agreement = float(((outputs > half) == (reference > half)).mean())
-    return Parity(len(outputs), float(gap.max()), float(gap.mean()), agreement)
+    mean, spread = float(gap.mean()), float(reference.std())
+    return Parity(len(outputs), float(gap.max()), mean, mean / spread if spread else float(mean > 0), agreement)
+
+
+def drawn(count: int) -> NDArray[np.intp]:
+    """Which of so many samples are compared: the same each time, and not the first, which may be of one class."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:SAMPLES])
 
 
 def differs(found: Parity, share: float) -> bool:
     """Whether more than this share of all decisions is another, beyond what the few samples leave open.
 
-    By the lower end of Wilson's interval of the share (E. B. Wilson, Journal of the American
-    Statistical Association 22, 1927).
+    By the lower end of Wilson's interval of the share.
     """
-    from scipy.stats import binomtest
-
     assert found.agreement is not None
-    others = round((1 - found.agreement) * found.samples)
-    return float(binomtest(others, found.samples).proportion_ci(method="wilson").low) > share
+    return wilson(1 - found.agreement, found.samples)[0] > share
 
 
 def senseless(outputs: Array) -> str | None:

@@ -27,8 +27,9 @@ class Pool(Protocol):
     def submit(self, function: Callable[..., T], *arguments: Any) -> "Future[T]":
         """Calls in a worker.
 
-        The future raises what the function raised of UserError, Infeasible and Fault, Fault where
-        the worker was lost, and RuntimeError, with a traceback, where the function failed.
+        Raises Fault after close(). The future raises what the function raised of UserError, Infeasible
+        and Fault, Fault where the worker was lost, and RuntimeError, with a traceback, where the
+        function failed.
         """
         ...
 
@@ -67,6 +68,8 @@ class RayPool:
         return self._connected().put(value)
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> "Future[T]":
+        if self._closing:
+            raise Fault("the workers were ended")
         return self._threads.submit(self._call, function, *arguments)
 
     def close(self) -> None:

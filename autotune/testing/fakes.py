@@ -98,7 +98,10 @@ class FakePool:
         return value
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> "Future[T]":
-        return self._threads.submit(self._call, function, *arguments)
+        try:
+            return self._threads.submit(self._call, function, *arguments)
+        except RuntimeError as error:  # closed
+            raise Fault("the workers were ended") from error
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

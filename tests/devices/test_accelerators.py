@@ -12,6 +12,7 @@ from autotune.config import Runtime
 from autotune.devices.device import Session
 from autotune.devices.local import LocalDevice
 from autotune.errors import Infeasible
+from tests.devices.several import several
 
 RESNET8 = Path(__file__).parents[3] / "shared" / "models" / "resnet8_float.tflite"
 SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
@@ -51,6 +52,15 @@ def test_computes_what_the_built_in_kernels_compute(accelerated: tuple[str, Sess
     expected = session.outputs(RESNET8, Runtime("builtin"), inputs)
     np.testing.assert_allclose(found, expected, atol=0.15)
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
+
+
+def test_all_inputs_and_outputs_are_its_own(accelerated: tuple[str, Session], tmp_path: Path) -> None:
+    """Of a file with several, which its signature names in another order."""
+    delegate, session = accelerated
+    model, values = several(tmp_path), np.array([[-1, 2], [3, -4]], np.float32)
+    np.save(tmp_path / "x.npy", values)
+    np.testing.assert_allclose(session.outputs(model, Runtime(delegate), tmp_path / "x.npy"), np.abs(values))
+    assert session.latency(model, Runtime(delegate)).times_us
 
 
 def test_takes_the_whole_file_and_says_so(accelerated: tuple[str, Session]) -> None:

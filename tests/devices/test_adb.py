@@ -3,11 +3,13 @@
 No phone takes part. What is computed "on the phone" LiteRT computes here.
 """
 
+import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +22,27 @@ from autotune.devices.adb import AdbDevice
 from autotune.devices.adb_session import BATCH, ends
 from autotune.devices.device import Device
 from autotune.devices.local import LocalDevice
-from autotune.devices.phone import conditions, listed
+from autotune.devices.phone import Phone, conditions, listed
 from autotune.devices.runner_device import PROBE
+from autotune.devices.survey import look
 from autotune.errors import Fault, Infeasible, UserError
-from autotune.testing import DeviceContract
+from autotune.study.latencies import Latencies
+from autotune.testing import DeviceContract, toy_measurement
 from tests.devices import stand_in_adb
 
-SERIAL = "EXAMPLE0001"
+SERIAL, ANOTHER = f"EXAMPLE{os.getpid()}", f"ANOTHER{os.getpid()}"  # locks are by serial, and these tests' alone
+LOCK, OTHER_LOCK = (
+    Path(f"/tmp/autotune-phone-{hashlib.sha256(serial.encode()).hexdigest()[:16]}.lease")
+    for serial in (SERIAL, ANOTHER)
+)
 
 
-@pytest.fixture(autouse=True)
-def _locks(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Locks are of these tests alone."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.getbasetemp()))
-    monkeypatch.setattr("tempfile.tempdir", None)
+@pytest.fixture(autouse=True, scope="module")
+def _locks() -> Iterator[None]:
+    """None is left."""
+    yield
+    for lock in (LOCK, OTHER_LOCK):
+        lock.unlink(missing_ok=True)
 
 
 @pytest.fixture
@@ -177,6 +186,51 @@ def test_facts(folder: Path) -> None:
     assert (facts["battery_percent"], facts["powered"]) == (87, True)
 
 
+def test_passing_conditions_make_no_other_device(folder: Path, tmp_path: Path) -> None:
+    """What was measured is known when the phone is warmer, fuller and unplugged; after an update it is not."""
+    device, found = phone(folder, delegates=["builtin"]), toy_measurement(1.0)
+    before = device.facts()
+    known(tmp_path, before).put("a", Runtime(), found)
+    program(folder / "bin/dumpsys", "printf '  USB powered: false\\n  level: 55\\n  temperature: 312\\n'")
+    (folder / SERIAL / "sys/class/thermal/thermal_zone0/temp").write_text("60000\n")
+    after = device.facts()
+    assert {name for name, value in after.items() if value != before[name]} == set(conditions(""))
+    assert known(tmp_path, after).get("a", Runtime()) == found
+    assert known(tmp_path, after | {"build": "another"}).get("a", Runtime()) is None
+
+
+def known(folder: Path, device: dict[str, Any]) -> Latencies:
+    """What a study knows once it has measured its baseline."""
+    latencies = Latencies(folder, device)
+    latencies.anchor("base", Runtime(), toy_measurement(1.0))
+    return latencies
+
+
+@pytest.mark.parametrize("wanted", ["devices", "facts", "session"])
+def test_a_phone_that_does_not_answer_is_a_fault(wanted: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it was asked: nobody takes it for the end of the study's time."""
+    device, says = phone(folder, delegates=["builtin"]), f"device phone: phone {SERIAL} gave no answer in 3 s"
+    if wanted != "devices":
+        device.facts()
+    monkeypatch.setattr(Phone.shell, "__defaults__", (3.0,))
+    program(folder / "bin/dumpsys", "sleep 600")
+    if wanted == "devices":
+        monkeypatch.chdir(folder)
+        Path("phone.yaml").write_text(f"transport: adb\nadb: {folder}/adb\nbenchmark_model: {folder}/benchmark_model\n")
+        assert look("phone.yaml").reason == says
+    elif wanted == "facts":
+        with pytest.raises(Fault, match=says):
+            device.facts()
+    else:
+        with device.open() as session, pytest.raises(Fault, match=says):
+            session.temperature()
+
+
+def program(path: Path, script: str) -> None:
+    """Puts another program in the place of one of the phone's."""
+    path.write_text(f"#!/bin/sh\n{script}\n")
+
+
 def test_an_emulator_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its times are no phone's."""
     emulator = phone(place(tmp_path, monkeypatch, {"emulator-5554": "device"}), delegates=["builtin"])
@@ -194,6 +248,12 @@ def test_a_phone_that_tells_no_temperature() -> None:
     assert conditions("zone 51000 skin\nzone 0 off\n")["temperature_c"] == 51
     assert conditions("")["temperature_c"] is None
     assert conditions("")["powered"] is False
+
+
+def test_no_delegate_at_all(folder: Path) -> None:
+    """Is a mistake, and not every delegate."""
+    with pytest.raises(UserError, match="device phone: delegates is empty; name some of xnnpack"):
+        phone(folder, delegates=[])
 
 
 def test_unknown_delegate(folder: Path) -> None:
@@ -307,6 +367,18 @@ def test_files_are_sent_once_by_content(folder: Path, tmp_path: Path) -> None:
             session.latency(PROBE, Runtime())
             session.latency(again, Runtime())
     assert sum(call[2:3] == ["push"] for call in calls(folder)) == 2  # benchmark_model and the file
+
+
+def test_two_that_send_one_file_do_not_collide(folder: Path) -> None:
+    """Neither moves what the other is still writing; nothing half stays."""
+    kept = folder / SERIAL / "tmp" / "autotune"
+    for _ in range(2):
+        phone(folder, delegates=["builtin"]).facts()  # sends the tool and the probe
+        assert all(len(path.name) == 64 for path in kept.iterdir())
+        for path in kept.iterdir():
+            path.unlink()
+    targets = [call[4] for call in calls(folder) if call[2:3] == ["push"]]
+    assert len(set(targets)) == len(targets) == 4
 
 
 # --- outputs --------------------------------------------------------------------------------------
@@ -473,9 +545,11 @@ with device.open() as session, session.lease(shared=len(sys.argv) > 3, waiting=p
 def hold(folder: Path) -> Callable[..., "subprocess.Popen[str]"]:
     """Starts a process that holds the phone."""
 
-    def start(*more: str) -> "subprocess.Popen[str]":
+    def start(*more: str, **environment: str) -> "subprocess.Popen[str]":
         arguments = [sys.executable, "-c", HOLD, str(folder / "adb"), str(folder / "benchmark_model"), *more]
-        process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | environment
+        )
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         return process
@@ -483,9 +557,9 @@ def hold(folder: Path) -> Callable[..., "subprocess.Popen[str]"]:
     return start
 
 
-def test_a_phone_is_held_by_one(folder: Path, hold: Callable[..., "subprocess.Popen[str]"]) -> None:
-    """Others wait, and are told for whom; a holder that is killed holds no more."""
-    other = hold()
+def test_a_phone_is_held_by_one(folder: Path, tmp_path: Path, hold: Callable[..., "subprocess.Popen[str]"]) -> None:
+    """Others wait, and are told for whom, wherever either's temporary files are; a killed holder holds no more."""
+    other = hold(TMPDIR=str(tmp_path))
     told: list[str] = []
 
     def waiting(by: str) -> None:
@@ -510,25 +584,21 @@ def test_two_phones_are_held_apart(
 ) -> None:
     """The lock is the serial's."""
     other = hold()
-    elsewhere = place(tmp_path / "other", monkeypatch, {"ANOTHER": "device"})
+    elsewhere = place(tmp_path / "other", monkeypatch, {ANOTHER: "device"})
     with phone(elsewhere).open() as session, session.lease(waiting=pytest.fail):
         assert other.poll() is None
     other.communicate("\n")
 
 
-def test_a_link_in_the_place_of_the_lock_is_not_followed(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The temporary folder is everybody's."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+def test_a_link_in_the_place_of_the_lock_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    """/tmp is everybody's."""
     with phone(folder).open() as session:
         with session.lease(waiting=pytest.fail):
             pass
-        (lock,) = tmp_path.glob("autotune-phone-*.lease")
-        lock.unlink()
+        LOCK.unlink()
         precious = tmp_path / "precious"
         precious.write_text("kept")
-        lock.symlink_to(precious)
+        LOCK.symlink_to(precious)
         with pytest.raises(OSError, match="Too many levels"), session.lease(waiting=pytest.fail):
             pass
     assert precious.read_text() == "kept"

@@ -148,6 +148,13 @@ def test_keywords_are_those_of_the_class_and_of_what_its_rest_reaches() -> None:
         ("threads: [true]", "line 1: threads can't be [True]"),
         ("threads: [0]", "line 1: threads can't be [0]; 1 is the least"),
         ("cpus: [-1]", "line 1: cpus can't be [-1]; 0 is the least"),
+        ("threads: [1, 1000000]", "line 1: threads can't be [1, 1000000]; 1024 is the most"),
+        ("cpus: [100000000000000000000]", "65535 is the most"),
+        ("delegates: []", "line 1: delegates can't be []; name one, or leave the key out"),
+        ("limit: .nan", "line 1: limit can't be nan; 1 is the least"),
+        ("limit: .inf", "line 1: limit can't be inf; 86400 is the most"),
+        ('transport: command\ncommand: [a]\nfolder: "a\\0b"', "line 3: folder can't be 'a\\x00b'; no text may have"),
+        ('transport: command\ncommand: ["a\\0"]', "line 2: command can't be ['a\\x00']"),
         ("limit: soon", "line 1: limit can't be 'soon'; it must be a number"),
         ("emulated: maybe", "line 1: emulated can't be 'maybe'; it must be true or false"),
         ("emulated: 1", "line 1: emulated can't be 1"),
@@ -169,6 +176,13 @@ def test_what_a_file_can_not_say(text: str, says: str) -> None:
     assert str(caught.value).startswith(f"device {path}") or "device board: " in str(caught.value)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_cpus_that_the_device_has_not() -> None:
+    """No delegate is blamed for them."""
+    file("cpus: [9999]\ndelegates: [builtin]")
+    with pytest.raises(UserError, match="device board: cpus: files can't be kept to CPUs 9999; there are 0"):
+        _ = load_device("board").delegates
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """This machine as a device, and the fake in its place; that files run as the delegate and the batch ask."""
 
+import re
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -9,11 +12,14 @@ import numpy as np
 import pytest
 
 from autotune.config import SCHEMES, Recipe, Runtime
+from autotune.devices import command
 from autotune.devices.device import Device, cores
 from autotune.devices.local import LocalDevice
 from autotune.devices.runner_device import PROBE
+from autotune.devices.session import POLL
 from autotune.errors import Infeasible, UserError
 from autotune.testing import DeviceContract, FakeDevice, toy_build
+from tests.devices.processes import LONG, eventually
 
 CPU = ("xnnpack", "builtin", "reference")
 
@@ -21,7 +27,7 @@ CPU = ("xnnpack", "builtin", "reference")
 @pytest.fixture(autouse=True)
 def _own_lease(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Not the machine's: it may be in use."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(command, "LEASE", str(tmp_path / "lease"))
 
 
 class TestLocalDevice(DeviceContract):
@@ -58,6 +64,27 @@ def test_offers_what_it_has() -> None:
     assert device.threads == tuple(count for count in (1, 2, 4, 8, 16, 32, 64, 128) if count <= cores())
     assert LocalDevice(delegates=CPU, cpus=[0]).threads == (1,)
     assert LocalDevice(delegates=CPU, threads=[3]).threads == (3,)
+
+
+def test_probing_waits_for_who_measures(caplog: pytest.LogCaptureFixture) -> None:
+    """It would disturb; the user is told once who it is."""
+    device = LocalDevice(delegates=["builtin"])
+    with ThreadPoolExecutor(1) as pool:
+        with LocalDevice().open() as measuring, measuring.lease(waiting=print):
+            future = pool.submit(lambda: device.delegates)
+            assert eventually(lambda: caplog.messages)
+            time.sleep(3 * POLL)
+            assert not future.done()
+        assert future.result(LONG) == ("builtin",)
+    [said] = caplog.messages
+    assert re.fullmatch(r"waiting for device local: .* on .*, process \d+ measures there", said)
+
+
+def test_the_lease_is_the_machine_s(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Users with another TMPDIR see each other."""
+    before = LocalDevice()._transport.places()[1]
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert LocalDevice()._transport.places()[1] == before
 
 
 def test_a_device_without_delegates_is_none() -> None:

@@ -93,3 +93,23 @@ def test_rests_before_each_round() -> None:
     rests: list[int] = []
     measure(Session(a=[100]), JOBS[:1], rest=lambda: rests.append(1))
     assert len(rests) == LEAST_ROUNDS
+
+
+def test_a_device_that_is_lost_while_it_rests_costs_the_files_in_hand() -> None:
+    """Not the study: each has the fault."""
+
+    def lost() -> None:
+        raise Fault("gone")
+
+    found = measure(Session(a=[100], b=[100]), JOBS[:2], rest=lost)
+    assert [type(one) for one in found] == [Fault, Fault]
+
+
+def test_few_slow_rounds_claim_no_more_than_they_saw(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many inferences they have: those of one process are not independent."""
+    clock = iter(range(0, 10_000, 4))
+    monkeypatch.setattr("autotune.devices.measure.time.monotonic", lambda: float(next(clock)))
+    rounds = [Timing([value] * 200, 1, 1) for value in (960.0, 1000.0, 1035.0)]
+    [found] = measure(Session(a=rounds), JOBS[:1], Rules(again=0))
+    assert isinstance(found, Measurement)
+    assert (found.low_ms, found.high_ms) == (0.96, 1.035)

@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
 from autotune.devices import runner
 from tests.devices.processes import LONG, alive, eventually
+from tests.devices.several import several
 
 REQUEST = {"do": "facts"}
 
@@ -54,6 +56,31 @@ def ask(process: "subprocess.Popen[bytes]", request: dict[str, Any], data: bytes
     return answer[0]
 
 
+def test_all_inputs_are_written_and_all_outputs_read(tmp_path: Path) -> None:
+    """What is not written is whatever the memory held, and what is not read is not timed."""
+    request = {"path": str(several(tmp_path)), "threads": 1, "delegate": "builtin"}
+    model = runner.Interpreted(request)  # type: ignore[no-untyped-call]
+    samples = [np.array([[-1.0, 2.0]], np.float32), np.array([[3.0, -4.0, 5.0, -6.0]], np.float32)]
+    found = model.infer(samples)  # type: ignore[no-untyped-call]
+    assert [one.tolist() for one in found] == [[[1.0, 2.0]], [[3.0, 4.0, 5.0, 6.0]]]
+
+
+def test_latency_gives_every_input_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random ones, of its own shape."""
+    given: list[Any] = []
+    infer: Any = runner.Interpreted.infer
+
+    def noted(model: Any, samples: Any) -> Any:
+        given.extend(samples)
+        return infer(model, samples)
+
+    monkeypatch.setattr(runner.Interpreted, "infer", noted)
+    request = {"path": str(several(tmp_path)), "threads": 1, "delegate": "builtin", "seconds": 0.0}
+    runner.latency(request)  # type: ignore[no-untyped-call]
+    assert [one.shape for one in given[:2]] == [(1, 2), (1, 4)]
+    assert all(one.any() for one in given)
+
+
 @pytest.mark.parametrize("data", [b"", b"\n{}\n\0"])
 def test_frames_come_as_they_went(data: bytes) -> None:
     """Whatever bytes are in them, and one after the other."""
@@ -74,6 +101,20 @@ def test_half_a_frame_is_none(cut: int) -> None:
     stream = io.BytesIO()
     runner.write_frame(stream, {"do": "put"}, b"0123456789")
     assert runner.read_frame(io.BytesIO(stream.getvalue()[:cut])) is None
+
+
+def test_load_is_none_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU time that it got is ours, however much that was; a core that it didn't get is no quiet one."""
+    process = runner.burner([])  # type: ignore[no-untyped-call]
+    monkeypatch.setattr(runner, "BURNERS", [process])
+    try:
+        assert eventually(lambda: runner.state()["own_s"] > time.process_time() + 0.2)  # type: ignore[no-untyped-call]
+        assert psutil.Process(process).cpu_times().user > 0.1
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+    monkeypatch.setattr(runner, "BURNERS", [])
+    assert runner.state()["own_s"] <= time.process_time()  # type: ignore[no-untyped-call]
 
 
 def test_a_damaged_file_is_not_kept(started: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
@@ -112,6 +153,16 @@ def test_ends_where_the_holder_of_the_lease_falls_silent(tmp_path: Path) -> None
         time.sleep(0.5)
         assert ask(process, {"do": "lease", "mode": "exclusive", "holder": "me"}) == {"ok": {"held": True, "by": ""}}
         assert process.wait(LONG) == 0
+
+
+def test_ends_where_one_who_waits_for_the_lease_falls_silent(tmp_path: Path) -> None:
+    """Nobody could pass it."""
+    holder = runner.Runner(tmp_path / "other", str(tmp_path / "lease"))
+    wanted = {"do": "lease", "mode": "exclusive", "holder": "me"}
+    assert holder.answer(wanted, b"")[0] == {"ok": {"held": True, "by": ""}}
+    with running(tmp_path, silent_seconds=0.2) as waiting:
+        assert not ask(waiting, wanted)["ok"]["held"]
+        assert waiting.wait(LONG) == 0
 
 
 @pytest.mark.parametrize(("argument", "ended"), [("token", True), ("other", False)])

@@ -1,7 +1,6 @@
 """The driver's end of a runner, on this machine: what it does with files, and what becomes of a runner or a child."""
 
 import os
-import select
 import subprocess
 import sys
 import threading
@@ -19,10 +18,12 @@ import pytest
 from autotune.config import Runtime
 from autotune.devices import runner, session
 from autotune.devices.command import CommandTransport
+from autotune.devices.device import cores
 from autotune.devices.runner_device import PROBE
 from autotune.devices.session import RunnerSession
 from autotune.errors import Fault, Infeasible
 from tests.devices.processes import LONG, alive, children, eventually
+from tests.devices.several import several
 
 GOOD, BAD = Runtime("xnnpack", 1), Runtime("builtin", 1)
 
@@ -151,7 +152,7 @@ def test_what_is_printed_does_not_come_between(
     [
         ("abort", "ended its process twice on builtin: SIGABRT"),
         ("segfault", "ended its process twice on builtin: SIGSEGV"),
-        ("loop", r"ended its process on builtin: no answer in 2\.05 s"),
+        ("loop", r"on builtin no answer in 2\.05 s; give the device file a longer"),
     ],
 )
 def test_a_crash_costs_one_configuration(
@@ -168,6 +169,57 @@ def test_a_crash_costs_one_configuration(
     assert runner_of(found) == process
     assert not process.children()
     found.close()
+
+
+def test_the_limit_is_not_that_of_a_data_set(
+    tmp_path: Path, opened: RunnerSession, sent: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inputs are run in blocks, larger ones of a fast file; the outputs are those of all, in order."""
+    images = np.random.default_rng(0).random((750, 8, 8, 1), np.float32)
+    np.save(tmp_path / "many.npy", images)
+    found = opened.outputs(PROBE, GOOD, tmp_path / "many.npy")
+    blocks = [(one["from"], one["to"]) for one in sent if one["do"] == "outputs"]
+    assert blocks == [(0, 100), (100, 300), (300, 700), (700, 750)]
+    for row in (0, 99, 100, 299, 749):
+        np.save(tmp_path / "one.npy", images[row : row + 1])
+        np.testing.assert_allclose(opened.outputs(PROBE, GOOD, tmp_path / "one.npy")[0], found[row], atol=1e-6)
+
+
+def test_the_first_output_for_the_first_of_several_inputs(tmp_path: Path, opened: RunnerSession) -> None:
+    """Sample by sample, as the other inputs have a batch of their own."""
+    values = np.array([[-1, 2], [3, -4], [-5, -6]], np.float32)
+    np.save(tmp_path / "x.npy", values)
+    np.testing.assert_array_equal(opened.outputs(several(tmp_path), BAD, tmp_path / "x.npy"), np.abs(values))
+
+
+def test_a_block_that_takes_too_long_is_told_by_its_size(
+    tmp_path: Path, inputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No process ended by itself, and the limit can be raised."""
+    monkeypatch.setenv("AUTOTUNE_FAULT", "loop:builtin:1")
+    slow = RunnerSession(Here(tmp_path), limit=0.5)
+    with pytest.raises(Infeasible, match=r"^on builtin no answer in 0\.5 s for 5 samples; give the device"):
+        slow.outputs(PROBE, BAD, inputs)
+    slow.close()
+
+
+def test_what_dies_of_a_batch_is_run_one_by_one(
+    tmp_path: Path, opened: RunnerSession, sent: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred arenas may be more than the memory has; the blocks after it are not tried so again."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys, numpy\n"
+        "concatenate = numpy.concatenate\n"
+        "def spy(parts, *a, **k):\n"
+        "    if len(parts) == 2 and sum(map(len, parts)) > 1: os.kill(os.getpid(), 9)\n"
+        "    return concatenate(parts, *a, **k)\n"
+        "numpy.concatenate = spy\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    images = np.random.default_rng(0).random((150, 8, 8, 1), np.float32)
+    np.save(tmp_path / "many.npy", images)
+    assert len(opened.outputs(PROBE, GOOD, tmp_path / "many.npy")) == 150
+    assert [one["batch"] for one in sent if one["do"] == "outputs"] == [100, 1, 1]
 
 
 @pytest.fixture
@@ -263,7 +315,7 @@ def test_an_answer_that_nobody_waits_for_is_not_taken_for_the_next(
         raise KeyboardInterrupt
 
     opened.outputs(PROBE, GOOD, inputs)
-    monkeypatch.setattr(select, "select", interrupted)
+    monkeypatch.setattr(runner, "read_frame", interrupted)
     with pytest.raises(KeyboardInterrupt):
         opened.latency(PROBE, GOOD)
     assert len(opened.outputs(PROBE, GOOD, inputs)) == 5
@@ -288,20 +340,46 @@ def test_what_is_no_runner_is_a_fault(tmp_path: Path, command: str, reason: str)
         RunnerSession(Here(tmp_path, "sh", "-c", command)).facts()
 
 
-def test_one_that_does_not_start_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        "exec sleep 600",
+        "printf 'Password: '; exec sleep 600",  # an answer that begins and does not end
+        "sleep 600 & wait",  # another process keeps the pipes open
+        "printf '{\"bytes\": 9}\\n'; exec sleep 600",
+    ],
+)
+def test_one_that_does_not_start_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     """After a while, and ended."""
     monkeypatch.setattr(session, "START", 0.2)
-    hanging = RunnerSession(Here(tmp_path, "sh", "-c", "exec sleep 600"))
+    hanging = RunnerSession(Here(tmp_path, "sh", "-c", command))
     with pytest.raises(Fault, match=r"no answer in 0\.2 s"):
         hanging.facts()
     assert hanging._process is None
+
+
+def test_one_that_does_not_read_is_given_up(opened: RunnerSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that is larger than a pipe takes would wait for ever."""
+    monkeypatch.setattr(session, "GRACE", -9.5)  # with the seconds that a megabyte may take, half a second
+    process = stopped(opened)
+    with pytest.raises(Fault, match=r"no answer in 0\.5 s"):
+        opened._ask({"do": "put", "file": "x"}, bytes(1_000_000))
+    assert not alive(process)
+
+
+def stopped(opened: RunnerSession) -> psutil.Process:
+    opened._connect()
+    assert opened._process is not None
+    process = psutil.Process(opened._process.pid)
+    process.suspend()
+    return process
 
 
 # threads, CPUs and load
 
 
 def test_cpus_are_kept_to(tmp_path: Path) -> None:
-    """By the child that runs the file, in all its threads; a CPU that is none is refused by its number."""
+    """By the child that runs the file, in all its threads; a CPU that is none is no fault of the file."""
     found = RunnerSession(Here(tmp_path), cpus=[0])
     future, child = measuring(found, Runtime("xnnpack", 2))
     assert eventually(lambda: child.num_threads() > 1)
@@ -310,7 +388,7 @@ def test_cpus_are_kept_to(tmp_path: Path) -> None:
     found.close()
     assert future.exception(LONG)
     found = RunnerSession(Here(tmp_path), cpus=[0, 4000])
-    with pytest.raises(Infeasible, match="can't be pinned to CPUs 0, 4000 there"):
+    with pytest.raises(Fault, match="device here: cpus: files can't be kept to CPUs 0, 4000; there are 0"):
         found.latency(PROBE, GOOD)
     found.close()
 
@@ -337,6 +415,19 @@ def test_load_ends_with_the_measurement(tmp_path: Path) -> None:
         assert len(future.result(LONG)) >= 1
     assert eventually(lambda: not process.children(recursive=True))
     found.close()
+
+
+@pytest.mark.skipif(cores() < 2, reason="needs two CPUs")
+def test_load_is_beside_the_cpus_that_files_run_on(tmp_path: Path) -> None:
+    """Else it would take turns with the file."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    found = RunnerSession(Here(tmp_path), cpus=[first], load=1)
+    future, child = measuring(found)
+    assert eventually(lambda: child.cpu_affinity() == [first] and child.children())
+    [burner] = child.children()
+    assert eventually(lambda: burner.cpu_affinity() == others)
+    found.close()
+    assert future.exception(LONG)
 
 
 # the lease
@@ -395,6 +486,62 @@ def test_leaving_the_lease_of_a_lost_runner_is_no_fault(opened: RunnerSession, s
         process.kill()
         assert eventually(lambda: not alive(process))
     assert second._lease("exclusive") is None
+
+
+def test_an_interrupted_holder_does_not_wait_for_what_still_runs(opened: RunnerSession, second: RunnerSession) -> None:
+    """Another thread's measurement ends with the lease, which is free at once."""
+    found = []
+    with pytest.raises(KeyboardInterrupt), opened.lease(waiting=unheard):  # noqa: PT012  # within the lease
+        found.append(measuring(opened))
+        raise KeyboardInterrupt
+    [(future, child)] = found
+    assert eventually(lambda: not alive(child))
+    assert second._lease("exclusive") is None
+    with pytest.raises(Fault):
+        future.result(LONG)
+
+
+def test_a_refused_file_does_not_cost_the_runner(opened: RunnerSession, second: RunnerSession) -> None:
+    """It leaves the lease in order."""
+    process = runner_of(opened)
+    with pytest.raises(Infeasible), opened.lease(waiting=unheard):
+        raise Infeasible("no")
+    assert runner_of(opened) == process
+    assert second._lease("exclusive") is None
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_who_waits_gets_the_lease_from_one_who_takes_it_again_and_again(
+    opened: RunnerSession, second: RunnerSession, shared: bool
+) -> None:
+    """Gaps of milliseconds between two holdings are no chance for one who looks now and then."""
+    told, cycles = threading.Event(), 0
+
+    def wait() -> int:
+        with second.lease(waiting=lambda _: told.set()):
+            return cycles
+
+    with ThreadPoolExecutor(1) as pool:
+        with opened.lease(shared=shared, waiting=unheard):
+            future = pool.submit(wait)
+            assert told.wait(LONG)
+        while not future.done() and cycles < 100:
+            with opened.lease(shared=shared, waiting=unheard):
+                time.sleep(0.01)
+                cycles += 1
+        assert future.result(LONG) < 5
+
+
+def test_a_lost_lease_is_taken_over_before_those_who_wait(opened: RunnerSession, second: RunnerSession) -> None:
+    """A shared one would be lost to nobody else: who waits for all of it goes on waiting."""
+    third = RunnerSession(second._transport)
+    with third.lease(shared=True, waiting=unheard), opened.lease(shared=True, waiting=unheard):
+        assert second._lease("exclusive")
+        runner_of(opened).kill()
+        with pytest.raises(Fault):
+            opened.facts()
+        assert opened.facts()
+    third.close()
 
 
 # a transport with patience

@@ -1,5 +1,6 @@
 """What blocks of times say."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from autotune.devices.device import Timing
 from autotune.devices.statistics import interval, settled, summary, verdict
+from autotune.outcome import Measurement
 
 
 def rounds(*medians_us: float, **changes: Any) -> list[Timing]:
@@ -70,7 +72,10 @@ def test_quiet_rounds_are_stable() -> None:
     ("taken", "reason"),
     [
         (rounds(*QUIET, others=0.9), "other processes used 0.9 cores"),
-        (rounds(*QUIET, frequency_mhz=[2400, 1200]), "the frequency went from 1200 to 2400 MHz"),
+        (
+            rounds(*QUIET[:4], frequency_mhz=[2400, 2300]) + rounds(*QUIET[4:], frequency_mhz=[1200, 1250]),
+            "the frequency went from 2350 to 1225 MHz",
+        ),
         (rounds(*QUIET, temperature_c=[40, 75]), "it warmed up from 40 to 75 °C"),
         (rounds(*[100 + 2 * k for k in range(10)]), "it drifted by +10% over the rounds"),
         (rounds(100, 120, 95, 130, 100, 90, 125, 97), "rounds differ by 30%"),
@@ -94,3 +99,11 @@ def test_what_a_device_can_not_tell_is_none() -> None:
     found = summary(known)
     assert (found.memory_bytes, found.operators, found.delegated) == (5000, 16, 14)
     assert found.fell_back == ("CUMSUM x 2",)
+
+
+def test_what_the_machine_was_like_is_kept() -> None:
+    """With the numbers, for whoever doubts them later."""
+    found = summary(rounds(*QUIET, others=0.1, frequency_mhz=[2000, 1990], temperature_c=[50, 53]))
+    assert found.others == pytest.approx(0.1)
+    assert (found.frequency_mhz, found.temperature_c) == ((1990, 2000), (50, 53))
+    assert Measurement.from_json(json.loads(json.dumps(found.to_json()))) == found

@@ -215,6 +215,89 @@ def optuna_trials(folder: Path) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name="toy", storage=storage).get_trials(states=(optuna.trial.TrialState.COMPLETE,))
 
 
+class Tells(SilentReporter):
+    """Calls back once a study has its trials, before the front is measured once more."""
+
+    def __init__(self, done: Callable[[], None]) -> None:
+        super().__init__()
+        self._done = done
+
+    def progress(self, record: Record, trials: int) -> None:
+        if len(record.points) == trials:
+            self._done()
+
+
+def test_what_is_refused_when_measured_once_more_leaves_the_front(tmp_path: Path) -> None:
+    """Its latency was another file's of the structure, which then proves to be none."""
+    device = FakeDevice()
+    reporter = Tells(lambda: setattr(device, "idle", "xnnpack"))
+    record = study(options(tmp_path, trials=64), device, reporter=reporter).record
+    front = record.front()
+    assert front is not None
+    assert front.points
+    assert {point.outcome.config.runtime.delegate for point in front.points} == {"builtin"}
+    gone = [point.outcome for point in record.points if point.outcome.state == "refused"]
+    assert {outcome.reason for outcome in gone} == {"xnnpack runs none of the file's 4 operators"}
+    assert any("is refused after all" in note for note in reporter.notes)
+
+
+def test_a_study_that_goes_on_is_held_against_what_the_device_was(tmp_path: Path) -> None:
+    """Where it is slower now, this is said, and all of the front has the numbers of one time."""
+    device, reporter = FakeDevice(), SilentReporter()
+    study(options(tmp_path, trials=14), device)
+    device.slower = 1.5
+    record = study(options(tmp_path, trials=40), device, reporter=reporter).record
+    assert any("takes 1.50 times as long as then" in note for note in reporter.notes)
+    front = record.front()
+    assert front is not None
+    assert record.baseline is not None
+    assert record.baseline.metrics["latency_ms"] == pytest.approx(0.15)
+    for point in front.points:
+        runtime, scheme = point.outcome.config.runtime, point.outcome.config.recipe.quantize
+        expected = 0.15 * {"xnnpack": 1, "builtin": 4}[runtime.delegate] / runtime.threads**0.5
+        assert point.outcome.metrics["latency_ms"] == pytest.approx(expected * (1 if scheme == "none" else 0.4))
+
+
+def test_the_time_is_up_with_a_metric_of_the_user_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That one needs a worker, and those are ended: the study ends in order, and says what it left out."""
+
+    def scored(self: Any, point: Any) -> dict[str, Any]:
+        return {"accuracy": 1.0, "samples": self._workshop.pool.submit(len, "12").result()}
+
+    monkeypatch.setattr("autotune.study.evaluate.Evaluator.test", scored)
+    reporter = SilentReporter()
+    summary = study(options(tmp_path, timeout=1e-6), reporter=reporter)
+    assert summary.notes == ["the time is up; the same command goes on from here"]
+    assert any("was not evaluated on the test split: the workers were ended" in note for note in reporter.notes)
+    again = study(options(tmp_path)).record
+    assert [found["samples"] for found in again.tests.values()] == [2]
+
+
+@pytest.mark.parametrize("error", [Infeasible("no answer"), Fault("lost")])
+def test_a_failure_on_the_test_split_does_not_cost_the_study(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said, and the next run of the same command makes up for it."""
+
+    def fails(*_: Any) -> None:
+        raise error
+
+    reporter = SilentReporter()
+    with monkeypatch.context() as patch:
+        patch.setattr("autotune.study.evaluate.Evaluator.test", fails)
+        study(options(tmp_path), reporter=reporter)
+    assert any(f"was not evaluated on the test split: {error}" in note for note in reporter.notes)
+    assert study(options(tmp_path)).record.tests
+
+
+def test_a_fault_over_the_baseline_is_tried_again(tmp_path: Path) -> None:
+    """A connection that is lost once does not end the study before it began."""
+    record = study(options(tmp_path), FakeDevice(faults=1)).record
+    assert len(record.points) == 12
+    with pytest.raises(Fault, match="the connection was lost"):
+        study(options(tmp_path, name="other"), FakeDevice(faults=2))
+
+
 def test_a_delegate_that_runs_nothing_is_refused(tmp_path: Path) -> None:
     """Its time would be that of the built-in kernels, under another name."""
     record = study(options(tmp_path, trials=24), FakeDevice(idle="builtin")).record

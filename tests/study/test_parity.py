@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from autotune.study.parity import Parity, differs, parity, senseless
+from autotune.study.parity import Parity, differs, drawn, parity, senseless
 
 ROWS = np.array([[0.1, 0.9], [0.8, 0.2], [0.6, 0.4]], np.float32)
 
 
 def test_equal_outputs_agree() -> None:
     """No error at all."""
-    assert parity(ROWS, ROWS, None) == Parity(3, 0.0, 0.0, 1.0)
+    assert parity(ROWS, ROWS, None) == Parity(3, 0.0, 0.0, 0.0, 1.0)
 
 
 def test_tells_errors_and_decisions_apart() -> None:
@@ -37,7 +37,7 @@ def test_questions_are_decided_one_by_one() -> None:
 )
 def test_few_other_decisions_of_100_may_be_luck(others: int, condemned: bool) -> None:
     """Against an accuracy that is known to 3 %: beyond that by more than 100 samples leave open."""
-    assert differs(Parity(100, 0.1, 0.1, 1 - others / 100), 0.03) is condemned
+    assert differs(Parity(100, 0.1, 0.1, 0.1, 1 - others / 100), 0.03) is condemned
 
 
 def test_outputs_that_no_model_gives() -> None:
@@ -46,3 +46,19 @@ def test_outputs_that_no_model_gives() -> None:
     assert senseless(ROWS / np.float32(0)) == "its outputs are not finite"
     assert senseless(ROWS * 0) == "its outputs are all zero"
     assert senseless(ROWS - ROWS[0]) is None
+
+
+def test_errors_are_held_against_the_spread_of_the_outputs() -> None:
+    """What decides nothing has no other measure of what is much."""
+    reference = np.array([[0.0], [2.0], [4.0], [6.0]], np.float32)
+    assert parity(reference + 0.5, reference, float("nan")).relative_error == pytest.approx(0.5 / 5**0.5)
+    assert parity(reference * 0, reference * 0, float("nan")).relative_error == 0
+
+
+def test_samples_are_drawn_from_all_of_them() -> None:
+    """A split sorted by class would otherwise be compared in its first class."""
+    chosen = drawn(1000)
+    assert len(set(chosen)) == 100
+    assert max(chosen) > 900
+    assert (chosen == drawn(1000)).all()
+    assert list(drawn(3)) == [0, 1, 2]

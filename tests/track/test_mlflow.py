@@ -12,7 +12,7 @@ from mlflow.entities import Run
 
 from autotune.outcome import Outcome
 from autotune.record import Record
-from autotune.testing import TrackerContract, toy_outcome, toy_record
+from autotune.testing import TrackerContract, toy_measurement, toy_outcome, toy_record
 from autotune.track.mlflow import MlflowTracker
 from autotune.track.tracker import Tracker
 
@@ -106,6 +106,51 @@ def test_marks_move_with_the_front(tmp_path: Path) -> None:
     tracker.finish(replace(record, points=[*record.points, replace(better, trial=9)]))
     _, children = runs(tmp_path, record)
     assert [run.data.tags["autotune.trial"] for run in children if run.data.tags["on_front"] == "true"] == ["9"]
+
+
+def test_how_far_a_latency_is_to_be_trusted(tmp_path: Path) -> None:
+    """Its interval as metrics, its verdict and whether it is an emulator's as tags."""
+    outcome = toy_outcome(0.9, 1.0, 1000).timed(toy_measurement(1.0, "rounds differ by 20%"))
+    record = toy_record(tmp_path / "study", outcome)
+    record.meta["device"]["emulated"] = True
+    MlflowTracker(uri(tmp_path)).update(record)
+    _, [run] = runs(tmp_path, record)
+    assert (run.data.metrics["latency_low_ms"], run.data.metrics["latency_high_ms"]) == (0.99, 1.01)
+    assert (run.data.tags["verdict"], run.data.tags["emulated"]) == ("rounds differ by 20%", "true")
+
+
+def test_what_was_measured_once_more(tmp_path: Path) -> None:
+    """Runs have the front's numbers, whichever are larger, and are judged by them; what was before is their history."""
+    outcomes = [toy_outcome(0.9, 1.0, 1000), toy_outcome(0.8, 0.5, 500), toy_outcome(0.7, 0.4, 400)]
+    record = toy_record(
+        tmp_path / "study", *(one.timed(toy_measurement(one.metrics["latency_ms"])) for one in outcomes)
+    )
+    MlflowTracker(uri(tmp_path)).update(record)
+    first, second, third = record.points
+    slower = replace(second, outcome=second.outcome.timed(toy_measurement(0.25, "drifts")), violations={"latency": 0.2})
+    refused = Outcome(third.outcome.config, "refused", reason="died")
+    assert record.baseline is not None
+    told = {"-1": {}, "1": {}, "2": {"refused": "died"}}
+    MlflowTracker(uri(tmp_path)).finish(
+        replace(
+            record,
+            baseline=record.baseline.timed(toy_measurement(0.8)),
+            points=[replace(first, violations={"latency": 0.1}), slower, replace(third, outcome=refused, model=None)],
+            remeasured=told,
+        )
+    )
+    [parent], children = runs(tmp_path, record)
+    by_trial = {run.data.tags["autotune.trial"]: run for run in children}
+    assert parent.data.metrics["baseline_latency_ms"] == 0.8
+    one = by_trial["1"]
+    assert one.data.metrics["latency_ms"] == 0.25
+    assert one.data.metrics["latency_low_ms"] == pytest.approx(0.2475)
+    assert (one.data.tags["verdict"], one.data.tags["feasible"]) == ("drifts", "false")
+    assert by_trial["0"].data.tags["feasible"] == "false"  # by the new baseline
+    assert (by_trial["2"].data.tags["state"], by_trial["2"].data.tags["reason"]) == ("refused", "died")
+    assert by_trial["2"].info.status == "FAILED"
+    history = MlflowClient(uri(tmp_path)).get_metric_history(one.info.run_id, "latency_ms")
+    assert [entry.value for entry in sorted(history, key=lambda entry: entry.step)] == [0.5, 0.25]
 
 
 def test_two_studies_do_not_mix(tmp_path: Path) -> None:
