@@ -125,7 +125,7 @@ def test_all_goes_by_one_connection(board: Board) -> None:
 
     def cores(_: int) -> int:
         with found.open() as session:
-            return int(session.facts()["cores"])  # type: ignore[attr-defined]
+            return int(session.facts()["cores"])
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(cores, range(4)))) == 1
@@ -211,7 +211,7 @@ def test_a_runner_that_was_left_behind_is_ended(board: Board) -> None:
         assert session.latency(PROBE, Runtime()).times_us
         assert eventually(lambda: not any(map(alive, left)))
         with device(board).open() as other:
-            assert "process" in (other._lease("exclusive") or "")  # type: ignore[attr-defined]
+            assert "process" in (other._lease("exclusive") or "")
 
 
 def test_a_board_that_reboots_is_waited_for(board: Board, inputs: Path, caplog: pytest.LogCaptureFixture) -> None:
