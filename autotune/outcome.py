@@ -6,6 +6,11 @@ from typing import Any, Literal, Self
 from autotune.config import Config
 
 
+def reach(low: float, middle: float, high: float) -> float:
+    """How far an interval goes to either side, the longer one, as a share of its middle."""
+    return max(high - middle, middle - low) / middle
+
+
 @dataclass(frozen=True)
 class Measurement:
     """How a file runs on a device, over several rounds. JSON in and out.
@@ -53,6 +58,11 @@ class Measurement:
     @property
     def stable(self) -> bool:
         return self.verdict == "stable"
+
+    @property
+    def reach(self) -> float:
+        """How far the median's interval goes to either side, as a share of the median."""
+        return reach(self.low_ms, self.p50_ms, self.high_ms)
 
     def metrics(self) -> dict[str, float]:
         """By the keys of an outcome's metrics."""

@@ -1,4 +1,4 @@
-"""What people see in the terminal: progress, the front as a table, the recommendation."""
+"""What people see in the terminal of a study: progress, the front, the recommendation."""
 
 import sys
 import time
@@ -7,28 +7,19 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from autotune.config import FIELDS
 from autotune.front import Front, Point, interval
-from autotune.outcome import Outcome
 from autotune.record import Record
+from autotune.show_table import TIED, front_table, listed, missed
+from autotune.show_units import UNSTABLE, clock, median, number, size
 from autotune.study.reporting import Summary
 from autotune.target import Metric
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-ROWS = 15
-"""Rows of a front that a table shows."""
 
 RIVALS = 5
 """Trials that the recommendation names as no worse or better."""
-
-UNSTABLE = "!"
-"""Before a latency that is not to be trusted."""
-
-TIED = "≈"
-"""Before a quality or a latency that can't be told apart from the one above it."""
 
 
 class TerminalReporter:
@@ -79,60 +70,10 @@ class TerminalReporter:
         return Text(f"{self._line}\n" if self._line else "") + Text(f"{elapsed} · {self._status}", style="dim")
 
 
-def front_table(front: Front, *, everything: bool = False) -> Table:
-    """The front, best quality first, with the baseline above it.
-
-    A quality and a latency have half their 95 % interval behind them (the longer half, where they differ),
-    and TIED before them where they can't be told apart from those of the trial above.
-
-    Args:
-        front: to show.
-        everything: all of it, with what misses a target; else what is feasible, ROWS of it.
-    """
-    quality = front.quality
-    pick = front.pick()
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    model = ("model",) if front.baseline.config.recipe.model else ()
-    for name in ("", "trial", *model, "prune", "cluster", "quantize", "runs on"):
-        table.add_column(name, justify="right" if name in ("trial", "prune", "cluster") else "left", no_wrap=True)
-    for name in (quality.name, "median", "size", "download"):
-        table.add_column(name, justify="right", no_wrap=True)
-    shown = _shown(front, everything=everything)
-    misses = any(not point.feasible for point in shown)
-    if misses:
-        table.add_column("")
-    baseline = front.baseline
-    table.add_row("", "base", *_config(baseline.config.canonical()), *_numbers(baseline, quality), style="dim")
-    for point, tied, as_fast in zip(shown, front.ties(shown), front.latency_ties(shown), strict=True):
-        best = pick is not None and point.trial == pick.trial
-        numbers = _numbers(point.outcome, quality, tied=tied, as_fast=as_fast)
-        cells = [*_config(point.outcome.config.canonical()), *numbers]
-        table.add_row(
-            "*" if best else "",
-            str(point.trial),
-            *cells,
-            *([missed(point)] if misses else []),
-            style="bold green" if best else "" if point.feasible else "dim",
-        )
-    return table
-
-
-def _shown(front: Front, *, everything: bool) -> list[Point]:
-    """All points, or the feasible ones (all where none is), spread over the front where they are too many."""
-    if everything:
-        return front.points
-    points = front.feasible or front.points
-    if len(points) <= ROWS:
-        return points
-    pick = front.pick()
-    wanted = {round(index * (len(points) - 1) / (ROWS - 1)) for index in range(ROWS)}
-    return [point for index, point in enumerate(points) if index in wanted or point is pick]
-
-
 def print_front(record: Record, front: Front, *, everything: bool = False) -> None:
     """The front as a table, and the recommendation."""
     console.print(front_table(front, everything=everything))
-    shown = _shown(front, everything=everything)
+    shown = listed(front, everything=everything)
     legend = "± is the 95 % interval"
     found = {point.trial: latency for point in shown if (latency := point.outcome.latency) and not latency.stable}
     for trial, latency in list(found.items())[:1]:
@@ -151,78 +92,11 @@ def print_front(record: Record, front: Front, *, everything: bool = False) -> No
         console.print(f"  {finding}", style="dim", soft_wrap=True)
 
 
-def missed(point: Point) -> str:
-    """Which targets a point misses, and by how much."""
-    return ", ".join(
-        f"misses {text} by {violation:.1%}" if violation >= 0.001 else f"misses {text}"
-        for text, violation in point.violations.items()
-        if violation > 0
-    )
-
-
-def _config(config: Mapping[str, Any]) -> list[str]:
-    once = " once" if config.get("fine_tune") == "none" else ""
-    scheme = {"none": "float32"}.get(config["quantize"], config["quantize"])
-    mixed = f" mixed {config['mixed']:.0%}" if config.get("mixed") else ""
-    plugged = "".join(f", {name} {value}" for name, value in config.items() if name not in FIELDS)
-    return [
-        *([config["model"]] if "model" in config else []),
-        f"{config['prune']:.0%}{once}" if config["prune"] else "-",
-        f"{config['cluster']}{once}" if config["cluster"] else "-",
-        scheme + mixed + (" in/out" if config.get("io") == "int8" else "") + plugged,
-        f"{config['delegate']} x{config['threads']}",
-    ]
-
-
-def _numbers(outcome: Outcome, quality: Metric, *, tied: bool = False, as_fast: bool = False) -> list[str]:
-    metrics, value = outcome.metrics, outcome.metrics[quality.key]
-    low, high = interval(metrics, outcome.facts, quality)
-    return [
-        f"{TIED} " * tied + f"{number(value, quality)} ±{_bare(max(value - low, high - value), quality)}",
-        f"{TIED} " * as_fast + _latency(outcome),
-        size(metrics["size_bytes"]),
-        size(metrics["download_bytes"]),
-    ]
-
-
-def _latency(outcome: Outcome) -> str:
-    """The median, how far its interval reaches, and UNSTABLE before it where it is not to be trusted."""
-    told = milliseconds(outcome.metrics["latency_ms"])
-    if outcome.latency is None:
-        return told
-    found = outcome.latency
-    reach = max(found.high_ms - found.p50_ms, found.p50_ms - found.low_ms) / found.p50_ms
-    return f"{UNSTABLE} " * (not found.stable) + f"{told} ±{reach:.1%}"
-
-
-def number(value: float, quality: Metric) -> str:
-    return f"{value:.1%}" if quality.kind == "share" else f"{value:.4g}"
-
-
-def _bare(reach: float, quality: Metric) -> str:
-    """A distance in the unit of number(), without it."""
-    return f"{reach:.1%}".rstrip("%") if quality.kind == "share" else f"{reach:.2g}"
-
-
-def milliseconds(value: float) -> str:
-    if value >= 999.5:
-        return f"{value / 1e3:.3g} s"
-    return f"{value * 1e3:.3g} us" if value < 1 else f"{value:.3g} ms"
-
-
-def size(value: float) -> str:
-    return f"{value / 1e3:.1f} kB" if value < 1e6 else f"{value / 1e6:.2f} MB"
-
-
-def clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
-
-
 def short(point: Point, quality: Metric) -> str:
     """A point in one line."""
     metrics = point.outcome.metrics
     return (
-        f"{quality.name} {number(metrics[quality.key], quality)}, {_latency(point.outcome)}, "
+        f"{quality.name} {number(metrics[quality.key], quality)}, {median(point.outcome)}, "
         f"{size(metrics['download_bytes'])} ({point.outcome.config})"
     )
 

@@ -16,7 +16,8 @@ from autotune.config import Runtime
 from autotune.devices.measure import Job
 from autotune.devices.survey import Seen
 from autotune.outcome import Measurement
-from autotune.show import clock, console, milliseconds, size
+from autotune.show import console
+from autotune.show_units import clock, milliseconds, size
 
 WINDOWS = 12
 """Lines of a latency over time at most."""

@@ -7,7 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from autotune.profiling import Part, Profile
-from autotune.show import console, milliseconds, size
+from autotune.show import console
+from autotune.show_units import milliseconds, size
 
 PARTS = 40
 """Operators that a profile shows at most: those that take most."""

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autotune.testing import FakeDevice
+
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
@@ -39,3 +41,27 @@ def cifar10() -> dict[str, np.ndarray]:
 def digits() -> Path:
     """The folder of the demo's model and data."""
     return ROOT / "experiments" / "digits"
+
+
+class BusyDevice(FakeDevice):
+    """Somebody else measures on it, until say() is told that it is waited for.
+
+    Attributes:
+        told: that.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+        assert self.take(shared=False)
+
+    def say(self, text: str) -> None:
+        if text.startswith("waiting") and not self.told:
+            self.told.append(text)
+            self.leave(shared=False)
+
+
+@pytest.fixture
+def busy() -> BusyDevice:
+    """A device that must be waited for."""
+    return BusyDevice()

@@ -18,6 +18,7 @@ from autotune.errors import Fault, Infeasible, UserError
 from autotune.outcome import Measurement
 from autotune.testing import FakeDevice, toy_measurement
 from tests.compress import tables
+from tests.conftest import BusyDevice
 
 
 def silent(_: str) -> None:
@@ -61,19 +62,10 @@ def test_a_fault_is_a_row_of_its_own(tmp_path: Path) -> None:
     assert isinstance(rows[1].result, Measurement)
 
 
-def test_waits_for_the_device_and_says_so(tmp_path: Path) -> None:
+def test_waits_for_the_device_and_says_so(tmp_path: Path, busy: BusyDevice) -> None:
     """Somebody else holds the lease."""
-    device = FakeDevice()
-    told: list[str] = []
-    assert device.take(shared=False)
-
-    def say(text: str) -> None:
-        if text.startswith("waiting") and not told:
-            told.append(text)
-            device.leave(shared=False)
-
-    bench(device, jobs(toys(tmp_path, "none"), "xnnpack"), say)
-    assert told == ["waiting for fake: another session measures there"]
+    bench(busy, jobs(toys(tmp_path, "none"), "xnnpack"), busy.say)
+    assert busy.told == ["waiting for fake: another session measures there"]
 
 
 def test_the_device_cools_down_before_each_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from autotune.devices.runner_device import PROBE
 from autotune.profiling import joined, profile
 from autotune.testing import FakeDevice
 from tests.compress import tables
+from tests.conftest import BusyDevice
 
 
 def ours(*kinds: str) -> list[Operator]:
@@ -73,19 +74,10 @@ def test_a_refusal_is_why_there_are_no_times() -> None:
     assert found.operators
 
 
-def test_the_lease_is_waited_for() -> None:
+def test_the_lease_is_waited_for(busy: BusyDevice) -> None:
     """Another's measurement would disturb this one, and this one that."""
-    device = FakeDevice()
-    told: list[str] = []
-    assert device.take(shared=False)
-
-    def say(text: str) -> None:
-        if text.startswith("waiting") and not told:
-            told.append(text)
-            device.leave(shared=False)
-
-    profile(device, PROBE, Runtime(), say)
-    assert told == ["waiting for fake: another session"]
+    profile(busy, PROBE, Runtime(), busy.say)
+    assert busy.told == ["waiting for fake: another session"]
 
 
 @pytest.mark.parametrize("delegate", ["xnnpack", "builtin"])

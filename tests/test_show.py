@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from autotune.record import Record
-from autotune.show import TIED, UNSTABLE, milliseconds, print_front, print_pick, size
+from autotune.show import print_front, print_pick
+from autotune.show_table import TIED
+from autotune.show_units import UNSTABLE
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 
 
@@ -102,9 +104,3 @@ def test_the_widest_row_of_a_front_fits(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"{TIED} {UNSTABLE} 99.8 ms ±1.0%" in lines[3]
     assert max(map(len, lines[:4])) <= 120
     assert "…" not in "".join(lines[:4])
-
-
-def test_numbers_have_units_people_read() -> None:
-    """Microseconds below a millisecond, seconds above a thousand of them, megabytes above a million bytes."""
-    assert [milliseconds(value) for value in (0.0351, 12.34, 999.4, 1234)] == ["35.1 us", "12.3 ms", "999 ms", "1.23 s"]
-    assert (size(95904), size(4_300_000)) == ("95.9 kB", "4.30 MB")

@@ -14,18 +14,17 @@ from autotune.devices.adb_session import AdbSession
 from autotune.devices.cooling import Cooling
 from autotune.devices.device import Session
 from autotune.devices.phone import Phone
+from autotune.devices.probed import ProbedDevice
 from autotune.devices.runner_device import PROBE
 from autotune.devices.session import LIMIT
-from autotune.errors import Fault, Infeasible, UserError
+from autotune.errors import Infeasible, UserError
 
 PLACES = ("/data/local/tmp/benchmark_model", "/data/local/tmp/android_aarch64_benchmark_model")
 """Where benchmark_model is looked for on the phone."""
 
 
-class AdbDevice:
+class AdbDevice(ProbedDevice):
     """An Android phone. See devices.device.Device."""
-
-    shares_host = False
 
     def __init__(
         self,
@@ -65,29 +64,15 @@ class AdbDevice:
             raise UserError(
                 f"device {name}: delegates is empty; name some of {', '.join(tool.DELEGATES)}, or leave it out"
             )
-        self.name, self.cooling = name, cooling
+        super().__init__(name, delegates=delegates, threads=threads, cpus=cpus, limit=limit, cooling=cooling)
         self._serial = serial or os.environ.get("ANDROID_SERIAL") or None
         self.emulated = (self._serial or "").startswith("emulator-")  # else known with the facts
-        self._adb, self._given, self._limit = adb, benchmark_model, limit
-        self._wanted, self._threads, self._cpus = tuple(delegates), tuple(threads), tuple(cpus)
+        self._adb, self._given = adb, benchmark_model
         self._flags, self._libraries = {key: list(value) for key, value in (flags or {}).items()}, libraries
-
-    @property
-    def delegates(self) -> tuple[str, ...]:
-        return tuple(name for name in self._wanted if name not in self._checked[1])
-
-    @property
-    def threads(self) -> tuple[int, ...]:
-        cores = len(self._cpus) or int(self._checked[0]["cores"])
-        return self._threads or tuple(2**power for power in range(cores.bit_length()) if 2**power <= cores)
-
-    def missing(self) -> dict[str, str]:
-        return self._checked[1]
 
     def facts(self) -> dict[str, Any]:
         """With the temperature and the battery as they are now."""
-        pinned = {"cpus": list(self._cpus)} if self._cpus else {}
-        return {"device": self.name, **self._checked[0], **pinned, **self._phone.conditions()}
+        return super().facts() | self._phone.conditions()
 
     @contextmanager
     def open(self) -> Iterator[Session]:
@@ -97,6 +82,17 @@ class AdbDevice:
             yield session
         finally:
             session.close()
+
+    @contextmanager
+    def _examined(self) -> Iterator[tuple[dict[str, Any], Session]]:
+        facts = self._phone.facts(self._tool)
+        self.emulated = bool(facts["emulated"])
+        with self.open() as session:
+            yield facts, session
+
+    def _try(self, session: Session, delegate: str) -> None:
+        if session.latency(PROBE, Runtime(delegate, 1), 0.0).delegated == 0:
+            raise Infeasible(f"{delegate} takes nothing of a small convolution")
 
     def _prefix(self) -> list[str]:
         """Words before benchmark_model: where it runs, and with which libraries."""
@@ -126,28 +122,3 @@ class AdbDevice:
             what = "build or fetch LiteRT's for this phone and give its path as benchmark_model in the device file"
             raise UserError(f"device {self.name}: no benchmark_model at {' or '.join(places)} on the phone; {what}")
         return found[0]
-
-    @cached_property
-    def _checked(self) -> tuple[dict[str, Any], dict[str, str]]:
-        """Facts, and which delegates don't run the probe.
-
-        Raises:
-            UserError: the phone can't be used, or no delegate runs.
-        """
-        missing = {}
-        try:
-            facts = self._phone.facts(self._tool)
-            self.emulated = bool(facts["emulated"])
-            with self.open() as session:
-                for delegate in self._wanted:
-                    try:
-                        if session.latency(PROBE, Runtime(delegate, 1), 0.0).delegated == 0:
-                            missing[delegate] = f"{delegate} takes nothing of a small convolution"
-                    except Infeasible as error:
-                        missing[delegate] = str(error)
-        except Fault as error:
-            raise UserError(str(error)) from error
-        if len(missing) == len(self._wanted):
-            first, reason = next(iter(missing.items()))
-            raise UserError(f"device {self.name}: no delegate runs there; {first}: {reason}")
-        return facts, missing

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from autotune.config import Runtime, fingerprint
 from autotune.devices import benchmark_model as tool
-from autotune.devices import runner
 from autotune.devices.device import OperatorTime, Timing
 from autotune.devices.phone import FOLDER, Overtime, Phone
+from autotune.devices.runner.inference import LEAST_RUNS, WARM_UP_SECONDS, decoded, encoded
+from autotune.devices.runner.server import locked_file
 from autotune.devices.session import POLL
 from autotune.errors import Fault, Infeasible
 
@@ -77,19 +78,19 @@ class AdbSession:
         parts: list[NDArray[Any]] = []
         size, start = BATCH, 0
         while start < len(samples):
-            part = runner.encoded(samples[start : start + size], entry)
+            part = encoded(samples[start : start + size], entry)
             found = self._batch(model, runtime, part, exit_, delegated) if size == BATCH else None
             if found is None:
                 size, part = SINGLY, part[:SINGLY]
                 found = self._singly(model, runtime, part, exit_)
             parts.append(found)
             start += len(part)
-        return np.asarray(runner.decoded(np.concatenate(parts), exit_))
+        return np.asarray(decoded(np.concatenate(parts), exit_))
 
     def latency(self, model: Path, runtime: Runtime, seconds: float = 0.05) -> Timing:
         known, serialized = self._about(model, runtime)
         before = self.temperature()
-        text = self._run(model, runtime, runs=runner.LEAST_RUNS, seconds=seconds, warm_up=runner.WARM_UP_SECONDS)
+        text = self._run(model, runtime, runs=LEAST_RUNS, seconds=seconds, warm_up=WARM_UP_SECONDS)
         after = self.temperature()
         run = self._read(text)
         return Timing(
@@ -105,7 +106,7 @@ class AdbSession:
         )
 
     def profile(self, model: Path, runtime: Runtime, seconds: float = 1.0) -> list[OperatorTime] | None:
-        text = self._run(model, runtime, *tool.PROFILE, runs=1, seconds=seconds, warm_up=runner.WARM_UP_SECONDS)
+        text = self._run(model, runtime, *tool.PROFILE, runs=1, seconds=seconds, warm_up=WARM_UP_SECONDS)
         return tool.operators(text) or None
 
     def temperature(self) -> float | None:
@@ -119,7 +120,7 @@ class AdbSession:
         Studies of other machines that reach the same phone over the network don't see it.
         """
         digest = hashlib.sha256(self._phone.serial.encode()).hexdigest()[:16]
-        file = runner.locked_file(f"/tmp/autotune-phone-{digest}.lease")  # noqa: S108  # one for all users; never a link
+        file = locked_file(f"/tmp/autotune-phone-{digest}.lease")  # noqa: S108  # one for all users; never a link
         try:
             while not _locked(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
                 waiting(os.pread(file, 200, 0).decode(errors="replace") or "another process")

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autotune.devices.runner import KEPT_DAYS
+from autotune.devices.runner.child import last_line
+from autotune.devices.runner.server import KEPT_DAYS
 from autotune.errors import Fault, UserError
 
 FOLDER = "/data/local/tmp/autotune"
@@ -221,9 +222,9 @@ class Phone:
     def _failed(self, done: "subprocess.CompletedProcess[bytes]") -> Fault:
         """What to say where adb failed, with the last line of it."""
         self._sent.clear()  # whatever comes back may have been wiped
-        lines = [line for line in (_text(done.stdout) + _text(done.stderr)).splitlines() if line.strip()]
-        last = lines[-1].strip()[:200] if lines else f"adb ended with exit status {done.returncode}"
-        return Fault(f"device {self._name}: the connection to phone {self.serial} failed: {last}")
+        said = last_line(_text(done.stdout) + _text(done.stderr))[:200]
+        how = said or f"adb ended with exit status {done.returncode}"
+        return Fault(f"device {self._name}: the connection to phone {self.serial} failed: {how}")
 
     def _call(self, arguments: Sequence[str], limit: float = ANSWER) -> "subprocess.CompletedProcess[bytes]":
         """

@@ -1,16 +1,17 @@
-"""A device on which runner.py does the measuring, by whatever way it is reached."""
+"""A device on which the runner does the measuring, by whatever way it is reached."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from autotune.config import Runtime
+from autotune.devices.connection import Transport
 from autotune.devices.cooling import Cooling
-from autotune.devices.session import LIMIT, RunnerSession, Transport
-from autotune.errors import Fault, Infeasible, UserError
+from autotune.devices.device import Session
+from autotune.devices.probed import ProbedDevice
+from autotune.devices.session import LIMIT, RunnerSession
 
 log = logging.getLogger("autotune.devices")
 
@@ -21,8 +22,8 @@ PROBE = Path(__file__).with_name("probe.tflite")
 """One float convolution with ReLU, 8x8x1: what every delegate can run."""
 
 
-class RunnerDevice:
-    """A device on which runner.py does the measuring. See devices.device.Device."""
+class RunnerDevice(ProbedDevice):
+    """A device on which the runner does the measuring. See devices.device.Device."""
 
     def __init__(
         self,
@@ -47,27 +48,11 @@ class RunnerDevice:
             limit: seconds that a file may take over what it is asked for.
             cooling: to wait for before it is measured.
         """
-        self.name, self.shares_host, self.emulated = transport.name, shares_host, emulated
-        self.cooling = cooling
-        self._transport, self._cpus, self._limit = transport, tuple(cpus), limit
-        self._wanted, self._threads = tuple(delegates), tuple(threads)
-
-    @property
-    def delegates(self) -> tuple[str, ...]:
-        return tuple(name for name in self._wanted if name not in self._checked[1])
-
-    @property
-    def threads(self) -> tuple[int, ...]:
-        cores = len(self._cpus) or int(self._checked[0]["cores"])
-        return self._threads or tuple(2**power for power in range(cores.bit_length()) if 2**power <= cores)
-
-    def missing(self) -> dict[str, str]:
-        return self._checked[1]
+        super().__init__(transport.name, delegates=delegates, threads=threads, cpus=cpus, limit=limit, cooling=cooling)
+        self.shares_host, self.emulated, self._transport = shares_host, emulated, transport
 
     def facts(self) -> dict[str, Any]:
-        pinned = {"cpus": list(self._cpus)} if self._cpus else {}
-        marked = {"emulated": True} if self.emulated else {}
-        return {"device": self.name, **self._checked[0], **pinned, **marked}
+        return super().facts() | ({"emulated": True} if self.emulated else {})
 
     @contextmanager
     def open(self, load: int = 0) -> Iterator[RunnerSession]:
@@ -81,6 +66,14 @@ class RunnerDevice:
         finally:
             session.close()
 
+    @contextmanager
+    def _examined(self) -> Iterator[tuple[dict[str, Any], Session]]:
+        with self.open() as session, session.lease(shared=True, waiting=self._waiting()):
+            yield session.facts(), session
+
+    def _try(self, session: Session, delegate: str) -> None:
+        session.latency(PROBE, Runtime(delegate, 1), 0.0)
+
     def _waiting(self) -> Callable[[str], None]:
         """Tells each holder once."""
         told = set()
@@ -91,26 +84,3 @@ class RunnerDevice:
                 log.warning("waiting for device %s: %s measures there", self.name, by)
 
         return waiting
-
-    @cached_property
-    def _checked(self) -> tuple[dict[str, Any], dict[str, str]]:
-        """Facts, and which delegates don't run the probe.
-
-        Raises:
-            UserError: the device can't be reached, or no delegate runs.
-        """
-        missing = {}
-        try:
-            with self.open() as session, session.lease(shared=True, waiting=self._waiting()):
-                facts = session.facts()
-                for delegate in self._wanted:
-                    try:
-                        session.latency(PROBE, Runtime(delegate, 1), 0.0)
-                    except Infeasible as error:
-                        missing[delegate] = str(error)
-        except Fault as error:
-            raise UserError(str(error)) from error
-        if len(missing) == len(self._wanted):
-            first, reason = next(iter(missing.items()))
-            raise UserError(f"device {self.name}: no delegate runs there; {first}: {reason}")
-        return facts, missing

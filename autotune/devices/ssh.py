@@ -16,8 +16,8 @@ from typing import Any
 
 from autotune.devices import board
 from autotune.devices.command import CommandTransport
+from autotune.devices.connection import logged
 from autotune.devices.runner_device import RunnerDevice
-from autotune.devices.session import last_line
 from autotune.errors import Fault, UserError
 
 log = logging.getLogger("autotune.devices")
@@ -161,7 +161,7 @@ class SshTransport(CommandTransport):
                 process.kill()
                 process.wait()
             if found is None:
-                raise self._failure(status, last_line(said))
+                raise self._failure(status, logged(said))
         return own if self._python else found
 
     def _heard(self, process: "subprocess.Popen[bytes]") -> str | None:

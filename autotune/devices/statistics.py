@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from autotune.devices.device import Timing
-from autotune.outcome import Measurement
+from autotune.outcome import Measurement, reach
 
 LEAST_ROUNDS = 6
 """Of which the smallest and largest median enclose the median with 1 - 2 / 2^6 = 97 %."""
@@ -45,12 +45,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 def settled(rounds: Sequence[Timing], within: float) -> bool:
     """Whether the median is known: its interval reaches no further than this share of it to either side."""
-    if len(rounds) < LEAST_ROUNDS:
-        return False
-    medians = _medians(rounds)
-    low, high = interval(medians)
-    middle = float(np.median(medians))
-    return high - middle <= within * middle and middle - low <= within * middle
+    return len(rounds) >= LEAST_ROUNDS and _reach(_medians(rounds)) <= within
 
 
 def summary(rounds: Sequence[Timing]) -> Measurement:
@@ -99,6 +94,11 @@ def _medians(rounds: Sequence[Timing]) -> list[float]:
     return [float(np.median(timing.times_us)) / 1e3 for timing in rounds]
 
 
+def _reach(medians: Sequence[float]) -> float:
+    low, high = interval(medians)
+    return reach(low, float(np.median(medians)), high)
+
+
 def _load(rounds: Sequence[Timing]) -> str:
     mean = _others(rounds)
     return "" if mean is None or mean <= OTHERS else f"other processes used {mean:.1f} cores"
@@ -136,12 +136,10 @@ def _disagreement(medians: Sequence[float]) -> str:
     """Of the rounds among each other: a trend, or scatter."""
     from scipy.stats import kendalltau
 
-    middle = float(np.median(medians))
     if len(medians) >= LEAST_ROUNDS:
         half = len(medians) // 2
         change = float(np.median(medians[-half:]) / np.median(medians[:half])) - 1
         if abs(change) > DRIFT and kendalltau(range(len(medians)), medians).pvalue < 0.01:
             return f"it drifted by {change:+.0%} over the rounds"
-    low, high = interval(medians)
-    wide = max(high - middle, middle - low) / middle
+    wide = _reach(medians)
     return f"rounds differ by {wide:.0%}" if wide > WIDE else ""

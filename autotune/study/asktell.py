@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from autotune.config import Config
 from autotune.errors import UserError
@@ -22,7 +23,7 @@ from autotune.front import Point, objectives, violations
 from autotune.outcome import Measurement, Outcome
 from autotune.record import BASELINE, Record, model_path
 from autotune.space import Choice, Dimension, Space
-from autotune.target import Metric, Target, parse
+from autotune.target import Metric, Target
 
 JOURNAL = "journal.log"
 DRAWS = 10_000
@@ -68,7 +69,7 @@ class Ledger:
             self._study.set_user_attr("meta", meta)
         # Another seed each time: the same one would propose again what is there already.
         seed = int(meta["seed"]) + len(self._study.get_trials(deepcopy=False))
-        self._study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True)
+        self._study.sampler = self._sampler = _Sampler(seed, lambda values: self._is_new(space.config(values)))
         self._random = random.Random(seed)  # noqa: S311  # draws trials, not secrets
         self._distributions = {name: _distribution(dim) for name, dim in space.free().items()}
         self._open: dict[int, optuna.Trial] = {}
@@ -103,12 +104,15 @@ class Ledger:
         Returns:
             None where the space has no other.
         """
+        self._sampler.left = RETRIES
         for _ in range(RETRIES):
             trial = self._study.ask(self._distributions)
             config = self._space.config(trial.params)
-            if config.key not in self._seen and self._fits(config):
+            if self._is_new(config):
                 return self._opened(trial, config)
             self._study.tell(trial, state=TrialState.FAIL)
+            if self._sampler.left <= 0:
+                break
         config_or_none = self._unseen()
         return None if config_or_none is None else self.ask_for(config_or_none)
 
@@ -152,6 +156,9 @@ class Ledger:
             self._seen.discard(self._space.config(trial.params).key)
             self._study.enqueue_trial(trial.params)
 
+    def _is_new(self, config: Config) -> bool:
+        return config.key not in self._seen and self._fits(config)
+
     def _opened(self, trial: optuna.Trial, config: Config) -> tuple[int, Config]:
         self._seen.add(config.key)
         self._open[trial.number] = trial
@@ -170,9 +177,31 @@ class Ledger:
         """One drawn evenly from what was not tried, None where nothing is left (or was drawn in DRAWS)."""
         if self._every is None:
             drawn = (self._space.sample(self._random) for _ in range(DRAWS))
-            return next((config for config in drawn if config.key not in self._seen and self._fits(config)), None)
+            return next(filter(self._is_new, drawn), None)
         left = [config for config in self._every if config.key not in self._seen]
         return self._random.choice(left) if left else None
+
+
+class _Sampler(optuna.samplers.TPESampler):
+    """Proposes again by itself where it has learned enough: a trial that is dropped costs a write for each value.
+
+    Attributes:
+        left: proposals until it is content with one that is not new.
+    """
+
+    def __init__(self, seed: int, is_new: Callable[[dict[str, Any]], bool]) -> None:
+        super().__init__(seed=seed, multivariate=True)
+        self._is_new, self.left = is_new, 0
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """See Optuna. Empty while values are still drawn one by one, at random."""
+        while True:
+            self.left -= 1
+            found = super().sample_relative(study, trial, search_space)
+            if self.left <= 0 or not found or self._is_new(found):
+                return found
 
 
 def read(folder: Path, name: str) -> Record:
@@ -234,10 +263,11 @@ def _distribution(dim: Dimension) -> BaseDistribution:
 
 def _record(study: optuna.Study, folder: Path) -> Record:
     attrs = study.user_attrs
-    meta = attrs["meta"]
     again = attrs.get("remeasured", {})
     baseline = _outcome(attrs["baseline"], again.get(str(BASELINE))) if "baseline" in attrs else None
-    targets = [parse(text, Metric(**meta["quality"]))[0] for text in meta["targets"]]
+    tests, runs = attrs.get("tests", {}), attrs.get("runs", [])
+    record = Record(study.study_name, folder, attrs["meta"], baseline, [], {}, tests, runs, again)
+    targets = record.targets
     points, failed = [], Counter[str]()
     for trial in study.get_trials(deepcopy=False):
         if trial.state == TrialState.FAIL and "fault" in trial.user_attrs:
@@ -250,17 +280,7 @@ def _record(study: optuna.Study, folder: Path) -> Record:
             missed = violations(outcome.metrics, targets, baseline.metrics)
         model = str(model_path(folder, outcome.artifact)) if outcome.artifact else None
         points.append(Point(trial.number, outcome, missed, model))
-    return Record(
-        study.study_name,
-        folder,
-        meta,
-        baseline,
-        points,
-        dict(failed),
-        attrs.get("tests", {}),
-        attrs.get("runs", []),
-        again,
-    )
+    return replace(record, points=points, failed=dict(failed))
 
 
 def _outcome(values: dict[str, Any], again: dict[str, Any] | None) -> Outcome:

@@ -58,18 +58,13 @@ def run(
     reporter.status("opening the model")
     prepared = prepare(options, device, pool, importer)
     folder = prepared.folder
-    _tell_untrainable(prepared, reporter)
+    for remark in prepared.remarks():
+        reporter.note(remark)
     with asktell.exclusive(folder, options.name), logged(folder):
         ledger = asktell.Ledger(folder, options.name, prepared.space, prepared.quality, prepared.meta, prepared.fits)
         workshop = Workshop(prepared.candidates, options.excluded, prepared.cache, pool, folder)
         tracker = Guarded(trackers, reporter.note)
         return _Study(options, prepared, device, ledger, workshop, reporter, tracker).run(began)
-
-
-def _tell_untrainable(prepared: Prepared, reporter: Reporter) -> None:
-    for candidate in prepared.candidates.values():
-        if reason := candidate.task.facts.get("untrainable"):
-            reporter.note(f"{candidate.task.model} is compressed without training: {reason}")
 
 
 class _Study:

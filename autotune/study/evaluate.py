@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Session
 from autotune.errors import Infeasible, UserError
+from autotune.files import whole
 from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import model_path, scores_path
@@ -98,11 +99,8 @@ class Evaluator:
 
     def _keep(self, score: Score, key: str, delegate: str) -> None:
         """What pairs the score with other files', for comparisons on the same samples."""
-        path = scores_path(self._workshop.folder, key, delegate)
-        path.parent.mkdir(exist_ok=True)
-        fresh = path.with_name(f"{path.stem}.{threading.get_ident()}.npy")
-        np.save(fresh, score.each)
-        fresh.replace(path)
+        with whole(scores_path(self._workshop.folder, key, delegate)) as file:
+            np.save(file, score.each)
 
     def _run(self, key: str, config: Config) -> tuple[Array, Array | str | None]:
         """The file's outputs for the validation samples, and the built-in kernels' for some of them.

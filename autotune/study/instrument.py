@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 from autotune.compress.structure import structure
 from autotune.config import Runtime
 from autotune.devices.device import Session
 from autotune.devices.measure import Job, measure
+from autotune.devices.measure import Result as Found
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.outcome import Measurement, Outcome
 from autotune.record import model_path
@@ -15,6 +15,7 @@ from autotune.study.latencies import Latencies
 from autotune.study.workshop import Workshop
 
 Result = Outcome | Fault
+_Key = tuple[str, Runtime]
 
 
 class Instrument:
@@ -48,20 +49,24 @@ class Instrument:
         Returns:
             For each its outcome, refused where it can't be run, or the fault that the device had over it.
         """
-        wanted: dict[tuple[str, Runtime], Outcome] = {}
-        for outcome in outcomes:
-            key = self._key(outcome)
-            if key is not None and self._latencies.get(*key) is None:
-                wanted.setdefault(key, outcome)
-        found = dict(zip(wanted, self._times(list(wanted.values())), strict=True))
-        for key, result in found.items():
-            if isinstance(result, Measurement):
-                self._latencies.put(*key, result)
-        return [self._with(outcome, found) for outcome in outcomes]
+        keys = [self._key(outcome) for outcome in outcomes]
+        first: dict[_Key, Outcome] = {}
+        for key, outcome in zip(keys, outcomes, strict=True):
+            if key is not None:
+                first.setdefault(key, outcome)
+        known: dict[_Key, Found] = {key: kept for key in first if (kept := self._latencies.get(*key))}
+        wanted = [key for key in first if key not in known]
+        for key, found in zip(wanted, self._times([first[key] for key in wanted]), strict=True):
+            known[key] = found
+            if isinstance(found, Measurement):
+                self._latencies.put(*key, found)
+        return [
+            outcome if key is None else _timed(outcome, known[key]) for key, outcome in zip(keys, outcomes, strict=True)
+        ]
 
     def measure_anew(self, outcomes: Sequence[Outcome]) -> list[Result]:
         """The same outcomes, each file measured itself, whatever is known of its structure."""
-        return [_timed(outcome, result) for outcome, result in zip(outcomes, self._times(outcomes), strict=True)]
+        return [_timed(outcome, found) for outcome, found in zip(outcomes, self._times(outcomes), strict=True)]
 
     def anchor(self, outcome: Outcome) -> tuple[Result, str | None]:
         """Measures the baseline, whatever is known of it.
@@ -75,27 +80,18 @@ class Instrument:
             note = self._latencies.anchor(*key, found)
         return _timed(outcome, found), note
 
-    def _times(self, outcomes: Sequence[Outcome]) -> list[Measurement | Infeasible | Fault]:
+    def _times(self, outcomes: Sequence[Outcome]) -> list[Found]:
         if not outcomes:
             return []
         folder = self._workshop.folder
         jobs = [Job(model_path(folder, _artifact(outcome)), outcome.config.runtime) for outcome in outcomes]
         try:
             with self._leased(), self._workshop.work.under_way():
-                return list(measure(self._session, jobs, status=self._status, rest=self._rest))
+                return measure(self._session, jobs, status=self._status, rest=self._rest)
         except Fault as error:  # the device was lost while we waited for it
             return [error] * len(outcomes)
 
-    def _with(self, outcome: Outcome, found: dict[tuple[str, Runtime], Any]) -> Result:
-        key = self._key(outcome)
-        if key is None:
-            return outcome
-        known = self._latencies.get(*key)
-        result = found.get(key, known)
-        assert result is not None  # what was not known was measured
-        return _timed(outcome, result)
-
-    def _key(self, outcome: Outcome) -> tuple[str, Runtime] | None:
+    def _key(self, outcome: Outcome) -> _Key | None:
         """Structure and runtime, None for a refused outcome."""
         if outcome.state == "refused":
             return None
@@ -113,7 +109,7 @@ def _artifact(outcome: Outcome) -> str:
     return outcome.artifact
 
 
-def _timed(outcome: Outcome, found: Measurement | Infeasible | Fault) -> Result:
+def _timed(outcome: Outcome, found: Found) -> Result:
     if isinstance(found, Fault):
         return found
     reason = str(found) if isinstance(found, Infeasible) else _idle(outcome, found)

@@ -1,13 +1,13 @@
 """What structures take on a device, kept between studies: latency belongs to structure, not to weights."""
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from autotune.config import Runtime, fingerprint
+from autotune.files import whole
 from autotune.outcome import Measurement
 
 VERSION = 1
@@ -43,7 +43,8 @@ class Latencies:
         """Keeps a measurement if it is stable."""
         if found.stable:
             text = json.dumps({"at": time.time(), "measurement": found.to_json()})
-            _write(self._path(structure, runtime), text)
+            with whole(self._path(structure, runtime)) as file:
+                file.write_text(text)
 
     def anchor(self, structure: str, runtime: Runtime, fresh: Measurement) -> str | None:
         """Holds a new measurement of something known against the old one.
@@ -58,7 +59,8 @@ class Latencies:
         change = 0.0 if kept is None else fresh.p50_ms / kept[1].p50_ms - 1
         if abs(change) > CHANGED:
             self._since = time.time()
-            _write(self._mark, str(self._since))
+            with whole(self._mark) as file:
+                file.write_text(str(self._since))
         elif kept is not None:
             self._since = self._changed()
         self.put(structure, runtime, fresh)
@@ -84,10 +86,3 @@ class Latencies:
     def _path(self, structure: str, runtime: Runtime) -> Path:
         key = fingerprint(VERSION, structure, runtime.delegate, runtime.threads, self._device)
         return self._folder / key[:2] / f"{key}.json"
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(f".{os.getpid()}")
-    fresh.write_text(text)
-    fresh.replace(path)

@@ -1,6 +1,5 @@
 """What a run is asked for, held against model, data, device and an earlier run, before anything is written."""
 
-import tempfile
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -11,7 +10,6 @@ from typing import Any
 from autotune import userfile
 from autotune.compress import load, pipeline
 from autotune.compress.cache import ArtifactCache
-from autotune.compress.flatbuffer import named
 from autotune.compress.stage import Artifact
 from autotune.compress.trust import Trust
 from autotune.config import Config, fingerprint
@@ -19,9 +17,9 @@ from autotune.data import Data, needs_worker, read_data
 from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.model_file import read_model
-from autotune.record import Record
 from autotune.space import Space
 from autotune.study import asktell
+from autotune.study.checks import check_delegates, check_excluded, check_targets, check_writable, refuse_changes
 from autotune.study.pool import Pool
 from autotune.target import Metric, Target, resolve
 from autotune.task import Task, make_task
@@ -108,6 +106,12 @@ class Prepared:
         """The metric that the search is after, the same for all candidates."""
         return next(iter(self.candidates.values())).task.quality
 
+    def remarks(self) -> list[str]:
+        """What the user should know of the models before anything is searched."""
+        tasks = [candidate.task for candidate in self.candidates.values()]
+        reasons = [(task.model, task.facts.get("untrainable")) for task in tasks]
+        return [f"{model} is compressed without training: {reason}" for model, reason in reasons if reason]
+
     def fits(self, config: Config) -> bool:
         """Whether a configuration makes sense."""
         return conflict(config, self.candidates[config.recipe.model].facts) is None
@@ -129,8 +133,8 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer) ->
         UserError: something does not fit. Nothing was written then.
     """
     folder = options.folder / options.name
-    _check_writable(folder)
-    _check_delegates(options, device)
+    check_writable(folder)
+    check_delegates(options.space, device)
     cache = ArtifactCache(options.folder / ".cache")
     sources = {name: read_model(path) for name, path in _named(options.models).items()}
     keys = {name: _import_key(source, options.trust) for name, source in sources.items()}
@@ -142,10 +146,10 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer) ->
     candidates = _candidates(options, sources, bases, keys, pool)
     quality = next(iter(candidates.values())).task.quality
     targets = resolve(options.targets, quality)
-    _check_targets(targets, quality)
+    check_targets(targets, quality)
     meta = _meta(options, targets, candidates, keys, device)
     if (folder / asktell.JOURNAL).exists():
-        _refuse_changes(asktell.read(folder, options.name), meta)
+        refuse_changes(asktell.read(folder, options.name), meta)
     space = options.space if len(candidates) == 1 else options.space.of_models(tuple(candidates))
     prepared = Prepared(candidates, space, targets, cache, folder, meta)
     fitting = space.fitting(prepared.fits)
@@ -212,7 +216,7 @@ def _candidates(
             raise (UserError(f"model {name}: {error}") if name else error) from error
         key = fingerprint(keys[name], task.fingerprint, options.excluded)
         found[name] = Candidate(base.data, task, key, task.facts | {"excludes": bool(options.excluded)})
-    _check_excluded(options.excluded, [base.facts["layers"] for base in bases.values()])
+    check_excluded(options.excluded, [base.facts["layers"] for base in bases.values()])
     first, *others = found.values()
     for other in others:
         if other.task.quality != first.task.quality:
@@ -221,37 +225,6 @@ def _candidates(
                 f"{first.task.quality.name}; give a --metric that fits both"
             )
     return found
-
-
-def _check_excluded(excluded: Sequence[str], layers: Sequence[Sequence[str]]) -> None:
-    """Raises:
-    UserError: a name or pattern is that of no layer.
-    """
-    every = [name for names in layers for name in names]
-    for name in excluded:
-        if not any(named(layer, [name]) for layer in every):
-            raise UserError(f"--exclude {name!r}: no layer with weights is called so; there are {', '.join(every)}")
-
-
-def _check_targets(targets: Sequence[Target], quality: Metric) -> None:
-    for target in targets:
-        metric = target.metric
-        if metric.kind in ("share", "number") and metric != quality:
-            raise UserError(f"target {target.text!r}: this task's metric is {quality.name}, not {metric.name}")
-
-
-def _check_delegates(options: Options, device: Device) -> None:
-    """Raises:
-    UserError: the space names a delegate that the device has not.
-    """
-    lacking = [name for name in options.space.delegates() if name not in device.delegates]
-    if lacking:
-        reason = device.missing().get(lacking[0])
-        what = (
-            f"delegate {lacking[0]!r} does not run there ({reason})" if reason else f"unknown delegate {lacking[0]!r}"
-        )
-        has = ", ".join(device.delegates)
-        raise UserError(f"space {options.space.source}: {what}; device {device.name} has {has}")
 
 
 def _meta(
@@ -290,37 +263,3 @@ def _meta(
             "exclude": list(options.excluded),
         },
     }
-
-
-def _refuse_changes(record: Record, meta: dict[str, Any]) -> None:
-    """Raises where the study of this name is another one; one that measured nothing begins anew.
-
-    Raises:
-        UserError: it was started with something else, or is being run.
-    """
-    before, now = record.meta["identity"], meta["identity"]
-    changed = [name for name in now if before.get(name) != now[name]]
-    if not changed:
-        return
-    if record.baseline is None:
-        with asktell.exclusive(record.folder, record.name):
-            (record.folder / asktell.JOURNAL).unlink()
-        return
-    raise UserError(
-        f"study {record.name!r} was started with another {' and another '.join(changed)}; "
-        "choose another --name (files that fit are taken from the cache all the same)"
-    )
-
-
-def _check_writable(folder: Path) -> None:
-    """Raises:
-    UserError: the folder is not there and can't be made, or can't be written to.
-    """
-    above = next(path for path in (folder, *folder.parents) if path.exists())
-    if not above.is_dir():
-        raise UserError(f"--dir: {above} is a file; choose a folder")
-    try:
-        with tempfile.TemporaryDirectory(dir=above):
-            pass
-    except OSError as error:
-        raise UserError(f"--dir: can't write into {above}: {error.strerror}; choose another --dir") from error

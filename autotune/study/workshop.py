@@ -12,6 +12,7 @@ from autotune.compress.cache import ArtifactCache
 from autotune.compress.stage import Artifact, TrainingData
 from autotune.config import Recipe
 from autotune.errors import Fault, Infeasible
+from autotune.files import whole
 from autotune.record import model_path
 from autotune.study.pool import Pool
 from autotune.study.prepare import Candidate
@@ -115,6 +116,5 @@ def _keep(source: Path, path: Path) -> None:
     except FileExistsError:
         pass
     except OSError:  # a file system without links
-        fresh = path.with_suffix(f".{threading.get_ident()}")
-        shutil.copyfile(source, fresh)
-        fresh.replace(path)
+        with whole(path) as file:
+            shutil.copyfile(source, file)

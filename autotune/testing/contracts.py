@@ -14,7 +14,7 @@ from autotune.devices.device import Device, OperatorTime, Session
 from autotune.errors import Infeasible
 from autotune.outcome import Outcome
 from autotune.record import Record
-from autotune.testing.fakes import toy_outcome, toy_record
+from autotune.testing.results import toy_outcome, toy_record
 from autotune.track.tracker import Tracker
 
 

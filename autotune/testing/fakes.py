@@ -1,6 +1,5 @@
 """Fakes of everything slow: with toy_files(), FakePool and FakeDevice the whole loop runs in seconds."""
 
-import hashlib
 import json
 import threading
 import time
@@ -8,7 +7,6 @@ import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,14 +16,11 @@ from numpy.typing import NDArray
 from autotune.compress import pipeline
 from autotune.compress.stage import Artifact, TrainingData
 from autotune.compress.trust import Trust
-from autotune.config import Config, Runtime
+from autotune.config import Runtime
 from autotune.devices.cooling import Cooling
 from autotune.devices.device import OperatorTime, Session, Timing
 from autotune.errors import Fault, Infeasible
-from autotune.front import Point
-from autotune.outcome import Measurement, Outcome
 from autotune.record import Record
-from autotune.target import ACCURACY
 
 T = TypeVar("T")
 
@@ -273,58 +268,3 @@ class SilentReporter:
 
     def progress(self, record: Record, trials: int) -> None:
         pass
-
-
-def toy_measurement(latency_ms: float, verdict: str = "stable") -> Measurement:
-    """A measurement with this median."""
-    return Measurement(
-        p50_ms=latency_ms,
-        low_ms=latency_ms * 0.99,
-        high_ms=latency_ms * 1.01,
-        p90_ms=latency_ms * 1.1,
-        p99_ms=latency_ms * 1.2,
-        mean_ms=latency_ms,
-        first_ms=latency_ms * 5,
-        init_ms=1.0,
-        init_serialized_ms=None,
-        memory_bytes=1e6,
-        rounds_ms=[latency_ms] * 6,
-        runs=600,
-        operators=4,
-        delegated=4,
-        fell_back=(),
-        verdict=verdict,
-    )
-
-
-def toy_outcome(accuracy: float, latency_ms: float, download: float, **config: Any) -> Outcome:
-    """A measured outcome with these numbers."""
-    metrics = {
-        "accuracy": accuracy,
-        "latency_ms": latency_ms,
-        "latency_p90_ms": latency_ms * 1.1,
-        "size_bytes": download * 1.2,
-        "download_bytes": download,
-    }
-    interval = [accuracy - 0.02, accuracy + 0.02]
-    facts = {"standard_error": 0.01, "interval": interval, "layers": [], "samples": 100}
-    return Outcome(Config.of(config), "measured", metrics, facts, "0" * 64)
-
-
-def toy_record(folder: Path, *outcomes: Outcome) -> Record:
-    """A record of these outcomes, with files; the first is the baseline, too."""
-    folder.mkdir(parents=True, exist_ok=True)
-    points = []
-    for number, outcome in enumerate(outcomes):
-        model = folder / f"{number}.tflite"
-        model.write_bytes(b"toy")
-        points.append(Point(number, outcome, {}, str(model) if outcome.state == "measured" else None))
-    identity = hashlib.sha256(str(folder).encode()).hexdigest()[:32]
-    meta = {
-        "id": identity,
-        "quality": asdict(ACCURACY),
-        "targets": [],
-        "options": {"model": "toy"},
-        "device": {"device": "fake"},
-    }
-    return Record(folder.name, folder, meta, outcomes[0] if outcomes else None, points, {}, {}, [])

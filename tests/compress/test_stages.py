@@ -87,7 +87,7 @@ def run(file: bytes, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The file's outputs, sample by sample."""
     from ai_edge_litert.interpreter import Interpreter
 
-    from autotune.devices.runner import decoded, encoded
+    from autotune.devices.runner.inference import decoded, encoded
 
     interpreter = Interpreter(model_content=file)
     interpreter.allocate_tensors()

@@ -23,6 +23,8 @@ from typing import Self
 import psutil
 import pytest
 
+from tests.devices.processes import alive, eventually
+
 DELAY = 0.03
 """Seconds that a packet takes, each way."""
 
@@ -68,6 +70,7 @@ class Board:
         self._address = (address, port)
         environment = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
         environment["PATH"] = f"{Path(sys.base_prefix) / 'bin'}:{os.defpath}"
+        environment["SHLVL"] = "1"  # bash reads no .bashrc then: that is this machine's, and may take its time
         _write(
             folder / "sshd_config",
             f"ListenAddress {address}:{port}",
@@ -133,7 +136,7 @@ class Board:
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(processes, 5)
+        assert eventually(lambda: not any(map(alive, processes)))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A stand-in for adb, and for the phones behind it: what they answer is recorded, what goes wrong is told it.
 
-install() makes it executable under the name adb. Its folder is named by $STAND_IN: phones.json says in
-which state each serial is, and the folder of a serial is that phone's own file system, on which the
+install() makes it executable under the name adb. Its folder is named by $STAND_IN: in its phones/ a file for
+each serial says in which state that is, and the folder of a serial is that phone's own file system, on which the
 scripts that adb is given are really run. There it is benchmark_model too: it replays recorded output by
 the flags that it was given, and what it is to compute it computes with LiteRT.
 
@@ -12,12 +12,9 @@ or there are "none"; $STAND_IN_RECORD what to replay instead; $STAND_IN_ENDS how
 
 # ruff: noqa: T201  # a program writes
 
-import json
+# One test starts it a hundred times: what few calls need is imported there.
 import os
-import resource
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -48,19 +45,23 @@ BATTERY = """Current Battery Service state:
   technology: Li-ion
 """
 
+START = "import sys\nsys.path.append({!r})\nimport stand_in_adb\nsys.exit(stand_in_adb.main())\n"
+
 ZONES = {"cpu-0-0-usr": "41200", "cpu-1-0-usr": "43900", "skin": "52000", "modem": "-40000"}
 
 
 def install(folder: Path, phones: Mapping[str, str]) -> str:
     """Puts it there with these phones (serial: state), and gives the path of its adb."""
-    source = f"#!{sys.executable}\n" + Path(__file__).read_text()
+    source = f"#!{sys.executable} -IS\n{START.format(str(Path(__file__).parent))}"  # without packages it starts sooner
     (folder / "bin").mkdir(parents=True)
-    for name in ("adb", "bin/getprop", "bin/dumpsys", "benchmark_model"):
-        (folder / name).write_text(source)
+    programs = {"adb": source, "benchmark_model": source, "bin/getprop": told(GETPROP), "bin/dumpsys": told(BATTERY)}
+    for name, program in programs.items():
+        (folder / name).write_text(program)
         (folder / name).chmod(0o755)
     (folder / "recorded").symlink_to(RECORDED)
-    (folder / "phones.json").write_text(json.dumps(phones))
-    for serial in phones:
+    (folder / "phones").mkdir()
+    for serial, state in phones.items():
+        (folder / "phones" / serial).write_text(state)
         phone = folder / serial
         (phone / "tmp").mkdir(parents=True)
         for number, (kind, temperature) in enumerate(ZONES.items()):
@@ -71,11 +72,16 @@ def install(folder: Path, phones: Mapping[str, str]) -> str:
     return str(folder / "adb")
 
 
+def told(text: str) -> str:
+    """A program that writes it."""
+    return f"#!/bin/sh\ncat <<'END'\n{text}END\n"
+
+
 def adb(folder: Path, arguments: list[str]) -> int:
     """What adb does with its arguments; its exit status."""
-    with (folder / "calls.jsonl").open("a") as calls:
-        calls.write(json.dumps(arguments) + "\n")
-    phones: dict[str, str] = json.loads((folder / "phones.json").read_text())
+    with (folder / "calls").open("a") as calls:
+        calls.write(f"{arguments!r}\n")
+    phones = {path.name: path.read_text() for path in sorted((folder / "phones").iterdir())}
     if arguments[0] == "devices":
         lines = (f"{serial:<22} {state} usb:1-{number}" for number, (serial, state) in enumerate(phones.items(), 1))
         print("* daemon started successfully", "List of devices attached", *lines, "", sep="\n")
@@ -100,6 +106,8 @@ def place(phone: Path, text: str) -> str:
 
 
 def copy(what: str, source: str, target: str) -> int:
+    import shutil
+
     try:
         shutil.copyfile(source, target)
     except OSError as error:
@@ -114,6 +122,12 @@ def shell(folder: Path, serial: str, command: str) -> int:
     environment = os.environ | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
     script = ["sh", "-c", place(folder / serial, command)]
     losing = os.environ.get("STAND_IN_DOES") == "lose" and "--graph=" in command
+    if not losing and "STAND_IN_ENDS" not in os.environ:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(1, 2)
+        os.execvpe(script[0], script, environment)
+    import subprocess
+
     process = subprocess.Popen(
         script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
     )
@@ -159,6 +173,8 @@ def misbehave(folder: Path) -> None:
     if does == "crash" or (does == "crash_once" and not (folder / "crashed").exists()):
         (folder / "crashed").touch()
         print("INFO: STARTING!", flush=True)
+        import resource
+
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         os.kill(os.getpid(), signal.SIGSEGV)
 
@@ -187,6 +203,9 @@ def record(flags: Mapping[str, str]) -> str:
 
 def compute(flags: Mapping[str, str]) -> bytes:
     """The outputs of the file, really."""
+    import site
+
+    site.main()
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 
@@ -206,11 +225,4 @@ def main() -> int:
     name, folder = Path(sys.argv[0]).name, Path(os.environ["STAND_IN"])
     if name == "adb":
         return adb(folder, sys.argv[1:])
-    if name in ("getprop", "dumpsys"):
-        print({"getprop": GETPROP, "dumpsys": BATTERY}[name], end="")
-        return 0
     return benchmark_model(folder, sys.argv[1:])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,8 +3,8 @@
 No phone takes part. What is computed "on the phone" LiteRT computes here.
 """
 
+import ast
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -68,7 +68,7 @@ def phone(folder: Path, **more: Any) -> AdbDevice:
 
 def calls(folder: Path) -> list[list[str]]:
     """Argument lists that adb was called with."""
-    return [json.loads(line) for line in (folder / "calls.jsonl").read_text().splitlines()]
+    return [ast.literal_eval(line) for line in (folder / "calls").read_text().splitlines()]
 
 
 def runs(folder: Path) -> list[str]:
@@ -209,10 +209,10 @@ def known(folder: Path, device: dict[str, Any]) -> Latencies:
 @pytest.mark.parametrize("wanted", ["devices", "facts", "session"])
 def test_a_phone_that_does_not_answer_is_a_fault(wanted: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it was asked: nobody takes it for the end of the study's time."""
-    device, says = phone(folder, delegates=["builtin"]), f"device phone: phone {SERIAL} gave no answer in 3 s"
+    device, says = phone(folder, delegates=["builtin"]), f"device phone: phone {SERIAL} gave no answer in 1 s"
     if wanted != "devices":
         device.facts()
-    monkeypatch.setattr(Phone.shell, "__defaults__", (3.0,))
+    monkeypatch.setattr(Phone.shell, "__defaults__", (1.0,))
     program(folder / "bin/dumpsys", "sleep 600")
     if wanted == "devices":
         monkeypatch.chdir(folder)
@@ -485,7 +485,7 @@ def test_one_death_is_no_verdict(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_file_that_hangs_is_infeasible(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the limit in time; its process on the phone is ended."""
     monkeypatch.setenv("STAND_IN_DOES", "hang")
-    with phone(folder, limit=2.0).open() as session, pytest.raises(Infeasible, match="no answer in 2 s"):
+    with phone(folder, limit=1.0).open() as session, pytest.raises(Infeasible, match="no answer in 1 s"):
         session.latency(PROBE, Runtime())
     assert gone(int((folder / "process").read_text()))
 

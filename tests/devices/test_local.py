@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from autotune.config import SCHEMES, Recipe, Runtime
-from autotune.devices import command
 from autotune.devices.device import Device, cores
 from autotune.devices.local import LocalDevice
 from autotune.devices.runner_device import PROBE
@@ -22,12 +21,6 @@ from autotune.testing import DeviceContract, FakeDevice, toy_build
 from tests.devices.processes import LONG, eventually
 
 CPU = ("xnnpack", "builtin", "reference")
-
-
-@pytest.fixture(autouse=True)
-def _own_lease(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Not the machine's: it may be in use."""
-    monkeypatch.setattr(command, "LEASE", str(tmp_path / "lease"))
 
 
 class TestLocalDevice(DeviceContract):
@@ -109,18 +102,16 @@ def test_an_unknown_delegate_is_refused() -> None:
         opened.latency(PROBE, Runtime("abacus"))
 
 
-def _converted(folder: Path, scheme: str) -> Path:
-    from autotune.compress import flatquant
+@pytest.fixture(scope="module")
+def digits() -> bytes:
+    """The example's model as a file in float."""
     from autotune.compress.convert import converted
     from autotune.compress.load import import_model, open_base
     from autotune.compress.worker import start
 
     start(2)
     model = Path(__file__).parents[2] / "experiments" / "digits" / "digits.keras"
-    file = converted(open_base(import_model(model.read_bytes(), model.name).data))
-    path = folder / f"{scheme}.tflite"
-    path.write_bytes(file if scheme == "none" else flatquant.quantize(file, scheme, _images()[:50]))
-    return path
+    return converted(open_base(import_model(model.read_bytes(), model.name).data))
 
 
 def _images() -> np.ndarray[Any, Any]:
@@ -129,11 +120,14 @@ def _images() -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme != "qat"])
-def test_batches_give_what_single_samples_do(scheme: str, tmp_path: Path) -> None:
+def test_batches_give_what_single_samples_do(scheme: str, digits: bytes, tmp_path: Path) -> None:
     """Accuracy is evaluated in batches, and shipped files run sample by sample: the outputs agree."""
     from ai_edge_litert.interpreter import Interpreter
 
-    path, images = _converted(tmp_path, scheme), _images()[:150]
+    from autotune.compress import flatquant
+
+    path, images = tmp_path / f"{scheme}.tflite", _images()[:150]
+    path.write_bytes(digits if scheme == "none" else flatquant.quantize(digits, scheme, images[:50]))
     np.save(tmp_path / "inputs.npy", images)
     with LocalDevice().open() as session:
         batched = session.outputs(path, Runtime(), tmp_path / "inputs.npy")

@@ -16,27 +16,17 @@ import psutil
 import pytest
 
 from autotune.config import Runtime
-from autotune.devices import runner, session
-from autotune.devices.command import CommandTransport
+from autotune.devices import connection, session
 from autotune.devices.device import cores
+from autotune.devices.runner import frames, machine, server
 from autotune.devices.runner_device import PROBE
 from autotune.devices.session import RunnerSession
 from autotune.errors import Fault, Infeasible
+from tests.devices.here import Here
 from tests.devices.processes import LONG, alive, children, eventually
 from tests.devices.several import several
 
 GOOD, BAD = Runtime("xnnpack", 1), Runtime("builtin", 1)
-
-
-class Here(CommandTransport):
-    """This machine; files and lease are in a folder of the test's."""
-
-    def __init__(self, folder: Path, *command: str) -> None:
-        super().__init__("here", command or [sys.executable], str(folder / "files"))
-        self._lease = str(folder / "lease")
-
-    def places(self) -> tuple[str, str]:
-        return self._folder, self._lease
 
 
 @pytest.fixture
@@ -63,20 +53,20 @@ def inputs(tmp_path: Path) -> Path:
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The requests."""
-    requests, write = [], runner.write_frame
+    requests, write = [], frames.write_frame
 
     def noted(stream: Any, header: dict[str, Any], data: bytes = b"") -> None:
         requests.append(header)
         write(stream, header, data)
 
-    monkeypatch.setattr(runner, "write_frame", noted)
+    monkeypatch.setattr(frames, "write_frame", noted)
     return requests
 
 
 def runner_of(opened: RunnerSession) -> psutil.Process:
     opened.facts()  # starts one where there is none
-    assert opened._process is not None
-    return psutil.Process(opened._process.pid)
+    assert opened._connection.process is not None
+    return psutil.Process(opened._connection.process.pid)
 
 
 def measuring(opened: RunnerSession, runtime: Runtime = GOOD) -> "tuple[Future[Any], psutil.Process]":
@@ -152,7 +142,7 @@ def test_what_is_printed_does_not_come_between(
     [
         ("abort", "ended its process twice on builtin: SIGABRT"),
         ("segfault", "ended its process twice on builtin: SIGSEGV"),
-        ("loop", r"on builtin no answer in 2\.05 s; give the device file a longer"),
+        ("loop", r"on builtin no answer in 1\.05 s; give the device file a longer"),
     ],
 )
 def test_a_crash_costs_one_configuration(
@@ -160,7 +150,7 @@ def test_a_crash_costs_one_configuration(
 ) -> None:
     """A native crash and an endless loop end a child; the runner goes on with the next."""
     monkeypatch.setenv("AUTOTUNE_FAULT", f"{kind}:{BAD.delegate}:{BAD.threads}")
-    found = RunnerSession(Here(tmp_path), limit=2.0)
+    found = RunnerSession(Here(tmp_path), limit=1.0)
     process = runner_of(found)
     before = found.outputs(PROBE, GOOD, inputs)
     with pytest.raises(Infeasible, match=reason):
@@ -315,7 +305,7 @@ def test_an_answer_that_nobody_waits_for_is_not_taken_for_the_next(
         raise KeyboardInterrupt
 
     opened.outputs(PROBE, GOOD, inputs)
-    monkeypatch.setattr(runner, "read_frame", interrupted)
+    monkeypatch.setattr(frames, "read_frame", interrupted)
     with pytest.raises(KeyboardInterrupt):
         opened.latency(PROBE, GOOD)
     assert len(opened.outputs(PROBE, GOOD, inputs)) == 5
@@ -334,8 +324,11 @@ def test_a_command_that_is_none_is_a_fault(tmp_path: Path) -> None:
         ("echo Welcome; cat >/dev/null", "what it says is no answer"),
     ],
 )
-def test_what_is_no_runner_is_a_fault(tmp_path: Path, command: str, reason: str) -> None:
+def test_what_is_no_runner_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, reason: str
+) -> None:
     """With its last words."""
+    monkeypatch.setattr(connection, "LAST_WORDS", 0.5)
     with pytest.raises(Fault, match=reason):
         RunnerSession(Here(tmp_path, "sh", "-c", command)).facts()
 
@@ -351,11 +344,11 @@ def test_what_is_no_runner_is_a_fault(tmp_path: Path, command: str, reason: str)
 )
 def test_one_that_does_not_start_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     """After a while, and ended."""
-    monkeypatch.setattr(session, "START", 0.2)
+    monkeypatch.setattr(connection, "START", 0.2)
     hanging = RunnerSession(Here(tmp_path, "sh", "-c", command))
     with pytest.raises(Fault, match=r"no answer in 0\.2 s"):
         hanging.facts()
-    assert hanging._process is None
+    assert hanging._connection.process is None
 
 
 def test_one_that_does_not_read_is_given_up(opened: RunnerSession, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,9 +361,9 @@ def test_one_that_does_not_read_is_given_up(opened: RunnerSession, monkeypatch: 
 
 
 def stopped(opened: RunnerSession) -> psutil.Process:
-    opened._connect()
-    assert opened._process is not None
-    process = psutil.Process(opened._process.pid)
+    opened._connection.connect()
+    assert opened._connection.process is not None
+    process = psutil.Process(opened._connection.process.pid)
     process.suspend()
     return process
 
@@ -383,7 +376,7 @@ def test_cpus_are_kept_to(tmp_path: Path) -> None:
     found = RunnerSession(Here(tmp_path), cpus=[0])
     future, child = measuring(found, Runtime("xnnpack", 2))
     assert eventually(lambda: child.num_threads() > 1)
-    allowed = [runner.text(f"/proc/{task.id}/status") for task in child.threads()]
+    allowed = [machine.text(f"/proc/{task.id}/status") for task in child.threads()]
     assert all("\nCpus_allowed_list:\t0\n" in text for text in allowed)
     found.close()
     assert future.exception(LONG)
@@ -472,8 +465,8 @@ def test_waiting_outlasts_a_lost_runner(opened: RunnerSession, second: RunnerSes
         with opened.lease(waiting=unheard):
             future = pool.submit(wait)
             assert told.wait(LONG)
-            assert second._process is not None
-            psutil.Process(second._process.pid).kill()
+            assert second._connection.process is not None
+            psutil.Process(second._connection.process.pid).kill()
             told.clear()
             assert told.wait(LONG)
         future.result(LONG)
@@ -585,7 +578,7 @@ def test_a_long_build_does_not_look_like_a_driver_that_is_gone(
     opened: RunnerSession, sent: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever holds the lease gives a sign of life now and then, and stops with it."""
-    monkeypatch.setattr(runner, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(server, "SILENT_SECONDS", 0.2)
     with opened.lease(shared=True, waiting=unheard):
         time.sleep(0.5)
     signs = [request["do"] for request in sent].count("state")

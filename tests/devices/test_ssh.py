@@ -25,7 +25,7 @@ from tests.devices.processes import LONG, alive, eventually, words
 from tests.devices.sshd import DELAY, Board, Line, running
 
 CPU = ("xnnpack", "builtin", "reference")
-IMPATIENT = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=2"]
+IMPATIENT = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=1"]
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_a_board_that_reboots_is_waited_for(board: Board, inputs: Path, caplog: 
         board.stop()
         with pytest.raises(Fault, match="device it: the runner was lost"):
             future.result(LONG)
-        boots = threading.Timer(3, board.start)
+        boots = threading.Timer(1, board.start)
         boots.start()
         np.testing.assert_array_equal(session.outputs(PROBE, Runtime(), inputs), before)
         boots.join()
@@ -233,7 +233,7 @@ def test_a_board_that_reboots_is_waited_for(board: Board, inputs: Path, caplog: 
 
 def test_a_board_that_does_not_come_back_is_a_fault(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while: nothing is wrong with the configuration, or with what the user said."""
-    monkeypatch.setattr("autotune.devices.ssh.PATIENCE", 2.0)
+    monkeypatch.setattr("autotune.devices.ssh.PATIENCE", 1.0)
     with device(board).open() as session:
         session.temperature()
         board.stop()

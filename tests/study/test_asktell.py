@@ -49,6 +49,16 @@ def test_asks_every_configuration_once_and_no_more(tmp_path: Path) -> None:
     assert len(seen) == 2 * 2 + 2 * 2 * 2 * 3  # dense; pruned, with their epochs
 
 
+def test_what_is_proposed_again_costs_few_trials(tmp_path: Path) -> None:
+    """The sampler repeats itself in memory: once it has learned enough, a configuration costs one more at most."""
+    study = ledger(tmp_path)
+    for number, config in iter(study.ask, None):
+        tell(study, number, config)
+    trials = optuna.load_study(study_name="toy", storage=asktell._storage(tmp_path)).trials
+    tenth = [trial.number for trial in trials if trial.state.is_finished() and trial.values][9]
+    assert len(trials) - tenth - 1 <= 2 * (28 - 10) + 1
+
+
 def test_never_asks_what_is_under_way(tmp_path: Path) -> None:
     """Many may be open at a time, all different."""
     study = ledger(tmp_path)

@@ -32,9 +32,24 @@ SPACE: dict[str, Any] = {
     "cluster": [0, 16],
     "quantize": ["none", "dynamic", "int8", "qat"],
     "delegate": ["xnnpack", "builtin"],
-    "threads": [1, 2],
+    "threads": [1],
     "epochs": 1,
 }
+EVERY = 2 * 2 * 4 * 2
+"""Configurations in it."""
+
+THREADED = SPACE | {"threads": [1, 2]}
+
+
+@pytest.fixture
+def drawn() -> None:
+    """Asked for where a study ends with its picture, which takes longer than all else that a toy one does."""
+
+
+@pytest.fixture(autouse=True)
+def _undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "drawn" not in request.fixturenames:
+        monkeypatch.setattr("autotune.study.driver.draw", lambda record, path: None)
 
 
 def options(folder: Path, *targets: str, **changes: Any) -> Options:
@@ -71,8 +86,10 @@ def study(
 def test_finds_the_best_of_a_small_space(tmp_path: Path) -> None:
     """Exhausting it, the front is exactly the non-dominated set, and the pick meets the targets."""
     reporter = SilentReporter()
-    summary = study(options(tmp_path, "accuracy>=0.85", "latency<0.05ms", trials=100), reporter=reporter)
-    assert len(summary.record.points) == 2 * 2 * 4 * 2 * 2
+    summary = study(
+        options(tmp_path, "accuracy>=0.85", "latency<0.05ms", space=THREADED, trials=100), reporter=reporter
+    )
+    assert len(summary.record.points) == 2 * EVERY
     assert "every configuration of the space was tried" in reporter.notes
     front = summary.record.front()
     assert front is not None
@@ -97,7 +114,7 @@ def _betters(a: dict[str, float], b: dict[str, float]) -> bool:
 def test_no_stage_is_built_twice(tmp_path: Path) -> None:
     """However many trials share it, and however many of them are built at the same time."""
     pool = FakePool(4)
-    summary = study(options(tmp_path, trials=64, jobs=4), pool=pool)
+    summary = study(options(tmp_path, trials=EVERY, jobs=4), pool=pool)
     keys = [step.key for step in pool.built]
     assert len(keys) == len(set(keys))
     assert summary.work["trained"] == sum(step.trains for step in pool.built) == 1 + 2 + 4
@@ -176,10 +193,10 @@ def test_files_of_one_structure_are_measured_once(tmp_path: Path, monkeypatch: p
     """Pruned or clustered, a file takes as long as its dense twin; the front's are measured themselves."""
     monkeypatch.setattr("autotune.study.instrument.structure", lambda file: str(b"int8" in file or b"dynamic" in file))
     device = FakeDevice()
-    record = study(options(tmp_path, trials=100), device).record
+    record = study(options(tmp_path, space=THREADED, trials=100), device).record
     front = record.front()
     assert front is not None
-    assert len(record.points) == 64
+    assert len(record.points) == 2 * EVERY
     anew = {"baseline", *(point.trial for point in front.points)}
     runtimes = 2 * 2
     assert device.calls.count("latency") == LEAST_ROUNDS * (2 * runtimes + len(anew))
@@ -231,7 +248,7 @@ def test_what_is_refused_when_measured_once_more_leaves_the_front(tmp_path: Path
     """Its latency was another file's of the structure, which then proves to be none."""
     device = FakeDevice()
     reporter = Tells(lambda: setattr(device, "idle", "xnnpack"))
-    record = study(options(tmp_path, trials=64), device, reporter=reporter).record
+    record = study(options(tmp_path, trials=EVERY), device, reporter=reporter).record
     front = record.front()
     assert front is not None
     assert front.points
@@ -246,7 +263,7 @@ def test_a_study_that_goes_on_is_held_against_what_the_device_was(tmp_path: Path
     device, reporter = FakeDevice(), SilentReporter()
     study(options(tmp_path, trials=14), device)
     device.slower = 1.5
-    record = study(options(tmp_path, trials=40), device, reporter=reporter).record
+    record = study(options(tmp_path, trials=28), device, reporter=reporter).record
     assert any("takes 1.50 times as long as then" in note for note in reporter.notes)
     front = record.front()
     assert front is not None
@@ -365,7 +382,7 @@ def test_a_kill_among_the_plain_schemes_loses_none(tmp_path: Path) -> None:
 
 def test_relative_targets_speak_of_the_baseline(tmp_path: Path) -> None:
     """baseline-3% of accuracy is three points below it."""
-    record = study(options(tmp_path, "accuracy>=baseline-3%", trials=64)).record
+    record = study(options(tmp_path, "accuracy>=baseline-3%", trials=EVERY)).record
     assert record.baseline is not None
     bound = record.baseline.metrics["accuracy"] - 0.03
     assert {point.feasible for point in record.points} == {True, False}
@@ -389,9 +406,9 @@ def test_the_winner_alone_is_tested(tmp_path: Path) -> None:
 
 def test_refused_configurations_are_infeasible(tmp_path: Path) -> None:
     """With the delegate's reason, never on the front, and the study goes on."""
-    record = study(options(tmp_path, trials=64), FakeDevice(refuses="builtin")).record
+    record = study(options(tmp_path, trials=EVERY), FakeDevice(refuses="builtin")).record
     refused = [point for point in record.points if point.outcome.state == "refused"]
-    assert len(record.points) == 64
+    assert len(record.points) == EVERY
     assert {point.outcome.config.runtime.delegate for point in refused} == {"builtin"}
     assert {point.outcome.reason for point in refused} == {"builtin refuses the file"}
     front = record.front()
@@ -408,7 +425,7 @@ def test_a_stage_that_refuses_is_not_built_again(tmp_path: Path) -> None:
         return toy_build(step, *rest)
 
     pool = FakePool(build=build)
-    record = study(options(tmp_path, trials=64), pool=pool).record
+    record = study(options(tmp_path, trials=EVERY), pool=pool).record
     reasons = {point.outcome.reason for point in record.points if point.outcome.config.recipe.quantize == "qat"}
     assert reasons == {"this model can't"}
     assert sum(step.stage == "qat" for step in pool.built) == 4
@@ -424,8 +441,8 @@ def test_a_fault_costs_the_trial_in_hand(tmp_path: Path) -> None:
         return toy_build(step, *rest)
 
     reporter = SilentReporter()
-    record = study(options(tmp_path, trials=64), pool=FakePool(build=build), reporter=reporter).record
-    assert len(record.points) == 64
+    record = study(options(tmp_path, trials=EVERY), pool=FakePool(build=build), reporter=reporter).record
+    assert len(record.points) == EVERY
     assert all(point.outcome.state == "measured" for point in record.points)
     assert sum(record.failed.values()) == 1
     assert any("a worker was lost; queued again" in note for note in reporter.notes)
@@ -456,9 +473,9 @@ def test_our_own_defect_ends_one_trial_with_its_reason(tmp_path: Path) -> None:
         return toy_build(step, *rest)
 
     reporter = SilentReporter()
-    record = study(options(tmp_path, trials=64), pool=FakePool(build=build), reporter=reporter).record
-    assert record.failed == {"KeyError: 'kernel'": 16}
-    assert len(record.points) == 48
+    record = study(options(tmp_path, trials=EVERY), pool=FakePool(build=build), reporter=reporter).record
+    assert record.failed == {"KeyError: 'kernel'": EVERY // 4}
+    assert len(record.points) == EVERY - EVERY // 4
     assert any("KeyError: 'kernel'; see study.log" in note for note in reporter.notes)
     assert "Traceback …" in (record.folder / "study.log").read_text()
 
@@ -505,19 +522,19 @@ class Interrupting(FakePool):
 
 def test_interrupted_study_goes_on(tmp_path: Path) -> None:
     """What was finished is there, and the same command does the rest."""
-    first = study(options(tmp_path, trials=64, jobs=1), pool=Interrupting(6))
+    first = study(options(tmp_path, trials=EVERY, jobs=1), pool=Interrupting(6))
     done = {point.outcome.config.key for point in first.record.points}
-    assert 0 < len(done) < 64
+    assert 0 < len(done) < EVERY
     assert first.notes == ["interrupted; the same command goes on from here"]
-    second = study(options(tmp_path, trials=64))
+    second = study(options(tmp_path, trials=EVERY))
     assert second.found == len(done)
     keys = [point.outcome.config.key for point in second.record.points]
-    assert len(keys) == len(set(keys)) == 64
+    assert len(keys) == len(set(keys)) == EVERY
 
 
 def test_timeout_begins_nothing_new(tmp_path: Path) -> None:
     """And says that the same command goes on."""
-    summary = study(options(tmp_path, trials=64, timeout=1e-6))
+    summary = study(options(tmp_path, trials=EVERY, timeout=1e-6))
     assert summary.notes == ["the time is up; the same command goes on from here"]
     assert len(summary.record.points) == 1
 
@@ -584,6 +601,7 @@ def test_a_folder_that_can_not_be_written(tmp_path: Path) -> None:
         study(dataclasses.replace(asked, folder=Path("/proc/runs")))
 
 
+@pytest.mark.usefixtures("drawn")
 def test_results_read_from_disk_are_those_of_the_run(tmp_path: Path) -> None:
     """What `front` and `pick` see is what the run saw, and every model is there."""
     record = study(options(tmp_path)).record
@@ -702,10 +720,10 @@ def test_outputs_that_are_not_finite_are_refused(tmp_path: Path, monkeypatch: py
         return found * np.nan if "prune" in model.read_text() else found
 
     monkeypatch.setattr(fakes.FakeSession, "outputs", diverged)
-    record = study(options(tmp_path, trials=64)).record
+    record = study(options(tmp_path, trials=EVERY)).record
     reasons = {point.outcome.reason for point in record.points if point.outcome.config.recipe.prune}
     assert reasons == {"its outputs are not finite"}
-    assert len(record.points) == 64
+    assert len(record.points) == EVERY
 
 
 def test_nothing_but_the_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,8 +19,6 @@ from autotune.testing import FakePool, SilentReporter, toy_files, toy_import
 from autotune.testing.fakes import CLASSES
 from tests.compress import tables
 
-SPACE = {"quantize": "none", "delegate": ["xnnpack", "builtin"], "threads": [1, 2]}
-
 
 def classifier() -> bytes:
     """A file that is right about the toy data, whose one input is its class and up to a half."""
@@ -44,18 +42,25 @@ def build(*_: Any) -> Artifact:
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
-    [("abort", "SIGABRT"), ("segfault", "SIGSEGV"), ("memory", "SIGKILL"), ("loop", "no answer in 2 s")],
+    ("kind", "told", "delegates"),
+    [
+        ("abort", "SIGABRT", ["xnnpack", "builtin"]),
+        ("segfault", "SIGSEGV", ["builtin"]),
+        ("memory", "SIGKILL", ["builtin"]),
+        ("loop", "no answer in 2 s", ["builtin"]),
+    ],
 )
-def test_costs_one_configuration(kind: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_costs_one_configuration(
+    kind: str, told: str, delegates: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """That is infeasible and says how it ended; all others are measured, and nothing has failed."""
     monkeypatch.setenv("AUTOTUNE_FAULT", f"{kind}:builtin:2")
     model, data = toy_files(tmp_path)
-    space = parse(SPACE, "toy", (1, 2))
+    space = parse({"quantize": "none", "delegate": delegates, "threads": [1, 2]}, "toy", (1, 2))
     options = Options((model,), str(data), space, [], name="toy", folder=tmp_path / "runs", trials=10, jobs=2)
     pool = FakePool(build=build)
     try:
-        device = LocalDevice(delegates=["xnnpack", "builtin"], threads=[1, 2], limit=2.0 if kind == "loop" else 60.0)
+        device = LocalDevice(delegates=delegates, threads=[1, 2], limit=2.0 if kind == "loop" else 60.0)
         record = run(options, device, pool, SilentReporter(), list, toy_import).record
     finally:
         pool.close()
@@ -63,7 +68,7 @@ def test_costs_one_configuration(kind: str, told: str, tmp_path: Path, monkeypat
         (point.outcome.config.runtime.delegate, point.outcome.config.runtime.threads): point.outcome
         for point in record.points
     }
-    assert len(states) == len(record.points) == 4
+    assert len(states) == len(record.points) == 2 * len(delegates)
     refused = states.pop(("builtin", 2))
     assert refused.state == "refused"
     assert told in str(refused.reason)

@@ -56,10 +56,20 @@ def die_once(marker: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[RayPool]:
+def asked() -> Iterator[tuple[RayPool, Any]]:
+    """A pool that a thread was the first to ask, which has ended; and what that shared."""
     opened = RayPool(2, begin)
-    yield opened
+    handles: list[Any] = []
+    thread = threading.Thread(target=lambda: handles.append(opened.share(np.ones(3))))
+    thread.start()
+    thread.join()
+    yield opened, handles[0]
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def pool(asked: tuple[RayPool, Any]) -> RayPool:
+    return asked[0]
 
 
 def test_workers_start_once_and_are_reused(pool: RayPool) -> None:
@@ -68,6 +78,13 @@ def test_workers_start_once_and_are_reused(pool: RayPool) -> None:
     assert len({pid for pid, _ in answers}) == 2
     assert {count for _, count in answers} == {"1"}
     assert os.getpid() not in {pid for pid, _ in answers}
+
+
+def test_ray_outlives_the_thread_that_asked_for_it_first(asked: tuple[RayPool, Any]) -> None:
+    """Linux ends Ray's processes with the thread that started them, which must not be the caller's."""
+    pool, handle = asked
+    time.sleep(1)
+    assert pool.submit(total, handle).result(timeout=30) == 3.0
 
 
 def test_shared_values_arrive(pool: RayPool) -> None:
@@ -145,15 +162,3 @@ def test_closing_ends_what_runs(pool: RayPool) -> None:
     with pytest.raises(Fault):
         future.result(timeout=30)
     assert not leftover.exists()
-
-
-def test_ray_outlives_the_thread_that_asked_for_it_first() -> None:
-    """Linux ends Ray's processes with the thread that started them, which must not be the caller's."""
-    opened = RayPool(1, begin)
-    handles: list[Any] = []
-    thread = threading.Thread(target=lambda: handles.append(opened.share(np.ones(3))))
-    thread.start()
-    thread.join()
-    time.sleep(1)
-    assert opened.submit(total, handles[0]).result(timeout=30) == 3.0
-    opened.close()

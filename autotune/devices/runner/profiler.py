@@ -1,9 +1,8 @@
 """The profiler: what each operator of a .tflite file takes, as LiteRT itself measures it.
 
-One file that needs only Python 3.9, numpy and ai_edge_litert, so that the runner can send it to a
-board and run it in a child. The Python package has no profiler, so this drives LiteRT's C API
-(google-ai-edge/LiteRT, litert/c) by ctypes. Nothing there is promised to stay: only versions whose
-signatures and structures were checked are touched.
+The Python package has no profiler, so this drives LiteRT's C API (google-ai-edge/LiteRT, litert/c) by
+ctypes. Nothing there is promised to stay: only versions whose signatures and structures were checked
+are touched.
 
 What it can't tell, on ai-edge-litert 2.3.0:
 - "reference": CompiledModel runs the built-in kernels where the reference kernels are asked for;

@@ -3,7 +3,7 @@
 What an accelerator left to the CPU is known from LiteRT's log alone: is_fully_accelerated() counts XNNPACK's
 operators in, and says True where OpenVINO's libraries are missing.
 
-A file by itself, like runner.py, which loads it where it is needed; the log's lines are those of LiteRT 2.3.
+The log's lines are those of LiteRT 2.3.
 """
 
 import ctypes

@@ -14,7 +14,7 @@ from autotune.devices.local import LocalDevice
 from autotune.errors import Infeasible
 from tests.devices.several import several
 
-RESNET8 = Path(__file__).parents[3] / "shared" / "models" / "resnet8_float.tflite"
+RESNET8 = Path(__file__).parents[4] / "shared" / "models" / "resnet8_float.tflite"
 SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
 PARTIAL = Path(__file__).with_name("partial.tflite")
 """A convolution, and transposes of six dimensions that no GPU delegate takes."""

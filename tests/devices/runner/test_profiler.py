@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-profiler: Any = importlib.import_module("autotune.devices.profiler")
+profiler: Any = importlib.import_module("autotune.devices.runner.profiler")
 
 LOAD = """
 import json, sys

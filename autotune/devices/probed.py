@@ -1,0 +1,103 @@
+"""What devices have in common that find out by trying which delegates they have."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import Any
+
+from autotune.devices.cooling import Cooling
+from autotune.devices.device import Session
+from autotune.errors import Fault, Infeasible, UserError
+
+
+class ProbedDevice:
+    """A device that is asked for its facts and tries its delegates once. See devices.device.Device.
+
+    A subclass says how: _examined() and _try(), and open().
+    """
+
+    shares_host = False
+    emulated = False
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        delegates: Sequence[str],
+        threads: Sequence[int],
+        cpus: Sequence[int],
+        limit: float,
+        cooling: Cooling | None,
+    ) -> None:
+        """
+        Args:
+            name: of the device.
+            delegates: to look for.
+            threads: counts to offer; powers of two up to its cores where empty.
+            cpus: that files are run on; all where empty.
+            limit: seconds that a file may take over what it is asked for.
+            cooling: to wait for before it is measured.
+        """
+        self.name, self.cooling = name, cooling
+        self._wanted, self._threads = tuple(delegates), tuple(threads)
+        self._cpus, self._limit = tuple(cpus), limit
+
+    @property
+    def delegates(self) -> tuple[str, ...]:
+        return tuple(name for name in self._wanted if name not in self._checked[1])
+
+    @property
+    def threads(self) -> tuple[int, ...]:
+        return self._threads or self._powers()
+
+    def missing(self) -> dict[str, str]:
+        return self._checked[1]
+
+    def facts(self) -> dict[str, Any]:
+        pinned = {"cpus": list(self._cpus)} if self._cpus else {}
+        return {"device": self.name, **self._checked[0], **pinned}
+
+    def _examined(self) -> AbstractContextManager[tuple[dict[str, Any], Session]]:
+        """The device's facts, with its "cores" among them, and a session in which delegates may be tried.
+
+        Raises:
+            UserError: the device can't be used.
+            Fault: it can't be reached.
+        """
+        raise NotImplementedError
+
+    def _try(self, session: Session, delegate: str) -> None:
+        """Runs a tiny file.
+
+        Raises:
+            Infeasible: the delegate doesn't.
+            Fault: the device was lost.
+        """
+        raise NotImplementedError
+
+    def _powers(self) -> tuple[int, ...]:
+        """Of two, up to as many as files may use cores."""
+        cores = len(self._cpus) or int(self._checked[0]["cores"])
+        return tuple(2**power for power in range(cores.bit_length()))
+
+    @cached_property
+    def _checked(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """Facts, and which delegates don't run, with the reasons.
+
+        Raises:
+            UserError: the device can't be used, or no delegate runs.
+        """
+        missing = {}
+        try:
+            with self._examined() as (facts, session):
+                for delegate in self._wanted:
+                    try:
+                        self._try(session, delegate)
+                    except Infeasible as error:
+                        missing[delegate] = str(error)
+        except Fault as error:
+            raise UserError(str(error)) from error
+        if len(missing) == len(self._wanted):
+            first, reason = next(iter(missing.items()))
+            raise UserError(f"device {self.name}: no delegate runs there; {first}: {reason}")
+        return facts, missing

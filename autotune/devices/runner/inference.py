@@ -1,0 +1,202 @@
+"""What is asked of one file: its outputs, and what it takes. Each runs in a child process of its own."""
+
+import io
+import os
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts no threads: the runner forks
+
+import numpy as np
+
+from autotune.devices.runner.accelerators import Compiled
+from autotune.devices.runner.machine import changes, grown, litert, memory, state
+from autotune.devices.runner.profiler import profile as profiled
+
+BATCH = 100
+"""Samples evaluated at once, where the file can be resized to it and a request says no less."""
+
+WARM_UP_SECONDS, LEAST_RUNS, MOST_RUNS = 0.02, 3, 5_000
+
+CPU = ("xnnpack", "builtin", "reference")
+"""Delegates of the interpreter; the others are CompiledModel's accelerators."""
+
+
+def interpreter(request):
+    """An Interpreter for the request; not yet allocated."""
+    module, _ = litert()
+    types = module.OpResolverType
+    resolvers = {
+        "xnnpack": types.AUTO,
+        "builtin": types.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        "reference": types.BUILTIN_REF,
+    }
+    return module.Interpreter(
+        model_path=request["path"],
+        num_threads=request["threads"],
+        experimental_op_resolver_type=resolvers[request["delegate"]],
+    )
+
+
+class Interpreted:
+    """A file opened by the Interpreter, on CPU kernels."""
+
+    def __init__(self, request):
+        self._request = request
+        self._opened = interpreter(request)
+        self._ready()
+
+    def _ready(self):
+        self._opened.allocate_tensors()
+        self.entries, self.exits = self._opened.get_input_details(), self._opened.get_output_details()
+
+    def batched(self, batch):
+        """Resizes the input; False for a file whose batch is fixed, or that has several inputs."""
+        if len(self.entries) > 1:
+            return False
+        opened, [entry] = interpreter(self._request), self.entries
+        try:
+            opened.resize_tensor_input(entry["index"], [batch, *entry["shape"][1:]])
+            opened.allocate_tensors()
+        except RuntimeError:
+            return False
+        self._opened = opened
+        self._ready()
+        return True
+
+    def infer(self, samples):
+        """All outputs for a sample of each input, in their own types."""
+        for entry, sample in zip(self.entries, samples):  # noqa: B905  # Python 3.9
+            self._opened.set_tensor(entry["index"], sample)
+        self._opened.invoke()
+        return [self._opened.get_tensor(one["index"]) for one in self.exits]
+
+    def delegation(self):
+        """How many operators there are, how many a delegate runs, and the kinds of the others.
+
+        Behind the file's operators LiteRT lists its DELEGATE nodes. What such a node took is all that
+        leads to its outputs from its inputs.
+        """
+        listed = self._opened._get_ops_details()
+        own = [node for node in listed if node["op_name"] != "DELEGATE"]
+        if self._request["delegate"] != "xnnpack":
+            return len(own), None, []
+        maker = {tensor: number for number, node in enumerate(own) for tensor in node["outputs"]}
+        taken = set()
+        for node in listed[len(own) :]:
+            inputs, wanted = set(node["inputs"]), list(node["outputs"])
+            while wanted:
+                tensor = wanted.pop()
+                if tensor in maker and tensor not in inputs and maker[tensor] not in taken:
+                    taken.add(maker[tensor])
+                    wanted.extend(own[maker[tensor]]["inputs"])
+        left = [node["op_name"] for number, node in enumerate(own) if number not in taken]
+        return len(own), len(taken), left
+
+
+def opened(request):
+    """The file, ready to run."""
+    if request["delegate"] in CPU:
+        return Interpreted(request)
+    return Compiled(request["path"], request["delegate"], request["threads"])
+
+
+def encoded(values: Any, entry: dict[str, Any]) -> Any:
+    """Float values (n, …) in an input's own type: integers by its scale and zero point."""
+    scale, zero = entry["quantization"]
+    if not scale:
+        return values.astype(entry["dtype"])
+    limits = np.iinfo(entry["dtype"])
+    return np.clip(np.rint(values / scale) + zero, limits.min, limits.max).astype(entry["dtype"])
+
+
+def decoded(values: Any, exit_: dict[str, Any]) -> Any:
+    """An output's values as float32: the reverse of encoded()."""
+    scale, zero = exit_["quantization"]
+    return ((values.astype(np.float32) - zero) * scale if scale else values).astype(np.float32)
+
+
+def outputs(request):
+    """Runs inputs; the first outputs come in their order. What else a file has for input is zero."""
+    inputs = np.load(request["inputs_path"], mmap_mode="r", allow_pickle=False)
+    model = opened(request)
+    batch = min(request["batch"], len(inputs))
+    if batch == 1 or not model.batched(batch):
+        batch = 1
+    first, *more = model.entries
+    others = [np.zeros(entry["shape"], entry["dtype"]) for entry in more]
+    parts = []
+    for start in range(request["from"], request["to"], batch):
+        part = inputs[start : min(start + batch, request["to"])]
+        padding = np.repeat(part[:1], batch - len(part), axis=0)
+        found = model.infer([encoded(np.concatenate([part, padding]), first), *others])[0]
+        parts.append(decoded(found[: len(part)], model.exits[0]))
+    file = io.BytesIO()
+    np.save(file, np.concatenate(parts))
+    return {"batch": batch}, file.getvalue()
+
+
+def timed(request):
+    """The file ready to be timed: a function that times one inference in microseconds, and the first facts."""
+    base = memory()
+    began = time.perf_counter_ns()
+    model = opened(request)
+    initialised = time.perf_counter_ns()
+    random = np.random.default_rng(0).random
+    samples = [encoded(random(entry["shape"], np.float32), entry) for entry in model.entries]
+
+    def infer():
+        start = time.perf_counter_ns()
+        model.infer(samples)
+        return (time.perf_counter_ns() - start) / 1e3
+
+    first = infer()
+    facts = {"init_us": (initialised - began) / 1e3, "first_us": first}
+    return model, infer, base, facts
+
+
+def warm_up(infer, first_us):
+    start = time.perf_counter()
+    while time.perf_counter() - start + first_us / 1e6 < WARM_UP_SECONDS:
+        infer()
+
+
+def latency(request):
+    """Times single inferences: inputs written, run, outputs read."""
+    model, infer, base, facts = timed(request)
+    warm_up(infer, facts["first_us"])
+    before = state()
+    times, start = [], time.perf_counter()
+    while len(times) < LEAST_RUNS or (time.perf_counter() - start < request["seconds"] and len(times) < MOST_RUNS):
+        times.append(infer())
+    after = state()
+    operators, delegated, left = model.delegation()
+    kinds = Counter(left).items()
+    return {
+        **facts,
+        "times_us": times,
+        "memory_bytes": grown(base, Path(request["path"]).stat().st_size),
+        "operators": operators,
+        "delegated": delegated,
+        "fell_back": [kind if count == 1 else f"{kind} x {count}" for kind, count in kinds],
+        **changes(before, after),
+    }, b""
+
+
+def sustain(request):
+    """Times inferences on end, and says what each second was like."""
+    _, infer, _, facts = timed(request)
+    windows, start = [], time.perf_counter()
+    while time.perf_counter() - start < request["seconds"]:
+        before, times, began = state(), [], time.perf_counter()
+        while not times or time.perf_counter() - began < 1:
+            times.append(infer())
+        windows.append({"at_s": began - start, "times_us": times[:MOST_RUNS], **changes(before, state())})
+    return {**facts, "windows": windows}, b""
+
+
+def profile(request):
+    """What each operator takes."""
+    return {"operators": profiled(request["path"], request["delegate"], request["threads"], request["seconds"])}, b""

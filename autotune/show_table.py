@@ -1,0 +1,102 @@
+"""The front as a table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from autotune.config import FIELDS
+from autotune.front import Front, Point, interval
+from autotune.outcome import Outcome
+from autotune.show_units import bare, median, number, size
+from autotune.target import Metric
+
+ROWS = 15
+"""Rows of a front that a table shows."""
+
+TIED = "≈"
+"""Before a quality or a latency that can't be told apart from the one above it."""
+
+
+def front_table(front: Front, *, everything: bool = False) -> Table:
+    """The front, best quality first, with the baseline above it.
+
+    A quality and a latency have half their 95 % interval behind them (the longer half, where they differ),
+    and TIED before them where they can't be told apart from those of the trial above.
+
+    Args:
+        front: to show.
+        everything: all of it, with what misses a target; else what is feasible, ROWS of it.
+    """
+    quality = front.quality
+    pick = front.pick()
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    model = ("model",) if front.baseline.config.recipe.model else ()
+    for name in ("", "trial", *model, "prune", "cluster", "quantize", "runs on"):
+        table.add_column(name, justify="right" if name in ("trial", "prune", "cluster") else "left", no_wrap=True)
+    for name in (quality.name, "median", "size", "download"):
+        table.add_column(name, justify="right", no_wrap=True)
+    shown = listed(front, everything=everything)
+    misses = any(not point.feasible for point in shown)
+    if misses:
+        table.add_column("")
+    baseline = front.baseline
+    table.add_row("", "base", *_config(baseline.config.canonical()), *_numbers(baseline, quality), style="dim")
+    for point, tied, as_fast in zip(shown, front.ties(shown), front.latency_ties(shown), strict=True):
+        best = pick is not None and point.trial == pick.trial
+        numbers = _numbers(point.outcome, quality, tied=tied, as_fast=as_fast)
+        cells = [*_config(point.outcome.config.canonical()), *numbers]
+        table.add_row(
+            "*" if best else "",
+            str(point.trial),
+            *cells,
+            *([missed(point)] if misses else []),
+            style="bold green" if best else "" if point.feasible else "dim",
+        )
+    return table
+
+
+def listed(front: Front, *, everything: bool) -> list[Point]:
+    """All points, or the feasible ones (all where none is), spread over the front where they are too many."""
+    if everything:
+        return front.points
+    points = front.feasible or front.points
+    if len(points) <= ROWS:
+        return points
+    pick = front.pick()
+    wanted = {round(index * (len(points) - 1) / (ROWS - 1)) for index in range(ROWS)}
+    return [point for index, point in enumerate(points) if index in wanted or point is pick]
+
+
+def missed(point: Point) -> str:
+    """Which targets a point misses, and by how much."""
+    return ", ".join(
+        f"misses {text} by {violation:.1%}" if violation >= 0.001 else f"misses {text}"
+        for text, violation in point.violations.items()
+        if violation > 0
+    )
+
+
+def _config(config: Mapping[str, Any]) -> list[str]:
+    once = " once" if config.get("fine_tune") == "none" else ""
+    scheme = {"none": "float32"}.get(config["quantize"], config["quantize"])
+    mixed = f" mixed {config['mixed']:.0%}" if config.get("mixed") else ""
+    plugged = "".join(f", {name} {value}" for name, value in config.items() if name not in FIELDS)
+    return [
+        *([config["model"]] if "model" in config else []),
+        f"{config['prune']:.0%}{once}" if config["prune"] else "-",
+        f"{config['cluster']}{once}" if config["cluster"] else "-",
+        scheme + mixed + (" in/out" if config.get("io") == "int8" else "") + plugged,
+        f"{config['delegate']} x{config['threads']}",
+    ]
+
+
+def _numbers(outcome: Outcome, quality: Metric, *, tied: bool = False, as_fast: bool = False) -> list[str]:
+    metrics, value = outcome.metrics, outcome.metrics[quality.key]
+    low, high = interval(metrics, outcome.facts, quality)
+    return [
+        f"{TIED} " * tied + f"{number(value, quality)} ±{bare(max(value - low, high - value), quality)}",
+        f"{TIED} " * as_fast + median(outcome),
+        size(metrics["size_bytes"]),
+        size(metrics["download_bytes"]),
+    ]

@@ -1,0 +1,39 @@
+"""Numbers as people read them."""
+
+from autotune.outcome import Outcome
+from autotune.target import Metric
+
+UNSTABLE = "!"
+"""Before a latency that is not to be trusted."""
+
+
+def number(value: float, quality: Metric) -> str:
+    return f"{value:.1%}" if quality.kind == "share" else f"{value:.4g}"
+
+
+def bare(reach: float, quality: Metric) -> str:
+    """A distance in the unit of number(), without it."""
+    return f"{reach:.1%}".rstrip("%") if quality.kind == "share" else f"{reach:.2g}"
+
+
+def milliseconds(value: float) -> str:
+    if value >= 999.5:
+        return f"{value / 1e3:.3g} s"
+    return f"{value * 1e3:.3g} us" if value < 1 else f"{value:.3g} ms"
+
+
+def size(value: float) -> str:
+    return f"{value / 1e3:.1f} kB" if value < 1e6 else f"{value / 1e6:.2f} MB"
+
+
+def clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def median(outcome: Outcome) -> str:
+    """A latency: the median, how far its interval reaches, and UNSTABLE before it where it is not to be trusted."""
+    told = milliseconds(outcome.metrics["latency_ms"])
+    if outcome.latency is None:
+        return told
+    found = outcome.latency
+    return f"{UNSTABLE} " * (not found.stable) + f"{told} ±{found.reach:.1%}"

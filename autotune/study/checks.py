@@ -1,0 +1,82 @@
+"""What may be wrong with what a run is asked for."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from autotune.compress.flatbuffer import named
+from autotune.devices.device import Device
+from autotune.errors import UserError
+from autotune.record import Record
+from autotune.space import Space
+from autotune.study import asktell
+from autotune.target import Metric, Target
+
+
+def check_writable(folder: Path) -> None:
+    """Raises:
+    UserError: the folder is not there and can't be made, or can't be written to.
+    """
+    above = next(path for path in (folder, *folder.parents) if path.exists())
+    if not above.is_dir():
+        raise UserError(f"--dir: {above} is a file; choose a folder")
+    try:
+        with tempfile.TemporaryDirectory(dir=above):
+            pass
+    except OSError as error:
+        raise UserError(f"--dir: can't write into {above}: {error.strerror}; choose another --dir") from error
+
+
+def check_delegates(space: Space, device: Device) -> None:
+    """Raises:
+    UserError: the space names a delegate that the device has not.
+    """
+    lacking = [name for name in space.delegates() if name not in device.delegates]
+    if lacking:
+        reason = device.missing().get(lacking[0])
+        what = (
+            f"delegate {lacking[0]!r} does not run there ({reason})" if reason else f"unknown delegate {lacking[0]!r}"
+        )
+        has = ", ".join(device.delegates)
+        raise UserError(f"space {space.source}: {what}; device {device.name} has {has}")
+
+
+def check_targets(targets: Sequence[Target], quality: Metric) -> None:
+    """Raises:
+    UserError: a target is on a quality that is not the task's.
+    """
+    for target in targets:
+        metric = target.metric
+        if metric.kind in ("share", "number") and metric != quality:
+            raise UserError(f"target {target.text!r}: this task's metric is {quality.name}, not {metric.name}")
+
+
+def check_excluded(excluded: Sequence[str], layers: Sequence[Sequence[str]]) -> None:
+    """Raises:
+    UserError: a name or pattern is that of no layer.
+    """
+    every = [name for names in layers for name in names]
+    for name in excluded:
+        if not any(named(layer, [name]) for layer in every):
+            raise UserError(f"--exclude {name!r}: no layer with weights is called so; there are {', '.join(every)}")
+
+
+def refuse_changes(record: Record, meta: dict[str, Any]) -> None:
+    """Raises where the study of this name is another one; one that measured nothing begins anew.
+
+    Raises:
+        UserError: it was started with something else, or is being run.
+    """
+    before, now = record.meta["identity"], meta["identity"]
+    changed = [name for name in now if before.get(name) != now[name]]
+    if not changed:
+        return
+    if record.baseline is None:
+        with asktell.exclusive(record.folder, record.name):
+            (record.folder / asktell.JOURNAL).unlink()
+        return
+    raise UserError(
+        f"study {record.name!r} was started with another {' and another '.join(changed)}; "
+        "choose another --name (files that fit are taken from the cache all the same)"
+    )

@@ -1,0 +1,67 @@
+"""Results that nobody measured: outcomes with the numbers that a test wants, and records of them."""
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from autotune.config import Config
+from autotune.front import Point
+from autotune.outcome import Measurement, Outcome
+from autotune.record import Record
+from autotune.target import ACCURACY
+
+
+def toy_measurement(latency_ms: float, verdict: str = "stable") -> Measurement:
+    """A measurement with this median."""
+    return Measurement(
+        p50_ms=latency_ms,
+        low_ms=latency_ms * 0.99,
+        high_ms=latency_ms * 1.01,
+        p90_ms=latency_ms * 1.1,
+        p99_ms=latency_ms * 1.2,
+        mean_ms=latency_ms,
+        first_ms=latency_ms * 5,
+        init_ms=1.0,
+        init_serialized_ms=None,
+        memory_bytes=1e6,
+        rounds_ms=[latency_ms] * 6,
+        runs=600,
+        operators=4,
+        delegated=4,
+        fell_back=(),
+        verdict=verdict,
+    )
+
+
+def toy_outcome(accuracy: float, latency_ms: float, download: float, **config: Any) -> Outcome:
+    """A measured outcome with these numbers."""
+    metrics = {
+        "accuracy": accuracy,
+        "latency_ms": latency_ms,
+        "latency_p90_ms": latency_ms * 1.1,
+        "size_bytes": download * 1.2,
+        "download_bytes": download,
+    }
+    interval = [accuracy - 0.02, accuracy + 0.02]
+    facts = {"standard_error": 0.01, "interval": interval, "layers": [], "samples": 100}
+    return Outcome(Config.of(config), "measured", metrics, facts, "0" * 64)
+
+
+def toy_record(folder: Path, *outcomes: Outcome) -> Record:
+    """A record of these outcomes, with files; the first is the baseline, too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    points = []
+    for number, outcome in enumerate(outcomes):
+        model = folder / f"{number}.tflite"
+        model.write_bytes(b"toy")
+        points.append(Point(number, outcome, {}, str(model) if outcome.state == "measured" else None))
+    identity = hashlib.sha256(str(folder).encode()).hexdigest()[:32]
+    meta = {
+        "id": identity,
+        "quality": asdict(ACCURACY),
+        "targets": [],
+        "options": {"model": "toy"},
+        "device": {"device": "fake"},
+    }
+    return Record(folder.name, folder, meta, outcomes[0] if outcomes else None, points, {}, {}, [])

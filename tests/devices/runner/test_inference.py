@@ -1,0 +1,35 @@
+"""What is asked of a file, in this process."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotune.devices.runner import inference
+from tests.devices.several import several
+
+
+def test_all_inputs_are_written_and_all_outputs_read(tmp_path: Path) -> None:
+    """What is not written is whatever the memory held, and what is not read is not timed."""
+    request = {"path": str(several(tmp_path)), "threads": 1, "delegate": "builtin"}
+    model = inference.Interpreted(request)  # type: ignore[no-untyped-call]
+    samples = [np.array([[-1.0, 2.0]], np.float32), np.array([[3.0, -4.0, 5.0, -6.0]], np.float32)]
+    found = model.infer(samples)  # type: ignore[no-untyped-call]
+    assert [one.tolist() for one in found] == [[[1.0, 2.0]], [[3.0, 4.0, 5.0, 6.0]]]
+
+
+def test_latency_gives_every_input_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random ones, of its own shape."""
+    given: list[Any] = []
+    infer: Any = inference.Interpreted.infer
+
+    def noted(model: Any, samples: Any) -> Any:
+        given.extend(samples)
+        return infer(model, samples)
+
+    monkeypatch.setattr(inference.Interpreted, "infer", noted)
+    request = {"path": str(several(tmp_path)), "threads": 1, "delegate": "builtin", "seconds": 0.0}
+    inference.latency(request)  # type: ignore[no-untyped-call]
+    assert [one.shape for one in given[:2]] == [(1, 2), (1, 4)]
+    assert all(one.any() for one in given)
