@@ -72,7 +72,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--device", help=f"to measure on: {DEVICE}")
     _targets(run)
-    run.add_argument("--trials", type=positive, help="of the study in all (default: 30)")
+    run.add_argument(
+        "--trials",
+        type=positive,
+        help="files to build and measure in all, those of earlier runs included (default: 60)",
+    )
+    run.add_argument("--patience", type=positive, help="end after so many trials without a better front (default: 15)")
+    run.add_argument(
+        "--sampler", metavar="NAME", help="of trials: ehvi (default), tpe, nsga2, random, grid, gp, or a plug-in's"
+    )
     run.add_argument("--timeout", type=duration, metavar="TIME", help="begin nothing new after this: 90s, 10m, 2h")
     run.add_argument("--jobs", type=positive, help="workers that build (default: one a core, as memory allows)")
     run.add_argument("--seed", type=natural, help="of splits, shuffles and sampling (default: 0)")

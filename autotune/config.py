@@ -97,6 +97,16 @@ class Recipe:
         """Whether another value of this field would give another file."""
         return name not in self.idle()
 
+    def canonical(self) -> dict[str, Any]:
+        """Flat, and without what does not matter. Two recipes with equal canonical forms give the same file."""
+        idle = self.idle()
+        return {name: getattr(self, name) for name in _RECIPE if name not in idle} | dict(self.extra)
+
+    @property
+    def key(self) -> str:
+        """Identity within a study: the fingerprint of the canonical form."""
+        return fingerprint(self.canonical())
+
     def idle(self) -> set[str]:
         """The fields of which another value would give the same file."""
         idle = {"extra"}  # each of its pairs is a field of its own
@@ -150,12 +160,9 @@ class Config:
     def canonical(self) -> dict[str, Any]:
         """Flat, and without what does not matter, such as the training's settings where nothing is trained.
 
-        Two configs with equal canonical forms give the same file, run the same way.
+        Two configurations with equal canonical forms give the same file, run the same way.
         """
-        idle = self.recipe.idle()
-        recipe = {name: getattr(self.recipe, name) for name in _RECIPE if name not in idle}
-        runtime = {name: getattr(self.runtime, name) for name in _RUNTIME}
-        return recipe | dict(self.recipe.extra) | runtime
+        return self.recipe.canonical() | {name: getattr(self.runtime, name) for name in _RUNTIME}
 
     @property
     def key(self) -> str:

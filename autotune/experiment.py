@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune import space_file
+from autotune import plugins, space_file
 from autotune.compress.trust import Trust
 from autotune.errors import UserError
 from autotune.plugins import resource
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from autotune.study.prepare import Options
 
 FOLDER = "runs"
+TRIALS = 60
+PATIENCE = 15
 DATA = "an .npz file, a folder of class folders of images, tfds:NAME or FILE.py:FUNCTION"
 KEYS = {
     "model": (str, list),
@@ -27,6 +29,8 @@ KEYS = {
     "device": str,
     "targets": list,
     "trials": int,
+    "patience": int,
+    "sampler": str,
     "seed": int,
     "jobs": int,
     "name": str,
@@ -97,7 +101,9 @@ class Settings:
             targets=self.targets,
             name=self.values["name"],
             folder=self.folder,
-            trials=self.values.get("trials", 30),
+            trials=self.values.get("trials", TRIALS),
+            patience=self.values.get("patience", PATIENCE),
+            sampler=plugins.load("samplers", self.values.get("sampler", "ehvi")),
             timeout=self.timeout,
             jobs=jobs,
             seed=self.values.get("seed", 0),

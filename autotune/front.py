@@ -20,12 +20,14 @@ class Point:
         outcome: what was measured, or why it was refused.
         violations: by the targets' texts; above 0 where missed. Empty where refused.
         model: path of the file, None where there is none.
+        free: whether nobody asked for it: it came with another one.
     """
 
     trial: int
     outcome: Outcome
     violations: dict[str, float]
     model: str | None
+    free: bool = False
 
     @property
     def feasible(self) -> bool:
@@ -208,7 +210,7 @@ def hypervolume(points: Sequence[Point], quality: Metric, baseline: Outcome) -> 
 
     if not points:
         return 0.0
-    rows = [_relative(point.outcome.metrics, quality, baseline.metrics) for point in points]
+    rows = [relative(point.outcome.metrics, quality, baseline.metrics) for point in points]
     return float(moocore.hypervolume(np.array(rows), ref=np.ones(3)))
 
 
@@ -231,7 +233,8 @@ def _costs(points: Sequence[Point], quality: Metric) -> Any:
     )
 
 
-def _relative(metrics: Mapping[str, float], quality: Metric, baseline: Mapping[str, float]) -> list[float]:
+def relative(metrics: Mapping[str, float], quality: Metric, baseline: Mapping[str, float]) -> list[float]:
+    """A point on hypervolume()'s axes."""
     value = metrics[quality.key]
     half = 0.5 * value / (baseline[quality.key] or 1.0)
     loss = half

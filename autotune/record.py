@@ -48,6 +48,11 @@ class Record:
     remeasured: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
+    def asked(self) -> int:
+        """Finished trials that were asked for, without those that came with them for free."""
+        return sum(not point.free for point in self.points)
+
+    @property
     def quality(self) -> Metric:
         return Metric(**self.meta["quality"])
 

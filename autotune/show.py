@@ -28,6 +28,7 @@ class TerminalReporter:
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._status, self._line = "starting", ""
+        self._done = 0
         self._first: tuple[int, float] | None = None
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
 
@@ -46,7 +47,7 @@ class TerminalReporter:
         self._status = text
 
     def progress(self, record: Record, trials: int) -> None:
-        done = len(record.points)
+        done = record.asked
         self._first = self._first or (done, time.monotonic())
         front = record.front()
         pick = front.pick() if front else None
@@ -54,7 +55,8 @@ class TerminalReporter:
         self._line = (
             f"{done}/{trials} trials · hypervolume {record.hypervolume():.3f} · best: {best}{self._left(done, trials)}"
         )
-        if not console.is_terminal:
+        if not console.is_terminal and done != self._done:
+            self._done = done
             console.print(self._line, soft_wrap=True)
             sys.stdout.flush()
 

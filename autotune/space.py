@@ -92,6 +92,12 @@ class Space:
         dim = self.dimensions.get("delegate")
         return dim.values if isinstance(dim, Choice) else (Runtime().delegate,)
 
+    def runtimes(self) -> list[Runtime]:
+        """The ways to run a file: each delegate with each count of threads, of a range its ends and the doublings."""
+        threads = self.dimensions.get("threads", Choice((Runtime().threads,)))
+        counts = threads.values if isinstance(threads, Choice) else _doublings(int(threads.low), int(threads.high))
+        return [Runtime(delegate, count) for delegate, count in itertools.product(self.delegates(), counts)]
+
     def of_models(self, names: Sequence[str]) -> "Space":
         """The same for each of several candidate models."""
         return replace(self, dimensions={"model": Choice(tuple(names)), **self.dimensions})
@@ -147,6 +153,18 @@ def grid(dim: Dimension) -> list[Any] | None:
     if dim.step is None:
         return [dim.low] if dim.low == dim.high else None
     return [snap(dim.low + index * dim.step) for index in range(int((dim.high - dim.low) / dim.step + 1e-9) + 1)]
+
+
+def _doublings(low: int, high: int) -> tuple[int, ...]:
+    between = (low * 2**power for power in range(high.bit_length()))
+    return (*(count for count in between if count < high), high)
+
+
+def ends(dim: Dimension) -> list[Any]:
+    """The first and the last of its values, and of numbers without a step the one between."""
+    if isinstance(dim, Choice):
+        return [dim.values[0], dim.values[-1]]
+    return [dim.low, snap((dim.low * dim.high) ** 0.5 if dim.log else (dim.low + dim.high) / 2), dim.high]
 
 
 def _within(dim: Dimension, value: Any) -> bool:

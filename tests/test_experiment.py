@@ -200,12 +200,12 @@ def test_settle_refuses_targets_that_are_none() -> None:
 
 
 def test_options_have_defaults() -> None:
-    """The full space on the device's threads, thirty trials, seed 0."""
+    """The full space on the device's threads, sixty trials, seed 0."""
     options = settle(arguments(model=["m.keras"], data="d.npz")).options(Board(threads=(1, 2)), 3)[0]
     assert (options.models, options.data) == ((Path("m.keras"),), "d.npz")
     assert options.space.dimensions["threads"] == Choice((1, 2))
     assert "prune" in options.space.dimensions
-    assert (options.trials, options.seed, options.jobs) == (30, 0, 3)
+    assert (options.trials, options.seed, options.jobs) == (60, 0, 3)
     assert (options.loss, options.metric, options.timeout) == (None, None, None)
 
 

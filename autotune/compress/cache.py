@@ -54,6 +54,10 @@ class ArtifactCache:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
+    def has(self, key: str) -> bool:
+        """Whether there is an artifact, whole or not."""
+        return (self._folder(key) / FACTS).exists()
+
     def path(self, key: str) -> Path:
         """Where the artifact's bytes lie, once it is there."""
         return self._folder(key) / DATA

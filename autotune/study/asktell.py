@@ -15,18 +15,22 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from autotune.config import Config
+from autotune.config import Config, Recipe
 from autotune.errors import UserError
 from autotune.front import Point, objectives, violations
 from autotune.outcome import Measurement, Outcome
 from autotune.record import BASELINE, Record, model_path
 from autotune.space import Choice, Dimension, Space
+from autotune.study.anew import Anew
 from autotune.target import Metric, Target
 
 JOURNAL = "journal.log"
 DRAWS = 10_000
+FREE = "free"
+"""Attribute of trials that nobody asked for."""
+
 RETRIES = 8
 """How often the sampler may propose what was tried already before one is drawn for it."""
 
@@ -44,6 +48,7 @@ class Ledger:
         quality: Metric,
         meta: dict[str, Any],
         fits: Callable[[Config], bool] = lambda _: True,
+        storage: optuna.storages.BaseStorage | None = None,
     ) -> None:
         """Creates the study, or opens it again: trials that were under way are queued once more.
 
@@ -54,38 +59,56 @@ class Ledger:
             quality: with latency and download the objectives.
             meta: kept where the study is new.
             fits: whether a configuration makes sense; others never become trials.
+            storage: of Optuna's, in place of the journal.
         """
         self._fits = fits
         self.folder, self.name, self._space, self._quality = folder, name, space, quality
-        _mend(folder / JOURNAL)
+        if storage is None:
+            _mend(folder / JOURNAL)
         goals = objectives(quality)
         self._study = optuna.create_study(
-            storage=_storage(folder),
+            storage=storage or _storage(folder),
             study_name=name,
             directions=["maximize" if goal.better == "higher" else "minimize" for goal in goals],
             load_if_exists=True,
         )
         if "meta" not in self._study.user_attrs:
             self._study.set_user_attr("meta", meta)
+        self._sampler: Anew | None = None
+        self._given = optuna.samplers.RandomSampler()  # for trials of given values: others would learn for nothing
         # Another seed each time: the same one would propose again what is there already.
-        seed = int(meta["seed"]) + len(self._study.get_trials(deepcopy=False))
-        self._study.sampler = self._sampler = _Sampler(seed, lambda values: self._is_new(space.config(values)))
-        self._random = random.Random(seed)  # noqa: S311  # draws trials, not secrets
+        self.seed = int(meta["seed"]) + len(self._study.get_trials(deepcopy=False))
+        self._random = random.Random(self.seed)  # noqa: S311  # draws trials, not secrets
         self._distributions = {name: _distribution(dim) for name, dim in space.free().items()}
         self._open: dict[int, optuna.Trial] = {}
-        self._seen = {point.outcome.config.key for point in self.record().points}
+        configs = [point.outcome.config for point in self.record().points]
+        self._seen = {config.key for config in configs}
+        self._recipes = {config.recipe.key for config in configs}
         for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
             self._study.tell(trial.number, state=TrialState.FAIL)
             self._study.enqueue_trial(trial.params)
+
+    def admits(self, config: Config) -> bool:
+        """Whether a configuration is in the space and makes sense."""
+        return self._values(config) is not None
+
+    @property
+    def asked(self) -> int:
+        """Trials that were asked for and are finished or open."""
+        return self.record().asked + len(self._open)
 
     @property
     def queued(self) -> bool:
         """Whether trials wait to be tried again."""
         return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
-    def admits(self, config: Config) -> bool:
-        """Whether a configuration is in the space and makes sense."""
-        return self._values(config) is not None
+    def seen(self, config: Config) -> bool:
+        """Whether there is a trial of this configuration."""
+        return config.key in self._seen
+
+    def tried(self, recipe: Recipe) -> bool:
+        """Whether there is or was a trial of this recipe, on whatever runtime."""
+        return recipe.key in self._recipes
 
     def record(self) -> Record:
         """All that is known by now."""
@@ -95,15 +118,38 @@ class Ledger:
         """Keeps something about the whole study (JSON)."""
         self._study.set_user_attr(key, value)
 
-    def ask(self) -> tuple[int, Config] | None:
-        """A configuration that was not tried yet, and the number of its trial.
+    def sample_by(self, sampler: optuna.samplers.BaseSampler) -> None:
+        """What ask() asks from now on."""
+        self._sampler = Anew(sampler, lambda values: self._is_new(self._space.config(values)))
 
-        What was cut off or is to be tried again comes first: Optuna gives what is queued before it
-        samples.
+    def every(self, most: int) -> list[Config]:
+        """All that may become a trial, or as many drawn where they are too many to look at each."""
+        if self._every is not None:
+            return self._every
+        drawn = (self._space.sample(self._random) for _ in range(DRAWS))
+        return list({config.key: config for config in drawn if self._fits(config)}.values())[:most]
+
+    def again(self) -> tuple[int, Config] | None:
+        """A configuration that was cut off, or that failed and is to be tried once more."""
+        self._study.sampler = self._given
+        while self.queued:
+            trial = self._study.ask(self._distributions)
+            config = self._space.config(trial.params)
+            if config.key not in self._seen and self._fits(config):
+                return self._opened(trial, config)
+            self._study.tell(trial, state=TrialState.FAIL)
+        return None
+
+    def ask(self) -> tuple[int, Config] | None:
+        """What the sampler proposes: a recipe not tried yet, on one of its runtimes, and the number of its trial.
+
+        Only after sample_by(), and where again() has nothing.
 
         Returns:
-            None where the space has no other.
+            None where the space has no other recipe.
         """
+        assert self._sampler is not None
+        self._study.sampler = self._sampler
         self._sampler.left = RETRIES
         for _ in range(RETRIES):
             trial = self._study.ask(self._distributions)
@@ -113,17 +159,30 @@ class Ledger:
             self._study.tell(trial, state=TrialState.FAIL)
             if self._sampler.left <= 0:
                 break
-        config_or_none = self._unseen()
-        return None if config_or_none is None else self.ask_for(config_or_none)
+        return self.draw()
+
+    def draw(self) -> tuple[int, Config] | None:
+        """A trial of a recipe that was not tried yet, drawn evenly; None where there is none, or none among DRAWS.
+
+        Only where again() has nothing.
+        """
+        if self._every is None:
+            drawn = (self._space.sample(self._random) for _ in range(DRAWS))
+            config = next(filter(self._is_new, drawn), None)
+        else:
+            left = [config for config in self._every if config.recipe.key not in self._recipes]
+            config = self._random.choice(left) if left else None
+        return None if config is None else self.ask_for(config)
 
     def ask_for(self, config: Config) -> tuple[int, Config] | None:
         """A trial of this very configuration, None where it is outside the space, makes no sense or was tried.
 
-        Only while nothing is queued: in a fresh study, or after ask() found nothing.
+        Only where again() has nothing.
         """
         values = self._values(config)
         if values is None or config.key in self._seen:
             return None
+        self._study.sampler = self._given
         self._study.enqueue_trial(values)
         trial = self._study.ask(self._distributions)
         assert self._space.config(trial.params).key == config.key, "something else was queued before"
@@ -133,13 +192,37 @@ class Ledger:
         """Ends a trial. Targets become constraints; a refused configuration has no values at all."""
         trial = self._open.pop(number)
         trial.set_user_attr("outcome", outcome.to_json())
-        if outcome.state == "refused":
-            trial.set_constraint("refused", 1.0)
-            self._study.tell(trial, state=TrialState.PRUNED)
-            return
-        for text, violation in violations(outcome.metrics, targets, baseline.metrics).items():
+        state, values, constraints = self._told(outcome, targets, baseline)
+        for text, violation in constraints.items():
             trial.set_constraint(text, violation)
-        self._study.tell(trial, [outcome.metrics[goal.key] for goal in objectives(self._quality)])
+        self._study.tell(trial, values, state)
+
+    def add(self, outcome: Outcome, targets: Sequence[Target], baseline: Outcome) -> None:
+        """A trial that nobody asked for: what came with another one, of the same file on another runtime."""
+        values = self._values(outcome.config)
+        assert values is not None, "not of the space"
+        state, found, constraints = self._told(outcome, targets, baseline)
+        attributes = {"outcome": outcome.to_json(), FREE: True}
+        self._study.add_trial(
+            optuna.trial.create_trial(
+                state=state,
+                values=found,
+                params=values,
+                distributions=self._distributions,
+                user_attrs=attributes,
+                constraints=constraints,
+            )
+        )
+        self._seen.add(outcome.config.key)
+
+    def _told(
+        self, outcome: Outcome, targets: Sequence[Target], baseline: Outcome
+    ) -> tuple[TrialState, list[float] | None, dict[str, float]]:
+        """State, values and constraints of an outcome's trial."""
+        if outcome.state == "refused":
+            return TrialState.PRUNED, None, {"refused": 1.0}
+        values = [outcome.metrics[goal.key] for goal in objectives(self._quality)]
+        return TrialState.COMPLETE, values, violations(outcome.metrics, targets, baseline.metrics)
 
     def fail(self, number: int, reason: str, *, again: bool) -> None:
         """Ends a trial without an outcome.
@@ -156,11 +239,20 @@ class Ledger:
             self._seen.discard(self._space.config(trial.params).key)
             self._study.enqueue_trial(trial.params)
 
+    def add_failed(self, config: Config, reason: str) -> None:
+        """A trial that nobody asked for, without an outcome."""
+        values = self._values(config)
+        failed = optuna.trial.create_trial(
+            state=TrialState.FAIL, params=values, distributions=self._distributions, user_attrs={"fault": reason}
+        )
+        self._study.add_trial(failed)
+
     def _is_new(self, config: Config) -> bool:
-        return config.key not in self._seen and self._fits(config)
+        return config.recipe.key not in self._recipes and self._fits(config)
 
     def _opened(self, trial: optuna.Trial, config: Config) -> tuple[int, Config]:
         self._seen.add(config.key)
+        self._recipes.add(config.recipe.key)
         self._open[trial.number] = trial
         return trial.number, config
 
@@ -172,36 +264,6 @@ class Ledger:
     def _values(self, config: Config) -> dict[str, Any] | None:
         """A configuration as values of the free dimensions, None where it is outside or makes no sense."""
         return self._space.values(config) if self._fits(config) else None
-
-    def _unseen(self) -> Config | None:
-        """One drawn evenly from what was not tried, None where nothing is left (or was drawn in DRAWS)."""
-        if self._every is None:
-            drawn = (self._space.sample(self._random) for _ in range(DRAWS))
-            return next(filter(self._is_new, drawn), None)
-        left = [config for config in self._every if config.key not in self._seen]
-        return self._random.choice(left) if left else None
-
-
-class _Sampler(optuna.samplers.TPESampler):
-    """Proposes again by itself where it has learned enough: a trial that is dropped costs a write for each value.
-
-    Attributes:
-        left: proposals until it is content with one that is not new.
-    """
-
-    def __init__(self, seed: int, is_new: Callable[[dict[str, Any]], bool]) -> None:
-        super().__init__(seed=seed, multivariate=True)
-        self._is_new, self.left = is_new, 0
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """See Optuna. Empty while values are still drawn one by one, at random."""
-        while True:
-            self.left -= 1
-            found = super().sample_relative(study, trial, search_space)
-            if self.left <= 0 or not found or self._is_new(found):
-                return found
 
 
 def read(folder: Path, name: str) -> Record:
@@ -279,7 +341,7 @@ def _record(study: optuna.Study, folder: Path) -> Record:
         if outcome.state == "measured" and baseline is not None:
             missed = violations(outcome.metrics, targets, baseline.metrics)
         model = str(model_path(folder, outcome.artifact)) if outcome.artifact else None
-        points.append(Point(trial.number, outcome, missed, model))
+        points.append(Point(trial.number, outcome, missed, model, trial.user_attrs.get(FREE, False)))
     return replace(record, points=points, failed=dict(failed))
 
 

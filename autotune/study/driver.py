@@ -1,10 +1,8 @@
-"""Runs a study: waves of configurations are built together, measured in quiet, and told."""
+"""Runs a study: the baselines, then what the sampler proposes, then the front once more."""
 
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from functools import partial
 
 from autotune.compress.load import import_model
@@ -12,24 +10,23 @@ from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Device, Session
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.outcome import Outcome
-from autotune.record import Record
 from autotune.study import asktell
-from autotune.study.baseline import TRIES, anchored, check_measurable, measured, no_better_than_chance
+from autotune.study.baseline import anchored, check_measurable, measured, no_better_than_chance
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument
 from autotune.study.latencies import CHANGED, Latencies
+from autotune.study.patience import Patience
 from autotune.study.pool import Pool
 from autotune.study.prepare import Importer, Options, Prepared, prepare
 from autotune.study.proposals import Proposals
 from autotune.study.remeasure import measure_front
-from autotune.study.reporting import Reporter, Summary, log, logged
+from autotune.study.reporting import Reporter, Summary, logged
+from autotune.study.rows import Row, Rows, TimeIsUpError
+from autotune.study.samplers import Search
 from autotune.study.workshop import Workshop
 from autotune.target import LATENCY
 from autotune.track.picture import draw
 from autotune.track.tracker import Guarded, Tracker
-
-WAVE = 4
-"""Configurations under way for each worker: enough to share prefixes, few enough to learn from."""
 
 
 def run(
@@ -83,12 +80,15 @@ class _Study:
         self._options, self._prepared, self._device = options, prepared, device
         self._ledger, self._workshop = ledger, workshop
         self._reporter, self._tracker = reporter, tracker
-        self._proposals = Proposals(ledger, prepared.space, device, list(prepared.candidates), options.trials)
-        self._faults: Counter[str] = Counter()
+        search = Search(ledger, prepared.space, workshop.steps, workshop.built, ledger.seed)
+        self._proposals = Proposals(
+            ledger, prepared.space, list(prepared.candidates), options.trials, options.sampler(search)
+        )
+        self._patience = Patience(options.patience)
         self._told, self._changed = "", False
 
     def run(self, began: float) -> Summary:
-        found = len(self._ledger.record().points)
+        found = self._ledger.record().asked
         notes: list[str] = []
         if found:
             self._reporter.progress(self._ledger.record(), self._options.trials)
@@ -131,48 +131,55 @@ class _Study:
         return session.lease(shared=shared, waiting=waiting)
 
     def _search(self, began: float) -> list[str]:
-        """All waves, then the front once more. What the user should know of how it ended."""
-        threads = ThreadPoolExecutor(max(1, WAVE * self._options.jobs))
+        """The baselines, then what the sampler proposes, then the front once more. Why it ended, for the user."""
+        self._baseline()
         deadline = None if self._options.timeout is None else began + self._options.timeout
-        try:
-            baseline = self._baseline()
-            wave = [] if self._ledger.queued else self._proposals.schemes()
-            while wave or (wave := self._next(deadline)):
-                self._wave(wave, threads, baseline, deadline)
-                self._tracker.update(self._ledger.record())
-                wave = []
-            self._finish()
-        except KeyboardInterrupt:
-            return ["interrupted; the same command goes on from here"]
-        except _TimeIsUpError:
-            self._workshop.stop()
-            self._workshop.pool.close()  # what is still being built would disturb what follows
-            threads.shutdown(wait=True, cancel_futures=True)
-            self._finish()
-            return ["the time is up; the same command goes on from here"]
-        finally:
-            self._workshop.stop()
-            threads.shutdown(wait=False, cancel_futures=True)
+        rows = Rows(
+            self._options.jobs,
+            self._workshop,
+            self._evaluator,
+            self._instrument,
+            self._building,
+            quiet=self._device.shares_host,
+            tell=self._tell,
+            fail=self._fail,
+            status=self._reporter.status,
+            deadline=deadline,
+        )
+        with contextlib.closing(rows):
+            try:
+                for group in (self._proposals.unfinished(), *self._proposals.baselines()):
+                    rows.work(partial(next, group, None))
+                    self._tracker.update(self._ledger.record())
+                rows.work(lambda: self._next(rows.recipes))
+            except KeyboardInterrupt:
+                return ["interrupted; the same command goes on from here"]
+            except TimeIsUpError:
+                self._workshop.pool.close()  # what is still being built would disturb what follows
+                rows.close(wait=True)
+                self._finish()
+                return ["the time is up; the same command goes on from here"]
+        if self._proposals.left > 0:
+            self._reporter.note(self._why())
+        self._finish()
         return []
 
-    def _next(self, deadline: float | None) -> list[tuple[int, Config]]:
-        """The next wave, none at the end of the study.
+    def _next(self, under_way: Sequence[Recipe]) -> Row | None:
+        """What the sampler proposes, None at the end of the search or while it waits for what is under way."""
+        return None if self._patience.is_over(self._ledger.asked) else self._proposals.sampled(under_way)
 
-        Raises:
-            _TimeIsUpError: the deadline has come.
-        """
-        if deadline is not None and time.monotonic() > deadline:
-            raise _TimeIsUpError
-        wave = self._proposals.sampled(WAVE * self._options.jobs)
-        if not wave and self._proposals.left > 0:
-            self._reporter.note("every configuration of the space was tried")
-        return wave
+    def _why(self) -> str:
+        """Why a search ended before its trials did."""
+        if self._patience.is_over(self._ledger.asked):
+            return f"the front has not moved for {self._options.patience} trials; --patience goes on for longer"
+        return "every configuration of the space was tried"
 
-    def _baseline(self) -> Outcome:
+    def _baseline(self) -> None:
         """The original model, converted and nothing else; a trial too where the space has it."""
         record = self._ledger.record()
         if record.baseline is not None:
-            return self._known_baseline(record)
+            self._compare(record.baseline)
+            return
         first = next(iter(self._workshop.candidates))
         config = Config(Recipe(model=first), Runtime(self._device.delegates[0], self._device.threads[0]))
         self._reporter.status("measuring the baseline")
@@ -187,14 +194,11 @@ class _Study:
             self._ledger.tell(asked[0], outcome, self._prepared.targets, outcome)
         self._tracker.update(self._ledger.record())
         self._reporter.progress(self._ledger.record(), self._options.trials)
-        return outcome
 
-    def _known_baseline(self, record: Record) -> Outcome:
-        """That of an earlier run; where this one goes on, the device is held against what it was."""
-        baseline = record.baseline
-        assert baseline is not None  # why we are here
-        if self._proposals.left <= 0 and not self._ledger.queued:
-            return baseline
+    def _compare(self, baseline: Outcome) -> None:
+        """Holds the device against what it was in an earlier run, where this one goes on."""
+        if self._proposals.done:
+            return
         found = anchored(baseline, self._instrument, self._reporter.note)
         now, before = found.metrics.get(LATENCY.key), baseline.metrics[LATENCY.key]
         if now is None or abs(now / before - 1) > CHANGED:
@@ -204,73 +208,30 @@ class _Study:
                 f"the baseline {told}: trials of earlier runs compare with new ones on the front alone, "
                 "which is measured once more"
             )
-        return baseline
 
-    def _wave(
-        self, wave: list[tuple[int, Config]], threads: ThreadPoolExecutor, baseline: Outcome, deadline: float | None
-    ) -> None:
-        """Builds and evaluates, then measures all in turn.
+    def _tell(self, trial: int | None, outcome: Outcome) -> None:
+        """Ends a trial, or adds one that nobody asked for."""
+        baseline = self._ledger.record().baseline
+        assert baseline is not None  # it is what a study begins with
+        if outcome.state == "refused":
+            self._reporter.note(f"{outcome.config} refused: {outcome.reason}")
+        if trial is None:
+            self._ledger.add(outcome, self._prepared.targets, baseline)
+        else:
+            self._ledger.tell(trial, outcome, self._prepared.targets, baseline)
+        record = self._ledger.record()
+        self._reporter.progress(record, self._options.trials)
+        self._patience.see(record.asked, record.hypervolume())
+        if trial is not None:
+            self._tracker.update(record)
 
-        Raises:
-            _TimeIsUpError: the deadline has come.
-        """
-        with self._building():
-            waiting = self._built(dict(wave), threads, deadline)
-        self._measure(waiting, baseline)
-
-    def _built(
-        self, wave: dict[int, Config], threads: ThreadPoolExecutor, deadline: float | None
-    ) -> list[tuple[int, Outcome]]:
-        """What came of a wave and is to be measured.
-
-        Raises:
-            _TimeIsUpError: the deadline has come.
-        """
-        futures = {threads.submit(self._evaluator.evaluate, config): number for number, config in wave.items()}
-        self._reporter.status(f"building {len(wave)}")
-        waiting: list[tuple[int, Outcome]] = []
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        try:
-            for done, future in enumerate(as_completed(futures, left), 1):
-                self._reporter.status(f"building: {len(wave) - done} of {len(wave)} to go")
-                outcome = self._outcome(futures[future], wave[futures[future]], future)
-                if outcome is not None:
-                    waiting.append((futures[future], outcome))
-        except TimeoutError as error:
-            raise _TimeIsUpError from error
-        return waiting
-
-    def _outcome(self, number: int, config: Config, future: "Future[Outcome]") -> Outcome | None:
-        """What came of a build, None where it failed; that is told, too."""
-        try:
-            return future.result()
-        except (Fault, OSError) as error:  # a lost worker, a full disk
-            self._fault(number, config, str(error))
-        except (RuntimeError, UserError) as error:  # a stage's own failure, with its traceback; the user's metric
-            log.error("trial %d (%s) failed: %s", number, config, error)
-            last = str(error).strip().splitlines()[-1][:300]
-            self._ledger.fail(number, last, again=False)
-            self._reporter.note(f"trial {number} ({config}) failed: {last}; see study.log")
-        return None
-
-    def _fault(self, number: int, config: Config, reason: str) -> None:
-        self._faults[config.key] += 1
-        again = self._faults[config.key] < TRIES
-        log.error("trial %d (%s): %s", number, config, reason)
-        self._ledger.fail(number, reason, again=again)
-        self._reporter.note(f"trial {number} ({config}): {reason}; {'queued again' if again else 'given up'}")
-
-    def _measure(self, waiting: list[tuple[int, Outcome]], baseline: Outcome) -> None:
-        """Measures and tells."""
-        measured = self._instrument.measure([outcome for _, outcome in waiting])
-        for (number, before), outcome in zip(waiting, measured, strict=True):
-            if isinstance(outcome, Fault):
-                self._fault(number, before.config, str(outcome))
-                continue
-            if outcome.state == "refused":
-                self._reporter.note(f"trial {number} ({outcome.config}) refused: {outcome.reason}")
-            self._ledger.tell(number, outcome, self._prepared.targets, baseline)
-            self._reporter.progress(self._ledger.record(), self._options.trials)
+    def _fail(self, trial: int | None, config: Config, reason: str, again: bool) -> None:
+        """Ends a trial without an outcome."""
+        if trial is None:
+            self._ledger.add_failed(config, reason)
+        else:
+            self._ledger.fail(trial, reason, again=again)
+        self._reporter.note(f"{config}: {reason}; {'queued again' if again else 'given up, see study.log'}")
 
     def _finish(self) -> None:
         """The front once more, then the recommended file on the test split."""
@@ -290,7 +251,3 @@ class _Study:
         with self._building():
             tested = self._evaluator.test(pick)
         self._ledger.note("tests", record.tests | {str(pick.trial): tested})
-
-
-class _TimeIsUpError(Exception):
-    """The deadline has come."""

@@ -2,17 +2,19 @@
 
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autotune.compress.stage import Artifact
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Session
-from autotune.errors import Infeasible, UserError
+from autotune.errors import Fault, Infeasible, UserError
 from autotune.files import whole
 from autotune.front import Point
 from autotune.outcome import Outcome
@@ -22,6 +24,9 @@ from autotune.study.parity import SPREAD, Parity, differs, drawn, parity, sensel
 from autotune.study.workshop import Workshop
 
 Array = NDArray[np.float32]
+
+FAILURES = (Fault, OSError, RuntimeError, UserError)
+"""What may come of a trial in place of an outcome: a lost worker or device, a full disk, a failing stage or metric."""
 
 OWN = ("builtin", "reference")
 """Delegates that are LiteRT's own kernels: what the others are held against."""
@@ -41,7 +46,7 @@ class Evaluator:
         """
         self._workshop, self._session, self._leased = workshop, session, leased
         self._lock = threading.Lock()
-        self._scratch = tempfile.TemporaryDirectory(prefix="autotune-inputs-")
+        self._scratch = tempfile.TemporaryDirectory(prefix="autotune-inputs-", ignore_cleanup_errors=True)
         self._unmatched: dict[str, str] = {}
 
     def close(self) -> None:
@@ -57,8 +62,41 @@ class Evaluator:
         Raises:
             Fault: a worker or the device failed.
         """
+        [found] = self.evaluate_row([config])
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def evaluate_row(self, configs: Sequence[Config]) -> list[Outcome | Exception]:
+        """The same for one recipe on several runtimes. Its file is evaluated once on each delegate: threads
+        share the outputs among themselves, and no output's sum.
+
+        Returns:
+            For each configuration its outcome or what was raised; for the first alone where there is no file.
+        """
         try:
-            key, artifact = self._workshop.build(config.recipe)
+            key, artifact = self._workshop.build(configs[0].recipe)
+        except Infeasible as error:
+            return [Outcome(configs[0], "refused", reason=str(error))]
+        except FAILURES as error:
+            return [error]
+        found: dict[str, Outcome | Exception] = {}
+        for config in configs:
+            delegate = config.runtime.delegate
+            if delegate not in found:
+                try:
+                    found[delegate] = self._evaluated(config, key, artifact)
+                except FAILURES as error:
+                    found[delegate] = error
+        return [
+            replace(outcome, config=config)
+            if isinstance(outcome := found[config.runtime.delegate], Outcome)
+            else outcome
+            for config in configs
+        ]
+
+    def _evaluated(self, config: Config, key: str, artifact: Artifact) -> Outcome:
+        try:
             outputs, reference = self._run(key, config)
         except Infeasible as error:
             return Outcome(config, "refused", reason=str(error))

@@ -21,6 +21,7 @@ from autotune.space import Space
 from autotune.study import asktell
 from autotune.study.checks import check_delegates, check_excluded, check_targets, check_writable, refuse_changes
 from autotune.study.pool import Pool
+from autotune.study.samplers import Choose, Search, ehvi
 from autotune.target import Metric, Target, resolve
 from autotune.task import Task, make_task
 from autotune.validity import conflict
@@ -36,9 +37,11 @@ class Options:
         space: to sample from.
         targets: to meet; constraints of the search.
         trials: of the study in all, those of earlier runs included.
+        patience: trials without a better front after which the search ends, None for no end.
         timeout: seconds after which nothing new is begun, None for no limit.
         jobs: number of workers.
         seed: of splits, shuffles and the sampler.
+        sampler: makes the function that proposes trials.
         name: of the study.
         folder: that holds studies and their cache.
         loss, metric: None where model and labels shall say.
@@ -54,9 +57,11 @@ class Options:
     name: str
     folder: Path
     trials: int = 30
+    patience: int | None = None
     timeout: float | None = None
     jobs: int = 1
     seed: int = 0
+    sampler: Callable[[Search], Choose] = ehvi
     loss: str | None = None
     metric: str | None = None
     share: float = 0.5

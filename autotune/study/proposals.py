@@ -1,68 +1,119 @@
-"""Which configurations come next."""
+"""Which rows come next: what was cut off, the baselines in the order of the work they take, then the sampler's."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from autotune.config import SCHEMES, Config
-from autotune.devices.device import Device
-from autotune.space import Space
+from autotune.config import SCHEMES, Config, Recipe
+from autotune.space import Choice, Space, ends, grid
 from autotune.study.asktell import Ledger
+from autotune.study.rows import Row
+from autotune.study.samplers import Choose
 
 
 class Proposals:
-    """Asks the ledger for configurations to try."""
+    """Asks the ledger for rows to work off."""
 
-    def __init__(self, ledger: Ledger, space: Space, device: Device, models: Sequence[str], trials: int) -> None:
+    def __init__(self, ledger: Ledger, space: Space, models: Sequence[str], trials: int, choose: Choose) -> None:
         """
         Args:
             ledger: of the study.
             space: that the configurations are from.
-            device: to measure on.
             models: names of the candidates.
-            trials: of the study in all.
+            trials: that may be asked for in all; what comes with them is not counted.
+            choose: the sampler.
         """
-        self._ledger, self._space, self._device = ledger, space, device
-        self._models, self._trials = models, trials
+        self._ledger, self._space, self._models = ledger, space, models
+        self._trials, self._choose = trials, choose
+        self._runtimes = space.runtimes()
 
     @property
     def left(self) -> int:
-        """Trials that the study still has."""
-        return self._trials - len(self._ledger.record().points)
+        """Trials that may still be asked for."""
+        return self._trials - self._ledger.asked
 
-    def schemes(self) -> list[tuple[int, Config]]:
-        """The plain quantization schemes that were not tried yet, before anything is sampled.
+    @property
+    def done(self) -> bool:
+        """Whether nothing is to be done any more, whatever the sampler says."""
+        return self.left <= 0 and not self._ledger.queued and not any(self._lacking())
 
-        They cost little, and what is recommended can then not be worse than they are. Plain int4 is
-        seldom any good, so of it there is the one that spares most layers.
+    def unfinished(self) -> Iterator[Row]:
+        """What an earlier run was cut off from."""
+        while row := self._again():
+            yield row
+        yield from self._lacking()
+
+    def _lacking(self) -> Iterator[Row]:
+        """Of files that were built, the runtimes that they were not tried on."""
+        built = {p.outcome.config.recipe: p.outcome for p in self._ledger.record().points if p.outcome.artifact}
+        for outcome in built.values():
+            if others := self._others(outcome.config):
+                yield Row(None, others)
+
+    def baselines(self) -> Iterator[Iterator[Row]]:
+        """The plain ways, before anything is sampled: what is recommended can then not be worse than they are.
+
+        In two groups, each of which is measured together: the quantization schemes that need no training;
+        the one that does, pruning, clustering, and both.
         """
-        first = self._space.first() | {"prune": 0, "cluster": 0}
-        spared = {"int4": self._space.highest("mixed")}
-        left = self.left
-        asked: list[tuple[int, Config]] = []
-        for scheme, model in itertools.product(SCHEMES, self._models):
-            values = {**first, "quantize": scheme, "model": model, "mixed": spared.get(scheme, 0)}
-            runtimes = itertools.product(
-                self._device.delegates, self._device.threads, (first.get("augment", "none"), "none")
-            )
+        yield self._rows(self._schemes())
+        yield self._rows(self._combinations())
+
+    def sampled(self, under_way: Sequence[Recipe]) -> Row | None:
+        """The sampler's next, None at the end of the study or the space, or where it waits for what is under way."""
+        if row := self._again():
+            return row
+        asked = self._choose(under_way) if self.left > 0 else None
+        return None if asked is None else self._row(*asked)
+
+    def _again(self) -> Row | None:
+        asked = self._ledger.again()
+        return None if asked is None else self._row(*asked)
+
+    def _rows(self, wanted: Iterator[Mapping[str, Any]]) -> Iterator[Row]:
+        for values in wanted:
+            while row := self._again():
+                yield row
+            settings = itertools.product(self._runtimes, (values.get("augment", "none"), "none"))
             configs = (
-                Config.of({**values, "delegate": delegate, "threads": threads, "augment": augment})
-                for delegate, threads, augment in runtimes
+                Config.of({**values, "delegate": runtime.delegate, "threads": runtime.threads, "augment": augment})
+                for runtime, augment in settings
             )
             config = next(filter(self._ledger.admits, configs), None)
-            if config and len(asked) < left and (one := self._ledger.ask_for(config)):
-                asked.append(one)
-        return asked
+            if config is None or self.left <= 0 or self._ledger.tried(config.recipe):
+                continue
+            if asked := self._ledger.ask_for(config):
+                yield self._row(*asked)
 
-    def sampled(self, most: int) -> list[tuple[int, Config]]:
-        """The next configurations to be built together; none at the end of the study or the space.
+    def _row(self, trial: int, config: Config) -> Row:
+        return Row(trial, (config, *self._others(config)))
 
-        Args:
-            most: as many at most.
-        """
-        asked: list[tuple[int, Config]] = []
-        for _ in range(min(self.left, most)):
-            one = self._ledger.ask()
-            if one is None:
-                break
-            asked.append(one)
-        return asked
+    def _others(self, config: Config) -> tuple[Config, ...]:
+        """The same recipe on the runtimes that were not tried."""
+        configs = (Config(config.recipe, runtime) for runtime in self._runtimes)
+        return tuple(other for other in configs if self._ledger.admits(other) and not self._ledger.seen(other))
+
+    def _schemes(self) -> Iterator[Mapping[str, Any]]:
+        """Plain int4 is seldom any good, so of it there is the one that spares most layers."""
+        plain = self._space.first() | {"prune": 0, "cluster": 0}
+        spared = {"int4": self._space.highest("mixed")}
+        for scheme, model in itertools.product(SCHEMES, self._models):
+            if scheme != "qat":
+                yield {**plain, "quantize": scheme, "model": model, "mixed": spared.get(scheme, 0)}
+
+    def _combinations(self) -> Iterator[Mapping[str, Any]]:
+        """The middle of what the space has of pruning and clustering, with int8 or what it has in its place."""
+        prune, cluster = self._middle("prune"), self._middle("cluster")
+        schemes = self._space.dimensions.get("quantize", Choice(("none",)))
+        assert isinstance(schemes, Choice)  # names
+        after = next((name for name in ("int8", "dynamic") if name in schemes.values), schemes.values[0])
+        steps = ((0, 0, "qat"), (prune, 0, after), (0, cluster, after), (prune, cluster, after))
+        for model, (share, clusters, scheme) in itertools.product(self._models, steps):
+            values = {"model": model, "prune": share, "cluster": clusters, "quantize": scheme, "mixed": 0}
+            yield self._space.first() | values
+
+    def _middle(self, name: str) -> Any:
+        """The middle one of a dimension's values that do something, 0 where it has none."""
+        dim = self._space.dimensions.get(name, Choice((0,)))
+        values = sorted(value for value in grid(dim) or ends(dim) if value)
+        return values[len(values) // 2] if values else 0

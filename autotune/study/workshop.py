@@ -55,6 +55,14 @@ class Workshop:
         """No stage is begun from now on."""
         self._stopped.set()
 
+    def steps(self, recipe: Recipe) -> list[pipeline.Step]:
+        """The recipe's stages."""
+        return pipeline.steps(recipe, self.candidates[recipe.model].key)
+
+    def built(self, key: str) -> bool:
+        """Whether there is an artifact of this key."""
+        return self._cache.has(key)
+
     def build(self, recipe: Recipe) -> tuple[str, Artifact]:
         """The recipe's file and its cache key, built where it is not there yet.
 
@@ -63,7 +71,7 @@ class Workshop:
             Fault: a worker was lost, or the work was stopped.
         """
         parent: bytes | None = None
-        for step in pipeline.steps(recipe, self.candidates[recipe.model].key):
+        for step in self.steps(recipe):
             artifact = self._artifact(step, recipe.model, parent)
             parent = artifact.data
         path = model_path(self.folder, step.key)

@@ -1,13 +1,13 @@
 """The ledger on real Optuna: what is told survives, nothing is asked twice."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 
-from autotune.config import Config
+from autotune.config import Config, Runtime
 from autotune.errors import UserError
 from autotune.outcome import Outcome
 from autotune.space_file import parse
@@ -18,12 +18,22 @@ from autotune.testing import toy_outcome
 
 SPACE = {"prune": [0, 0.5, 0.75], "quantize": ["none", "int8"], "threads": [1, 2], "epochs": {"low": 1, "high": 3}}
 META = {"seed": 0, "id": "1", "quality": asdict(ACCURACY), "targets": ["latency<5ms"], "options": {}, "device": {}}
+RECIPES = 2 + 2 * 2 * 3
+"""Dense ones, and pruned ones with their epochs."""
+
 BASELINE = toy_outcome(0.9, 10.0, 1000)
 
 
 def ledger(folder: Path, space: dict[str, Any] | None = None) -> Ledger:
     folder.mkdir(exist_ok=True)
-    return Ledger(folder, "toy", parse(space or SPACE, "toy", (1, 2)), ACCURACY, META)
+    study = Ledger(folder, "toy", parse(space or SPACE, "toy", (1, 2)), ACCURACY, META)
+    study.sample_by(optuna.samplers.TPESampler(seed=study.seed, multivariate=True))
+    return study
+
+
+def other(config: Config) -> Config:
+    """The same on the other number of threads."""
+    return replace(config, runtime=Runtime(threads=3 - config.runtime.threads))
 
 
 def targets() -> list[Target]:
@@ -38,15 +48,15 @@ def tell(study: Ledger, number: int, config: Config, latency_ms: float = 1.0) ->
     study.tell(number, outcome(config, latency_ms), targets(), BASELINE)
 
 
-def test_asks_every_configuration_once_and_no_more(tmp_path: Path) -> None:
-    """Until the space is exhausted: settings of training don't make two of one that does not train."""
+def test_asks_every_recipe_once_and_no_more(tmp_path: Path) -> None:
+    """Until the space is exhausted, on one runtime each: settings of training don't make two of what does not train."""
     study, seen = ledger(tmp_path), set()
     while asked := study.ask():
         number, config = asked
-        assert config.key not in seen
-        seen.add(config.key)
+        assert config.recipe.key not in seen
+        seen.add(config.recipe.key)
         tell(study, number, config)
-    assert len(seen) == 2 * 2 + 2 * 2 * 2 * 3  # dense; pruned, with their epochs
+    assert len(seen) == RECIPES
 
 
 def test_what_is_proposed_again_costs_few_trials(tmp_path: Path) -> None:
@@ -54,9 +64,10 @@ def test_what_is_proposed_again_costs_few_trials(tmp_path: Path) -> None:
     study = ledger(tmp_path)
     for number, config in iter(study.ask, None):
         tell(study, number, config)
+        study.add(outcome(other(config)), targets(), BASELINE)
     trials = optuna.load_study(study_name="toy", storage=asktell._storage(tmp_path)).trials
     tenth = [trial.number for trial in trials if trial.state.is_finished() and trial.values][9]
-    assert len(trials) - tenth - 1 <= 2 * (28 - 10) + 1
+    assert len(trials) - tenth - 1 <= 3 * (RECIPES - 5) + 1
 
 
 def test_never_asks_what_is_under_way(tmp_path: Path) -> None:
@@ -129,20 +140,22 @@ def test_what_was_under_way_is_asked_again(tmp_path: Path) -> None:
     assert open_ is not None
     tell(study, *done)
     again = ledger(tmp_path)
-    first = again.ask()
+    assert again.queued
+    first = again.again()
     assert first is not None
     assert first[1].key == open_[1].key
-    rest = {asked[1].key for asked in iter(again.ask, None)}
-    assert done[1].key not in rest
-    assert open_[1].key not in rest
-    assert len(rest) == 26
+    assert again.again() is None
+    rest = {asked[1].recipe.key for asked in iter(again.ask, None)}
+    assert done[1].recipe.key not in rest
+    assert open_[1].recipe.key not in rest
+    assert len(rest) == RECIPES - 2
 
 
 def test_reopening_twice_loses_nothing(tmp_path: Path) -> None:
     """A second kill before anything was told queues the same configurations once more."""
     opened = {asked[1].key for asked in (ledger(tmp_path).ask() for _ in range(1)) if asked}
     ledger(tmp_path)
-    asked = ledger(tmp_path).ask()
+    asked = ledger(tmp_path).again()
     assert asked is not None
     assert {asked[1].key} == opened
 
@@ -155,7 +168,7 @@ def test_failed_trials_are_queued_again_where_they_should_be(tmp_path: Path) -> 
     assert second is not None
     study.fail(first[0], "worker lost", again=True)
     study.fail(second[0], "our defect", again=False)
-    asked = study.ask()
+    asked = study.again()
     assert asked is not None
     assert asked[1].key == first[1].key
     assert second[1].key not in {one[1].key for one in iter(study.ask, None)}
@@ -171,6 +184,39 @@ def test_asking_for_a_configuration(tmp_path: Path) -> None:
     assert asked[1] == wanted
     assert study.ask_for(wanted) is None
     assert study.ask_for(Config.of({"prune": 0.6})) is None
+
+
+def test_what_comes_with_a_trial_is_told_and_not_counted(tmp_path: Path) -> None:
+    """Its file on another runtime: the sampler sees it with its constraints, and nobody is asked for it again."""
+    study = ledger(tmp_path)
+    study.note("baseline", BASELINE.to_json())
+    asked = study.ask()
+    assert asked is not None
+    tell(study, *asked)
+    study.add(outcome(other(asked[1]), 10.0), targets(), BASELINE)
+    study.add_failed(other(asked[1]), "lost")
+    record = read(tmp_path, "toy")
+    assert [(point.free, point.violations) for point in record.points] == [
+        (False, {"latency<5ms": -0.8}),
+        (True, {"latency<5ms": 1.0}),
+    ]
+    assert record.asked == study.asked == 1
+    assert record.failed == {"lost": 1}
+    assert study.seen(other(asked[1]))
+    assert ledger(tmp_path).seen(other(asked[1]))
+    trials = optuna.load_study(study_name="toy", storage=asktell._storage(tmp_path)).trials
+    assert trials[1].constraints == {"latency<5ms": 1.0}
+    assert trials[1].values == [0.8, 10.0, 500.0]
+
+
+def test_drawing_and_listing(tmp_path: Path) -> None:
+    """Each recipe is drawn once; what may be tried is listed whole, or drawn where it has no end."""
+    study = ledger(tmp_path)
+    drawn = [config.recipe.key for _, config in iter(study.draw, None)]
+    assert len(drawn) == len(set(drawn)) == RECIPES
+    assert len(study.every(5)) == 2 * RECIPES
+    endless = ledger(tmp_path / "endless", {"prune": {"low": 0.1, "high": 0.9}, "threads": [1]})
+    assert len({config.key for config in endless.every(50)}) == 50
 
 
 def test_a_half_written_line_is_taken_back(tmp_path: Path) -> None:

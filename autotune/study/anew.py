@@ -1,0 +1,48 @@
+"""Any sampler of Optuna, kept from proposing what was tried."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+
+class Anew(BaseSampler):
+    """A sampler that proposes again by itself what is not new: a trial that is dropped costs a write for each value.
+
+    Attributes:
+        left: proposals until it is content with one that is not new.
+    """
+
+    def __init__(self, sampler: BaseSampler, is_new: Callable[[dict[str, Any]], bool]) -> None:
+        self._sampler, self._is_new, self.left = sampler, is_new, 0
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """See Optuna."""
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """See Optuna. Empty while values are still drawn one by one, at random."""
+        while True:
+            self.left -= 1
+            found = self._sampler.sample_relative(study, trial, search_space)
+            if self.left <= 0 or not found or self._is_new(found):
+                return found
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """See Optuna."""
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """See Optuna."""
+        self._sampler.before_trial(study, trial)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        """See Optuna."""
+        self._sampler.after_trial(study, trial, state, values)

@@ -1,0 +1,95 @@
+"""autotune's own search: the training comes next whose files are expected to move the front most for its work.
+
+Expected hypervolume improvement (Emmerich et al., IEEE Transactions on Evolutionary Computation 10, 2006) over cost.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from autotune.compress.pipeline import Step
+from autotune.config import Config, Recipe, Runtime
+from autotune.study.asktell import Ledger
+from autotune.study.outlook import Outlook
+from autotune.study.predict import Features, Prediction
+
+WEIGHED = 200
+"""Trainings that are weighed against each other at most; drawn where there are more."""
+
+OVERHEAD = 0.5
+"""What a file costs besides its training (conversion, quantization, evaluation), in epochs of training."""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A recipe that may be built, and the keys of its stages that train, in order, with their epochs."""
+
+    recipe: Recipe
+    trainings: Mapping[str, float]
+
+
+class Ehvi:
+    """Proposes trials by expected hypervolume improvement over cost."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        recipes: Iterable[Recipe],
+        runtimes: Sequence[Runtime],
+        steps: Callable[[Recipe], Sequence[Step]],
+        built: Callable[[str], bool],
+        seed: int,
+    ) -> None:
+        """
+        Args:
+            ledger: of the study.
+            recipes: to choose among.
+            runtimes: to run files on.
+            steps: a recipe's stages.
+            built: whether there is a stage's artifact, by its key.
+            seed: of what is drawn.
+        """
+        self._ledger, self._runtimes, self._steps, self._built = ledger, runtimes, steps, built
+        self._random = random.Random(seed)  # noqa: S311  # draws trials, not secrets
+        every = {recipe.key: recipe for recipe in recipes}
+        self._left = [_Candidate(recipe, self._trainings(recipe)) for recipe in every.values()]
+        self._features = Features(every.values())
+        self._quality, self._download = Prediction(), Prediction()
+
+    def __call__(self, under_way: Sequence[Recipe]) -> tuple[int, Config] | None:
+        """A trial of the best recipe, None where all are tried or wait for a training that is under way."""
+        self._left = [one for one in self._left if not self._ledger.tried(one.recipe)]
+        busy = {key for recipe in under_way for key in self._trainings(recipe) if not self._built(key)}
+        groups: dict[str, list[_Candidate]] = defaultdict(list)
+        for one in self._left:
+            if not busy & one.trainings.keys():
+                groups[next(reversed([*one.trainings]), "")].append(one)
+        if not groups:
+            return None
+        drawn = sorted(groups) if len(groups) <= WEIGHED else self._random.sample(sorted(groups), WEIGHED)
+        recipe = self._best([groups[key] for key in drawn])
+        asked = (self._ledger.ask_for(Config(recipe, runtime)) for runtime in self._runtimes)
+        return next(filter(None, asked), None)
+
+    def _best(self, groups: Sequence[Sequence[_Candidate]]) -> Recipe:
+        """Of the group with the highest expected gain over cost the recipe that gains most by itself.
+
+        Only what meets the targets counts, unless nothing is expected to.
+        """
+        recipes = [one.recipe for group in groups for one in group]
+        outlook = Outlook(self._ledger.record(), recipes, self._features, self._quality, self._download)
+        for meeting in (True, False):
+            gains = [outlook.gain([one.recipe for one in group], meeting=meeting) for group in groups]
+            if max(gains) > 0:
+                break
+        order = [gain / self._cost(group[0]) for gain, group in zip(gains, groups, strict=True)]
+        best = groups[order.index(max(order))]
+        return max((one.recipe for one in best), key=lambda recipe: outlook.gain([recipe], meeting=meeting))
+
+    def _cost(self, one: _Candidate) -> float:
+        """In epochs of training."""
+        return OVERHEAD + sum(epochs for key, epochs in one.trainings.items() if not self._built(key))
+
+    def _trainings(self, recipe: Recipe) -> dict[str, float]:
+        return {step.key: float(step.parameters.get("epochs", 1)) for step in self._steps(recipe) if step.trains}

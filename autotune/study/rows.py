@@ -1,0 +1,197 @@
+"""Rows under way: a recipe's file is built, evaluated on every runtime, measured in quiet, and told."""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from autotune.config import Config, Recipe
+from autotune.errors import Fault
+from autotune.outcome import Outcome
+from autotune.study.baseline import TRIES
+from autotune.study.evaluate import Evaluator
+from autotune.study.instrument import Instrument, Result
+from autotune.study.reporting import log
+from autotune.study.workshop import Workshop
+
+WAITING = 4
+"""Files of unknown latency for which a device that shares its machine is made quiet."""
+
+HELD_S = 600.0
+"""Seconds after which the device is let go for a moment: others may want to measure on it."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A recipe on one or more runtimes.
+
+    Attributes:
+        trial: number of the first one's trial; None where nobody asked for it.
+        configs: all of the same recipe, the one that was asked for first.
+    """
+
+    trial: int | None
+    configs: tuple[Config, ...]
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.configs[0].recipe
+
+
+class TimeIsUpError(Exception):
+    """The deadline has come."""
+
+
+class Rows:
+    """Works rows off, as many at a time as there are workers, while their source has more."""
+
+    def __init__(
+        self,
+        jobs: int,
+        workshop: Workshop,
+        evaluator: Evaluator,
+        instrument: Instrument,
+        building: Callable[[], AbstractContextManager[None]],
+        *,
+        quiet: bool,
+        tell: Callable[[int | None, Outcome], None],
+        fail: Callable[[int | None, Config, str, bool], None],
+        status: Callable[[str], None],
+        deadline: float | None,
+    ) -> None:
+        """
+        Args:
+            jobs: number of workers.
+            workshop: that builds the files.
+            evaluator: of the study.
+            instrument: of the study.
+            building: holds the device while anything is built.
+            quiet: whether nothing may be built while something is measured.
+            tell: gets each outcome, with the number of its trial or None.
+            fail: gets what failed: its trial, the configuration, the reason, and whether it is tried again.
+            status: told what is being done.
+            deadline: on the clock of time.monotonic(), None for none.
+        """
+        self._jobs, self._workshop, self._evaluator, self._instrument = jobs, workshop, evaluator, instrument
+        self._hold, self._quiet, self._tell, self._fail = building, quiet, tell, fail
+        self._status, self._deadline = status, deadline
+        self._threads = ThreadPoolExecutor(jobs + 2)
+        self._building: dict[Future[list[Outcome | Exception]], Row] = {}
+        self._measuring: Future[list[Result]] | None = None
+        self._measured: list[tuple[int | None, Outcome]] = []
+        self._waiting: list[tuple[int | None, Outcome]] = []
+        self._again: list[Row] = []
+        self._faults: Counter[str] = Counter()
+        self._held = contextlib.ExitStack()
+        self._since = 0.0
+
+    @property
+    def recipes(self) -> list[Recipe]:
+        """What is being built."""
+        return [row.recipe for row in self._building.values()]
+
+    def close(self, *, wait: bool = False) -> None:
+        """Begins nothing more, and lets the device go.
+
+        Args:
+            wait: for what is under way, whose workers were ended.
+        """
+        self._workshop.stop()
+        self._threads.shutdown(wait=wait, cancel_futures=True)
+        self._held.close()
+
+    def work(self, source: Callable[[], Row | None]) -> None:
+        """Until the source has no more rows and all that it gave are told.
+
+        Args:
+            source: the next row, None where there is none now; asked again after each outcome.
+
+        Raises:
+            TimeIsUpError: the deadline has come.
+        """
+        while True:
+            more = self._fill(source)
+            self._measure(more)
+            if not self._building and self._measuring is None:
+                if not self._waiting and not more:
+                    return
+                continue
+            self._collect()
+
+    def _fill(self, source: Callable[[], Row | None]) -> bool:
+        """Begins rows while there are workers for them. False where the source has none."""
+        while len(self._building) <= self._jobs:
+            if self._is_due():
+                return True
+            row = self._again.pop() if self._again else source()
+            if row is None:
+                return bool(self._building)  # an outcome may give it an idea
+            if not self._building:
+                self._held.enter_context(self._hold())
+                self._since = time.monotonic()
+            self._building[self._threads.submit(self._evaluator.evaluate_row, row.configs)] = row
+            self._status(f"building {len(self._building)}")
+        return True
+
+    def _is_due(self) -> bool:
+        """Whether nothing may be begun for now: the device is measured, is to be, or is let go for a moment."""
+        if not self._quiet:
+            return False
+        rows = len({outcome.config.recipe.key for _, outcome in self._waiting})
+        held = bool(self._building) and time.monotonic() - self._since > HELD_S
+        return self._measuring is not None or rows >= WAITING or held
+
+    def _measure(self, more: bool) -> None:
+        """Begins to measure what waits for it, where the device is quiet enough."""
+        if not self._waiting or self._measuring is not None:
+            return
+        if self._quiet and (self._building or (more and not self._is_due())):
+            return
+        self._measured, self._waiting = self._waiting, []
+        outcomes = [outcome for _, outcome in self._measured]
+        self._measuring = self._threads.submit(self._instrument.measure, outcomes)
+
+    def _collect(self) -> None:
+        """Waits for something to end, and tells it.
+
+        Raises:
+            TimeIsUpError: the deadline has come.
+        """
+        under_way: list[Future[Any]] = [*self._building, *([self._measuring] if self._measuring else [])]
+        left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        done = wait(under_way, left, FIRST_COMPLETED).done
+        if not done:
+            raise TimeIsUpError
+        for future in [future for future in self._building if future in done]:
+            row = self._building.pop(future)
+            for index, found in enumerate(future.result()):
+                self._sort(row.trial if index == 0 else None, row.configs[index], found)
+            if not self._building:
+                self._held.pop_all().close()
+        if self._measuring is not None and self._measuring in done:
+            results, self._measuring = self._measuring.result(), None
+            for (trial, before), result in zip(self._measured, results, strict=True):
+                self._sort(trial, before.config, result, measured=True)
+
+    def _sort(self, trial: int | None, config: Config, found: Outcome | Exception, *, measured: bool = False) -> None:
+        """Tells what is known, and puts by what is still to be measured."""
+        if isinstance(found, Outcome):
+            known = found if measured or found.state == "refused" else self._instrument.known(found)
+            if known is None:
+                self._waiting.append((trial, found))
+            else:
+                self._tell(trial, known)
+        elif isinstance(found, Fault | OSError):  # a lost worker, a full disk
+            self._faults[config.key] += 1
+            again = self._faults[config.key] < TRIES
+            log.error("%s: %s", config, found)
+            self._fail(trial, config, str(found), again)
+            if again and trial is None:
+                self._again.append(Row(None, (config,)))
+        else:  # a stage's own failure, with its traceback; the user's metric
+            log.error("%s failed: %s", config, found)
+            self._fail(trial, config, str(found).strip().splitlines()[-1][:300], False)

@@ -1,0 +1,197 @@
+"""Replays searches on a recorded table: how much of the best front they have after how much of the training.
+
+Two workers in simulated time, for each of 30 seeds; a training takes what it took when the table was
+recorded (benchmarks/table.py). All searches have autotune's cache and rows; only its own has the
+baselines, which are a part of it.
+"""
+
+import gzip
+import heapq
+import itertools
+import json
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import moocore
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+
+from autotune import plugins
+from autotune.compress.pipeline import Step
+from autotune.config import Config, Recipe, Runtime
+from autotune.front import relative
+from autotune.outcome import Outcome
+from autotune.space import Choice, Space
+from autotune.study.asktell import Ledger
+from autotune.study.proposals import Proposals
+from autotune.study.rows import Row
+from autotune.study.samplers import Search
+from autotune.target import ACCURACY
+
+TABLE = Path(__file__).with_name("tables") / "resnet8.json.gz"
+PICTURE = Path(__file__).parents[1] / "docs" / "replay.png"
+OURS = "ehvi"
+SEARCHES = (OURS, "tpe", "nsga2", "random", "grid")
+SEEDS = 30
+WORKERS = 2
+A_FILE_S = 0.5
+"""Seconds that a file takes besides its training: quantized, evaluated."""
+
+BUDGETS = np.linspace(0, 1, 201)
+"""Shares of the time that all trainings take."""
+
+Curve = NDArray[np.float64]
+
+
+class Table:
+    """A recorded grid.
+
+    Attributes:
+        space: of the grid.
+        steps: each recipe's stages, by its key.
+        seconds: that each training took, by its stage's key.
+        outcomes: by configuration.
+    """
+
+    def __init__(self, path: Path = TABLE) -> None:
+        content = json.loads(gzip.decompress(path.read_bytes()))
+        self.seconds: dict[str, float] = content["seconds"]
+        self.steps: dict[str, list[Step]] = {}
+        self.outcomes: dict[str, Outcome] = {}
+        self.space = Space({name: Choice(tuple(values)) for name, values in content["grid"].items()}, path.name)
+        for row in content["rows"]:
+            recipe = Config.of(row["recipe"]).recipe
+            if recipe.fine_tune == "none":
+                continue
+            self.steps[recipe.key] = [
+                Step(key, stage, {"epochs": recipe.epochs}, trains) for key, stage, trains in row["steps"]
+            ]
+            for name, latency in content["latency_ms"].get(row.get("structure"), {}).items():
+                delegate, threads = name.rsplit("-", 1)
+                if "refused" not in row["quality"][delegate]:
+                    config = Config(recipe, Runtime(delegate, int(threads)))
+                    self.outcomes[config.key] = _outcome(config, row, latency)
+
+    def has(self, config: Config) -> bool:
+        """Whether it was recorded, and not refused."""
+        return config.key in self.outcomes
+
+    @cached_property
+    def baseline(self) -> Outcome:
+        """The model as it is."""
+        return self.outcomes[Config(Recipe(), Runtime()).key]
+
+    def trainings(self, recipe: Recipe) -> list[str]:
+        """Keys of the recipe's trainings."""
+        return [step.key for step in self.steps[recipe.key] if step.trains]
+
+    def whole(self) -> tuple[float, float]:
+        """Seconds of all trainings, and the hypervolume of all outcomes."""
+        keys = {step.key for steps in self.steps.values() for step in steps if step.trains}
+        return sum(self.seconds[key] for key in keys), self.hypervolume(list(self.outcomes.values()))
+
+    def hypervolume(self, outcomes: list[Outcome]) -> float:
+        """Of some outcomes, as front.hypervolume()."""
+        axes = [relative(outcome.metrics, ACCURACY, self.baseline.metrics) for outcome in outcomes]
+        return float(moocore.hypervolume(np.array(axes), ref=np.ones(3))) if axes else 0.0
+
+
+def _outcome(config: Config, row: dict[str, Any], latency: float) -> Outcome:
+    quality = row["quality"][config.runtime.delegate]
+    metrics = {
+        "accuracy": quality["accuracy"],
+        "latency_ms": latency,
+        "size_bytes": float(row["size_bytes"]),
+        "download_bytes": float(row["download_bytes"]),
+    }
+    return Outcome(config, "measured", metrics, {"standard_error": quality["standard_error"]}, config.recipe.key)
+
+
+def replay(table: Table, name: str, seed: int) -> Curve:
+    """Runs one search to the end of the table.
+
+    Returns:
+        The share of the whole hypervolume at each of BUDGETS (201,).
+    """
+    meta = {"seed": seed, "id": "", "quality": asdict(ACCURACY), "targets": [], "options": {}, "device": {}}
+    storage = optuna.storages.InMemoryStorage()
+    ledger = Ledger(Path(), "replay", table.space, ACCURACY, meta, table.has, storage=storage)
+    ledger.note("baseline", table.baseline.to_json())
+    built: set[str] = set()
+    search = Search(ledger, table.space, lambda recipe: table.steps[recipe.key], built.__contains__, seed)
+    proposals = Proposals(ledger, table.space, [""], len(table.steps), plugins.load("samplers", name)(search))
+    baselines = itertools.chain.from_iterable(proposals.baselines() if name == OURS else ())
+    under_way: list[tuple[float, int, Row, float]] = []
+    begun: set[str] = set()
+    number = itertools.count()
+    now, spent, (total, best) = 0.0, 0.0, table.whole()
+    found: list[Outcome] = []
+    curve = np.zeros(len(BUDGETS))
+    while True:
+        while len(under_way) < WORKERS:
+            row = next(baselines, None) or proposals.sampled([row.recipe for _, _, row, _ in under_way])
+            if row is None:
+                break
+            cost = sum(table.seconds[key] for key in table.trainings(row.recipe) if key not in begun)
+            begun.update(table.trainings(row.recipe))
+            heapq.heappush(under_way, (now + cost + A_FILE_S, next(number), row, cost))
+        if not under_way:
+            return curve
+        now, _, row, cost = heapq.heappop(under_way)
+        spent += cost
+        built.update(table.trainings(row.recipe))
+        outcomes = [table.outcomes[config.key] for config in row.configs]
+        _tell(ledger, row, outcomes, table.baseline)
+        found += outcomes
+        curve[spent / total - 1e-9 <= BUDGETS] = table.hypervolume(found) / best
+
+
+def _tell(ledger: Ledger, row: Row, outcomes: list[Outcome], baseline: Outcome) -> None:
+    assert row.trial is not None  # nothing is cut off here
+    first, *others = outcomes
+    ledger.tell(row.trial, first, [], baseline)
+    for outcome in others:
+        ledger.add(outcome, [], baseline)
+
+
+def main() -> None:
+    """Prints a table and draws the picture."""
+    table = Table()
+    curves = {name: np.array([replay(table, name, seed) for seed in range(SEEDS)]) for name in SEARCHES}
+    print("| search | of all training for 90 % | 95 % | 99 % of the hypervolume | hypervolume after 10 % | 30 % |")
+    print("|---|---|---|---|---|---|")
+    for name, found in curves.items():
+        needed = [f"{_needed(found, share)}" for share in (0.9, 0.95, 0.99)]
+        after = [f"{np.median(found[:, np.searchsorted(BUDGETS, budget)]):.3f}" for budget in (0.1, 0.3)]
+        print(f"| {name} | {' | '.join([*needed, *after])} |")
+    lead = np.median(curves[OURS], 0) - np.median(curves["tpe"], 0)
+    print(f"\n{OURS} over tpe at any budget: {lead.min():+.3f} at least, {lead.max():+.3f} at most")
+    _draw(curves)
+
+
+def _needed(curves: Curve, share: float) -> str:
+    """Median of the budgets at which curves reach a share, and the largest."""
+    reached = [BUDGETS[np.argmax(curve >= share)] for curve in curves]
+    return f"{np.median(reached):.0%} (at most {max(reached):.0%})"
+
+
+def _draw(curves: dict[str, Curve]) -> None:
+    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    for name, found in curves.items():
+        [line] = axes.plot(BUDGETS, np.median(found, 0), label=name, linewidth=2.5 if name == OURS else 1.3)
+        low, high = np.quantile(found, (0.1, 0.9), axis=0)
+        axes.fill_between(BUDGETS, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
+    axes.axhline(0.99, color="grey", linewidth=0.8, linestyle=":")
+    axes.set(xlabel="share of all training time that was spent", ylabel="share of the best hypervolume")
+    axes.set(xlim=(0, 1), ylim=(0.75, 1.005))
+    axes.set_title(f"ResNet8 on CIFAR-10: median of {SEEDS} seeds, 10 to 90 %")
+    axes.legend(loc="lower right")
+    figure.savefig(PICTURE, dpi=150)
+
+
+if __name__ == "__main__":
+    main()

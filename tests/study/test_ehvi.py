@@ -1,0 +1,130 @@
+"""autotune's own search: the training comes first that is worth most for its work."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from autotune.compress import pipeline
+from autotune.config import Config, Recipe
+from autotune.outcome import Outcome
+from autotune.space_file import parse
+from autotune.study.asktell import Ledger
+from autotune.study.samplers import Choose, Search, ehvi, grid
+from autotune.target import ACCURACY
+from autotune.testing import toy_outcome
+
+SPACE: dict[str, Any] = {
+    "prune": [0, 0.3, 0.5, 0.7, 0.9],
+    "cluster": [0, 32, 8],
+    "quantize": ["none", "dynamic", "int8", "qat"],
+    "threads": [1],
+    "epochs": [5],
+}
+
+
+def measured(config: Config) -> Outcome:
+    recipe = config.recipe
+    share = {"none": 1.0}.get(recipe.quantize, 0.25)
+    lost = 0.5 * recipe.prune**4 + {0: 0.0, 32: 0.005, 8: 0.05}[recipe.cluster] + 0.003 * (recipe.quantize != "none")
+    download = 1e6 * share * (1 - 0.8 * recipe.prune) * {0: 1.0, 32: 0.6, 8: 0.4}[recipe.cluster]
+    return toy_outcome(0.9 - lost, 10 * share, download, **config.canonical())
+
+
+class Study:
+    """A search whose outcomes are known.
+
+    Attributes:
+        built: stages that there are.
+        tried: recipes in order.
+    """
+
+    def __init__(self, space: dict[str, Any] = SPACE, sampler: Any = ehvi) -> None:
+        meta = {"seed": 0, "id": "", "quality": asdict(ACCURACY), "targets": [], "options": {}, "device": {}}
+        parsed = parse(space, "toy", (1,))
+        storage = optuna.storages.InMemoryStorage()
+        self.ledger = Ledger(Path(), "toy", parsed, ACCURACY, meta, storage=storage)
+        baseline = measured(Config.of({}))
+        self.ledger.note("baseline", baseline.to_json())
+        self.baseline = baseline
+        self.built: set[str] = set()
+        self.tried: list[Recipe] = []
+        self.choose: Choose = sampler(Search(self.ledger, parsed, self.steps, self.built.__contains__, 0))
+        for scheme in ("none", "dynamic", "int8"):
+            self.tell(self.ledger.ask_for(Config.of({"quantize": scheme})))
+
+    def steps(self, recipe: Recipe) -> list[pipeline.Step]:
+        return pipeline.steps(recipe, "task")
+
+    def tell(self, asked: tuple[int, Config] | None) -> Recipe:
+        assert asked is not None
+        number, config = asked
+        self.built.update(step.key for step in self.steps(config.recipe))
+        self.tried.append(config.recipe)
+        self.ledger.tell(number, measured(config), [], self.baseline)
+        return config.recipe
+
+
+@pytest.mark.parametrize("prune", [0.5, 0.7])
+def test_what_was_trained_already_comes_first(prune: float) -> None:
+    """Its files cost next to nothing, be it of this study or of an earlier one."""
+    study = Study()
+    study.built.update(step.key for step in study.steps(Recipe(prune=prune, epochs=5)))
+    chosen = study.tell(study.choose([]))
+    assert (chosen.prune, chosen.cluster) == (prune, 0)
+    assert chosen.quantize != "qat"
+
+
+def test_most_of_the_front_after_a_part_of_the_work() -> None:
+    """After a third of the trainings there is more of it than in the order of the space, and nearly all."""
+    volumes = []
+    for sampler in (ehvi, grid):
+        study = Study(sampler=sampler)
+        while _trainings(study, study.tried) < 15:
+            study.tell(study.choose([]))
+        volumes.append(study.ledger.record().hypervolume())
+    study = Study()
+    while asked := study.choose([]):
+        study.tell(asked)
+    whole = study.ledger.record().hypervolume()
+    assert volumes[0] > 0.99 * whole
+    assert volumes[0] > volumes[1]
+    assert len(study.tried) == 5 * 3 * 4
+
+
+def _trainings(study: Study, recipes: Sequence[Recipe]) -> int:
+    return len({step.key for recipe in recipes for step in study.steps(recipe) if step.trains})
+
+
+def test_waits_for_a_training_that_is_under_way() -> None:
+    """What builds on it would only stand in its way; something else is built meanwhile."""
+    study = Study()
+    asked = study.choose([])
+    assert asked is not None
+    building = asked[1].recipe
+    other = study.choose([building])
+    assert other is not None
+    busy = {step.key for step in study.steps(building) if step.trains}
+    assert not busy & {step.key for step in study.steps(other[1].recipe) if step.trains}
+
+
+def test_nothing_is_left_but_what_waits() -> None:
+    """None then, and again something after it was told."""
+    study = Study(SPACE | {"prune": [0, 0.5], "cluster": 0, "quantize": ["none", "dynamic", "int8"]})
+    asked = study.choose([])
+    assert asked is not None
+    assert study.choose([asked[1].recipe]) is None
+    study.tell(asked)
+    assert study.choose([]) is not None
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_space_without_end(seed: int) -> None:
+    """Is searched among configurations that are drawn."""
+    study = Study({"prune": {"low": 0.0, "high": 0.9}, "quantize": ["none", "dynamic", "int8"], "threads": [1]})
+    for _ in range(5):
+        study.tell(study.choose([]))
+    assert len({recipe.key for recipe in study.tried}) == 8

@@ -1,0 +1,83 @@
+"""What files that were not built would do to the front."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autotune.config import Config, Recipe, Runtime
+from autotune.outcome import Outcome
+from autotune.record import Record
+from autotune.study.outlook import Outlook
+from autotune.study.predict import Features, Prediction
+from autotune.testing import toy_outcome, toy_record
+
+RECIPES = [
+    Recipe(prune=prune, quantize=scheme)
+    for prune in (0.0, 0.3, 0.5, 0.7, 0.9)
+    for scheme in ("none", "int8", "dynamic")
+]
+
+
+def measured(recipe: Recipe, latency_ms: float | None = None) -> Outcome:
+    """Pruning costs accuracy and saves download; int8 is four times as small and fast."""
+    share = 1.0 if recipe.quantize == "none" else 0.25
+    outcome = toy_outcome(0.9 - 0.4 * recipe.prune**3, latency_ms or 10 * share, 1e6 * share * (1 - 0.8 * recipe.prune))
+    return replace(outcome, config=Config(recipe, Runtime()))
+
+
+def record(folder: Path, *recipes: Recipe, targets: tuple[str, ...] = ()) -> Record:
+    found = toy_record(folder, *(measured(recipe) for recipe in recipes))
+    found.meta["targets"] = list(targets)
+    return replace(found, points=[replace(p, violations=_violations(found, p.outcome)) for p in found.points])
+
+
+def _violations(found: Record, outcome: Outcome) -> dict[str, float]:
+    assert found.baseline is not None
+    return {t.text: t.violation(outcome.metrics[t.metric.key], found.baseline.metrics) for t in found.targets}
+
+
+def outlook(found: Record) -> Outlook:
+    return Outlook(found, RECIPES, Features(RECIPES), Prediction(), Prediction())
+
+
+SOME = [Recipe(), Recipe(quantize="int8"), Recipe(prune=0.5), Recipe(prune=0.9), Recipe(prune=0.5, quantize="int8")]
+
+
+def test_what_compresses_further_gains_more(tmp_path: Path) -> None:
+    """Between what was measured there is less to be gained than beyond it."""
+    found = outlook(record(tmp_path, *SOME))
+    beyond, between = Recipe(prune=0.7, quantize="int8"), Recipe(prune=0.3)
+    assert found.gain([beyond], meeting=True) > found.gain([between], meeting=True) > 0
+
+
+def test_files_of_one_training_gain_together(tmp_path: Path) -> None:
+    """At least as much as each alone, at most as much as all of them apart."""
+    found = outlook(record(tmp_path, *SOME))
+    pair = [Recipe(prune=0.7), Recipe(prune=0.7, quantize="int8")]
+    apart = [found.gain([one], meeting=True) for one in pair]
+    assert max(apart) <= found.gain(pair, meeting=True) <= sum(apart) + 1e-12
+
+
+def test_latency_is_known_of_the_kind(tmp_path: Path) -> None:
+    """A pruned file takes what its dense twin was measured to take: it gains nothing where that is too long."""
+    targets = ("latency<5ms",)
+    found = outlook(record(tmp_path, *SOME, targets=targets))
+    assert found.gain([Recipe(prune=0.7)], meeting=True) == 0
+    assert found.gain([Recipe(prune=0.7)], meeting=False) > 0
+    assert found.gain([Recipe(prune=0.7, quantize="int8")], meeting=True) > 0
+
+
+def test_a_quality_that_is_out_of_reach_gains_nothing(tmp_path: Path) -> None:
+    """Where every part of the prediction misses the target."""
+    found = outlook(record(tmp_path, *SOME, Recipe(prune=0.7), targets=("accuracy>=0.85",)))
+    assert found.gain([Recipe(prune=0.9, quantize="int8")], meeting=True) == 0
+
+
+@pytest.mark.parametrize("recipe", [Recipe(quantize="dynamic"), Recipe(prune=0.5, quantize="dynamic")])
+def test_a_kind_that_nobody_measured(recipe: Recipe, tmp_path: Path) -> None:
+    """Is taken to be as fast as the baseline, until one of it is measured."""
+    some = record(tmp_path, *SOME)
+    unknown = outlook(some).gain([recipe], meeting=True)
+    fast = toy_record(tmp_path, *(p.outcome for p in some.points), measured(Recipe(prune=0.3, quantize="dynamic"), 0.1))
+    assert outlook(fast).gain([recipe], meeting=True) > unknown
