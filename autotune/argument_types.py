@@ -2,6 +2,9 @@
 
 import argparse
 
+MOST_THREADS = 1024
+"""What a space or a command may ask for."""
+
 
 def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
@@ -25,8 +28,15 @@ def natural(text: str) -> int:
     return int(text)
 
 
-def threads(text: str) -> int | str:
-    return text if text == "all" else positive(text)
+def threads(text: str) -> int:
+    count = positive(text)
+    if count > MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{count} threads are more than {MOST_THREADS}, which is the most")
+    return count
+
+
+def threads_or_all(text: str) -> int | str:
+    return text if text == "all" else threads(text)
 
 
 def cpus(text: str) -> list[int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from autotune.argument_types import MOST_THREADS
 from autotune.config import FIELDS, NAMES, Runtime, snap
 from autotune.errors import UserError
 from autotune.plugins import resource
@@ -77,7 +78,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "epochs": (1, math.inf),
     "learning_rate": (1e-12, math.inf),
     "batch_size": (1, math.inf),
-    "threads": (1, 1024),
+    "threads": (1, MOST_THREADS),
 }
 
 

@@ -322,6 +322,7 @@ def test_a_command_that_is_none_is_a_fault(tmp_path: Path) -> None:
     [
         ("echo sorry >&2; exit 3", "exit status 3: sorry"),
         ("echo Welcome; cat >/dev/null", "what it says is no answer"),
+        ("echo 42; cat >/dev/null", "what it says is no answer"),
     ],
 )
 def test_what_is_no_runner_is_a_fault(

@@ -10,6 +10,8 @@ def read_frame(stream: IO[bytes]) -> "tuple[dict[str, Any], bytes] | None":
     if not line.endswith(b"\n"):
         return None
     header = json.loads(line)
+    if not isinstance(header, dict):
+        raise ValueError("no JSON object: %r" % line[:80])
     data = stream.read(header.get("bytes", 0))
     return None if len(data) < header.get("bytes", 0) else (header, data)
 
