@@ -6,16 +6,14 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
+from autotune import cli_devices, cli_study
 from autotune.argument_types import duration, natural, positive, share
-from autotune.cli_devices import DEVICE, add_commands
+from autotune.cli_devices import DEVICE
+from autotune.cli_study import add_folder, add_targets, add_trust
 from autotune.errors import Fault, UserError
 from autotune.status import DONE, INPUT, INTERRUPTED, OURS, UNMET
-
-if TYPE_CHECKING:
-    from autotune.record import Record
-    from autotune.target import Target
 
 TRACKING = "sqlite:///mlflow.db"
 
@@ -71,7 +69,14 @@ def _parser() -> argparse.ArgumentParser:
         "--space", help="search space: a YAML file, or full (default), quick, post_training, edge_tpu, android"
     )
     run.add_argument("--device", help=f"to measure on: {DEVICE}")
-    _targets(run)
+    add_targets(run)
+    run.add_argument(
+        "--objective",
+        dest="objectives",
+        action="append",
+        metavar="NAME",
+        help="that the front weighs: quality, latency, size, download or memory; may be repeated (default: as below)",
+    )
     run.add_argument(
         "--trials",
         type=positive,
@@ -96,34 +101,16 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--exclude", action="append", metavar="LAYER", help="neither prune, cluster nor quantize it; *, may be repeated"
     )
-    run.add_argument(
-        "--register", action="append", metavar="MODULE", help="a .py file or module that registers custom classes"
-    )
-    run.add_argument("--trust", action="store_true", help="let the model file run code of its own (Lambda layers)")
-    _folder(run)
+    add_trust(run)
+    add_folder(run)
     run.add_argument("--ray", metavar="ADDRESS", help="a running Ray cluster to build on")
     run.add_argument(
         "--tracking-uri", metavar="URI", help=f"MLflow store, or none (default: $MLFLOW_TRACKING_URI or {TRACKING})"
     )
     run.set_defaults(command=_run)
 
-    front = commands.add_parser("front", help="show a study's Pareto front", formatter_class=_FORMAT)
-    _study(front)
-    front.add_argument("--json", action="store_true", help="as a JSON list")
-    front.add_argument("--all", action="store_true", help="points that miss a target, too")
-    front.set_defaults(command=_front)
-
-    pick = commands.add_parser(
-        "pick", help="copy the best file and its recipe", description=PICK, formatter_class=_FORMAT
-    )
-    _study(pick)
-    _targets(pick)
-    pick.add_argument("--trial", type=natural, help="take this trial instead of the recommended one")
-    pick.add_argument("--out", metavar="DIR", default=".", help="where to put the files (default: here)")
-    pick.add_argument("--json", action="store_true", help="print the recipe as JSON")
-    pick.set_defaults(command=_pick)
-
-    add_commands(commands, _FORMAT)
+    cli_study.add_commands(commands, _FORMAT)
+    cli_devices.add_commands(commands, _FORMAT)
 
     ui = commands.add_parser("ui", help="open the MLflow UI on loopback", formatter_class=_FORMAT)
     ui.add_argument("--tracking-uri", metavar="URI", help=f"(default: $MLFLOW_TRACKING_URI or {TRACKING})")
@@ -142,38 +129,13 @@ example:
 targets: METRIC<BOUND with the task's metric (accuracy, top5, auc, f1, mae, mse; "quality" stands for any),
 latency, latency_p90, size, download; units us, ms, s, B, kB, MB, KiB, MiB, %; bounds may be relative:
 baseline-1%, baseline*0.5, 50%*baseline. Quote them: the shell takes < and > for redirections. latency=50ms
-and --max-latency 50ms mean the same as "latency<=50ms".
+and --max-latency 50ms mean the same as "latency<=50ms". A target is met where its 95 % interval is on
+the right side of the bound, not the value alone.
+
+objectives: quality, latency and download, unless --objective says otherwise; size takes the place of
+download where a target is on size and none on download, and memory joins them where a target is on it.
 
 exit status: 0 done and targets met, 3 done and nothing meets them, 2 wrong input, 1 our fault."""
-
-PICK = """Copy the best file and its recipe side by side, and print how to load it.
-
-Best is, of all that meet the targets and are within one standard error of the best accuracy, the one with
-the least latency x download."""
-
-
-def _study(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", metavar="STUDY", help="its name")
-    _folder(parser)
-
-
-def _folder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dir", metavar="DIR", help="that holds the studies (default: runs)")
-
-
-def _targets(parser: argparse.ArgumentParser) -> None:
-    add = partial(parser.add_argument, dest="target", action="append")
-    add("--target", metavar="EXPR", help='to meet, such as "latency<50ms"; may be repeated')
-    for option, start in SHORTHANDS.items():
-        add(option, metavar="BOUND", type=f"{start}{{}}".format, help=f'the same as --target "{start}BOUND"')
-
-
-SHORTHANDS = {
-    "--max-latency": "latency<=",
-    "--max-size": "size<=",
-    "--max-download": "download<=",
-    "--min-accuracy": "accuracy>=",
-}
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -207,48 +169,6 @@ def _run(arguments: argparse.Namespace) -> int:
     return DONE if front is not None and front.pick() is not None else UNMET
 
 
-def _front(arguments: argparse.Namespace) -> int:
-    record = _record(arguments)
-    front = record.front()
-    if front is None:
-        raise UserError(f"study {record.name!r} has no trials yet; run it first")
-    if arguments.json:
-        import json
-
-        print(json.dumps(front.to_json(record.meta["device"]), indent=1))
-        return DONE
-    from autotune.show import print_front
-
-    print_front(record, front, everything=arguments.all)
-    return DONE
-
-
-def _pick(arguments: argparse.Namespace) -> int:
-    from autotune.pick import choose, hand_out
-    from autotune.show import console, print_doubts, print_nearest, short
-    from autotune.target import resolve
-
-    targets, remarks = _parsed(arguments.target)
-    record = _record(arguments)
-    front, point = choose(record, targets and resolve(targets, record.quality), arguments.trial)
-    if point is None:
-        print_nearest(front)
-        return UNMET
-    file, recipe = hand_out(record, front, point, Path(arguments.out))
-    if arguments.json:
-        import json
-
-        print(json.dumps(recipe, indent=1))
-        return DONE
-    for remark in remarks:
-        console.print(remark, style="yellow", soft_wrap=True)
-    console.print(f"trial {point.trial}: {short(point, front.quality)}", style="bold", soft_wrap=True)
-    print_doubts(record, point)
-    console.print(f"{file}\n{file.with_suffix('.json')}", style="cyan", soft_wrap=True)
-    console.print(f"\n{recipe['load']}", markup=False, soft_wrap=True)
-    return DONE
-
-
 def _ui(arguments: argparse.Namespace) -> int:
     uri = tracking_uri(arguments.tracking_uri)
     if uri is None:
@@ -272,20 +192,6 @@ def _ui(arguments: argparse.Namespace) -> int:
     ]
     print(f"MLflow UI of {uri}: http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", flush=True)
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
-
-
-def _record(arguments: argparse.Namespace) -> "Record":
-    from autotune.experiment import FOLDER
-    from autotune.study.asktell import read
-
-    folder = Path(arguments.dir or FOLDER)
-    return read(folder / arguments.study, arguments.study)
-
-
-def _parsed(texts: list[str] | None) -> "tuple[list[Target] | None, list[str]]":
-    from autotune.target import parse_all
-
-    return parse_all(texts) if texts else (None, [])
 
 
 def tracking_uri(asked: str | None) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune.argument_types import cpus, duration, natural, positive, threads, threads_or_all
+from autotune.argument_types import cpus, duration, natural, threads, threads_or_all
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.status import DONE, INPUT, OURS
 
@@ -58,7 +58,12 @@ def add_commands(commands: Any, formatter: Any) -> None:
         "--delegate", action="append", default=[], metavar="NAME", help="or all; may be repeated (default: the first)"
     )
     bench.add_argument(
-        "--threads", action="append", default=[], type=threads_or_all, metavar="N", help="or all; may be repeated (default: 1)"
+        "--threads",
+        action="append",
+        default=[],
+        type=threads_or_all,
+        metavar="N",
+        help="or all; may be repeated (default: 1)",
     )
     bench.add_argument("--cpus", type=cpus, metavar="LIST", help="to run on, such as 0,2-3 (default: any)")
     bench.add_argument(

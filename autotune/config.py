@@ -61,7 +61,8 @@ class Recipe:
         fine_tune: what pruning and clustering learn from: the original model's outputs, the labels,
             or nothing (one shot on the finished weights).
         augment: how samples are varied in training.
-        epochs: passes over the training data in each stage that trains, at most.
+        epochs: passes over the training data in the last stage that trains, at most; those before it
+            take its first part (docs/decisions/015).
         learning_rate: of Adam at the beginning; it falls to 0 by a cosine.
         batch_size: samples in a step of training.
         quantize: one of SCHEMES.

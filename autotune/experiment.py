@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune import plugins, space_file
+from autotune import objectives, plugins, space_file
 from autotune.compress.trust import Trust
 from autotune.errors import UserError
 from autotune.plugins import resource
@@ -28,6 +28,7 @@ KEYS = {
     "space": (str, dict),
     "device": str,
     "targets": list,
+    "objectives": list,
     "trials": int,
     "patience": int,
     "sampler": str,
@@ -50,6 +51,7 @@ class Settings:
     Attributes:
         values: of KEYS, of the file overridden by the command line; paths resolved.
         targets: parsed.
+        objectives: parsed; empty where the targets say.
         remarks: to be shown to the user.
         file: of the experiment, None without one.
         lines: of the keys of its own space, for messages.
@@ -58,6 +60,7 @@ class Settings:
 
     values: dict[str, Any]
     targets: list[Target]
+    objectives: tuple[str, ...]
     remarks: list[str]
     file: str | None
     lines: Lines
@@ -91,6 +94,7 @@ class Settings:
         Raises:
             UserError: the space is not one, or the device can't be reached.
         """
+        from autotune.devices.device_file import located
         from autotune.study.prepare import Options
 
         space, remarks = self._space(device)
@@ -99,6 +103,7 @@ class Settings:
             data=self.values["data"],
             space=space,
             targets=self.targets,
+            objectives=self.objectives,
             name=self.values["name"],
             folder=self.folder,
             trials=self.values.get("trials", TRIALS),
@@ -112,6 +117,7 @@ class Settings:
             share=self.values.get("validation_share", 0.5),
             excluded=tuple(self.values.get("exclude", ())),
             trust=self.trust,
+            device=located(self.device),
         )
         return options, remarks
 
@@ -149,6 +155,7 @@ def settle(arguments: Namespace) -> Settings:
         if not values.get(key):
             raise UserError(f"no --{key} ({what}), and no experiment that names one")
     targets, remarks = parse_all(arguments.target or values["targets"])
+    goals, remark = objectives.parse(values.get("objectives", ()))
     values.setdefault("name", Path(values["model"][0]).resolve().stem)
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", values["name"]):
         raise UserError(
@@ -157,7 +164,8 @@ def settle(arguments: Namespace) -> Settings:
     return Settings(
         values,
         targets,
-        remarks,
+        goals,
+        [*remarks, *([remark] if remark else [])],
         arguments.experiment,
         lines,
         Path(arguments.dir or FOLDER),

@@ -1,6 +1,7 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, or linked."""
 
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,3 +25,15 @@ def whole(path: Path) -> Iterator[Path]:
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def link(source: Path, path: Path) -> None:
+    """The file under another name; linked, so that it takes no room twice. What is there already stays."""
+    path.parent.mkdir(exist_ok=True)
+    try:
+        os.link(source, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        with whole(path) as file:
+            shutil.copyfile(source, file)

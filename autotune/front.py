@@ -7,8 +7,11 @@ from functools import partial
 from typing import Any
 
 from autotune.outcome import Outcome
-from autotune.significance import normal
-from autotune.target import DOWNLOAD, LATENCY, Metric, Target
+from autotune.significance import Interval, normal
+from autotune.target import METRICS, Metric, Target
+
+LEAST = {METRICS["memory"].key: 4096.0}
+"""What less than that is not told apart from: memory comes in pages, and a small file may seem to need none."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +21,10 @@ class Point:
     Attributes:
         trial: its number.
         outcome: what was measured, or why it was refused.
-        violations: by the targets' texts; above 0 where missed. Empty where refused.
+        violations: by the targets' texts; above 0 where not met with margin. Empty where refused.
         model: path of the file, None where there is none.
         free: whether nobody asked for it: it came with another one.
+        held: by the targets' texts the intervals that were held against them, see margin.held().
     """
 
     trial: int
@@ -28,6 +32,7 @@ class Point:
     violations: dict[str, float]
     model: str | None
     free: bool = False
+    held: dict[str, Interval] = field(default_factory=dict)
 
     @property
     def feasible(self) -> bool:
@@ -63,26 +68,31 @@ class Front:
 
     Attributes:
         points: best quality first.
-        quality: the metric of quality; with latency and download it spans the front.
+        objectives: that span it, the quality first.
         targets: what was asked for.
         baseline: the original model, converted and nothing else.
         tied: whether two points' quality can't be told apart.
     """
 
     points: list[Point]
-    quality: Metric
+    objectives: tuple[Metric, ...]
     targets: list[Target]
     baseline: Outcome
     tied: Callable[[Point, Point], bool] = field(repr=False, compare=False)
 
     @property
+    def quality(self) -> Metric:
+        """The metric of quality."""
+        return self.objectives[0]
+
+    @property
     def feasible(self) -> list[Point]:
-        """The points that meet every target."""
+        """The points that meet every target with margin."""
         return [point for point in self.points if point.feasible]
 
     def pick(self) -> Point | None:
         """The recommended point: of those feasible and within one standard error of the best
-        quality, the one with the least latency x download.
+        quality, the one with the least product of the costs that are objectives.
 
         The one-standard-error rule: Breiman et al., Classification and Regression Trees, 1984,
         section 3.4.3. What can't be told apart from the best on the validation samples is as good.
@@ -97,7 +107,7 @@ class Front:
         least = sign * best.outcome.metrics[self.quality.key] - best.outcome.facts["standard_error"]
         return min(
             (point for point in self.feasible if sign * point.outcome.metrics[self.quality.key] >= least),
-            key=lambda point: point.outcome.metrics[LATENCY.key] * point.outcome.metrics[DOWNLOAD.key],
+            key=lambda point: math.prod(cost(point.outcome.metrics, metric) for metric in self.objectives[1:]),
         )
 
     def rivals(self, point: Point) -> list[Point]:
@@ -114,6 +124,17 @@ class Front:
         pairs = zip([None, *found], found, strict=False)
         return [a is not None and b is not None and a.low_ms <= b.high_ms and b.low_ms <= a.high_ms for a, b in pairs]
 
+    def unsure(self, point: Point) -> list[Target]:
+        """The targets that a point meets by its value, but not with margin."""
+        metrics, baseline = point.outcome.metrics, self.baseline.metrics
+        return [
+            target
+            for target in self.targets
+            if point.violations.get(target.text, 0.0) > 0
+            and target.metric.key in metrics
+            and target.met(metrics[target.metric.key], baseline)
+        ]
+
     def nearest(self) -> Point | None:
         """The point that misses the targets by least, None where nothing was measured."""
         return min(self.points, key=lambda point: point.miss, default=None)
@@ -128,6 +149,7 @@ class Front:
         return [
             point.to_json(device)
             | {
+                "objectives": {metric.name: point.outcome.metrics.get(metric.key) for metric in self.objectives},
                 "interval": list(interval(point.outcome.metrics, point.outcome.facts, self.quality)),
                 "tied_with_previous": tied,
                 "latency_tied_with_previous": as_fast,
@@ -136,12 +158,7 @@ class Front:
         ]
 
 
-def objectives(quality: Metric) -> tuple[Metric, ...]:
-    """What the front is made of: quality, latency, and the size of the download."""
-    return (quality, LATENCY, DOWNLOAD)
-
-
-def interval(metrics: Mapping[str, float], facts: Mapping[str, Any], quality: Metric) -> tuple[float, float]:
+def interval(metrics: Mapping[str, float], facts: Mapping[str, Any], quality: Metric) -> Interval:
     """The 95 % interval of a quality, from the standard error where a study is from before there were intervals.
 
     Args:
@@ -163,7 +180,7 @@ def overlap(one: Point, other: Point, quality: Metric) -> bool:
 
 def front_of(
     points: Sequence[Point],
-    quality: Metric,
+    objectives: tuple[Metric, ...],
     targets: list[Target],
     baseline: Outcome,
     tied: Callable[[Point, Point], bool] | None = None,
@@ -175,69 +192,62 @@ def front_of(
 
     Args:
         points: finished trials.
-        quality: the metric of quality.
+        objectives: as Front.objectives.
         targets: what was asked for.
         baseline: the original model, converted and nothing else.
         tied: as Front.tied; by overlap() where it is not given.
     """
     measured = [point for point in points if point.outcome.state == "measured"]
-    kept = {point.trial: point for point in _nondominated(measured, quality)}
-    kept |= {point.trial: point for point in _nondominated([p for p in measured if p.feasible], quality)}
-    sign = -1 if quality.better == "higher" else 1
-    order = sorted(kept.values(), key=lambda p: (sign * p.outcome.metrics[quality.key], p.outcome.metrics[LATENCY.key]))
-    return Front(order, quality, targets, baseline, tied or partial(overlap, quality=quality))
+    kept = {point.trial: point for point in _nondominated(measured, objectives)}
+    kept |= {point.trial: point for point in _nondominated([p for p in measured if p.feasible], objectives)}
+    order = sorted(kept.values(), key=lambda point: _losses(point, objectives))
+    return Front(order, objectives, targets, baseline, tied or partial(overlap, quality=objectives[0]))
 
 
-def _nondominated(points: Sequence[Point], quality: Metric) -> list[Point]:
+def _nondominated(points: Sequence[Point], objectives: Sequence[Metric]) -> list[Point]:
     import moocore
+    import numpy as np
 
     if not points:
         return []
-    mask = moocore.is_nondominated(_costs(points, quality))
+    mask = moocore.is_nondominated(np.array([_losses(point, objectives) for point in points]))
     return [point for point, stays in zip(points, mask, strict=True) if stays]
 
 
-def hypervolume(points: Sequence[Point], quality: Metric, baseline: Outcome) -> float:
+def _losses(point: Point, objectives: Sequence[Metric]) -> list[float]:
+    """A point's objectives, all such that less is better."""
+    quality, *costs = objectives
+    metrics, sign = point.outcome.metrics, -1 if quality.better == "higher" else 1
+    return [float(sign * metrics[quality.key]), *(cost(metrics, metric) for metric in costs)]
+
+
+def cost(metrics: Mapping[str, float], metric: Metric) -> float:
+    """What a file costs in one respect, as it is weighed: at least LEAST; infinite where the device could not tell."""
+    return max(float(metrics.get(metric.key, math.inf)), LEAST.get(metric.key, 0.0))
+
+
+def hypervolume(points: Sequence[Point], objectives: Sequence[Metric], baseline: Outcome) -> float:
     """How much of the objective space the points dominate; larger is better, at least 0.
 
     The axes are the quality (1 - accuracy; of a metric without a highest value half of an error over
-    the baseline's, or 1 less half of a gain), log10 of latency and log10 of download over the
-    baseline's; the reference point is (1, 1, 1), which is ten times the baseline's cost (Zitzler &
-    Thiele, PPSN 1998).
+    the baseline's, or 1 less half of a gain) and of each cost log10 of it over the baseline's; the
+    reference point is 1 on each, which is ten times the baseline's cost (Zitzler & Thiele, PPSN 1998).
     """
     import moocore
     import numpy as np
 
     if not points:
         return 0.0
-    rows = [relative(point.outcome.metrics, quality, baseline.metrics) for point in points]
-    return float(moocore.hypervolume(np.array(rows), ref=np.ones(3)))
+    rows = [relative(point.outcome.metrics, objectives, baseline.metrics) for point in points]
+    return float(moocore.hypervolume(np.array(rows), ref=np.ones(len(objectives))))
 
 
-def violations(
-    metrics: Mapping[str, float], targets: Sequence[Target], baseline: Mapping[str, float]
-) -> dict[str, float]:
-    """Each target's violation by its text, as Target.violation() gives it."""
-    return {target.text: target.violation(metrics[target.metric.key], baseline) for target in targets}
-
-
-def _costs(points: Sequence[Point], quality: Metric) -> Any:
-    import numpy as np
-
-    return np.array(
-        [
-            [point.outcome.metrics[m.key] * (-1 if m.better == "higher" else 1) for m in objectives(quality)]
-            for point in points
-        ],
-        dtype=float,
-    )
-
-
-def relative(metrics: Mapping[str, float], quality: Metric, baseline: Mapping[str, float]) -> list[float]:
+def relative(metrics: Mapping[str, float], objectives: Sequence[Metric], baseline: Mapping[str, float]) -> list[float]:
     """A point on hypervolume()'s axes."""
+    quality, *costs = objectives
     value = metrics[quality.key]
     half = 0.5 * value / (baseline[quality.key] or 1.0)
     loss = half
     if quality.better == "higher":
         loss = 1 - half if quality.highest is None else quality.highest - value
-    return [loss, *(math.log10(metrics[m.key] / baseline[m.key]) for m in (LATENCY, DOWNLOAD))]
+    return [loss, *(math.log10(cost(metrics, metric) / cost(baseline, metric)) for metric in costs)]

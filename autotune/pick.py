@@ -1,14 +1,23 @@
 """Hands out a file with its recipe, and says how to load it."""
 
 import json
+import math
 import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from autotune.choice import Choice, ranked, runners_up
 from autotune.errors import UserError
 from autotune.front import Front, Point, interval
+from autotune.outcome import Measurement
 from autotune.record import Record
-from autotune.target import Target
+from autotune.show_table import missed
+from autotune.show_units import milliseconds, number
+from autotune.study.latencies import CHANGED
+from autotune.study.recheck import Rechecked
+from autotune.target import LATENCY, Target
 
 _RESOLVERS = {
     "xnnpack": "AUTO",
@@ -17,40 +26,77 @@ _RESOLVERS = {
 }
 
 
-def choose(record: Record, targets: list[Target] | None, trial: int | None) -> tuple[Front, Point | None]:
+def choose(
+    record: Record,
+    targets: list[Target] | None,
+    trial: int | None,
+    choice: Choice = Choice(),  # noqa: B008  # frozen
+) -> tuple[Front, Point | None]:
     """The front, and the point to hand out; None where nothing meets the targets.
 
+    Args:
+        record: of the study.
+        targets: in place of the study's, None for those.
+        trial: to take, None where the rule decides.
+        choice: the rule.
+
     Raises:
-        UserError: there is no such trial, or none at all.
+        UserError: there is no such trial, or none at all, or its file is gone.
     """
     front = record.front(targets)
     if front is None or not front.points:
         raise UserError(f"study {record.name!r} has no measured trials yet; run it first")
     if trial is None:
-        return front, front.pick()
-    known = {point.trial: point for point in record.judged(front.targets)}
-    if trial not in known:
-        raise UserError(f"study {record.name!r} has no measured trial {trial}; see autotune front {record.name} --all")
-    return front, known[trial]
+        point = next(ranked(front, choice), None)
+    else:
+        known = {point.trial: point for point in record.judged(front.targets)}
+        if trial not in known:
+            raise UserError(
+                f"study {record.name!r} has no measured trial {trial}; see autotune front {record.name} --all"
+            )
+        point = known[trial]
+    if point is not None and not Path(str(point.model)).exists():
+        raise UserError(f"{point.model} is gone; run the study again with another --name to build it anew")
+    return front, point
 
 
-def hand_out(record: Record, front: Front, point: Point, folder: Path) -> tuple[Path, dict[str, Any]]:
+def hand_out(
+    record: Record,
+    front: Front,
+    point: Point,
+    folder: Path,
+    choice: Choice = Choice(),  # noqa: B008  # frozen
+    found: Rechecked | None = None,
+) -> tuple[Path, dict[str, Any]]:
     """Copies the file and writes the recipe beside it.
+
+    Args:
+        record: of the study.
+        front: that the point was chosen from.
+        point: to hand out.
+        folder: to put the files into.
+        choice: how it was chosen.
+        found: what became of it when it was measured once more, None where it was not.
 
     Returns:
         The file's path, and the recipe.
 
     Raises:
-        UserError: the folder can't be written to, or the study's file is gone.
+        UserError: the folder can't be written to.
     """
     assert point.model is not None  # only measured points are handed out
+    found = found or Rechecked.unmeasured(record, point)
     file = folder / f"{record.name}-{point.trial}.tflite"
     recipe = {
         "model": file.name,
         "study": record.name,
         **{key: value for key, value in point.to_json(record.meta["device"]).items() if key != "model"},
         "targets": [target.text for target in front.targets],
-        "test": record.tests.get(str(point.trial)),
+        "rule": choice.to_json(),
+        "runners_up": [trade.to_json() for trade in runners_up(front, point, choice)],
+        "remeasured": None if found.latency is None else found.latency.to_json() | drift(point, found.latency),
+        "test": found.test,
+        "remarks": [*found.remarks, *doubts(record, front, point, found)],
         "standard_error": point.outcome.facts["standard_error"],
         "interval": list(interval(point.outcome.metrics, point.outcome.facts, front.quality)),
         "tied_with": [rival.trial for rival in front.rivals(point)],
@@ -63,11 +109,64 @@ def hand_out(record: Record, front: Front, point: Point, folder: Path) -> tuple[
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(point.model, file)
         file.with_suffix(".json").write_text(json.dumps(recipe, indent=1) + "\n")
-    except FileNotFoundError as error:
-        raise UserError(f"{point.model} is gone; run the study again with another --name to build it anew") from error
     except OSError as error:
         raise UserError(f"--out {folder}: {error.strerror}; choose another folder") from error
     return file, recipe
+
+
+def drift(point: Point, now: Measurement) -> dict[str, Any]:
+    """How a latency compares with the study's: its change as a share of that, and whether their intervals meet."""
+    before, then = point.outcome.metrics[LATENCY.key], point.outcome.latency
+    low, high = (before, before) if then is None else (then.low_ms, then.high_ms)
+    return {"change": now.p50_ms / before - 1, "intervals_meet": low <= now.high_ms and now.low_ms <= high}
+
+
+def doubts(record: Record, front: Front, point: Point, found: Rechecked) -> Iterator[str]:
+    """What the second look at a picked file has brought to light; a line each."""
+    if found.latency is not None:
+        yield from _doubts_of_latency(record, front, point, found.latency)
+    if found.test is not None:
+        yield from _doubts_of_test(front, point, found.test)
+
+
+def _doubts_of_latency(record: Record, front: Front, point: Point, now: Measurement) -> Iterator[str]:
+    gap = drift(point, now)
+    if abs(gap["change"]) > CHANGED and not gap["intervals_meet"]:
+        yield (
+            f"its latency is now {milliseconds(now.p50_ms)}, {gap['change']:+.0%} off the search's, and the intervals "
+            f"do not meet: is device {record.meta['device']['device']} as it was then?"
+        )
+    if not now.stable:
+        yield f"its latency now is not stable: {now.verdict}"
+    judged = record.judge(replace(point, outcome=point.outcome.timed(now)), front.targets)
+    if point.feasible and not judged.feasible:
+        yield f"as measured now: {missed(front, judged)}"
+
+
+def _doubts_of_test(front: Front, point: Point, scores: dict[str, Any]) -> Iterator[str]:
+    quality = front.quality
+    seen, value = point.outcome.metrics[quality.key], scores[quality.key]
+    if _apart(
+        (seen, *interval(point.outcome.metrics, point.outcome.facts, quality)),
+        (value, *interval(scores, scores, quality)),
+    ):
+        yield (
+            f"its {quality.name} is {number(value, quality)} on the test split and {number(seen, quality)} on "
+            "validation, further apart than chance makes them: quote the former"
+        )
+    for target in front.targets:
+        if target.metric == quality and not target.met(value, front.baseline.metrics):
+            yield f"on the test split it misses {target.text}: the search's best is partly luck; ask for a margin"
+
+
+def _apart(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+    """Whether two values of independent samples differ, by the 95 % interval of their difference.
+
+    It is put together from their own (value, low, high): R. G. Newcombe, Interval Estimation for the
+    Difference between Independent Proportions, Statistics in Medicine 17, 1998, method 10.
+    """
+    (more, low, _), (less, _, high) = sorted((one, other), reverse=True)
+    return more - less > math.hypot(more - low, high - less)
 
 
 def snippet(file: Path, point: Point) -> str:

@@ -10,13 +10,44 @@ from numpy.typing import NDArray
 
 from autotune.config import Config
 from autotune.findings import Measured, findings
-from autotune.front import Front, Point, front_of, hypervolume, overlap, violations
+from autotune.front import Front, Point, front_of, hypervolume, overlap
+from autotune.margin import held, violations
+from autotune.objectives import USUAL, resolve
 from autotune.outcome import Outcome
-from autotune.significance import LEVEL, compare
+from autotune.significance import LEVEL, Interval, compare, difference
 from autotune.target import Metric, Target, parse
 
 BASELINE = -1
 """In place of a trial's number."""
+
+
+class Gaps:
+    """How far files' quality is from another's on the same samples; no file is read twice."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Path, Path, float], Interval | None] = {}
+        self._others: dict[Path, NDArray[Any]] = {}
+
+    def of(self, one: Path, other: Path, factor: float, *, resampled: bool) -> Interval | None:
+        """As significance.difference(), of what two files scored.
+
+        Args:
+            one: as scores_path().
+            other: likewise; the same one for many.
+            factor: of the other.
+            resampled: whether scores are of resamples.
+
+        Returns:
+            None where there are no scores of one of them, or of other samples.
+        """
+        key = (one, other, factor)
+        if key not in self._found:
+            first, second = _each(one), self._others[other] if other in self._others else _each(other)
+            if first is None or second is None or first.shape != second.shape:
+                return None
+            self._others[other] = second
+            self._found[key] = difference(first, second, factor, resampled=resampled)
+        return self._found[key]
 
 
 @dataclass(frozen=True)
@@ -35,6 +66,7 @@ class Record:
         remeasured: the latencies of those that were on the front, taken once more at the end, as
             Measurement.to_json(), or {"refused": reason}, by trial; that of the baseline by BASELINE.
             Outcomes have them already.
+        gaps: to the baseline, for the targets that are relative to its quality.
     """
 
     name: str
@@ -46,6 +78,7 @@ class Record:
     tests: dict[str, dict[str, Any]]
     runs: list[dict[str, float]]
     remeasured: dict[str, dict[str, Any]] = field(default_factory=dict)
+    gaps: Gaps = field(default_factory=Gaps, repr=False, compare=False)
 
     @property
     def asked(self) -> int:
@@ -55,6 +88,11 @@ class Record:
     @property
     def quality(self) -> Metric:
         return Metric(**self.meta["quality"])
+
+    @property
+    def objectives(self) -> tuple[Metric, ...]:
+        """The quality, then the costs."""
+        return resolve(self.meta.get("objectives", USUAL), self.quality)
 
     @property
     def targets(self) -> list[Target]:
@@ -69,36 +107,38 @@ class Record:
         if self.baseline is None:
             return None
         if targets is None:
-            return front_of(self.points, self.quality, self.targets, self.baseline, self.tied)
-        return front_of(self.judged(targets), self.quality, list(targets), self.baseline, self.tied)
+            return front_of(self.points, self.objectives, self.targets, self.baseline, self.tied)
+        return front_of(self.judged(targets), self.objectives, list(targets), self.baseline, self.tied)
 
     def tied(self, one: Point, other: Point) -> bool:
         """Whether two points' quality can't be told apart: by a paired test on the samples that both saw,
         by their intervals where the study did not keep them.
         """
-        first, second = self._each(one), self._each(other)
+        first, second = _each(self._scores(one.outcome)), _each(self._scores(other.outcome))
         if first is None or second is None or first.shape != second.shape:
             return overlap(one, other, self.quality)
-        return compare(first, second, resampled=one.outcome.facts.get("resampled", False)) > LEVEL
+        return compare(first, second, resampled=_resampled(one.outcome)) > LEVEL
 
-    def _each(self, point: Point) -> NDArray[Any] | None:
-        """The point's Score.each, None where there is none or its file is damaged."""
-        assert point.outcome.artifact is not None  # measured, so it has a file
-        path = scores_path(self.folder, point.outcome.artifact, point.outcome.config.runtime.delegate)
-        try:
-            each: NDArray[Any] = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            return None
-        return each
+    def _scores(self, outcome: Outcome) -> Path:
+        assert outcome.artifact is not None  # measured, so it has a file
+        return scores_path(self.folder, outcome.artifact, outcome.config.runtime.delegate)
 
     def judged(self, targets: Sequence[Target]) -> list[Point]:
         """The measured points, held against other targets than the study's own."""
+        return [self.judge(point, targets) for point in self.points if point.outcome.state == "measured"]
+
+    def judge(self, point: Point, targets: Sequence[Target]) -> Point:
+        """A measured point, held against targets."""
         assert self.baseline is not None  # nothing is measured before it
-        return [
-            replace(point, violations=violations(point.outcome.metrics, targets, self.baseline.metrics))
-            for point in self.points
-            if point.outcome.state == "measured"
-        ]
+        outcome, baseline = point.outcome, self.baseline.metrics
+        found = held(outcome, targets, self.quality, baseline, lambda factor: self._gap(outcome, factor))
+        return replace(point, violations=violations(found, targets, baseline), held=found)
+
+    def _gap(self, outcome: Outcome, factor: float) -> Interval | None:
+        """The 95 % interval of a quality less a factor times the baseline's, None where they are not paired."""
+        assert self.baseline is not None
+        one, other = self._scores(outcome), self._scores(self.baseline)
+        return self.gaps.of(one, other, factor, resampled=_resampled(outcome))
 
     def findings(self) -> list[str]:
         """What bought nothing on the device: delegates, threads, sparse weights; a line each."""
@@ -121,7 +161,20 @@ class Record:
     def hypervolume(self) -> float:
         """Of the measured points, as front.hypervolume()."""
         measured = [point for point in self.points if point.outcome.state == "measured"]
-        return hypervolume(measured, self.quality, self.baseline) if self.baseline else 0.0
+        return hypervolume(measured, self.objectives, self.baseline) if self.baseline else 0.0
+
+
+def _each(path: Path) -> NDArray[Any] | None:
+    """A file's Score.each, None where there is none or it is damaged."""
+    try:
+        each: NDArray[Any] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return each
+
+
+def _resampled(outcome: Outcome) -> bool:
+    return bool(outcome.facts.get("resampled", False))
 
 
 def model_path(folder: Path, artifact: str) -> Path:

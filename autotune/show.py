@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -11,10 +11,10 @@ from rich.text import Text
 
 from autotune.front import Front, Point, interval
 from autotune.record import Record
-from autotune.show_table import TIED, front_table, listed, missed
-from autotune.show_units import UNSTABLE, clock, median, number, size
+from autotune.show_table import TIED, doubt, front_table, listed, missed
+from autotune.show_units import UNSTABLE, clock, median, number, price
 from autotune.study.reporting import Summary
-from autotune.target import Metric
+from autotune.target import DOWNLOAD, LATENCY, Metric
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
@@ -51,7 +51,7 @@ class TerminalReporter:
         self._first = self._first or (done, time.monotonic())
         front = record.front()
         pick = front.pick() if front else None
-        best = short(pick, record.quality) if pick else "nothing meets the targets yet"
+        best = short(pick, record.quality, record.objectives[1:]) if pick else "nothing meets the targets yet"
         self._line = (
             f"{done}/{trials} trials · hypervolume {record.hypervolume():.3f} · best: {best}{self._left(done, trials)}"
         )
@@ -94,13 +94,22 @@ def print_front(record: Record, front: Front, *, everything: bool = False) -> No
         console.print(f"  {finding}", style="dim", soft_wrap=True)
 
 
-def short(point: Point, quality: Metric) -> str:
-    """A point in one line."""
+def short(point: Point, quality: Metric, costs: Sequence[Metric]) -> str:
+    """A point in one line.
+
+    Args:
+        point: measured.
+        quality: the metric of quality.
+        costs: the other objectives; the latency is told in any case.
+    """
     metrics = point.outcome.metrics
-    return (
-        f"{quality.name} {number(metrics[quality.key], quality)}, {median(point.outcome)}, "
-        f"{size(metrics['download_bytes'])} ({point.outcome.config})"
-    )
+    told = [
+        price(metrics, cost) if cost == DOWNLOAD else f"{cost.name} {price(metrics, cost)}"
+        for cost in costs
+        if cost != LATENCY
+    ]
+    numbers = [f"{quality.name} {number(metrics[quality.key], quality)}", median(point.outcome), *told]
+    return f"{', '.join(numbers)} ({point.outcome.config})"
 
 
 def print_summary(summary: Summary, tracking_uri: str | None) -> None:
@@ -130,10 +139,11 @@ def print_pick(record: Record, front: Front) -> None:
     if pick is None:
         print_nearest(front)
         return
-    console.print(f"* recommended: trial {pick.trial}: {short(pick, front.quality)}", style="bold", soft_wrap=True)
+    console.print(f"* recommended: trial {pick.trial}: {_short(front, pick)}", style="bold", soft_wrap=True)
     console.print(
         f"  of all that are within one standard error of the best {front.quality.name} "
-        f"(± {number(pick.outcome.facts['standard_error'], front.quality)}), the least latency x download",
+        f"(± {number(pick.outcome.facts['standard_error'], front.quality)}), the least "
+        f"{' x '.join(cost.name for cost in front.objectives[1:])}",
         soft_wrap=True,
     )
     print_doubts(record, pick)
@@ -187,7 +197,13 @@ def print_nearest(front: Front) -> None:
         console.print("nothing but the baseline was measured", style="bold red")
         return
     console.print(f"nothing meets the targets; nearest is trial {nearest.trial}:", style="bold red")
-    console.print(f"  {short(nearest, front.quality)}: {missed(nearest)}", soft_wrap=True)
+    console.print(f"  {_short(front, nearest)}: {missed(front, nearest)}", soft_wrap=True)
+    for target in front.unsure(nearest):
+        console.print(f"  {doubt(nearest, target, front.quality)}", style="yellow", soft_wrap=True)
+
+
+def _short(front: Front, point: Point) -> str:
+    return short(point, front.quality, front.objectives[1:])
 
 
 def _work(summary: Summary) -> str:

@@ -1,6 +1,6 @@
 """The front as a table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -8,11 +8,14 @@ from rich.table import Table
 from autotune.config import FIELDS
 from autotune.front import Front, Point, interval
 from autotune.outcome import Outcome
-from autotune.show_units import bare, median, number, size
-from autotune.target import Metric
+from autotune.show_units import bare, median, number, price
+from autotune.target import LATENCY, METRICS, Metric, Target
 
 ROWS = 15
 """Rows of a front that a table shows."""
+
+COLUMNS = (METRICS["size"], METRICS["download"])
+"""Costs that a table has beside the latency, be they objectives or not."""
 
 TIED = "≈"
 """Before a quality or a latency that can't be told apart from the one above it."""
@@ -29,28 +32,29 @@ def front_table(front: Front, *, everything: bool = False) -> Table:
         everything: all of it, with what misses a target; else what is feasible, ROWS of it.
     """
     quality = front.quality
+    costs = list(dict.fromkeys([*COLUMNS, *(cost for cost in front.objectives[1:] if cost != LATENCY)]))
     pick = front.pick()
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     model = ("model",) if front.baseline.config.recipe.model else ()
     for name in ("", "trial", *model, "prune", "cluster", "quantize", "runs on"):
         table.add_column(name, justify="right" if name in ("trial", "prune", "cluster") else "left", no_wrap=True)
-    for name in (quality.name, "median", "size", "download"):
+    for name in (quality.name, "median", *(cost.name for cost in costs)):
         table.add_column(name, justify="right", no_wrap=True)
     shown = listed(front, everything=everything)
     misses = any(not point.feasible for point in shown)
     if misses:
-        table.add_column("")
+        table.add_column("", overflow="fold")
     baseline = front.baseline
-    table.add_row("", "base", *_config(baseline.config.canonical()), *_numbers(baseline, quality), style="dim")
+    table.add_row("", "base", *_config(baseline.config.canonical()), *_numbers(baseline, quality, costs), style="dim")
     for point, tied, as_fast in zip(shown, front.ties(shown), front.latency_ties(shown), strict=True):
         best = pick is not None and point.trial == pick.trial
-        numbers = _numbers(point.outcome, quality, tied=tied, as_fast=as_fast)
+        numbers = _numbers(point.outcome, quality, costs, tied=tied, as_fast=as_fast)
         cells = [*_config(point.outcome.config.canonical()), *numbers]
         table.add_row(
             "*" if best else "",
             str(point.trial),
             *cells,
-            *([missed(point)] if misses else []),
+            *([missed(front, point)] if misses else []),
             style="bold green" if best else "" if point.feasible else "dim",
         )
     return table
@@ -68,13 +72,35 @@ def listed(front: Front, *, everything: bool) -> list[Point]:
     return [point for index, point in enumerate(points) if index in wanted or point is pick]
 
 
-def missed(point: Point) -> str:
+def missed(front: Front, point: Point) -> str:
     """Which targets a point misses, and by how much."""
+    unsure = [target.text for target in front.unsure(point)]
     return ", ".join(
-        f"misses {text} by {violation:.1%}" if violation >= 0.001 else f"misses {text}"
+        f"not for sure {text}"
+        if text in unsure
+        else f"misses {text} by {violation:.1%}"
+        if violation >= 0.001
+        else f"misses {text}"
         for text, violation in point.violations.items()
         if violation > 0
     )
+
+
+def doubt(point: Point, target: Target, quality: Metric) -> str:
+    """Why a target that a point meets by its value counts as missed all the same, and what would help."""
+    metric, metrics, found = target.metric, point.outcome.metrics, point.held[target.text]
+    of_quality = metric == quality
+    paired = of_quality and found != interval(metrics, point.outcome.facts, quality)
+    low, high = (_told(end, metric, quality) for end in found)
+    return (
+        f"{metric.name} {_told(metrics[metric.key], metric, quality)} meets {target.text}, its interval"
+        f"{', beside the baseline on the same samples,' * paired} {low} to {high} does not: "
+        f"{'more validation samples' if of_quality else 'a quieter device'} would narrow it"
+    )
+
+
+def _told(value: float, metric: Metric, quality: Metric) -> str:
+    return number(value, quality) if metric == quality else price({metric.key: value}, metric)
 
 
 def _config(config: Mapping[str, Any]) -> list[str]:
@@ -91,12 +117,13 @@ def _config(config: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _numbers(outcome: Outcome, quality: Metric, *, tied: bool = False, as_fast: bool = False) -> list[str]:
+def _numbers(
+    outcome: Outcome, quality: Metric, costs: Sequence[Metric], *, tied: bool = False, as_fast: bool = False
+) -> list[str]:
     metrics, value = outcome.metrics, outcome.metrics[quality.key]
     low, high = interval(metrics, outcome.facts, quality)
     return [
         f"{TIED} " * tied + f"{number(value, quality)} ±{bare(max(value - low, high - value), quality)}",
         f"{TIED} " * as_fast + median(outcome),
-        size(metrics["size_bytes"]),
-        size(metrics["download_bytes"]),
+        *(price(metrics, cost) for cost in costs),
     ]

@@ -1,5 +1,7 @@
 """Numbers as people read them."""
 
+from collections.abc import Mapping
+
 from autotune.outcome import Outcome
 from autotune.target import Metric
 
@@ -24,6 +26,13 @@ def milliseconds(value: float) -> str:
 
 def size(value: float) -> str:
     return f"{value / 1e3:.1f} kB" if value < 1e6 else f"{value / 1e6:.2f} MB"
+
+
+def price(metrics: Mapping[str, float], cost: Metric) -> str:
+    """A cost, "?" where the device could not tell."""
+    if cost.key not in metrics:
+        return "?"
+    return (milliseconds if cost.kind == "time" else size)(metrics[cost.key])
 
 
 def clock(seconds: float) -> str:

@@ -121,6 +121,10 @@ class Target:
         bound = self.bound(baseline)
         return {"<": value < bound, "<=": value <= bound, ">": value > bound, ">=": value >= bound}[self.operator]
 
+    def worse(self, low: float, high: float) -> float:
+        """Of the ends of an interval the one that is nearer to missing the target, or misses it by more."""
+        return high if self.operator in ("<", "<=") else low
+
     def violation(self, value: float, baseline: Mapping[str, float]) -> float:
         """How far a value misses, in units of the bound, so that violations can be summed.
 

@@ -25,7 +25,7 @@ from autotune.devices.measure import Job, measure
 from autotune.front import relative
 from autotune.outcome import Measurement
 from autotune.study.asktell import JOURNAL, read
-from autotune.target import ACCURACY
+from autotune.target import ACCURACY, DOWNLOAD, LATENCY
 from benchmarks import script
 
 LIMIT = "10m"
@@ -104,7 +104,7 @@ def _autotune(folder: Path, theirs: list[dict[str, float]], took: float) -> tupl
 
 
 def _volume(rows: list[dict[str, Any]], baseline: dict[str, float]) -> float:
-    axes = np.array([relative(row, ACCURACY, baseline) for row in rows])
+    axes = np.array([relative(row, (ACCURACY, LATENCY, DOWNLOAD), baseline) for row in rows])
     return float(moocore.hypervolume(axes, ref=np.ones(3)))
 
 

@@ -235,7 +235,7 @@ def test_pick_copies_file_and_recipe(finished: Path, tmp_path: Path, capsys: pyt
 
 def test_pick_with_other_targets(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """They replace the study's; where nothing meets them the status is 3 and the nearest miss is shown."""
-    assert cli.main(["pick", "toy", "--target", "accuracy>=0.9", "--out", "out", "--json"]) == 0
+    assert cli.main(["pick", "toy", "--target", "accuracy>=baseline", "--out", "out", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["config"]["quantize"] == "none"
     assert cli.main(["pick", "toy", "--max-latency", "1us"]) == 3
     assert "nothing meets the targets; nearest is trial" in capsys.readouterr().out

@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autotune.study.asktell import read
+
 DIGITS = Path(__file__).parents[1] / "experiments" / "digits"
 SPACE = """
 prune: [0, 0.5]
 cluster: [0, 16]
 quantize: [none, float16, dynamic, int8, int16x8, qat]
-delegate: [xnnpack, builtin, reference]
-threads: [1, 2]
+delegate: [xnnpack, builtin]
+threads: [1]
 epochs: 2
 learning_rate: 0.001
 """
 TRIALS = 10
-SHORT = ("--trials", "8")
-"""The plain schemes, and two that are sampled."""
 
 
 def autotune(*arguments: str, folder: Path, check: int | None = 0) -> "subprocess.CompletedProcess[str]":
@@ -78,8 +78,6 @@ def front(name: str, folder: Path) -> list[dict[str, Any]]:
 
 
 def trials(name: str, folder: Path) -> dict[int, dict[str, Any]]:
-    from autotune.study.asktell import read
-
     record = read(folder / "runs" / name, name)
     return {point.trial: point.outcome.to_json() for point in record.points}
 
@@ -127,13 +125,15 @@ def test_killed_driver_goes_on(killed: tuple[Path, dict[int, Any]], study: tuple
     """
     folder, before = killed
     after = trials("first", folder)
-    assert 5 <= len(before) < TRIALS
+    assert len(before) < len(after)
     assert {number: _untimed(after[number]) for number in before} == {
         number: _untimed(outcome) for number, outcome in before.items()
     }
     configs = [json.dumps(outcome["config"], sort_keys=True) for outcome in after.values()]
-    assert len(configs) == len(set(configs)) == TRIALS
-    assert f"{len(before)} trials were there already" in study[1]
+    assert len(configs) == len(set(configs))
+    record = read(folder / "runs" / "first", "first")
+    assert record.asked == TRIALS
+    assert " trials were there already" in study[1]
 
 
 def test_says_what_people_want_to_know(study: tuple[Path, str]) -> None:
@@ -147,9 +147,9 @@ def test_says_what_people_want_to_know(study: tuple[Path, str]) -> None:
 
 
 def test_every_dimension_was_sampled_and_applied(study: tuple[Path, str]) -> None:
-    """Trials differ in all five; what was asked of the weights is what the files hold."""
+    """Trials differ in all four; what was asked of the weights is what the files hold."""
     measured = [outcome for outcome in trials("first", study[0]).values() if outcome["state"] == "measured"]
-    for name in ("prune", "cluster", "quantize", "delegate", "threads"):
+    for name in ("prune", "cluster", "quantize", "delegate"):
         assert len({outcome["config"][name] for outcome in measured}) > 1
     for outcome in measured:
         for layer in outcome["facts"]["layers"]:
@@ -165,8 +165,7 @@ def test_logged_accuracy_holds_in_a_fresh_process(study: tuple[Path, str]) -> No
 import json, sys
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-kinds = {"xnnpack": OpResolverType.AUTO, "builtin": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-         "reference": OpResolverType.BUILTIN_REF}
+kinds = {"xnnpack": OpResolverType.AUTO, "builtin": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
 x, y = np.load("x.npy"), np.load("y.npy")
 for point in json.load(sys.stdin):
     config = point["config"]
@@ -194,14 +193,13 @@ for point in json.load(sys.stdin):
 
 @pytest.fixture(scope="module")
 def again(study: tuple[Path, str]) -> tuple[str, set[str]]:
-    """Two more studies, "second" and "again", the same but for their names: see watched() of the last."""
+    """A second study, the same but for its name and that it asks for one trial only: see watched()."""
     folder, _ = study
-    autotune(*command("second", *SHORT), folder=folder)
-    return watched(*command("again", *SHORT), folder=folder)
+    return watched(*command("second", "--trials", "1"), folder=folder)
 
 
 def test_second_identical_run_builds_nothing(study: tuple[Path, str], again: tuple[str, set[str]]) -> None:
-    """Under another name it trains and converts nothing, says so, and finds the same accuracies and sizes."""
+    """Under another name it takes all over, trains and converts nothing, and says so."""
     folder, _ = study
     first, second = (trials(name, folder) for name in ("first", "second"))
     same = [
@@ -210,13 +208,11 @@ def test_second_identical_run_builds_nothing(study: tuple[Path, str], again: tup
         for other in second.values()
         if one["config"] == other["config"] and one["state"] == "measured"
     ]
-    assert len(same) >= 5
+    assert len(same) == sum(one["state"] == "measured" for one in first.values()) >= TRIALS
     for one, other in same:
         for name in ("accuracy", "size_bytes", "download_bytes"):
             assert one[name] == other[name]
     assert "nothing was trained or converted" in again[0]
-    same_again = trials("again", folder)
-    assert {str(one["config"]) for one in same_again.values()} == {str(one["config"]) for one in second.values()}
 
 
 def test_driver_never_imports_tensorflow(again: tuple[str, set[str]]) -> None:
@@ -238,7 +234,7 @@ def test_mlflow_shows_the_study(study: tuple[Path, str]) -> None:
     children = client.search_runs(
         [experiment.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'", max_results=100
     )
-    assert len(children) == TRIALS
+    assert len(children) == len(trials("first", folder))
     names = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
     assert names == {"front.json", "front.png", "models"}
     assert len(client.list_artifacts(parent.info.run_id, "models")) == len(

@@ -90,6 +90,8 @@ def test_read_finds_the_shipped_demo() -> None:
         ("targets: [[latency<5ms]]", "targets must be texts"),
         ("targets: [null]", "targets must be texts"),
         ("targets: [true]", "targets must be texts"),
+        ("objectives: latency", "objectives can't be 'latency'"),
+        ("objectives: [1]", "objectives must be texts"),
         ("name: 2024", "name can't be 2024"),
     ],
 )
@@ -162,6 +164,19 @@ def test_settle_puts_the_command_line_first(tmp_path: Path) -> None:
     assert settings.values["data"] == "other.npz"
     assert (settings.values["trials"], settings.values["seed"], settings.values["name"]) == (9, 0, "line")
     assert [target.text for target in settings.targets] == ["accuracy>=90%"]
+
+
+def test_settle_parses_objectives(tmp_path: Path) -> None:
+    """Of the file, or of the command line in their place; a quality that was left out is added with a remark."""
+    path = experiment(tmp_path, "model: m.keras\ndata: d.npz\nobjectives: [memory, accuracy]\n")
+    settings = settle(arguments(experiment=path))
+    assert (settings.objectives, settings.remarks) == (("accuracy", "memory"), [])
+    settings = settle(arguments(experiment=path, objectives=["latency"]))
+    assert settings.objectives == ("quality", "latency")
+    assert len(settings.remarks) == 1
+    assert settings.options(Board(), 1)[0].objectives == settings.objectives
+    with pytest.raises(UserError, match="objective 'speed' is unknown"):
+        settle(arguments(experiment=path, objectives=["speed"]))
 
 
 def test_settle_keeps_what_the_command_line_alone_says() -> None:

@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 
 from autotune.config import Config
-from autotune.front import Front, Point, front_of, hypervolume, interval, objectives, overlap, violations
+from autotune.front import Front, Point, cost, front_of, hypervolume, interval, overlap
+from autotune.margin import violations
 from autotune.outcome import Outcome
 from autotune.target import ACCURACY, DOWNLOAD, LATENCY, METRICS, parse
 from autotune.testing import toy_measurement, toy_outcome
 
 BASELINE = toy_outcome(0.9, 10, 1000)
-MAE = METRICS["mae"]
+MAE, MEMORY = METRICS["mae"], METRICS["memory"]
+USUAL = (ACCURACY, LATENCY, DOWNLOAD)
+ERRING = (MAE, LATENCY, DOWNLOAD)
 
 
 def points(*numbers: tuple[float, float, float], violations: dict[str, float] | None = None) -> list[Point]:
@@ -23,7 +26,7 @@ def points(*numbers: tuple[float, float, float], violations: dict[str, float] | 
 
 def front(of: list[Point]) -> Front:
     """Their front."""
-    return front_of(of, ACCURACY, [], BASELINE)
+    return front_of(of, USUAL, [], BASELINE)
 
 
 def trials(of: list[Point]) -> list[int]:
@@ -59,9 +62,64 @@ def test_nearest_misses_by_least() -> None:
     assert front([]).nearest() is None
 
 
-def test_front_spans_quality_latency_and_download() -> None:
-    """Nothing else has a say in it."""
-    assert objectives(MAE) == (MAE, LATENCY, DOWNLOAD)
+def using(memory: float | None, accuracy: float, latency: float, download: float) -> Outcome:
+    """An outcome that took this memory."""
+    outcome = toy_outcome(accuracy, latency, download)
+    return outcome if memory is None else replace(outcome, metrics=outcome.metrics | {"memory_bytes": memory})
+
+
+def test_a_front_is_of_its_objectives() -> None:
+    """What is worse in all of them is not on it, however good it is in what is none."""
+    small, large, lean = using(9e6, 0.9, 10, 100), using(8e6, 0.9, 9, 200), using(7e6, 0.9, 11, 300)
+    found = [Point(trial, outcome, {}, "m") for trial, outcome in enumerate((small, large, lean))]
+    for costs, expected in (
+        ([LATENCY], [1]),
+        ([DOWNLOAD], [0]),
+        ([LATENCY, DOWNLOAD], [0, 1]),
+        ([LATENCY, MEMORY], [1, 2]),
+        ([LATENCY, DOWNLOAD, MEMORY], [0, 1, 2]),
+    ):
+        assert sorted(trials(front_of(found, (ACCURACY, *costs), [], using(1e7, 0.9, 10, 1000)).points)) == expected
+
+
+def test_pick_weighs_the_costs_that_are_objectives() -> None:
+    """The fastest, the smallest or the one that takes least memory, of equal quality."""
+    outcomes = (using(9e6, 0.9, 10, 100), using(8e6, 0.9, 9, 200), using(1e6, 0.9, 11, 300))
+    found = [Point(trial, outcome, {}, "m") for trial, outcome in enumerate(outcomes)]
+    for costs, expected in (([LATENCY], 1), ([DOWNLOAD], 0), ([LATENCY, MEMORY], 2)):
+        pick = front_of(found, (ACCURACY, *costs), [], using(1e7, 0.9, 10, 1000)).pick()
+        assert pick is not None
+        assert pick.trial == expected
+
+
+def test_memory_that_the_device_could_not_tell() -> None:
+    """It is as good as without end: on the front for what else it is good at, never recommended before others."""
+    outcomes = (using(None, 0.9, 5, 100), using(9e6, 0.9, 10, 100))
+    found = [Point(trial, outcome, {}, "m") for trial, outcome in enumerate(outcomes)]
+    goals, baseline = (ACCURACY, LATENCY, MEMORY), using(1e7, 0.9, 10, 1000)
+    made = front_of(found, goals, [], baseline)
+    assert trials(made.points) == [0, 1]
+    pick = made.pick()
+    assert pick is not None
+    assert pick.trial == 1
+    assert hypervolume(found, goals, baseline) == hypervolume(found[1:], goals, baseline) > 0
+    assert [point["objectives"]["memory"] for point in made.to_json({})] == [None, 9e6]
+
+
+def test_no_memory_at_all_is_a_page() -> None:
+    """The logarithm and the product of none would leave nothing else to weigh."""
+    assert cost({"memory_bytes": 0.0}, MEMORY) == 4096
+    assert cost({"memory_bytes": 5000.0}, MEMORY) == 5000
+    nothing = using(0.0, 0.9, 10, 1000)
+    assert hypervolume([Point(0, nothing, {}, "m")], (ACCURACY, MEMORY), nothing) == pytest.approx(0.9)
+
+
+def test_unsure_targets_are_met_by_the_value_alone() -> None:
+    """Neither those that are missed by it, nor those that are met with margin."""
+    targets = [parse(text)[0] for text in ("accuracy>=85%", "latency<5ms", "size<1kB", "memory<1MB")]
+    missed = {"accuracy>=85%": 0.01, "latency<5ms": 1.0, "size<1kB": -0.5, "memory<1MB": 1.0}
+    point = Point(0, toy_outcome(0.86, 10, 100), missed, "m")
+    assert front_of([point], USUAL, targets, BASELINE).unsure(point) == targets[:1]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -97,13 +155,19 @@ def test_front_has_the_best_quality_first() -> None:
 def test_front_of_an_error_has_the_least_first() -> None:
     """Where lower is better, lower dominates."""
     found = [Point(trial, erring(*three), {}, "m") for trial, three in enumerate([(3, 1, 1), (2, 2, 1), (3, 2, 1)])]
-    assert trials(front_of(found, MAE, [], erring(2, 2, 1)).points) == [1, 0]
+    assert trials(front_of(found, ERRING, [], erring(2, 2, 1)).points) == [1, 0]
 
 
 def test_refused_points_are_never_on_it() -> None:
     """Alone or among others."""
     assert front([refused(0)]).points == []
     assert trials(front([refused(0), *points((0.9, 10, 100)), refused(1)]).points) == [0]
+
+
+def exact(outcome: Outcome, text: str) -> dict[str, tuple[float, float]]:
+    """What a measured value holds against a target where it has no interval."""
+    value = outcome.metrics[parse(text)[0].metric.key]
+    return {text: (value, value)}
 
 
 @pytest.mark.parametrize("text", ["latency_p90<15ms", "size<150B"])
@@ -114,11 +178,11 @@ def test_feasible_points_are_not_hidden_by_infeasible_ones(text: str) -> None:
     better.metrics.update(latency_p90_ms=30, size_bytes=500)
     good.metrics.update(latency_p90_ms=11, size_bytes=120)
     found = [
-        Point(trial, outcome, violations(outcome.metrics, targets, BASELINE.metrics), "m")
+        Point(trial, outcome, violations(exact(outcome, text), targets, BASELINE.metrics), "m")
         for trial, outcome in enumerate((better, good))
     ]
     assert [point.feasible for point in found] == [False, True]
-    made = front_of(found, ACCURACY, targets, BASELINE)
+    made = front_of(found, USUAL, targets, BASELINE)
     assert trials(made.points) == [0, 1]
     pick = made.pick()
     assert pick is not None
@@ -202,7 +266,7 @@ def test_pick_of_an_error() -> None:
     found = [Point(trial, erring(*three), {}, "m") for trial, three in enumerate(numbers)]
     for point in found:
         point.outcome.facts["standard_error"] = 0.1
-    pick = front_of(found, MAE, [], erring(2, 2, 1)).pick()
+    pick = front_of(found, ERRING, [], erring(2, 2, 1)).pick()
     assert pick is not None
     assert pick.trial == 1
 
@@ -214,13 +278,6 @@ def test_nothing_feasible_nothing_picked() -> None:
     assert missing.pick() is None
 
 
-def test_violations_by_text() -> None:
-    """Each target's own, against the baseline."""
-    targets = [parse(text)[0] for text in ("latency<baseline/2", "accuracy>=80%")]
-    found = violations(toy_outcome(0.9, 7.5, 100).metrics, targets, BASELINE.metrics)
-    assert found == {"latency<baseline/2": pytest.approx(0.5), "accuracy>=80%": pytest.approx(-0.125)}
-
-
 def test_json_of_a_front() -> None:
     """Plain values in the front's order."""
     missing = Point(1, toy_outcome(0.95, 20, 100), {"latency<15ms": 0.3}, "m")
@@ -228,6 +285,7 @@ def test_json_of_a_front() -> None:
     assert (first["trial"], first["feasible"], first["model"]) == (1, False, "m")
     assert (second["trial"], second["feasible"]) == (0, True)
     assert second["metrics"] == toy_outcome(0.9, 10, 100).metrics
+    assert second["objectives"] == {"accuracy": 0.9, "latency": 10, "download": 100}
     assert second["config"] == Config.of({}).canonical()
     assert first["interval"] == pytest.approx([0.93, 0.97])
     assert (first["tied_with_previous"], second["tied_with_previous"]) == (False, False)
@@ -281,7 +339,7 @@ def test_rivals_are_feasible_and_as_good() -> None:
 
 def test_hypervolume_of_nothing() -> None:
     """Is 0."""
-    assert hypervolume([], ACCURACY, BASELINE) == 0.0
+    assert hypervolume([], USUAL, BASELINE) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -298,11 +356,11 @@ def test_hypervolume_of_nothing() -> None:
 )
 def test_hypervolume_by_hand(numbers: list[tuple[float, float, float]], volume: float) -> None:
     """Accuracy x decades of latency x decades of download, counted from ten times the baseline's cost."""
-    assert hypervolume(points(*numbers), ACCURACY, BASELINE) == pytest.approx(volume)
+    assert hypervolume(points(*numbers), USUAL, BASELINE) == pytest.approx(volume)
 
 
 def test_hypervolume_of_errors() -> None:
     """They count as a share of twice the baseline's; a baseline without any is not divided by."""
     half = [Point(0, erring(1, 10, 1000), {}, "m")]
-    assert hypervolume(half, MAE, erring(2, 10, 1000)) == pytest.approx(0.75)
-    assert math.isfinite(hypervolume(half, MAE, erring(0, 10, 1000)))
+    assert hypervolume(half, ERRING, erring(2, 10, 1000)) == pytest.approx(0.75)
+    assert math.isfinite(hypervolume(half, ERRING, erring(0, 10, 1000)))

@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
+from autotune.choice import KNEE, TRIAL, WEIGHTS, Choice
 from autotune.config import Config
 from autotune.errors import UserError
 from autotune.outcome import Outcome
-from autotune.pick import choose, hand_out, snippet
+from autotune.pick import choose, doubts, drift, hand_out, snippet
 from autotune.record import Record
+from autotune.study.recheck import Rechecked
 from autotune.target import parse
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 
+TESTED = {"accuracy": 0.79, "standard_error": 0.01, "interval": [0.77, 0.81], "samples": 100}
 REFUSED = Outcome(Config.of({"delegate": "builtin"}), "refused", reason="no kernel")
 
 
@@ -24,7 +27,7 @@ def record(tmp_path: Path) -> Record:
     outcomes = (toy_outcome(0.9, 10, 1000), toy_outcome(0.8, 5, 500, quantize="int8", threads=2), REFUSED)
     made = toy_record(tmp_path / "study", *outcomes, toy_outcome(0.7, 20, 2000, delegate="reference"))
     (made.folder / "1.tflite").write_bytes(b"the fast one")
-    return replace(made, tests={"1": {"accuracy": 0.79}})
+    return replace(made, tests={"1": TESTED})
 
 
 def handed(record: Record, trial: int | None, out: Path, targets: tuple[str, ...] = ()) -> tuple[Path, dict[str, Any]]:
@@ -120,7 +123,11 @@ def test_recipe_says_what_was_handed_out(record: Record, tmp_path: Path) -> None
         "metrics": outcome.metrics,
         "feasible": True,
         "targets": ["latency<8ms"],
-        "test": {"accuracy": 0.79},
+        "rule": {"by": "one-se"},
+        "runners_up": [],
+        "remeasured": None,
+        "test": TESTED,
+        "remarks": [],
         "standard_error": 0.01,
         "interval": [pytest.approx(0.78), pytest.approx(0.82)],
         "tied_with": [],
@@ -178,11 +185,11 @@ def test_out_that_is_no_folder(record: Record, tmp_path: Path) -> None:
 
 
 def test_file_that_is_gone(record: Record, tmp_path: Path) -> None:
-    """The message says which and what to do; no recipe is left behind."""
+    """The message says which and what to do; nothing is written."""
     (record.folder / "1.tflite").unlink()
     with pytest.raises(UserError, match=r"1\.tflite is gone; run the study again"):
         handed(record, 1, tmp_path / "out")
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -231,3 +238,115 @@ def test_recipe_for_the_delegate_of_a_plug_in(tmp_path: Path) -> None:
     file, recipe = handed(record, 0, tmp_path / "out")
     assert file.is_file()
     assert recipe["load"].startswith("# ")
+
+
+def looked_at(record: Record, trial: int, found: Rechecked, *targets: str) -> list[str]:
+    """What a second look says of a trial."""
+    front, point = choose(record, [parse(text)[0] for text in targets], trial)
+    assert point is not None
+    return list(doubts(record, front, point, found))
+
+
+def timed(record: Record, trial: int, latency_ms: float) -> Record:
+    """With a latency that has an interval, of 1 % to either side."""
+    points = list(record.points)
+    outcome = points[trial].outcome.timed(toy_measurement(latency_ms))
+    points[trial] = replace(points[trial], outcome=outcome)
+    return replace(record, points=points)
+
+
+def test_choose_by_rule(record: Record) -> None:
+    """The rule decides, among what meets the targets."""
+    fast = Choice(WEIGHTS, {"latency": 1})
+    _, point = choose(record, None, None, fast)
+    assert point is not None
+    assert point.trial == 1
+    _, point = choose(record, [parse("accuracy>=85%")[0]], None, fast)
+    assert point is not None
+    assert point.trial == 0
+
+
+@pytest.mark.parametrize(
+    ("choice", "told"),
+    [
+        (Choice(), {"by": "one-se"}),
+        (Choice(KNEE), {"by": "knee"}),
+        (Choice(TRIAL), {"by": "trial"}),
+        (Choice(WEIGHTS, {"latency": 2.0}), {"by": "weights", "weights": {"latency": 2.0}}),
+    ],
+)
+def test_recipe_says_how_it_was_chosen(record: Record, tmp_path: Path, choice: Choice, told: dict[str, Any]) -> None:
+    """The rule with its weights, and what it would have taken otherwise."""
+    front, _ = choose(record, None, None)
+    _, recipe = hand_out(record, front, record.points[0], tmp_path / "out", choice)
+    assert recipe["rule"] == told
+    [other] = recipe["runners_up"]
+    assert other["trial"] == 1
+    assert other["change"] == {
+        "accuracy": pytest.approx(-0.1),
+        "latency_ms": pytest.approx(-5.0),
+        "download_bytes": pytest.approx(-500.0),
+    }
+
+
+def test_recipe_has_what_a_second_look_found(record: Record, tmp_path: Path) -> None:
+    """The latency as it is now beside the study's, the test, and every remark."""
+    front, point = choose(timed(record, 1, 5.0), None, 1)
+    assert point is not None
+    found = Rechecked(toy_measurement(10.0, "it was hot"), TESTED, ["the data is gone"])
+    _, recipe = hand_out(record, front, point, tmp_path / "out", Choice(), found)
+    assert recipe["metrics"]["latency_ms"] == 5.0
+    assert recipe["remeasured"]["p50_ms"] == 10.0
+    assert recipe["remeasured"]["change"] == pytest.approx(1.0)
+    assert recipe["remeasured"]["intervals_meet"] is False
+    assert recipe["test"] == TESTED
+    assert [remark.partition(":")[0] for remark in recipe["remarks"]] == [
+        "the data is gone",
+        "its latency is now 10 ms, +100% off the search's, and the intervals do not meet",
+        "its latency now is not stable",
+    ]
+    assert json.loads((tmp_path / "out" / "study-1.json").read_text()) == json.loads(json.dumps(recipe))
+
+
+@pytest.mark.parametrize(
+    ("now", "meet", "told"),
+    [(5.0, True, False), (5.09, True, False), (5.2, False, False), (4.5, False, True), (5.5, False, True)],
+)
+def test_a_latency_that_has_moved(record: Record, now: float, meet: bool, told: bool) -> None:
+    """Is worth a word where the intervals do not meet and the change is more than the device's own."""
+    study = timed(record, 1, 5.0)
+    assert drift(study.points[1], toy_measurement(now))["intervals_meet"] is meet
+    assert bool(looked_at(study, 1, Rechecked(toy_measurement(now)))) is told
+
+
+def test_a_latency_without_an_interval(record: Record) -> None:
+    """Of an old study: the number alone is held against what is measured now."""
+    assert drift(record.points[1], toy_measurement(5.04)) == {
+        "change": pytest.approx(0.008),
+        "intervals_meet": True,
+    }
+    assert drift(record.points[1], toy_measurement(5.1))["intervals_meet"] is False
+
+
+def test_a_target_that_is_missed_by_what_is_measured_now(record: Record) -> None:
+    """Told, where the point met it in the study."""
+    study = timed(record, 1, 5.0)
+    [line] = looked_at(study, 1, Rechecked(toy_measurement(5.2)), "latency<5.1ms")
+    assert line.startswith("as measured now: misses latency<5.1ms")
+    assert looked_at(study, 1, Rechecked(toy_measurement(5.2)), "latency<4ms") == []  # nobody said that it met it
+
+
+@pytest.mark.parametrize(("value", "told"), [(0.8, False), (0.775, False), (0.77, True), (0.83, True)])
+def test_quality_on_the_test_split(record: Record, value: float, told: bool) -> None:
+    """Is worth a word where chance does not explain what it is off: ± 0.02 on either side make ± 0.028."""
+    scores = TESTED | {"accuracy": value, "interval": [value - 0.02, value + 0.02]}
+    lines = looked_at(record, 1, Rechecked(test=scores))
+    assert [line.partition(",")[0] for line in lines] == [
+        f"its accuracy is {value:.1%} on the test split and 80.0% on validation"
+    ] * told
+
+
+def test_target_missed_on_the_test_split(record: Record) -> None:
+    """The bound that the study's number meets."""
+    [line] = looked_at(record, 1, Rechecked(test=TESTED), "accuracy>=79.5%")
+    assert line.startswith("on the test split it misses accuracy>=79.5%")

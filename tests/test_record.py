@@ -141,6 +141,50 @@ def test_without_both_files_scores_intervals_decide(tmp_path: Path, damage: str)
     assert front.ties(front.points) == [False, True]
 
 
+@pytest.mark.parametrize(("lost", "met"), [(0, True), (3, True), (13, False), (20, False)])
+def test_targets_beside_the_baseline_are_met_by_the_same_samples(tmp_path: Path, lost: int, met: bool) -> None:
+    """Each own interval reaches 2 points to either side; of 1000 samples 3 lost are 1 point at most, 13 may be 2.
+    What decides all as the baseline differs by nothing.
+    """
+    each = np.arange(1000) >= 100
+    found, _ = scored(tmp_path / "s", each, np.arange(1000) >= 100 + lost)
+    found.points[1].outcome.metrics["accuracy"] = 0.9 - lost / 1000
+    [target] = targets = [parse("accuracy>=baseline-1.5%")[0]]
+    base, point = found.judged(targets)
+    assert base.held[target.text] == (0.9, 0.9)
+    assert point.feasible == met
+    if lost == 0:
+        assert found.judged([parse("accuracy>=baseline")[0]])[1].feasible
+
+
+def test_no_scores_are_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often a study's points are held against its targets, also by the records after this one."""
+    reads: list[Path] = []
+    load = np.load
+
+    def counted(path: Path, **given: Any) -> Any:
+        reads.append(path)
+        return load(path, **given)
+
+    monkeypatch.setattr(np, "load", counted)
+    found, _ = scored(tmp_path / "s", *(np.arange(500) >= 50 + index for index in range(4)))
+    for _ in range(3):
+        found = replace(found, points=found.judged([parse("accuracy>=baseline-1%")[0]]))
+    assert len(set(reads)) == 4
+    assert len(reads) == 5  # the baseline is a trial, too
+
+
+def test_objectives_of_a_study(record: Record) -> None:
+    """As it was started with; quality, latency and download where it is from before they could be chosen."""
+    assert [metric.name for metric in record.objectives] == ["accuracy", "latency", "download"]
+    other = replace(record, meta=record.meta | {"objectives": ["quality", "size"]})
+    assert [metric.name for metric in other.objectives] == ["accuracy", "size"]
+    front = other.front()
+    assert front is not None
+    assert front.objectives == other.objectives
+    assert other.hypervolume() != record.hypervolume()
+
+
 def test_scores_path_is_inside_the_study() -> None:
     """Named by the file and by what it ran on, for delegates compute differently."""
     path = scores_path(Path("runs/s"), "ab" * 32, "openvino_cpu")

@@ -86,6 +86,58 @@ def test_a_latency_that_is_not_to_be_trusted(tmp_path: Path, capsys: pytest.Capt
     assert "stable" not in text
 
 
+def test_what_meets_a_target_by_its_value_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nothing meets the targets, the nearest miss says in words why it is one, and what would help."""
+    outcome = toy_outcome(0.871, 10, 1000).timed(toy_measurement(10))
+    record = toy_record(tmp_path, outcome)
+    for text, line in (
+        (
+            "accuracy>=86%",
+            "accuracy 87.1% meets accuracy>=86%, its interval 85.1% to 89.1% does not: "
+            "more validation samples would narrow it",
+        ),
+        (
+            "latency<10.05ms",
+            "latency 10 ms meets latency<10.05ms, its interval 9.9 ms to 10.1 ms does not: "
+            "a quieter device would narrow it",
+        ),
+    ):
+        record.meta["targets"] = [text]
+        lines = shown(replace(record, points=record.judged(record.targets)), capsys)
+        assert f"not for sure {text}" in lines[2]
+        assert any(one.startswith("nothing meets the targets; nearest is trial 0:") for one in lines)
+        assert f"  {line}" in lines
+    record.meta["targets"] = ["accuracy>=90%"]
+    lines = shown(replace(record, points=record.judged(record.targets)), capsys)
+    assert not any("narrow" in one for one in lines)
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_a_doubt_about_a_difference_says_so(paired: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where it is to the baseline on the same samples; else it is the file's own interval."""
+    record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000))
+    record.meta["targets"] = ["accuracy>=baseline-1%"]
+    point = record.judge(record.points[0], record.targets)
+    if paired:
+        point = replace(point, held={"accuracy>=baseline-1%": (0.885, 0.915)})
+    text = "\n".join(shown(replace(record, points=[point]), capsys))
+    told = ", beside the baseline on the same samples, 88.5% to 91.5%" if paired else " 88.0% to 92.0%"
+    assert f"accuracy 90.0% meets accuracy>=baseline-1%, its interval{told} does not" in text
+
+
+def test_objectives_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Memory as a column of its own, "?" where it is not known; by name in the recommendation."""
+    outcomes = [toy_outcome(0.9, 10, 1000).timed(toy_measurement(10)), toy_outcome(0.8, 5, 900, prune=0.5)]
+    record = toy_record(tmp_path, *outcomes)
+    record.meta["objectives"] = ["quality", "latency", "size", "memory"]
+    lines = shown(record, capsys)
+    assert lines[0].split()[-5:] == ["accuracy", "median", "size", "download", "memory"]
+    assert lines[2].endswith("1.00 MB")
+    assert lines[3].endswith("?")
+    assert any("accuracy 90.0%, 10 ms ±1.0%, size 1.2 kB, memory 1.00 MB (" in line for line in lines)
+    assert any(line.endswith("the least latency x size x memory") for line in lines)
+
+
 def test_many_rivals_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A few are named."""
     outcomes = [toy_outcome(0.9 - index / 1000, 10 + index, 1000 - 100 * index) for index in range(9)]

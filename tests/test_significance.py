@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import binom, binomtest, ttest_rel
+from scipy.stats import binom, binomtest, ttest_1samp, ttest_rel
 
 from autotune.score import RESAMPLES
-from autotune.significance import LEVEL, compare, normal, wilson
+from autotune.significance import LEVEL, compare, difference, normal, wilson
 
 Draw = Callable[[np.random.Generator], tuple[NDArray[Any], NDArray[Any]]]
 
@@ -134,3 +134,47 @@ def test_no_difference_is_seldom_found(draw: Draw, resampled: bool) -> None:
     random = np.random.default_rng(1)
     found = sum(compare(*draw(random), resampled=resampled) <= LEVEL for _ in range(300))
     assert found <= binom.ppf(0.999, 300, LEVEL)
+
+
+def test_equal_scores_differ_by_nothing() -> None:
+    """Exactly, of whatever kind they are."""
+    some = np.random.default_rng(0).random(50)
+    for each in (some > 0.3, some.astype(np.float32)):
+        for resampled in (False, True):
+            assert difference(each, each.copy(), 1.0, resampled=resampled) == (0.0, 0.0)
+
+
+def test_interval_of_a_difference_of_shares() -> None:
+    """By A. Agresti & Y. Min's formula for counts, half a sample added to each: 4 and 2 of 100 decided otherwise."""
+    one, other = np.arange(100) < 92, (np.arange(100) < 90) | (np.arange(100) >= 96)
+    gained, lost, n = 2 + 0.5, 4 + 0.5, 102
+    middle, error = (gained - lost) / n, np.sqrt((gained + lost) / n - ((gained - lost) / n) ** 2) / np.sqrt(n)
+    found = difference(one, other, 1.0, resampled=False)
+    assert found == pytest.approx((middle - 1.959964 * error, middle + 1.959964 * error))
+
+
+def test_interval_of_a_difference_of_means() -> None:
+    """Student's, as SciPy has it; to a part of the other where there is a factor."""
+    one, other = (np.random.default_rng(seed).normal(seed, 1, 60).astype(np.float32) for seed in (1, 2))
+    for factor in (1.0, 0.5):
+        expected = ttest_1samp(one.astype(float) - factor * other, 0).confidence_interval(0.95)
+        assert difference(one, other, factor, resampled=False) == pytest.approx((expected.low, expected.high))
+
+
+def test_interval_of_a_difference_of_resamples() -> None:
+    """Percentiles; resamples without a value don't count, and fewer than two say nothing."""
+    gap = np.array([*range(101), np.nan], np.float32)
+    assert difference(gap, np.zeros(102, np.float32), 1.0, resampled=True) == pytest.approx((2.5, 97.5))
+    assert difference(gap[-2:], np.zeros(2, np.float32), 1.0, resampled=True) is None
+
+
+@pytest.mark.parametrize("lose", [0.01, 0.02, 0.05])
+def test_a_loss_is_seldom_overlooked(lose: float) -> None:
+    """Also where so few of 200 samples are decided otherwise that Student's interval is far too short: the worse
+    end is too good in less than one of ten cases, save where none happens to differ.
+    """
+    random = np.random.default_rng(2)
+    baseline = np.ones(200, bool)
+    found = [difference(random.random(200) >= lose, baseline, 1.0, resampled=False) for _ in range(500)]
+    seen = [interval for interval in found if interval is not None and interval != (0.0, 0.0)]
+    assert np.mean([low > -lose for low, _ in seen]) <= 0.1

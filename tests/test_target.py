@@ -138,6 +138,14 @@ def test_violation_is_above_zero_exactly_where_missed(operator: str, bound: str)
         assert (parsed.violation(value, BASELINE) > 0) == (not parsed.met(value, BASELINE))
 
 
+@pytest.mark.parametrize(("operator", "worse"), [("<", 9), ("<=", 9), (">", 4), (">=", 4)])
+def test_worse_end_of_an_interval(operator: str, worse: float) -> None:
+    """The one whose violation is larger."""
+    parsed = target(f"mae{operator}5")
+    assert parsed.worse(4, 9) == worse
+    assert parsed.violation(worse, {}) > parsed.violation(13 - worse, {})
+
+
 def test_violation_at_a_bound_of_zero() -> None:
     """Nothing is divided by zero."""
     none = target("mae<=0")

@@ -1,9 +1,10 @@
-"""From weights to a float .tflite, by LiteRT's converter; what follows works on the file alone."""
+"""From weights to a .tflite, by LiteRT's converter; what follows works on the file alone."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from autotune.compress.load import open_base
+from autotune.compress.qat import reopened
 from autotune.compress.savedmodel import needs_batch
 from autotune.compress.stage import Artifact, TrainingData, is_tflite
 from autotune.compress.training import wrap_layers
@@ -12,7 +13,10 @@ from autotune.errors import Fault, Infeasible, one_line
 
 
 class Convert:
-    """Gives the float file. A model that came as a .tflite is one already."""
+    """Gives the file: a float one, after quantization-aware training an int8 one.
+
+    A model that came as a .tflite is one already.
+    """
 
     name = "convert"
     version = 2
@@ -20,12 +24,16 @@ class Convert:
 
     def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
         if recipe.quantize == "qat":
-            return None
+            return {"trained": {"pruned": recipe.prune > 0, "clustered": recipe.cluster > 0}, "io": recipe.io}
         return {"sparse": recipe.prune > 0 and recipe.prune_pattern == "xnnpack"}
 
     def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
         if is_tflite(base):
             return Artifact(base)
+        if "trained" in parameters:
+            assert parent is not None  # QuantizationAware came before
+            _, model = reopened(base, parent, parameters["trained"])
+            return Artifact(converted(model, quantized=True, integer_io=parameters["io"] == "int8"))
         model = open_base(base, parent)
         if parameters["sparse"]:
             model = keeping_dimensions(model)

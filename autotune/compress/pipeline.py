@@ -13,6 +13,7 @@ from autotune.compress.prune import Prune, PruneOnce
 from autotune.compress.qat import QuantizationAware
 from autotune.compress.quantize import Quantize
 from autotune.compress.stage import Artifact, Stage, TrainingData
+from autotune.compress.training import rungs
 from autotune.config import FIELDS, Recipe, fingerprint
 from autotune.errors import UserError
 
@@ -90,6 +91,9 @@ def dimensions() -> dict[str, type]:
 def steps(recipe: Recipe, task: str) -> list[Step]:
     """The recipe's stages in order.
 
+    Of its trainings the last is as long as the recipe says, in steps that each continue the one before
+    (training.rungs()); those before it are as long as the first of these.
+
     Args:
         recipe: what is asked for.
         task: the fingerprint of the model, the training data and the loss.
@@ -97,14 +101,15 @@ def steps(recipe: Recipe, task: str) -> list[Step]:
     Returns:
         The steps; each key covers all before it, so recipes share every common prefix.
     """
+    taken = [(stage, parameters) for stage in stages() if (parameters := stage.parameters(recipe)) is not None]
+    last = [stage for stage, _ in taken if getattr(stage, "continues", False)][-1:]
     chain: list[Step] = []
     key = fingerprint(task, toolchain())
-    for stage in stages():
-        parameters = stage.parameters(recipe)
-        if parameters is None:
-            continue
-        key = fingerprint(key, stage.name, stage.version, parameters)
-        chain.append(Step(key, stage.name, parameters, stage.trains))
+    for stage, parameters in taken:
+        parts = rungs(parameters) if getattr(stage, "continues", False) else [parameters]
+        for part in parts if stage in last else parts[:1]:
+            key = fingerprint(key, stage.name, stage.version, part)
+            chain.append(Step(key, stage.name, part, stage.trains))
     return chain
 
 

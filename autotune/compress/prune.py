@@ -22,6 +22,7 @@ class Prune:
     name = "prune"
     version = 2
     trains = True
+    continues = True
 
     def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
         if not recipe.prune or recipe.fine_tune == "none":
@@ -97,6 +98,6 @@ def _schedule(parameters: Mapping[str, Any], data: TrainingData) -> Any:
 
     ramp = max(1, int(steps_of(parameters, data) * RAMP))
     frequency = max(1, ramp // UPDATES)
-    if parameters["schedule"] == "constant":
+    if parameters["schedule"] == "constant" or "continues" in parameters:
         return tfmot.sparsity.keras.ConstantSparsity(parameters["sparsity"], 0, ramp, frequency)
     return tfmot.sparsity.keras.PolynomialDecay(0.0, parameters["sparsity"], 0, ramp, frequency=frequency)

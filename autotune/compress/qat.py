@@ -2,43 +2,67 @@
 
 After pruning or clustering the collaborative forms are used (PQAT, CQAT, PCQAT): plain QAT
 silently undoes both.
+
+What training gives are the weights that it began with, which say where zeros and clusters are, and
+behind them all variables of the quantization-aware model: whoever opens them gets that model as it was.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from autotune.compress.convert import converted
 from autotune.compress.flatbuffer import named
 from autotune.compress.load import layers_of, open_base
-from autotune.compress.stage import Artifact, TrainingData
+from autotune.compress.stage import Artifact, TrainingData, Weights, pack, unpack
 from autotune.compress.training import KERNELS, compressible, fine_tune, settings, wrap_layers
 from autotune.config import Recipe
 from autotune.errors import Infeasible
 
 
 class QuantizationAware:
-    """Trains with int8 arithmetic simulated in the forward pass, and converts what comes of it."""
+    """Trains with int8 arithmetic simulated in the forward pass."""
 
     name = "qat"
-    version = 3
+    version = 4
     trains = True
+    continues = True
 
     def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
         if recipe.quantize != "qat":
             return None
-        return {"pruned": recipe.prune > 0, "clustered": recipe.cluster > 0, "io": recipe.io, **settings(recipe)}
+        return {"pruned": recipe.prune > 0, "clustered": recipe.cluster > 0, **settings(recipe)}
 
     def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
-        model = open_base(base, parent)
-        if any(layer.weights and named(layer.name, data.excluded) for layer in layers_of(model)):
-            raise Infeasible("layers that are excluded would be quantized all the same, by LiteRT's converter")
-        model = _quantization_aware(
-            model,
-            pruned=parameters["pruned"],
-            clustered=parameters["clustered"],
-        )
+        if "continues" in parameters:
+            assert parent is not None  # the shorter training
+            begun, model = reopened(base, parent, parameters)
+        else:
+            model = open_base(base, parent)
+            if any(layer.weights and named(layer.name, data.excluded) for layer in layers_of(model)):
+                raise Infeasible("layers that are excluded would be quantized all the same, by LiteRT's converter")
+            begun = model.get_weights()
+            model = _quantization_aware(model, pruned=parameters["pruned"], clustered=parameters["clustered"])
         facts = fine_tune(model, base, parameters, data, [])
-        return Artifact(converted(model, quantized=True, integer_io=parameters["io"] == "int8"), facts)
+        return Artifact(pack([*begun, *model.get_weights()]), facts)
+
+
+def reopened(base: bytes, trained: bytes, parameters: Mapping[str, Any]) -> tuple[Weights, Any]:
+    """What quantization-aware training gave.
+
+    Args:
+        base: the original model.
+        trained: the training's artifact.
+        parameters: whether weights were pruned and clustered before.
+
+    Returns:
+        The weights that it began with, and the quantization-aware model.
+    """
+    model = open_base(base)
+    weights = unpack(trained)
+    begun = weights[: len(model.weights)]
+    model.set_weights(begun)
+    model = _quantization_aware(model, pruned=parameters["pruned"], clustered=parameters["clustered"])
+    model.set_weights(weights[len(begun) :])
+    return begun, model
 
 
 def _quantization_aware(model: Any, *, pruned: bool, clustered: bool) -> Any:

@@ -49,9 +49,12 @@ class Stage(Protocol):
     things more: `after`, the name of the built-in stage behind which it comes, and `dimensions`,
     the names that it adds to search spaces, each with its type (int, float or str). A recipe has them
     in `extra` where they are on, that is not 0 or ""; the settings of the built-in trainings are not
-    for it. Behind "prune" and "cluster" parents are packed weights, behind "convert" and all later
-    ones .tflite files. Its module is imported in the driver too, so it imports TensorFlow inside of
-    build() only.
+    for it. Behind "prune" and "cluster" parents are packed weights, behind "qat" too (where the recipe has
+    it, as qat.reopened() reads them), behind "convert" and all later ones .tflite files. Its module is
+    imported in the driver too, so it imports TensorFlow inside of build() only.
+
+    A built-in training says one thing more: `continues`, that it can go on from what a shorter one
+    gave. Its parameters then hold "continues", the epochs done before, and "epochs", those that it adds.
 
     Attributes:
         name: of the stage, as in keys and messages.
@@ -72,9 +75,9 @@ class Stage(Protocol):
 
         Args:
             base: the original model, as load.import_model gave it.
-            parent: what the stage before made: packed weights, or from "convert" on a .tflite
+            parent: what the step before made: packed weights, or from "convert" on a .tflite
                 file; None where this is the first.
-            parameters: what parameters() gave.
+            parameters: what parameters() gave, or one of the parts that training.rungs() made of it.
             data: to learn from.
 
         Raises:

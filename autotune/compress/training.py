@@ -5,6 +5,7 @@ import json
 import math
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -47,6 +48,38 @@ FORGOTTEN = 20
 PATIENCE = 4
 """A training ends early after this part of its epochs (1/4) without a better loss, and after 3 at least."""
 
+STRIDE = 4
+"""A training continues one of this part of its epochs (1/4)."""
+
+SHORTEST = 3
+"""Epochs of the shortest training that is continued."""
+
+RESTART = 0.5
+"""The rate of a training that continues another begins at this part of its own.
+
+At all of it a QAT would be worse than the shorter one that it began with; a clustering would be
+as good, and at a quarter worse (docs/decisions/015).
+"""
+
+
+def rungs(parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The trainings that one of so many epochs is made of, each continuing the one before.
+
+    They follow from that number alone, so the first ones are those that a shorter training is made of.
+
+    Args:
+        parameters: of a stage, with the epochs asked of it.
+
+    Returns:
+        For each training the parameters with its own epochs, and in "continues" those done before
+        (the first has none): 80 epochs are 5, then 15 more, then 60.
+    """
+    epochs = parameters["epochs"]
+    shorter = epochs // STRIDE
+    if shorter < SHORTEST:
+        return [dict(parameters)]
+    return [*rungs({**parameters, "epochs": shorter}), {**parameters, "epochs": epochs - shorter, "continues": shorter}]
+
 
 def settings(recipe: Recipe) -> dict[str, Any]:
     """The part of a recipe that says how to train."""
@@ -61,7 +94,8 @@ def steps_of(parameters: Mapping[str, Any], data: TrainingData) -> int:
 def fine_tune(
     model: Any, base: bytes, parameters: Mapping[str, Any], data: TrainingData, callbacks: Sequence[Any]
 ) -> dict[str, Any]:
-    """Trains in place: Adam, its rate falling to 0 by a cosine (Loshchilov & Hutter, arXiv:1608.03983).
+    """Trains in place: Adam, its rate falling to 0 by a cosine, from RESTART again in a training that
+    continues another (Loshchilov & Hutter, arXiv:1608.03983).
 
     Batch normalisation goes on learning its statistics, which pruned or clustered weights shift,
     and forgets fast enough to have followed them at the end, however short the training.
@@ -70,7 +104,7 @@ def fine_tune(
     Args:
         model: a tf_keras model.
         base: the original model, which teaches where fine_tune is "distill".
-        parameters: as settings() gives them.
+        parameters: as settings() or rungs() give them.
         data: to learn from.
         callbacks: of the stage.
 
@@ -79,6 +113,7 @@ def fine_tune(
     """
     import tf_keras
 
+    data = replace(data, seed=data.seed + parameters.get("continues", 0))  # or it would see the same epochs again
     tf_keras.utils.set_random_seed(data.seed)
     distils = parameters["fine_tune"] == "distill"
     epochs, steps = parameters["epochs"], steps_of(parameters, data)
@@ -86,7 +121,8 @@ def fine_tune(
         inner = getattr(layer, "layer", layer)  # TFMOT wraps it for quantization
         if type(inner).__name__ == "BatchNormalization":
             inner.momentum = min(inner.momentum, max(0.5, 1 - FORGOTTEN / steps))
-    rate = tf_keras.optimizers.schedules.CosineDecay(parameters["learning_rate"], steps)
+    highest = parameters["learning_rate"] * (RESTART if "continues" in parameters else 1)
+    rate = tf_keras.optimizers.schedules.CosineDecay(highest, steps)
     model.compile(tf_keras.optimizers.Adam(rate), distillation_loss(data.loss) if distils else keras_loss(data.loss))
     stop = tf_keras.callbacks.EarlyStopping(
         "loss",

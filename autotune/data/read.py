@@ -18,6 +18,14 @@ def needs_worker(source: str) -> bool:
     return source.startswith(TFDS) or userfile.is_function(source)
 
 
+def located(source: str) -> str:
+    """What the data is called from any folder."""
+    if source.startswith(TFDS):
+        return source
+    file, colon, function = source.rpartition(":") if userfile.is_function(source) else (source, "", "")
+    return f"{Path(file).resolve()}{colon}{function}"
+
+
 def read_data(source: str, shape: tuple[int, ...], seed: int, share: float = 0.5) -> Data:
     """The user's data, split. Where needs_worker() says so, to be called in a worker.
 

@@ -58,6 +58,16 @@ def load_device(spec: str, **more: Any) -> Device:
     return _made(spec, spec, more)
 
 
+def located(spec: str) -> str:
+    """What the device is called from any folder: its file's path, where it has one.
+
+    Raises:
+        UserError: the file is not there.
+    """
+    path = _file(spec)
+    return spec if path is None else str(path.resolve())
+
+
 def device_files() -> list[Path]:
     """The device files in ./devices/, by name."""
     return sorted(path for path in Path(FOLDER).glob("*") if path.suffix in SUFFIXES and path.is_file())

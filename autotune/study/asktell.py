@@ -19,12 +19,12 @@ from optuna.trial import TrialState
 
 from autotune.config import Config, Recipe
 from autotune.errors import UserError
-from autotune.front import Point, objectives, violations
+from autotune.front import Point, cost
 from autotune.outcome import Measurement, Outcome
-from autotune.record import BASELINE, Record, model_path
+from autotune.record import BASELINE, Gaps, Record, model_path
 from autotune.space import Choice, Dimension, Space
 from autotune.study.anew import Anew
-from autotune.target import Metric, Target
+from autotune.target import Target
 
 JOURNAL = "journal.log"
 DRAWS = 10_000
@@ -45,7 +45,6 @@ class Ledger:
         folder: Path,
         name: str,
         space: Space,
-        quality: Metric,
         meta: dict[str, Any],
         fits: Callable[[Config], bool] = lambda _: True,
         storage: optuna.storages.BaseStorage | None = None,
@@ -56,16 +55,16 @@ class Ledger:
             folder: of the study; holds the journal.
             name: of the study.
             space: what is sampled.
-            quality: with latency and download the objectives.
-            meta: kept where the study is new.
+            meta: kept where the study is new; says what the objectives are.
             fits: whether a configuration makes sense; others never become trials.
             storage: of Optuna's, in place of the journal.
         """
         self._fits = fits
-        self.folder, self.name, self._space, self._quality = folder, name, space, quality
+        self.folder, self.name, self._space = folder, name, space
         if storage is None:
             _mend(folder / JOURNAL)
-        goals = objectives(quality)
+        self._empty = Record(name, folder, meta, None, [], {}, {}, [])
+        goals = self._empty.objectives
         self._study = optuna.create_study(
             storage=storage or _storage(folder),
             study_name=name,
@@ -112,7 +111,7 @@ class Ledger:
 
     def record(self) -> Record:
         """All that is known by now."""
-        return _record(self._study, self.folder)
+        return _record(self._study, self.folder, self._empty.gaps)
 
     def note(self, key: str, value: Any) -> None:
         """Keeps something about the whole study (JSON)."""
@@ -189,7 +188,9 @@ class Ledger:
         return self._opened(trial, config)
 
     def tell(self, number: int, outcome: Outcome, targets: Sequence[Target], baseline: Outcome) -> None:
-        """Ends a trial. Targets become constraints; a refused configuration has no values at all."""
+        """Ends a trial. Targets become constraints, above 0 where one is not met with margin; a refused
+        configuration has no values at all.
+        """
         trial = self._open.pop(number)
         trial.set_user_attr("outcome", outcome.to_json())
         state, values, constraints = self._told(outcome, targets, baseline)
@@ -214,6 +215,7 @@ class Ledger:
             )
         )
         self._seen.add(outcome.config.key)
+        self._recipes.add(outcome.config.recipe.key)
 
     def _told(
         self, outcome: Outcome, targets: Sequence[Target], baseline: Outcome
@@ -221,8 +223,10 @@ class Ledger:
         """State, values and constraints of an outcome's trial."""
         if outcome.state == "refused":
             return TrialState.PRUNED, None, {"refused": 1.0}
-        values = [outcome.metrics[goal.key] for goal in objectives(self._quality)]
-        return TrialState.COMPLETE, values, violations(outcome.metrics, targets, baseline.metrics)
+        quality, *costs = self._empty.objectives
+        values = [outcome.metrics[quality.key], *(cost(outcome.metrics, metric) for metric in costs)]
+        judged = replace(self._empty, baseline=baseline).judge(Point(BASELINE, outcome, {}, None), targets)
+        return TrialState.COMPLETE, values, judged.violations
 
     def fail(self, number: int, reason: str, *, again: bool) -> None:
         """Ends a trial without an outcome.
@@ -278,7 +282,7 @@ def read(folder: Path, name: str) -> Record:
             f"no study {name!r} in {folder.parent}; there {'is ' + ', '.join(known) if known else 'is none'}"
         )
     try:
-        return _record(optuna.load_study(study_name=name, storage=_storage(folder)), folder)
+        return _record(optuna.load_study(study_name=name, storage=_storage(folder)), folder, Gaps())
     except (KeyError, json.JSONDecodeError, AssertionError) as error:
         raise UserError(f"study {name!r}: {folder / JOURNAL} is damaged or empty") from error
 
@@ -323,12 +327,12 @@ def _distribution(dim: Dimension) -> BaseDistribution:
     return FloatDistribution(dim.low, dim.high, log=dim.log, step=dim.step)
 
 
-def _record(study: optuna.Study, folder: Path) -> Record:
+def _record(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:
     attrs = study.user_attrs
     again = attrs.get("remeasured", {})
     baseline = _outcome(attrs["baseline"], again.get(str(BASELINE))) if "baseline" in attrs else None
     tests, runs = attrs.get("tests", {}), attrs.get("runs", [])
-    record = Record(study.study_name, folder, attrs["meta"], baseline, [], {}, tests, runs, again)
+    record = Record(study.study_name, folder, attrs["meta"], baseline, [], {}, tests, runs, again, gaps)
     targets = record.targets
     points, failed = [], Counter[str]()
     for trial in study.get_trials(deepcopy=False):
@@ -337,11 +341,11 @@ def _record(study: optuna.Study, folder: Path) -> Record:
         if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
             continue
         outcome = _outcome(trial.user_attrs["outcome"], again.get(str(trial.number)))
-        missed: dict[str, float] = {}
-        if outcome.state == "measured" and baseline is not None:
-            missed = violations(outcome.metrics, targets, baseline.metrics)
         model = str(model_path(folder, outcome.artifact)) if outcome.artifact else None
-        points.append(Point(trial.number, outcome, missed, model, trial.user_attrs.get(FREE, False)))
+        point = Point(trial.number, outcome, {}, model, trial.user_attrs.get(FREE, False))
+        if outcome.state == "measured" and baseline is not None:
+            point = record.judge(point, targets)
+        points.append(point)
     return replace(record, points=points, failed=dict(failed))
 
 

@@ -11,7 +11,7 @@ from autotune.errors import Fault, UserError
 from autotune.outcome import Outcome
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument
-from autotune.target import ACCURACY, Target
+from autotune.target import ACCURACY, Metric, Target
 from autotune.task import Task
 
 TRIES = 2
@@ -63,15 +63,18 @@ def anchored(evaluated: Outcome, instrument: Instrument, note: Callable[[str], N
     return outcome
 
 
-def check_measurable(targets: Sequence[Target], metrics: Mapping[str, float], device: str) -> None:
-    """Holds the targets against what was measured of the baseline.
+def check_measurable(
+    targets: Sequence[Target], objectives: Sequence[Metric], metrics: Mapping[str, float], device: str
+) -> None:
+    """Holds targets and objectives against what was measured of the baseline.
 
     Raises:
         UserError: one is on something that the device can't tell.
     """
-    for target in targets:
-        if target.metric.key not in metrics:
-            raise UserError(f"target {target.text!r}: device {device} can't measure {target.metric.name}")
+    asked = [(f"target {target.text!r}", target.metric) for target in targets]
+    for what, metric in [*asked, *((f"objective {metric.name}", metric) for metric in objectives)]:
+        if metric.key not in metrics:
+            raise UserError(f"{what}: device {device} can't measure {metric.name}")
 
 
 def no_better_than_chance(task: Task, baseline: Outcome) -> str | None:

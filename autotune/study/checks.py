@@ -8,6 +8,7 @@ from typing import Any
 from autotune.compress.flatbuffer import named
 from autotune.devices.device import Device
 from autotune.errors import UserError
+from autotune.objectives import USUAL
 from autotune.record import Record
 from autotune.space import Space
 from autotune.study import asktell
@@ -68,7 +69,7 @@ def refuse_changes(record: Record, meta: dict[str, Any]) -> None:
     Raises:
         UserError: it was started with something else, or is being run.
     """
-    before, now = record.meta["identity"], meta["identity"]
+    before, now = {"objectives": list(USUAL)} | record.meta["identity"], meta["identity"]
     changed = [name for name in now if before.get(name) != now[name]]
     if not changed:
         return

@@ -4,14 +4,17 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from autotune.compress.load import import_model
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Device, Session
 from autotune.errors import Fault, Infeasible, UserError
+from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.study import asktell
 from autotune.study.baseline import anchored, check_measurable, measured, no_better_than_chance
+from autotune.study.earlier import earlier
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument
 from autotune.study.latencies import CHANGED, Latencies
@@ -19,6 +22,7 @@ from autotune.study.patience import Patience
 from autotune.study.pool import Pool
 from autotune.study.prepare import Importer, Options, Prepared, prepare
 from autotune.study.proposals import Proposals
+from autotune.study.recheck import test_once
 from autotune.study.remeasure import measure_front
 from autotune.study.reporting import Reporter, Summary, logged
 from autotune.study.rows import Row, Rows, TimeIsUpError
@@ -58,7 +62,7 @@ def run(
     for remark in prepared.remarks():
         reporter.note(remark)
     with asktell.exclusive(folder, options.name), logged(folder):
-        ledger = asktell.Ledger(folder, options.name, prepared.space, prepared.quality, prepared.meta, prepared.fits)
+        ledger = asktell.Ledger(folder, options.name, prepared.space, prepared.meta, prepared.fits)
         workshop = Workshop(prepared.candidates, options.excluded, prepared.cache, pool, folder)
         tracker = Guarded(trackers, reporter.note)
         return _Study(options, prepared, device, ledger, workshop, reporter, tracker).run(began)
@@ -148,6 +152,7 @@ class _Study:
         )
         with contextlib.closing(rows):
             try:
+                self._take_over(rows)
                 for group in (self._proposals.unfinished(), *self._proposals.baselines()):
                     rows.work(partial(next, group, None))
                     self._tracker.update(self._ledger.record())
@@ -163,6 +168,15 @@ class _Study:
             self._reporter.note(self._why())
         self._finish()
         return []
+
+    def _take_over(self, rows: Rows) -> None:
+        """What earlier studies found out."""
+        found = list(earlier(self._prepared.meta, self._ledger, self._workshop))
+        if found:
+            files = len({outcome.artifact for outcome in found})
+            self._reporter.note(f"{files} files of earlier studies are taken over; they count for no trial")
+        for outcome in {outcome.config.key: outcome for outcome in found}.values():
+            rows.take(outcome)
 
     def _next(self, under_way: Sequence[Recipe]) -> Row | None:
         """What the sampler proposes, None at the end of the search or while it waits for what is under way."""
@@ -186,7 +200,7 @@ class _Study:
         outcome = measured(config, self._evaluator, self._instrument, self._building, self._reporter.note)
         if outcome.state == "refused":
             raise UserError(f"model {self._options.models[0]}: can't be run even as it is: {outcome.reason}")
-        check_measurable(self._prepared.targets, outcome.metrics, self._device.name)
+        check_measurable(self._prepared.targets, self._prepared.objectives, outcome.metrics, self._device.name)
         if warning := no_better_than_chance(self._workshop.candidates[first].task, outcome):
             self._reporter.note(warning)
         self._ledger.note("baseline", outcome.to_json())
@@ -246,8 +260,9 @@ class _Study:
         record = self._ledger.record()
         front = record.front()
         pick = front.pick() if front else None
-        if pick is None or str(pick.trial) in record.tests:
-            return
+        if pick is not None:
+            test_once(self._ledger, pick, self._tested)
+
+    def _tested(self, point: Point) -> dict[str, Any]:
         with self._building():
-            tested = self._evaluator.test(pick)
-        self._ledger.note("tests", record.tests | {str(pick.trial): tested})
+            return self._evaluator.test(point)

@@ -51,9 +51,9 @@ class Instrument:
         kept = self._latencies.get(*key)
         if kept is None:
             return None
-        timed = _timed(outcome, kept)
-        assert isinstance(timed, Outcome)  # a measurement is no fault
-        return timed
+        found = timed(outcome, kept)
+        assert isinstance(found, Outcome)  # a measurement is no fault
+        return found
 
     def measure(self, outcomes: Sequence[Outcome]) -> list[Result]:
         """Evaluated outcomes with their latency; where another file of the structure was measured, with that file's.
@@ -73,12 +73,12 @@ class Instrument:
             if isinstance(found, Measurement):
                 self._latencies.put(*key, found)
         return [
-            outcome if key is None else _timed(outcome, known[key]) for key, outcome in zip(keys, outcomes, strict=True)
+            outcome if key is None else timed(outcome, known[key]) for key, outcome in zip(keys, outcomes, strict=True)
         ]
 
     def measure_anew(self, outcomes: Sequence[Outcome]) -> list[Result]:
         """The same outcomes, each file measured itself, whatever is known of its structure."""
-        return [_timed(outcome, found) for outcome, found in zip(outcomes, self._times(outcomes), strict=True)]
+        return [timed(outcome, found) for outcome, found in zip(outcomes, self._times(outcomes), strict=True)]
 
     def anchor(self, outcome: Outcome) -> tuple[Result, str | None]:
         """Measures the baseline, whatever is known of it.
@@ -90,7 +90,7 @@ class Instrument:
         key, note = self._key(outcome), None
         if key is not None and isinstance(found, Measurement):
             note = self._latencies.anchor(*key, found)
-        return _timed(outcome, found), note
+        return timed(outcome, found), note
 
     def _times(self, outcomes: Sequence[Outcome]) -> list[Found]:
         if not outcomes:
@@ -121,7 +121,8 @@ def _artifact(outcome: Outcome) -> str:
     return outcome.artifact
 
 
-def _timed(outcome: Outcome, found: Found) -> Result:
+def timed(outcome: Outcome, found: Found) -> Result:
+    """An evaluated outcome with its latency, refused where it can't be run or its delegate runs nothing of it."""
     if isinstance(found, Fault):
         return found
     reason = str(found) if isinstance(found, Infeasible) else _idle(outcome, found)

@@ -2,16 +2,19 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
 
 import moocore
 import numpy as np
 from numpy.typing import NDArray
 
 from autotune.config import TRAINING, Recipe, Runtime, fingerprint
-from autotune.front import Point, relative
+from autotune.front import Point, cost, relative
+from autotune.margin import violations
 from autotune.record import Record
+from autotune.significance import Interval
 from autotune.study.predict import Features, Prediction
-from autotune.target import DOWNLOAD, LATENCY, METRICS
+from autotune.target import DOWNLOAD, LATENCY, METRICS, Target
 
 Array = NDArray[np.float64]
 
@@ -27,8 +30,11 @@ SMALLEST = 1e-3
 WEIGHTS = {"prune", "cluster", "prune_schedule", "cluster_init", "cluster_scope", "fine_tune", *TRAINING}
 """What changes a file's weights and not its structure, as long as zeros may be anywhere."""
 
-COSTS = (LATENCY.key, METRICS["memory"].key)
+COSTS = (LATENCY, METRICS["memory"])
 """What differs between runtimes of one file."""
+
+_Row = tuple[Mapping[str, float], Mapping[str, Interval]]
+"""Metrics of a file, and what it holds against the targets."""
 
 
 class Outlook:
@@ -50,13 +56,15 @@ class Outlook:
             download: likewise.
         """
         assert record.baseline is not None  # it is measured first
-        self._quality, self._targets, self._baseline = record.quality, record.targets, record.baseline.metrics
+        self._objectives, self._quality = record.objectives, record.quality
+        self._targets, self._baseline = record.targets, record.baseline.metrics
         measured = [point for point in record.points if point.outcome.state == "measured"]
         meeting = [point for point in measured if point.feasible]
         axes = np.array([self._axes(point.outcome.metrics) for point in meeting or measured])
         self._front = axes[moocore.is_nondominated(axes)]
         self._whole = self._hypervolume(self._front)
         self._kinds = _known(measured)
+        self._margins = {target.text: self._margin(target, measured) for target in self._targets}
         files = list({point.outcome.config.recipe: point.outcome for point in reversed(measured)}.values())[:LEARNT]
         x = np.array([features.of(outcome.config.recipe) for outcome in files])
         quality.fit(x, np.array([self._smooth(outcome.metrics[self._quality.key]) for outcome in files]))
@@ -75,25 +83,43 @@ class Outlook:
         """
         grown = 0.0
         for quantile in QUANTILES:
-            files = [metrics for recipe in recipes for metrics in self._expected(recipe, quantile)]
-            rows = [self._axes(metrics) for metrics in files if not meeting or self._meets(metrics)]
+            files = [row for recipe in recipes for row in self._expected(recipe, quantile)]
+            rows = [self._axes(metrics) for metrics, held in files if not meeting or self._meets(metrics, held)]
             if rows:
                 grown += self._hypervolume(np.vstack([self._front, rows])) - self._whole
         return grown / len(QUANTILES)
 
-    def _expected(self, recipe: Recipe, quantile: float) -> Iterator[dict[str, float]]:
-        """Metrics of the recipe's file on each runtime that is worth it."""
+    def _expected(self, recipe: Recipe, quantile: float) -> Iterator[_Row]:
+        """The recipe's file on each runtime that is worth it."""
         mean, deviation, download = self._predicted[recipe]
         value = self._rough(mean + quantile * deviation)
-        known = next((self._kinds[name] for name in _kinds(recipe) if name in self._kinds), [self._baseline])
-        for metrics in known:
-            yield {**metrics, self._quality.key: value, DOWNLOAD.key: float(np.exp(download))}
+        unknown: list[_Row] = [(self._baseline, {})]
+        known = next((self._kinds[name] for name in _kinds(recipe) if name in self._kinds), unknown)
+        for metrics, held in known:
+            yield {**metrics, self._quality.key: value, DOWNLOAD.key: float(np.exp(download))}, held
 
-    def _meets(self, metrics: Mapping[str, float]) -> bool:
-        return all(target.met(metrics[target.metric.key], self._baseline) for target in self._targets)
+    def _meets(self, metrics: Mapping[str, float], held: Mapping[str, Interval]) -> bool:
+        """Whether what is expected meets the targets with margin: what is known of the kind with its own,
+        the quality with the one that is usual.
+        """
+        found = dict(held)
+        for target in self._targets:
+            value = metrics.get(target.metric.key)
+            if value is not None and (target.metric in (self._quality, DOWNLOAD) or target.text not in held):
+                below, above = self._margins[target.text]
+                found[target.text] = value - below, value + above
+        return all(violation <= 0 for violation in violations(found, self._targets, self._baseline).values())
+
+    def _margin(self, target: Target, measured: Sequence[Point]) -> Interval:
+        """How far what files hold against a target on quality reaches below and above its value, in the median."""
+        points = [point for point in measured if target.text in point.held]
+        if target.metric != self._quality or not points:
+            return 0.0, 0.0
+        ends = [(point.outcome.metrics[target.metric.key], *point.held[target.text]) for point in points]
+        return median(value - low for value, low, _ in ends), median(high - value for value, _, high in ends)
 
     def _axes(self, metrics: Mapping[str, float]) -> list[float]:
-        return relative(metrics, self._quality, self._baseline)
+        return relative(metrics, self._objectives, self._baseline)
 
     def _hypervolume(self, axes: Array) -> float:
         return float(moocore.hypervolume(axes, ref=np.ones(axes.shape[1])))
@@ -121,16 +147,16 @@ def _kinds(recipe: Recipe) -> list[str]:
     return [fingerprint(rest), fingerprint(recipe.model, recipe.quantize)]
 
 
-def _known(measured: Sequence[Point]) -> dict[str, list[Mapping[str, float]]]:
-    """By kind the metrics of a file on each runtime, without runtimes that are no better than another at anything."""
-    found: dict[str, dict[Runtime, Mapping[str, float]]] = {}
+def _known(measured: Sequence[Point]) -> dict[str, list[_Row]]:
+    """By kind a file on each runtime, without runtimes that are no better than another at anything."""
+    found: dict[str, dict[Runtime, _Row]] = {}
     for point in measured:
         config = point.outcome.config
         for name in _kinds(config.recipe):
-            found.setdefault(name, {})[config.runtime] = point.outcome.metrics
+            found.setdefault(name, {})[config.runtime] = point.outcome.metrics, point.held
     best = {}
     for name, runtimes in found.items():
         rows = list(runtimes.values())
-        costs = np.array([[row[key] for key in COSTS if key in row] for row in rows])
+        costs = np.array([[cost(metrics, one) for one in COSTS] for metrics, _ in rows])
         best[name] = [row for row, stays in zip(rows, moocore.is_nondominated(costs), strict=True) if stays]
     return best

@@ -7,13 +7,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from autotune import userfile
+from autotune import objectives, userfile
 from autotune.compress import load, pipeline
 from autotune.compress.cache import ArtifactCache
 from autotune.compress.stage import Artifact
 from autotune.compress.trust import Trust
 from autotune.config import Config, fingerprint
-from autotune.data import Data, needs_worker, read_data
+from autotune.data import Data, located, needs_worker, read_data
 from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.model_file import read_model
@@ -36,6 +36,7 @@ class Options:
         data: as data.read_data() takes it.
         space: to sample from.
         targets: to meet; constraints of the search.
+        objectives: what the front is made of, as objectives.parse() gives it; empty where the targets say.
         trials: of the study in all, those of earlier runs included.
         patience: trials without a better front after which the search ends, None for no end.
         timeout: seconds after which nothing new is begun, None for no limit.
@@ -48,6 +49,7 @@ class Options:
         share: of the test samples that becomes validation, where there is none.
         excluded: names of layers, or patterns of them, to leave alone.
         trust: what code model files may run.
+        device: what finds it again, None where its name does.
     """
 
     models: tuple[Path, ...]
@@ -62,11 +64,13 @@ class Options:
     jobs: int = 1
     seed: int = 0
     sampler: Callable[[Search], Choose] = ehvi
+    objectives: tuple[str, ...] = ()
     loss: str | None = None
     metric: str | None = None
     share: float = 0.5
     excluded: tuple[str, ...] = ()
     trust: Trust = field(default_factory=Trust)
+    device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class Prepared:
         candidates: by their names in recipes; "" is the name of a single one. The first is the baseline.
         space: of what makes sense for these models.
         targets: with quality resolved to the task's metric.
+        objectives: the quality, then the costs.
         cache: of artifacts.
         folder: of the study.
         meta: that the study is kept with.
@@ -102,14 +107,10 @@ class Prepared:
     candidates: dict[str, Candidate]
     space: Space
     targets: list[Target]
+    objectives: tuple[Metric, ...]
     cache: ArtifactCache
     folder: Path
     meta: dict[str, Any]
-
-    @property
-    def quality(self) -> Metric:
-        """The metric that the search is after, the same for all candidates."""
-        return next(iter(self.candidates.values())).task.quality
 
     def remarks(self) -> list[str]:
         """What the user should know of the models before anything is searched."""
@@ -141,6 +142,55 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer) ->
     check_writable(folder)
     check_delegates(options.space, device)
     cache = ArtifactCache(options.folder / ".cache")
+    opened = open_candidates(options, cache, pool, importer)
+    candidates, keys = opened.candidates, opened.keys
+    quality = next(iter(candidates.values())).task.quality
+    targets = resolve(options.targets, quality)
+    check_targets(targets, quality)
+    goals = objectives.settle(options.objectives, targets, quality)
+    meta = _meta(options, targets, goals, candidates, keys, device)
+    if (folder / asktell.JOURNAL).exists():
+        refuse_changes(asktell.read(folder, options.name), meta)
+    space = options.space if len(candidates) == 1 else options.space.of_models(tuple(candidates))
+    prepared = Prepared(candidates, space, targets, objectives.resolve(goals, quality), cache, folder, meta)
+    fitting = space.fitting(prepared.fits)
+    if fitting is not None:
+        if not fitting:
+            raise UserError(f"space {space.source}: nothing in it fits the model; choose another --space")
+        prepared = replace(prepared, space=space.only(fitting))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, base in opened.fresh.items():
+        cache.put(keys[name], base)
+    return prepared
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Models with their data.
+
+    Attributes:
+        candidates: by their names in recipes.
+        keys: of the models as they were opened, by the same.
+        fresh: those that were not in the cache.
+    """
+
+    candidates: dict[str, Candidate]
+    keys: dict[str, str]
+    fresh: dict[str, Artifact]
+
+
+def open_candidates(options: Options, cache: ArtifactCache, pool: Pool, importer: Importer) -> Opened:
+    """Opens models and data; nothing is written.
+
+    Args:
+        options: of which those count that say which models and data, and how they are read.
+        cache: of artifacts.
+        pool: as prepare().
+        importer: opens a model.
+
+    Raises:
+        UserError: a model or the data can't be read, or they don't fit each other.
+    """
     sources = {name: read_model(path) for name, path in _named(options.models).items()}
     keys = {name: _import_key(source, options.trust) for name, source in sources.items()}
     kept = {name: cache.get(key) for name, key in keys.items()}
@@ -148,25 +198,8 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer) ->
         name: kept[name] or pool.submit(importer, source, path.resolve().name, options.trust).result()
         for (name, source), path in zip(sources.items(), options.models, strict=True)
     }
-    candidates = _candidates(options, sources, bases, keys, pool)
-    quality = next(iter(candidates.values())).task.quality
-    targets = resolve(options.targets, quality)
-    check_targets(targets, quality)
-    meta = _meta(options, targets, candidates, keys, device)
-    if (folder / asktell.JOURNAL).exists():
-        refuse_changes(asktell.read(folder, options.name), meta)
-    space = options.space if len(candidates) == 1 else options.space.of_models(tuple(candidates))
-    prepared = Prepared(candidates, space, targets, cache, folder, meta)
-    fitting = space.fitting(prepared.fits)
-    if fitting is not None:
-        if not fitting:
-            raise UserError(f"space {space.source}: nothing in it fits the model; choose another --space")
-        prepared = replace(prepared, space=space.only(fitting))
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, base in bases.items():
-        if kept[name] is None:
-            cache.put(keys[name], base)
-    return prepared
+    fresh = {name: base for name, base in bases.items() if kept[name] is None}
+    return Opened(_candidates(options, sources, bases, keys, pool), keys, fresh)
 
 
 def _named(models: Sequence[Path]) -> dict[str, Path]:
@@ -235,6 +268,7 @@ def _candidates(
 def _meta(
     options: Options,
     targets: Sequence[Target],
+    goals: Sequence[str],
     candidates: Mapping[str, Candidate],
     keys: Mapping[str, str],
     device: Device,
@@ -246,10 +280,13 @@ def _meta(
         "seed": options.seed,
         "quality": asdict(task.quality),
         "targets": [target.text for target in targets],
+        "objectives": list(goals),
         "device": device.facts(),
         "options": {
             "model": [str(path.resolve()) for path in options.models],
-            "data": options.data,
+            "data": located(options.data),
+            "validation_share": options.share,
+            "device": options.device or device.name,
             "space": options.space.source,
             "loss": task.loss,
             "metric": task.quality.name,
@@ -261,6 +298,7 @@ def _meta(
             "data": fingerprint([candidate.task.data.fingerprint() for candidate in candidates.values()]),
             "space": options.space.fingerprint(),
             "targets": fingerprint([target.text for target in targets]),
+            "objectives": list(goals),
             "loss": userfile.fingerprint(task.loss),
             "metric": userfile.fingerprint(task.scorer or task.quality.name),
             "seed": options.seed,

@@ -104,6 +104,10 @@ class Rows:
         self._threads.shutdown(wait=wait, cancel_futures=True)
         self._held.close()
 
+    def take(self, outcome: Outcome) -> None:
+        """Tells what was evaluated before, once its latency is known."""
+        self._sort(None, outcome.config, outcome)
+
     def work(self, source: Callable[[], Row | None]) -> None:
         """Until the source has no more rows and all that it gave are told.
 

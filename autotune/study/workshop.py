@@ -1,7 +1,5 @@
 """From a recipe to its file: built stage by stage, or taken from the cache."""
 
-import os
-import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +10,7 @@ from autotune.compress.cache import ArtifactCache
 from autotune.compress.stage import Artifact, TrainingData
 from autotune.config import Recipe
 from autotune.errors import Fault, Infeasible
-from autotune.files import whole
+from autotune.files import link
 from autotune.record import model_path
 from autotune.study.pool import Pool
 from autotune.study.prepare import Candidate
@@ -76,7 +74,7 @@ class Workshop:
             parent = artifact.data
         path = model_path(self.folder, step.key)
         if not path.exists():
-            _keep(self._cache.path(step.key), path)
+            link(self._cache.path(step.key), path)
         return step.key, artifact
 
     def _artifact(self, step: pipeline.Step, model: str, parent: bytes | None) -> Artifact:
@@ -114,15 +112,3 @@ class Workshop:
                 data = TrainingData(train.x, train.y, task.calibration(), task.loss, task.seed, self._excluded)
                 self._shared[model] = self.pool.share(base), self.pool.share(data)
             return self._shared[model]
-
-
-def _keep(source: Path, path: Path) -> None:
-    """The file under the study's own name; linked, so that it takes no room twice."""
-    path.parent.mkdir(exist_ok=True)
-    try:
-        os.link(source, path)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without links
-        with whole(path) as file:
-            shutil.copyfile(source, file)

@@ -103,6 +103,7 @@ class MlflowTracker:
         options = {name: str(value) for name, value in meta["options"].items()} | meta["device"]
         params = [Param(name, str(value)[:500]) for name, value in options.items()]
         params.append(Param("targets", ", ".join(meta["targets"]) or "none"))
+        params.append(Param("objectives", ", ".join(metric.name for metric in record.objectives)))
         self._client.log_batch(run_id, _baseline(record, FIRST), params)
         return run_id
 

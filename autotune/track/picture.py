@@ -1,12 +1,13 @@
 """The front as a picture."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 from autotune.config import SCHEMES
 from autotune.front import Point, interval
 from autotune.record import Record
-from autotune.target import DOWNLOAD, LATENCY, Metric, Target
+from autotune.target import LATENCY, Metric, Target
 
 _COLOURS = dict(
     zip(
@@ -17,12 +18,16 @@ _COLOURS = dict(
 )
 
 
+PANELS = 2
+"""Costs that the quality is drawn against at most."""
+
 COLUMNS = 8
 """Of the legend: more do not fit into the picture's width."""
 
 
 def draw(record: Record, path: Path) -> None:
-    """Writes a PNG: quality against latency and against download, the front joined up.
+    """Writes a PNG: quality against the first costs of the objectives, latency and download as a rule, the
+    front joined up.
 
     Faint points are off the front, hollow ones miss a target; the ring is the recommendation,
     the dashed lines are the targets, the diamond is the baseline.
@@ -39,8 +44,9 @@ def draw(record: Record, path: Path) -> None:
     on_front = {point.trial for point in front.points}
     pick = front.pick()
     measured = [point for point in record.points if point.outcome.state == "measured"]
-    axes = figure.subplots(1, 2, sharey=True)
-    for axis, cost in zip(axes, (LATENCY, DOWNLOAD), strict=True):
+    costs = record.objectives[1 : 1 + PANELS]
+    axes = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
+    for axis, cost in zip(axes, costs, strict=True):
         for point in measured:
             _mark(axis, point, cost, record.quality, on_front=point.trial in on_front)
         _stairs(axis, front.points, cost, record.quality)
@@ -68,7 +74,7 @@ def draw(record: Record, path: Path) -> None:
         for target in front.targets:
             _bound(axis, target, cost, record)
         axis.set_xscale("log")
-        axis.set_xlabel({LATENCY.key: "latency, median (ms)", DOWNLOAD.key: "download (kB)"}[cost.key])
+        axis.set_xlabel("latency, median (ms)" if cost == LATENCY else f"{cost.name} (kB)")
         axis.grid(alpha=0.25, which="both")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -99,7 +105,7 @@ def _interval(axis: Any, point: Point, cost: Metric, quality: Metric, colour: st
     metrics, latency = point.outcome.metrics, point.outcome.latency
     low, high = interval(metrics, point.outcome.facts, quality)
     axis.vlines(_value(metrics, cost), low, high, color=colour, linewidth=0.8, alpha=0.4, zorder=2)
-    if cost is LATENCY and latency is not None:
+    if cost == LATENCY and latency is not None:
         axis.hlines(
             metrics[quality.key], latency.low_ms, latency.high_ms, color=colour, linewidth=0.8, alpha=0.6, zorder=2
         )
@@ -108,7 +114,8 @@ def _interval(axis: Any, point: Point, cost: Metric, quality: Metric, colour: st
 def _stairs(axis: Any, points: list[Point], cost: Metric, quality: Metric) -> None:
     """The best quality to be had at each cost, among the feasible points or, with none, all."""
     sign = 1 if quality.better == "higher" else -1
-    chosen = [point for point in points if point.feasible] or points
+    known = [point for point in points if cost.key in point.outcome.metrics]
+    chosen = [point for point in known if point.feasible] or known
     steps: list[tuple[float, float]] = []  # none before anything in the space was measured
     for point in sorted(
         chosen, key=lambda p: (_value(p.outcome.metrics, cost), -sign * p.outcome.metrics[quality.key])
@@ -127,11 +134,16 @@ def _bound(axis: Any, target: Target, cost: Metric, record: Record) -> None:
     if target.metric == record.quality:
         axis.axhline(bound, **style)
     elif target.metric == cost:
-        axis.axvline(bound / (1e3 if cost is DOWNLOAD else 1), **style)
+        axis.axvline(bound / _unit(cost), **style)
 
 
 def _value(metrics: dict[str, float], cost: Metric) -> float:
-    return metrics[cost.key] / (1e3 if cost is DOWNLOAD else 1)
+    """In the axis' unit; NaN, which is not drawn, where the device could not tell."""
+    return metrics.get(cost.key, math.nan) / _unit(cost)
+
+
+def _unit(cost: Metric) -> float:
+    return 1e3 if cost.kind == "bytes" else 1.0
 
 
 def _legend(figure: Any, used: list[str]) -> None:

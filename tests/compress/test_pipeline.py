@@ -1,5 +1,7 @@
 """Which stages a recipe takes, and what their keys depend on."""
 
+from typing import Any
+
 import pytest
 
 from autotune.compress import pipeline
@@ -17,8 +19,8 @@ def names(recipe: Recipe) -> list[str]:
         (Recipe(quantize="int8"), ["convert", "quantize"]),
         (Recipe(prune=0.5), ["prune", "convert", "quantize"]),
         (Recipe(cluster=16, quantize="dynamic"), ["cluster", "convert", "quantize"]),
-        (Recipe(quantize="qat"), ["qat", "quantize"]),
-        (Recipe(prune=0.5, cluster=16, quantize="qat"), ["prune", "cluster", "qat", "quantize"]),
+        (Recipe(quantize="qat"), ["qat", "convert", "quantize"]),
+        (Recipe(prune=0.5, cluster=16, quantize="qat"), ["prune", "cluster", "qat", "convert", "quantize"]),
         (
             Recipe(prune=0.5, cluster=16, quantize="int4", fine_tune="none"),
             ["convert", "prune_once", "cluster_once", "quantize"],
@@ -61,3 +63,44 @@ def test_settings_of_training_matter_only_where_something_trains() -> None:
     assert pipeline.steps(Recipe(epochs=1), "task") == pipeline.steps(Recipe(epochs=9), "task")
     one, nine = (pipeline.steps(Recipe(prune=0.5, epochs=epochs), "task")[0].key for epochs in (1, 9))
     assert one != nine
+
+
+def trainings(**values: Any) -> list[pipeline.Step]:
+    return [step for step in pipeline.steps(Recipe(**values), "task") if step.trains]
+
+
+@pytest.mark.parametrize(("epochs", "parts"), [(1, [1]), (11, [11]), (12, [3, 9]), (20, [5, 15]), (80, [5, 15, 60])])
+def test_a_training_is_made_of_shorter_ones(epochs: int, parts: list[int]) -> None:
+    """Each step says what it trains itself, and the sum is what was asked for."""
+    steps = trainings(prune=0.5, epochs=epochs)
+    assert [step.parameters["epochs"] for step in steps] == parts
+    assert [step.parameters.get("continues", 0) for step in steps] == [
+        sum(parts[:place]) for place in range(len(parts))
+    ]
+
+
+@pytest.mark.parametrize(
+    "values", [{"prune": 0.5}, {"cluster": 16}, {"quantize": "qat"}, {"prune": 0.5, "cluster": 16, "quantize": "qat"}]
+)
+def test_a_longer_training_begins_with_the_shorter_ones(values: dict[str, Any]) -> None:
+    """Whose artifacts are in the cache: what is left to train, or to train again after a kill, is the last part."""
+    short, longer, longest = (trainings(epochs=epochs, **values) for epochs in (5, 20, 80))
+    assert longer[: len(short)] == short
+    assert longest[: len(longer)] == longer
+    assert [step.parameters["epochs"] for step in longer[len(short) :]] == [15]
+    assert [step.parameters["epochs"] for step in longest[len(longer) :]] == [60]
+    assert len({step.key for step in longest}) == len(longest)
+
+
+def test_only_the_last_training_is_long() -> None:
+    """Those before it are as long as its first part."""
+    steps = trainings(prune=0.5, cluster=16, quantize="qat", epochs=20)
+    found = [(step.stage, step.parameters["epochs"]) for step in steps]
+    assert found == [("prune", 5), ("cluster", 5), ("qat", 5), ("qat", 15)]
+
+
+def test_integer_ends_need_no_training_of_their_own() -> None:
+    """They are the converter's matter."""
+    plain, integer = (pipeline.steps(Recipe(quantize="qat", io=io), "task") for io in ("float32", "int8"))
+    assert plain[0] == integer[0]
+    assert plain[1].key != integer[1].key

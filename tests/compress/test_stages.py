@@ -17,7 +17,7 @@ from autotune.compress.convert import Convert, converted, keeping_dimensions
 from autotune.compress.flatbuffer import describe, read_layers
 from autotune.compress.load import import_model, layers_of, open_base
 from autotune.compress.prune import Prune, PruneOnce
-from autotune.compress.qat import QuantizationAware
+from autotune.compress.qat import QuantizationAware, reopened
 from autotune.compress.quantize import Quantize
 from autotune.compress.stage import Artifact, TrainingData, unpack
 from autotune.compress.worker import start
@@ -162,8 +162,11 @@ def test_other_batch_normalisation_is_quantized_at_its_output(data: TrainingData
         path = Path(folder) / "first.keras"
         model.save(path)
         plain = import_model(path.read_bytes(), path.name).data
-    step = pipeline.steps(Recipe(quantize="qat", **TRAINING), "first")[0]
-    assert "int8" in {layer.dtype for layer in read_layers(pipeline.build(step, plain, None, data).data)}
+    parent: bytes | None = None
+    for step in pipeline.steps(Recipe(quantize="qat", **TRAINING), "first"):
+        parent = pipeline.build(step, plain, parent, data).data
+    assert parent is not None
+    assert "int8" in {layer.dtype for layer in read_layers(parent)}
 
 
 @pytest.mark.parametrize("scheme", ["int4", "dynamic"])
@@ -299,6 +302,44 @@ def test_excluded_layers_are_left_alone(base: bytes, data: TrainingData) -> None
     step = pipeline.steps(Recipe(quantize="qat", **TRAINING), "sparing")[0]
     with pytest.raises(Infeasible, match="would be quantized all the same"):
         pipeline.build(step, base, None, sparing)
+
+
+LONGER: list[dict[str, Any]] = [
+    {"prune": 0.6},
+    {"cluster": 4, "cluster_scope": "channel"},
+    {"prune": 0.6, "cluster": 8},
+    {"quantize": "qat"},
+    {"prune": 0.6, "quantize": "qat"},
+    {"prune": 0.6, "cluster": 8, "quantize": "qat"},
+]
+
+
+def kernels(step: pipeline.Step, base: bytes, trained: bytes) -> list[np.ndarray[Any, Any]]:
+    """Those that a training gave."""
+    model = reopened(base, trained, step.parameters)[1] if step.stage == "qat" else open_base(base, trained)
+    return [weights.numpy() for weights in model.weights if weights.name.endswith("kernel:0")]
+
+
+@pytest.mark.parametrize("values", LONGER)
+def test_a_longer_training_continues_the_shorter_one(values: dict[str, Any], base: bytes, data: TrainingData) -> None:
+    """Where it learns nothing it gives back what it began with, zeros and centroids too; where it learns, it
+    moves them, and the file is what was asked."""
+    recipe = Recipe(**values, **(TRAINING | {"epochs": 12}))
+    steps = pipeline.steps(recipe, "task")
+    made: list[Artifact] = []
+    for step in steps:  # the last one refuses a file that misses its recipe
+        made.append(pipeline.build(step, base, made[-1].data if made else None, data))
+    [longer] = [place for place, step in enumerate(steps) if "continues" in step.parameters]
+    idle = dataclasses.replace(steps[longer], parameters=steps[longer].parameters | {"learning_rate": 0.0})
+    kept = pipeline.build(idle, base, made[longer - 1].data, data)
+    begun, moved = made[longer - 1 : longer + 1]
+    before, same, after = (kernels(steps[longer], base, each.data) for each in (begun, kept, moved))
+    for one, other in zip(before, same, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+        np.testing.assert_array_equal(one == 0, other == 0)
+        assert len(np.unique(one)) == len(np.unique(other))
+    assert max(np.abs(one - other).max() for one, other in zip(before, after, strict=True)) > 1e-3
+    assert float(np.mean(run(made[-1].data, data.x[:64]).argmax(axis=1) == data.y[:64])) > 0.5
 
 
 @pytest.mark.parametrize("augment", NAMES["augment"])

@@ -9,7 +9,7 @@ import pytest
 
 from autotune.compress.load import import_model, layers_of, open_base
 from autotune.compress.stage import TrainingData
-from autotune.compress.training import compressible, fine_tune, kernel, untreated, wrap_layers
+from autotune.compress.training import RESTART, compressible, fine_tune, kernel, untreated, wrap_layers
 from autotune.compress.worker import start
 
 start(2)
@@ -53,6 +53,18 @@ def test_a_training_that_gains_goes_on(base: bytes, data: TrainingData) -> None:
     facts = fine_tune(open_base(base), base, SETTINGS | {"learning_rate": 0.003}, data, [])
     assert facts["epochs"] == 20
     assert facts["loss"][-1] < facts["loss"][0]
+
+
+def test_a_continued_training_is_not_the_first_one_again(base: bytes, data: TrainingData) -> None:
+    """Its samples come in another order, and its rate begins lower."""
+    losses, rates = [], []
+    for continued in ({}, {"continues": 5}):
+        model = open_base(base)
+        facts = fine_tune(model, base, SETTINGS | {"learning_rate": 1e-6, "epochs": 3} | continued, data, [])
+        losses.append(facts["loss"])
+        rates.append(model.optimizer.get_config()["learning_rate"]["config"]["initial_learning_rate"])
+    assert losses[0] != losses[1]
+    assert rates == [1e-6, 1e-6 * RESTART]
 
 
 def test_batch_normalisation_follows_a_short_training(base: bytes, data: TrainingData) -> None:

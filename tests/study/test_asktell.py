@@ -1,5 +1,6 @@
 """The ledger on real Optuna: what is told survives, nothing is asked twice."""
 
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from autotune.space_file import parse
 from autotune.study import asktell
 from autotune.study.asktell import Ledger, exclusive, read
 from autotune.target import ACCURACY, Target, parse_all
-from autotune.testing import toy_outcome
+from autotune.testing import toy_measurement, toy_outcome
 
 SPACE = {"prune": [0, 0.5, 0.75], "quantize": ["none", "int8"], "threads": [1, 2], "epochs": {"low": 1, "high": 3}}
 META = {"seed": 0, "id": "1", "quality": asdict(ACCURACY), "targets": ["latency<5ms"], "options": {}, "device": {}}
@@ -26,7 +27,7 @@ BASELINE = toy_outcome(0.9, 10.0, 1000)
 
 def ledger(folder: Path, space: dict[str, Any] | None = None) -> Ledger:
     folder.mkdir(exist_ok=True)
-    study = Ledger(folder, "toy", parse(space or SPACE, "toy", (1, 2)), ACCURACY, META)
+    study = Ledger(folder, "toy", parse(space or SPACE, "toy", (1, 2)), META)
     study.sample_by(optuna.samplers.TPESampler(seed=study.seed, multivariate=True))
     return study
 
@@ -112,6 +113,36 @@ def test_constraints_reach_optuna(tmp_path: Path) -> None:
     ]
     assert [trial.values for trial in finished][2] is None
     assert read(tmp_path, "toy").points[2].outcome.reason == "no kernels"
+
+
+def test_constraints_are_met_with_margin(tmp_path: Path) -> None:
+    """A latency just below the bound whose interval reaches beyond it is told as missed, and read as it was told."""
+    study = ledger(tmp_path)
+    study.note("baseline", BASELINE.to_json())
+    asked = study.ask()
+    assert asked is not None
+    study.tell(asked[0], outcome(asked[1], 4.97).timed(toy_measurement(4.97)), targets(), BASELINE)
+    [trial] = optuna.load_study(study_name="toy", storage=asktell._storage(tmp_path)).trials
+    [point] = read(tmp_path, "toy").points
+    assert trial.constraints == point.violations == {"latency<5ms": pytest.approx(4.97 * 1.01 / 5 - 1)}
+    assert trial.constraints["latency<5ms"] > 0
+
+
+def test_objectives_are_optunas(tmp_path: Path) -> None:
+    """Directions and values; what the device could not tell is without end, not without a trial."""
+    meta = META | {"objectives": ["quality", "size", "memory"]}
+    study = Ledger(tmp_path, "toy", parse(SPACE, "toy", (1, 2)), meta)
+    study.sample_by(optuna.samplers.TPESampler(seed=0, multivariate=True))
+    for memory in ({"memory_bytes": 1e6}, {}):
+        asked = study.ask()
+        assert asked is not None
+        found = outcome(asked[1])
+        study.tell(asked[0], replace(found, metrics=found.metrics | memory), [], BASELINE)
+    assert study.ask() is not None
+    found_again = optuna.load_study(study_name="toy", storage=asktell._storage(tmp_path))
+    assert [direction.name for direction in found_again.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
+    assert [trial.values for trial in found_again.trials[:2]] == [[0.8, 600.0, 1e6], [0.8, 600.0, math.inf]]
+    assert [metric.name for metric in read(tmp_path, "toy").objectives] == ["accuracy", "size", "memory"]
 
 
 def test_sampler_moves_towards_the_feasible(tmp_path: Path) -> None:

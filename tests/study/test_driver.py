@@ -21,6 +21,7 @@ from autotune.errors import Fault, Infeasible, UserError
 from autotune.record import Record
 from autotune.space_file import parse
 from autotune.study.asktell import read
+from autotune.study.checks import refuse_changes
 from autotune.study.driver import run
 from autotune.study.prepare import Options
 from autotune.study.reporting import Summary
@@ -88,7 +89,7 @@ def test_finds_the_best_of_a_small_space(tmp_path: Path) -> None:
     """Exhausting it, the front is exactly the non-dominated set, and the pick meets the targets."""
     reporter = SilentReporter()
     summary = study(
-        options(tmp_path, "accuracy>=0.85", "latency<0.05ms", space=THREADED, trials=100), reporter=reporter
+        options(tmp_path, "accuracy>=0.75", "latency<0.05ms", space=THREADED, trials=100), reporter=reporter
     )
     assert len(summary.record.points) == 2 * EVERY
     assert "every configuration of the space was tried" in reporter.notes
@@ -123,19 +124,19 @@ def test_no_stage_is_built_twice(tmp_path: Path) -> None:
 
 
 def test_a_second_identical_run_builds_nothing(tmp_path: Path) -> None:
-    """Under another name all comes from the cache; under the same one nothing is even measured."""
-    study(options(tmp_path))
+    """Under another name all is taken over; under the same one nothing is even measured."""
+    study(options(tmp_path, trials=EVERY // 2))
     pool, device = FakePool(), FakeDevice()
-    summary = study(options(tmp_path, name="other"), device, pool)
+    summary = study(options(tmp_path, name="other", trials=EVERY // 2), device, pool)
     assert pool.built == []
-    assert summary.work["trained"] == summary.work["converted"] == 0
-    assert summary.work["reused"] > 0
+    assert summary.work["trained"] == summary.work["converted"] == summary.work["reused_training"] == 0
+    assert len(summary.record.points) == EVERY
     front = summary.record.front()
     assert front is not None
     anew = {"baseline", *(point.trial for point in front.points)}
     assert device.calls.count("latency") == LEAST_ROUNDS * (1 + len(anew))  # the baseline at both ends, the front
     device = FakeDevice()
-    assert study(options(tmp_path), device, pool).found == 12
+    assert study(options(tmp_path, trials=EVERY // 2), device, pool).found == EVERY // 2
     assert device.calls == []
 
 
@@ -343,6 +344,28 @@ def test_a_target_that_the_device_can_not_tell_is_refused(tmp_path: Path) -> Non
     device.memory = None
     with pytest.raises(UserError, match="target 'memory<1MB': device fake can't measure memory"):
         study(options(tmp_path, "memory<1MB"), device)
+    with pytest.raises(UserError, match="objective memory: device fake can't measure memory"):
+        study(options(tmp_path, objectives=("quality", "memory")), device)
+
+
+def test_objectives_are_part_of_the_study(tmp_path: Path) -> None:
+    """They are kept, the sampler is told them, others make another study; of an older one they are the usual ones."""
+    asked = options(tmp_path, "size<1MB")
+    record = study(asked).record
+    assert [metric.name for metric in record.objectives] == ["accuracy", "latency", "size"]
+    with pytest.raises(UserError, match="was started with another objectives"):
+        study(dataclasses.replace(asked, objectives=("quality", "latency", "download")))
+    memory = study(options(tmp_path, name="memory", objectives=("quality", "latency", "memory"))).record
+    assert memory.hypervolume() > 0
+    front = memory.front()
+    assert front is not None
+    assert front.pick() is not None
+    older = memory.meta["identity"] | {"objectives": ["quality", "latency", "download"]}
+    kept = dataclasses.replace(memory, meta=memory.meta | {"identity": memory.meta["identity"].copy()})
+    del kept.meta["identity"]["objectives"]
+    refuse_changes(kept, {"identity": older})
+    with pytest.raises(UserError, match="another objectives"):
+        refuse_changes(kept, memory.meta)
 
 
 def test_the_baseline_is_the_first_trial(tmp_path: Path) -> None:
@@ -411,7 +434,7 @@ def test_a_kill_among_the_baselines_loses_none(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         first = study(options(folder, space=space, jobs=1), pool=Interrupting(2)).record
-        assert first.asked <= 1
+        assert first.asked < len(space["quantize"])
         record = study(options(folder, space=space)).record
         keys = [point.outcome.config.key for point in record.points]
         assert len(keys) == len(set(keys)) == 24
@@ -420,10 +443,10 @@ def test_a_kill_among_the_baselines_loses_none(tmp_path: Path) -> None:
 
 
 def test_relative_targets_speak_of_the_baseline(tmp_path: Path) -> None:
-    """baseline-3% of accuracy is three points below it."""
-    record = study(options(tmp_path, "accuracy>=baseline-3%", trials=EVERY)).record
+    """baseline-7% of accuracy is seven points below it; of 100 samples 3 lost may be that many, 5 lost may be more."""
+    record = study(options(tmp_path, "accuracy>=baseline-7%", trials=EVERY)).record
     assert record.baseline is not None
-    bound = record.baseline.metrics["accuracy"] - 0.03
+    bound = record.baseline.metrics["accuracy"] - 0.04
     assert {point.feasible for point in record.points} == {True, False}
     for point in record.points:
         assert point.feasible == (point.outcome.metrics["accuracy"] >= bound)

@@ -46,7 +46,7 @@ class Study:
         meta = {"seed": 0, "id": "", "quality": asdict(ACCURACY), "targets": [], "options": {}, "device": {}}
         parsed = parse(space, "toy", (1,))
         storage = optuna.storages.InMemoryStorage()
-        self.ledger = Ledger(Path(), "toy", parsed, ACCURACY, meta, storage=storage)
+        self.ledger = Ledger(Path(), "toy", parsed, meta, storage=storage)
         baseline = measured(Config.of({}))
         self.ledger.note("baseline", baseline.to_json())
         self.baseline = baseline

@@ -29,12 +29,7 @@ def measured(recipe: Recipe, latency_ms: float | None = None) -> Outcome:
 def record(folder: Path, *recipes: Recipe, targets: tuple[str, ...] = ()) -> Record:
     found = toy_record(folder, *(measured(recipe) for recipe in recipes))
     found.meta["targets"] = list(targets)
-    return replace(found, points=[replace(p, violations=_violations(found, p.outcome)) for p in found.points])
-
-
-def _violations(found: Record, outcome: Outcome) -> dict[str, float]:
-    assert found.baseline is not None
-    return {t.text: t.violation(outcome.metrics[t.metric.key], found.baseline.metrics) for t in found.targets}
+    return replace(found, points=found.judged(found.targets))
 
 
 def outlook(found: Record) -> Outlook:
@@ -81,3 +76,23 @@ def test_a_kind_that_nobody_measured(recipe: Recipe, tmp_path: Path) -> None:
     unknown = outlook(some).gain([recipe], meeting=True)
     fast = toy_record(tmp_path, *(p.outcome for p in some.points), measured(Recipe(prune=0.3, quantize="dynamic"), 0.1))
     assert outlook(fast).gain([recipe], meeting=True) > unknown
+
+
+def test_a_target_is_expected_to_be_met_with_margin(tmp_path: Path) -> None:
+    """What is expected to be at the bound gains less where qualities have an interval of 2 points to either side."""
+    wide = record(tmp_path, *SOME, targets=("accuracy>=0.87",))
+    sharp = [replace(p, held=dict.fromkeys(p.held, (p.outcome.metrics["accuracy"],) * 2)) for p in wide.points]
+    recipe = Recipe(prune=0.3, quantize="int8")
+    gains = [outlook(found).gain([recipe], meeting=True) for found in (wide, replace(wide, points=sharp))]
+    assert 0 < gains[0] < gains[1]
+
+
+def test_memory_that_is_not_known_of_every_runtime(tmp_path: Path) -> None:
+    """As objective and target: what could not be told is no gain and no crash."""
+    found = record(tmp_path, *SOME, targets=("memory<1MB",))
+    found.meta["objectives"] = ["quality", "latency", "memory"]
+    for point in found.points[:3]:
+        point.outcome.metrics["memory_bytes"] = 5e5
+    found = replace(found, points=found.judged(found.targets))
+    assert [point.feasible for point in found.points] == [True, True, True, False, False]
+    assert outlook(found).gain([Recipe(prune=0.7), Recipe(prune=0.7, quantize="int8")], meeting=True) >= 0

@@ -68,6 +68,7 @@ def test_what_a_trial_shows(tmp_path: Path) -> None:
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics["baseline_accuracy"] == 0.9
     assert parent.data.metrics["on_front"] == 2
+    assert parent.data.params["objectives"] == "accuracy, latency, download"
     by_trial = {run.data.tags["autotune.trial"]: run for run in children}
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
     one = by_trial["1"]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from autotune.testing import toy_outcome, toy_record
+from autotune.testing import toy_measurement, toy_outcome, toy_record
 from autotune.track.picture import draw
 
 
@@ -29,6 +29,18 @@ def test_draws_a_study_with_targets(tmp_path: Path) -> None:
         assert width >= 1000
         assert height >= 500
     assert (few.folder / "front.png").read_bytes() != (many.folder / "front.png").read_bytes()
+
+
+def test_draws_other_objectives(tmp_path: Path) -> None:
+    """One cost alone, or memory that is not known of every point."""
+    outcomes = (toy_outcome(0.9, 1.0, 1000).timed(toy_measurement(1.0)), toy_outcome(0.8, 0.1, 300, quantize="int8"))
+    pictures = []
+    for costs in (["size"], ["memory", "latency"], ["latency", "download"]):
+        record = toy_record(tmp_path, *outcomes)
+        record.meta["objectives"] = ["quality", *costs]
+        draw(record, tmp_path / "front.png")
+        pictures.append((tmp_path / "front.png").read_bytes())
+    assert len(set(pictures)) == 3
 
 
 def test_nothing_to_draw_draws_nothing(tmp_path: Path) -> None:

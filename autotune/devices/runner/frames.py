@@ -11,7 +11,7 @@ def read_frame(stream: IO[bytes]) -> "tuple[dict[str, Any], bytes] | None":
         return None
     header = json.loads(line)
     if not isinstance(header, dict):
-        raise ValueError("no JSON object: %r" % line[:80])
+        raise ValueError(f"no JSON object: {line[:80]!r}")
     data = stream.read(header.get("bytes", 0))
     return None if len(data) < header.get("bytes", 0) else (header, data)
 

@@ -1,0 +1,158 @@
+"""Which point of a front is taken: the rules, and what the runners-up would trade against it."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+from autotune.errors import UserError
+from autotune.front import Front, Point, cost
+from autotune.target import LATENCY, QUALITY, Metric
+
+ONE_SE, KNEE, WEIGHTS = RULES = ("one-se", "knee", "weights")
+TRIAL = "trial"
+"""In place of a rule, where the user names the point; the runners-up are then those of ONE_SE."""
+
+RUNNERS = 5
+"""Of the runners-up that are shown."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a point is chosen.
+
+    Attributes:
+        rule: one of RULES, or TRIAL.
+        weights: of the rule of this name, by objective; 0 where one is left out.
+    """
+
+    rule: str = ONE_SE
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"by": self.rule} | ({"weights": dict(self.weights)} if self.weights else {})
+
+
+@dataclass(frozen=True)
+class Trade:
+    """A point, and what taking it in place of another one would change.
+
+    Attributes:
+        point: it.
+        change: of each objective, its value less the other one's, by the metric's key; None where one is not known.
+        tied: keys of those objectives in which the two can't be told apart.
+    """
+
+    point: Point
+    change: dict[str, float | None]
+    tied: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "trial": self.point.trial,
+            "config": self.point.outcome.config.canonical(),
+            "change": self.change,
+            "tied": list(self.tied),
+        }
+
+
+def parse_weights(text: str, metrics: Sequence[Metric]) -> dict[str, float]:
+    """Weights from their text, such as "accuracy=2,latency=1".
+
+    Args:
+        text: as the user wrote it.
+        metrics: the objectives; "quality" stands for the first.
+
+    Raises:
+        UserError: a name is no objective's or stands there twice, a number is none or below 0, or all are 0.
+    """
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = (one.strip() for one in part.partition("="))
+        name = metrics[0].name if name == QUALITY.name else name
+        known = [metric.name for metric in metrics]
+        if name not in known:
+            raise UserError(f"--weights {text!r}: {name!r} is no objective of the study; there are {', '.join(known)}")
+        if name in found:
+            raise UserError(f"--weights {text!r}: {name} stands there twice")
+        found[name] = _weight(number)
+        if not 0 <= found[name] < math.inf:
+            raise UserError(f"--weights {text!r}: {name} needs a number of 0 or more, such as {name}=2")
+    if not any(found.values()):
+        raise UserError(f"--weights {text!r}: one at least must be above 0")
+    return found
+
+
+def _weight(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def ranked(front: Front, choice: Choice) -> Iterator[Point]:
+    """The feasible points, the one that the rule takes first, then what it would take without that one, and so on.
+
+    one-se: the smallest within one standard error of the best, see Front.pick().
+
+    knee: the point nearest to the ideal one in the sum of its normalised objectives. With two objectives
+    it is the one farthest from the line through the front's ends (I. Das, On Characterizing the "Knee" of
+    the Pareto Curve Based on Normal-Boundary Intersection, Structural Optimization 18, 1999); with more, the
+    one farthest from the plane where the objectives sum up to 1 (W.-Y. Chiu, G. G. Yen & T.-K. Juan, Minimum
+    Manhattan Distance Approach to Multiple Criteria Decision Making, IEEE Transactions on Evolutionary
+    Computation 20, 2016). The plane through the extreme points themselves would not do: the fastest file and
+    the smallest are often neighbours, and which way a plane through them leans is then a matter of noise.
+
+    weights: the one with the least weighted sum of its normalised objectives; the knee where all are alike.
+
+    Normalised is from 0, the best among the feasible points, to 1, the worst; costs by their logarithm,
+    since twice the latency is as much of a loss to a fast file as to a slow one.
+    """
+    if choice.rule in (ONE_SE, TRIAL):
+        return _smallest(front)
+    points = front.feasible
+    weights = [choice.weights.get(one.name, 0.0) if choice.rule == WEIGHTS else 1.0 for one in front.objectives]
+    columns = [_normalised([_loss(front, point, metric) for point in points]) for metric in front.objectives]
+    rows = zip(*columns, strict=True)
+    sums = [(sum(weight * one for weight, one in zip(weights, row, strict=True)), sum(row)) for row in rows]
+    return (points[index] for index in sorted(range(len(points)), key=sums.__getitem__))
+
+
+def _smallest(front: Front) -> Iterator[Point]:
+    while (taken := front.pick()) is not None:
+        yield taken
+        front = replace(front, points=[point for point in front.points if point.trial != taken.trial])
+
+
+def _loss(front: Front, point: Point, metric: Metric) -> float:
+    """An objective such that less is better, and equal steps are equal losses."""
+    metrics = point.outcome.metrics
+    if metric != front.quality:
+        return math.log(cost(metrics, metric))
+    return metrics[metric.key] * (-1 if metric.better == "higher" else 1)
+
+
+def _normalised(losses: Sequence[float]) -> list[float]:
+    """From 0, the best, to 1, the worst, which is also what is not known."""
+    known = [loss for loss in losses if loss < math.inf]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    return [min(1.0, (loss - low) / ((high - low) or 1.0)) for loss in losses]
+
+
+def trade(front: Front, point: Point, other: Point) -> Trade:
+    """What would change if another point were taken."""
+    mine, theirs = point.outcome.metrics, other.outcome.metrics
+    keys = [metric.key for metric in front.objectives]
+    change = {key: theirs[key] - mine[key] if key in mine and key in theirs else None for key in keys}
+    tied = {
+        front.quality.key: front.tied(point, other),
+        LATENCY.key: front.latency_ties([point, other])[1],
+    }
+    return Trade(other, change, tuple(key for key in keys if tied.get(key) or change[key] == 0))
+
+
+def runners_up(front: Front, point: Point, choice: Choice) -> list[Trade]:
+    """What the rule would take if a point were not there, RUNNERS of it."""
+    others = (other for other in ranked(front, choice) if other.trial != point.trial)
+    return [trade(front, point, other) for other in islice(others, RUNNERS)]

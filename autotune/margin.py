@@ -1,0 +1,69 @@
+"""Targets are met with margin: what is held against a bound is the worse end of an interval, not a value alone."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from autotune.front import interval
+from autotune.outcome import Outcome
+from autotune.significance import Interval
+from autotune.target import LATENCY, Metric, Target
+
+UNKNOWN = 1.0
+"""Violation of a target on what the device could not tell of a file."""
+
+
+def held(
+    outcome: Outcome,
+    targets: Sequence[Target],
+    quality: Metric,
+    baseline: Mapping[str, float],
+    gap: Callable[[float], Interval | None],
+) -> dict[str, Interval]:
+    """What a measured file has to hold against targets.
+
+    Args:
+        outcome: of the file.
+        targets: to meet.
+        quality: the metric of quality.
+        baseline: its metrics by key.
+        gap: the 95 % interval of the file's quality less a factor times the baseline's, on the same samples;
+            None where they are not known.
+
+    Returns:
+        By the targets' texts 95 % intervals that the measured values lie in. They have no width where what
+        is bounded is exact (size, download) or has no interval (a latency's 99th percentile). A target
+        relative to the baseline's quality is met or missed by the difference, so there it is that
+        difference's interval, with the baseline's quality as it was measured. What is not known has none.
+    """
+    found = {}
+    for target in targets:
+        key = target.metric.key
+        if key not in outcome.metrics:
+            continue
+        value = outcome.metrics[key]
+        low = high = value
+        if target.metric == LATENCY and outcome.latency is not None:
+            low, high = outcome.latency.low_ms, outcome.latency.high_ms
+        elif target.metric == quality:
+            known = gap(target.factor) if target.factor else None
+            if known is None:
+                low, high = interval(outcome.metrics, outcome.facts, quality)
+            else:
+                low, high = (target.factor * baseline[key] + end for end in known)
+        found[target.text] = min(low, value), max(high, value)
+    return found
+
+
+def violations(
+    found: Mapping[str, Interval], targets: Sequence[Target], baseline: Mapping[str, float]
+) -> dict[str, float]:
+    """By the targets' texts how far each is missed, as Target.violation(): above 0 where it is not met with margin.
+
+    Args:
+        found: as held() gives it.
+        targets: to meet.
+        baseline: its metrics by key.
+    """
+    return {
+        target.text: target.violation(target.worse(*found[target.text]), baseline) if target.text in found else UNKNOWN
+        for target in targets
+    }

@@ -1,0 +1,87 @@
+"""What people see of a picked file: how it was chosen, what a second look at it says, what it stands against."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from autotune.choice import KNEE, ONE_SE, WEIGHTS, Choice, Trade, runners_up
+from autotune.front import Front, Point, interval
+from autotune.pick import doubts, drift
+from autotune.record import Record
+from autotune.show import console, print_doubts, short
+from autotune.show_table import TIED
+from autotune.show_units import milliseconds, number
+from autotune.study.recheck import Rechecked
+from autotune.target import LATENCY, Metric
+
+
+def print_picked(record: Record, front: Front, point: Point, choice: Choice, found: Rechecked) -> None:
+    """The point in a few lines, and the runners-up as a table."""
+    told = short(point, front.quality, front.objectives[1:])
+    console.print(f"trial {point.trial}: {told}", style="bold", soft_wrap=True)
+    if rule := _rule(front, choice):
+        console.print(f"  {rule}", soft_wrap=True)
+    print_doubts(record, point)
+    for line in _second_look(front, point, found):
+        console.print(f"  {line}", soft_wrap=True)
+    for doubt in [*found.remarks, *doubts(record, front, point, found)]:
+        console.print(f"  {doubt}", style="yellow", markup=False, soft_wrap=True)
+    if trades := runners_up(front, point, choice):
+        console.print("  in its place, and what that would change:")
+        console.print(_table(front, point, trades))
+        if any(trade.tied for trade in trades):
+            console.print(f"  {TIED} can't be told apart", style="dim")
+
+
+def _rule(front: Front, choice: Choice) -> str | None:
+    quality, costs = front.quality.name, [cost.name for cost in front.objectives[1:]]
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in choice.weights.items())
+    return {
+        ONE_SE: f"within one standard error of the best {quality}, the least {' x '.join(costs)}",
+        KNEE: f"the knee: nearest to the best {quality}, {' and '.join(costs)} at once",
+        WEIGHTS: f"the least loss, weighted by {weights}",
+    }.get(choice.rule)
+
+
+def _second_look(front: Front, point: Point, found: Rechecked) -> list[str]:
+    """The latency and the quality, then and now."""
+    lines = []
+    if found.latency is not None:
+        gap = drift(point, found.latency)
+        then, now = (milliseconds(value) for value in (point.outcome.metrics[LATENCY.key], found.latency.p50_ms))
+        meet = "meet" if gap["intervals_meet"] else "do not meet"
+        lines.append(f"latency {then} in the search, {now} now: {abs(gap['change']):.1%} off, the intervals {meet}")
+    if found.test is not None:
+        seen, tested = (
+            f"{number(metrics[front.quality.key], front.quality)} "
+            f"({' to '.join(number(end, front.quality) for end in interval(metrics, facts, front.quality))})"
+            for metrics, facts in ((point.outcome.metrics, point.outcome.facts), (found.test, found.test))
+        )
+        samples = f"the {found.test['samples']} test samples that the search never saw"
+        lines.append(f"{front.quality.name} {seen} on validation, {tested} on {samples}")
+    return lines
+
+
+def _table(front: Front, point: Point, trades: Sequence[Trade]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    table.add_column("  trial", justify="right", no_wrap=True)
+    for metric in front.objectives:
+        table.add_column(metric.name, justify="right", no_wrap=True)
+    table.add_column("")
+    for trade in trades:
+        cells = [_change(point, trade, metric) for metric in front.objectives]
+        table.add_row(str(trade.point.trial), *cells, str(trade.point.outcome.config))
+    return table
+
+
+def _change(point: Point, trade: Trade, metric: Metric) -> str:
+    """An objective's change: a latency's as a factor, others' as a difference; "?" where it is not known."""
+    change = trade.change[metric.key]
+    if change is None:
+        return "?"
+    told = {
+        "share": lambda: f"{change * 100:+.1f} points",
+        "time": lambda: f"{1 + change / point.outcome.metrics[metric.key]:.2f}x",
+        "bytes": lambda: f"{change / 1e3:+.1f} kB",
+    }.get(metric.kind, lambda: f"{change:+.3g}")()
+    return f"{TIED} {told}" if metric.key in trade.tied else told

@@ -1,0 +1,68 @@
+"""What earlier studies found out and what holds in this one: it is told, not repeated."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from autotune.config import Recipe
+from autotune.errors import UserError
+from autotune.files import link
+from autotune.front import Point
+from autotune.outcome import Outcome
+from autotune.record import Record, model_path, scores_path
+from autotune.study import asktell
+from autotune.study.workshop import Workshop
+from autotune.target import DOWNLOAD, METRICS
+
+DECISIVE = ("data", "metric", "device")
+"""Of a study's identity what its qualities depend on, besides the file; all else is in the file's key."""
+
+
+def earlier(meta: Mapping[str, Any], ledger: asktell.Ledger, workshop: Workshop) -> Iterator[Outcome]:
+    """Outcomes of other studies beside this one that are in its space and that it has not: same file, same
+    runtime, device, samples and metric. Their latency is left out: whether it holds is the instrument's to say.
+
+    Args:
+        meta: of this study.
+        ledger: of this study.
+        workshop: of this study; gets their files.
+    """
+    for journal in sorted(ledger.folder.parent.glob(f"*/{asktell.JOURNAL}")):
+        folder = journal.parent
+        if folder == ledger.folder or (record := _read(folder)) is None:
+            continue
+        if any(record.meta["identity"].get(name) != meta["identity"][name] for name in DECISIVE):
+            continue
+        for point in record.points:
+            config = point.outcome.config
+            if ledger.admits(config) and not ledger.seen(config) and _is_same_file(point, config.recipe, workshop):
+                yield _taken(point.outcome, record, workshop.folder)
+
+
+def _read(folder: Path) -> Record | None:
+    try:
+        return asktell.read(folder, folder.name)
+    except UserError:  # damaged: its own next run says so
+        return None
+
+
+def _is_same_file(point: Point, recipe: Recipe, workshop: Workshop) -> bool:
+    """Whether this study would build the very same, and it is still there."""
+    if point.outcome.state != "measured" or recipe.model not in workshop.candidates:
+        return False
+    return workshop.steps(recipe)[-1].key == point.outcome.artifact and Path(str(point.model)).exists()
+
+
+def _taken(outcome: Outcome, record: Record, folder: Path) -> Outcome:
+    """The outcome without its latency, its file and scores among this study's."""
+    assert outcome.artifact is not None  # it was measured
+    link(model_path(record.folder, outcome.artifact), model_path(folder, outcome.artifact))
+    scores = [
+        scores_path(study, outcome.artifact, outcome.config.runtime.delegate) for study in (record.folder, folder)
+    ]
+    if scores[0].exists():
+        link(scores[0], scores[1])
+    keys = (record.quality.key, METRICS["size"].key, DOWNLOAD.key)
+    facts = {name: value for name, value in outcome.facts.items() if name != "latency"}
+    return replace(outcome, metrics={key: outcome.metrics[key] for key in keys}, facts=facts)

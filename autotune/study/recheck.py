@@ -1,0 +1,141 @@
+"""A picked file once more, before it is handed out: measured, and held against the test split."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+from autotune.compress.load import import_model
+from autotune.compress.trust import Trust
+from autotune.devices.device import Device, Session
+from autotune.devices.measure import Job, measure
+from autotune.errors import Fault, Infeasible, UserError, one_line
+from autotune.front import Point
+from autotune.outcome import Measurement, Outcome
+from autotune.record import Record
+from autotune.space import Space
+from autotune.study import asktell
+from autotune.study.evaluate import FAILURES, Evaluator
+from autotune.study.instrument import timed
+from autotune.study.pool import Pool
+from autotune.study.prepare import Importer
+from autotune.study.reopen import cache_of, reopened
+from autotune.study.workshop import Workshop
+
+Say = Callable[[str], None]
+Leased = Callable[..., AbstractContextManager[None]]
+
+UNMEASURED = "it was not measured again, so the latency is the study's"
+
+
+@dataclass(frozen=True)
+class Rechecked:
+    """What became of a picked file.
+
+    Attributes:
+        latency: as it is now, None where it was not measured.
+        test: what it scores on the test split, as Evaluator.test() gives it; None where that is not known.
+        remarks: why there is no latency, or no test; a line each.
+    """
+
+    latency: Measurement | None = None
+    test: dict[str, Any] | None = None
+    remarks: list[str] = field(default_factory=list)
+
+    @classmethod
+    def unmeasured(cls, record: Record, point: Point, *remarks: str) -> Self:
+        """What the study knows of it."""
+        return cls(None, record.tests.get(str(point.trial)), list(remarks))
+
+
+def recheck(
+    record: Record,
+    point: Point,
+    device: Device,
+    say: Say,
+    pool: Pool,
+    trust: Trust = Trust(),  # noqa: B008  # frozen
+    importer: Importer = import_model,
+) -> Rechecked:
+    """Measures the file once more, and evaluates it on the test split where the study has not done so.
+
+    Args:
+        record: of the study.
+        point: that was picked.
+        device: the study's.
+        say: told what is being done or waited for.
+        pool: for models and data that take a worker to be opened.
+        trust: what code the study's models may run, where they have to be opened.
+        importer: opens a model.
+
+    Raises:
+        UserError: it is another device, or refuses the file now.
+    """
+    test, remarks = record.tests.get(str(point.trial)), []
+    if device.name != (name := record.meta["device"]["device"]):
+        raise UserError(f"study {record.name!r} was measured on device {name}, not on {device.name}")
+    try:
+        with device.open() as session:
+            leased = partial(session.lease, waiting=partial(_waiting, device.name, say))
+            again = _measured(point, device, session, leased, say)
+            if again.state == "measured" and test is None:
+                try:
+                    say("opening models and data, for the test split")
+                    candidates = reopened(record, pool, importer, trust)
+                    workshop = Workshop(candidates, (), cache_of(record), pool, record.folder)
+                    test = _tested(record, point, workshop, session, leased)
+                except (*FAILURES, Infeasible) as error:
+                    remarks.append(f"it was not evaluated on the test split: {one_line(error)}")
+    except (Fault, UserError) as error:
+        return Rechecked.unmeasured(record, point, f"{UNMEASURED}: {error}")
+    if again.state == "refused":
+        raise UserError(f"trial {point.trial}: device {device.name} does not run it any more: {again.reason}")
+    return Rechecked(again.latency, test, remarks)
+
+
+def test_once(ledger: asktell.Ledger, point: Point, test: Callable[[Point], dict[str, Any]]) -> dict[str, Any]:
+    """What a file scores on the test split: as the study has it, else found out and kept. Nobody looks twice.
+
+    Args:
+        ledger: of the study.
+        point: of the file.
+        test: as Evaluator.test().
+    """
+    known = ledger.record().tests
+    if str(point.trial) not in known:
+        known = known | {str(point.trial): test(point)}
+        ledger.note("tests", known)
+    return known[str(point.trial)]
+
+
+def _waiting(name: str, say: Say, by: str) -> None:
+    say(f"waiting for device {name}, which is in use ({by})")
+
+
+def _measured(point: Point, device: Device, session: Session, leased: Leased, say: Say) -> Outcome:
+    """Its outcome with the latency as it is now, refused where it can't be run.
+
+    Raises:
+        Fault: the device or the way to it failed.
+    """
+    assert point.model is not None  # only measured points are picked
+    job = Job(Path(point.model), point.outcome.config.runtime)
+    rest = (lambda: None) if device.cooling is None else partial(device.cooling.rest, session, say)
+    with leased(shared=False):
+        [found] = measure(session, [job], status=say, rest=rest)
+    again = timed(point.outcome, found)
+    if isinstance(again, Fault):
+        raise again
+    return again
+
+
+def _tested(record: Record, point: Point, workshop: Workshop, session: Session, leased: Leased) -> dict[str, Any]:
+    """As test_once(); what can't be kept is not looked at."""
+    with (
+        asktell.exclusive(record.folder, record.name),
+        closing(Evaluator(workshop, session, partial(leased, shared=True))) as evaluator,
+    ):
+        ledger = asktell.Ledger(record.folder, record.name, Space({}, ""), record.meta)
+        return test_once(ledger, point, evaluator.test)

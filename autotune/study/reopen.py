@@ -1,0 +1,66 @@
+"""The models and the data of a study that is there, opened once more."""
+
+from pathlib import Path
+
+from autotune import userfile
+from autotune.compress.cache import ArtifactCache
+from autotune.compress.trust import Trust
+from autotune.config import fingerprint
+from autotune.errors import UserError
+from autotune.record import Record
+from autotune.space import Space
+from autotune.study.pool import Pool
+from autotune.study.prepare import Candidate, Importer, Options, open_candidates
+from autotune.target import is_quality
+
+
+def reopened(record: Record, pool: Pool, importer: Importer, trust: Trust) -> dict[str, Candidate]:
+    """What the study was made with, by the names in recipes.
+
+    Args:
+        record: of the study.
+        pool: used where the models are not in the cache any more, or data takes a worker to read.
+        importer: opens a model.
+        trust: what code models may run; is not kept with a study, since it is for the user to give.
+
+    Raises:
+        UserError: models or data are gone, can't be read, or are not what they were: then what was the test
+            split may be what the search has seen.
+    """
+    options = _options(record, trust)
+    candidates = open_candidates(options, cache_of(record), pool, importer).candidates
+    _check(record, candidates, options.data)
+    return candidates
+
+
+def cache_of(record: Record) -> ArtifactCache:
+    """What the studies of its folder have built."""
+    return ArtifactCache(record.folder.parent / ".cache")
+
+
+def _options(record: Record, trust: Trust) -> Options:
+    """What the study was asked for, as far as models and data depend on it."""
+    kept = record.meta["options"]
+    return Options(
+        models=tuple(Path(model) for model in kept["model"]),
+        data=kept["data"],
+        space=Space({}, kept["space"]),
+        targets=[],
+        name=record.name,
+        folder=record.folder.parent,
+        seed=kept["seed"],
+        loss=None if userfile.is_function(kept["loss"]) else kept["loss"],  # then it is the data's own
+        metric=kept["metric"] if is_quality(kept["metric"]) else None,  # likewise
+        share=kept.get("validation_share", 0.5),
+        excluded=tuple(kept["excluded"]),
+        trust=trust,
+    )
+
+
+def _check(record: Record, candidates: dict[str, Candidate], data: str) -> None:
+    identity = record.meta["identity"]
+    tasks = [candidate.task for candidate in candidates.values()]
+    if fingerprint([task.data.fingerprint() for task in tasks]) != identity["data"]:
+        raise UserError(f"data {data}: not what the study was made with")
+    if userfile.fingerprint(tasks[0].scorer or tasks[0].quality.name) != identity["metric"]:
+        raise UserError(f"metric {tasks[0].quality.name}: not what the study was made with")

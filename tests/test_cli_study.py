@@ -1,0 +1,160 @@
+"""The commands that take a study that is there: what pick prints, what it writes, and how it ends."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autotune import cli
+from autotune.space_file import parse
+from autotune.study.asktell import read
+from autotune.study.driver import run
+from autotune.study.prepare import Options
+from autotune.target import parse_all
+from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_files, toy_import
+
+SPACE = {"prune": [0, 0.5], "quantize": ["none", "int8"], "threads": [1, 2]}
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
+    """What "fake" names, and nothing else is there."""
+    made = FakeDevice()
+
+    def load(spec: str, **_: Any) -> FakeDevice:
+        from autotune.errors import UserError
+
+        if spec != "fake":
+            raise UserError(f"unknown device {spec!r}")
+        return made
+
+    monkeypatch.setattr("autotune.devices.device_file.load_device", load)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study on fakes, in runs/."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("autotune.study.driver.draw", lambda record, path: None)
+    model, data = toy_files(tmp_path)
+    space, targets = parse(SPACE, "toy", (1, 2)), parse_all(["latency<0.06ms"])[0]
+    options = Options((model,), str(data), space, targets, "toy", tmp_path / "runs", trials=8)
+    run(options, FakeDevice(), FakePool(), SilentReporter(), list, toy_import)
+    return tmp_path / "runs" / "toy"
+
+
+def pick(capsys: pytest.CaptureFixture[str], *more: str, status: int = 0) -> str:
+    """What it prints, in one line."""
+    assert cli.main(["pick", "toy", "--out", "out", *more]) == status
+    captured = capsys.readouterr()
+    return " ".join((captured.err if status == 2 else captured.out).split())
+
+
+def picked(capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, Any]:
+    """The recipe that it prints, which is the one that it writes."""
+    assert cli.main(["pick", "toy", "--out", "out", "--json", *more]) == 0
+    recipe: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert json.loads(Path("out", recipe["model"]).with_suffix(".json").read_text()) == recipe
+    return recipe
+
+
+def test_pick_measures_again(device: FakeDevice, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the study's device; people are told both numbers and both scores, programs get them."""
+    shown = pick(capsys)
+    assert "within one standard error of the best accuracy, the least latency x download" in shown
+    assert "in the search, 28.3 us now: 0.0% off, the intervals meet" in shown
+    assert "on the 100 test samples that the search never saw" in shown
+    assert set(device.calls) == {"latency"}
+    recipe = picked(capsys)
+    assert recipe["remeasured"]["change"] == 0
+    assert recipe["test"]["samples"] == 100
+    assert recipe["remarks"] == []
+
+
+def test_pick_by_another_rule(device: FakeDevice, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it takes is tested, too; what one could take in its place stands below."""
+    before = read(finished, "toy").tests
+    shown = pick(capsys, "--weights", "download=1", "--target", "latency<1s")
+    assert "the least loss, weighted by download 1" in shown
+    assert "in its place, and what that would change: trial accuracy latency download" in shown
+    assert "2.50x" in shown
+    assert "points" in shown
+    recipe = picked(capsys, "--weights", "download=1", "--target", "latency<1s")
+    assert recipe["config"]["prune"] == 0.5
+    assert recipe["rule"] == {"by": "weights", "weights": {"download": 1}}
+    assert recipe["runners_up"]
+    assert str(recipe["trial"]) not in before
+    assert read(finished, "toy").tests[str(recipe["trial"])] == recipe["test"]
+    assert "the knee: nearest to the best accuracy, latency and download at once" in pick(capsys, "--by", "knee")
+
+
+def test_pick_by_number_names_no_rule(device: FakeDevice, capsys: pytest.CaptureFixture[str]) -> None:
+    """The user has chosen; the runners-up are those that would be recommended."""
+    recipe = picked(capsys, "--trial", "0")
+    assert recipe["rule"] == {"by": "trial"}
+    assert recipe["runners_up"][0]["trial"] == picked(capsys)["trial"]
+    assert "within one standard error" not in pick(capsys, "--trial", "0")
+
+
+def test_pick_without_measuring(device: FakeDevice, capsys: pytest.CaptureFixture[str]) -> None:
+    """By choice: nothing is run, nothing is complained of, and the study's test stands."""
+    shown = pick(capsys, "--no-measure")
+    assert "now" not in shown
+    assert "on the 100 test samples" in shown
+    recipe = picked(capsys, "--no-measure")
+    assert recipe["remeasured"] is None
+    assert recipe["test"] is not None
+    assert recipe["remarks"] == []
+    assert device.calls == []
+
+
+def test_pick_where_the_device_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line, and the study's numbers."""
+    assert "it was not measured again, so the latency is the study's: unknown device 'fake'" in pick(capsys)
+    recipe = picked(capsys)
+    assert recipe["remeasured"] is None
+    assert recipe["remarks"][0].startswith("it was not measured again")
+
+
+def test_pick_on_a_device_that_is_slower_by_now(device: FakeDevice, capsys: pytest.CaptureFixture[str]) -> None:
+    """People are warned, and told that the target is missed now."""
+    device.slower = 3.0
+    shown = pick(capsys)
+    assert "200.0% off, the intervals do not meet" in shown
+    assert "its latency is now 84.9 us, +200% off the search's, and the intervals do not meet" in shown
+    assert "as measured now: misses latency<0.06ms by 41.4%" in shown
+
+
+def test_pick_of_what_the_device_refuses_now(device: FakeDevice, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, nothing written."""
+    device.refuses = "xnnpack"
+    assert "device fake does not run it any more: xnnpack refuses the file" in pick(capsys, status=2)
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--by", "best"), "--by 'best' is unknown; known are one-se, knee, weights"),
+        (("--by", "weights"), "--by weights needs --weights, such as accuracy=2,latency=1"),
+        (("--by", "knee", "--weights", "latency=1"), "--weights go with --by weights, not with --by knee"),
+        (("--weights", "speed=1"), "'speed' is no objective of the study; there are accuracy, latency, download"),
+        (("--trial", "0", "--by", "knee"), "--trial goes without --by"),
+        (("--trial", "0", "--weights", "latency=1"), "--trial goes without --weights"),
+        (("--device", "board"), "unknown device 'board'"),
+    ],
+)
+def test_pick_of_what_makes_no_sense(
+    device: FakeDevice, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], says: str
+) -> None:
+    """One line, nothing written, nothing run."""
+    assert says in pick(capsys, *arguments, status=2)
+    assert not Path("out").exists()
+    assert device.calls == []
+
+
+def test_pick_on_the_device_as_it_is_called_now(device: FakeDevice, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where what the study knows it by is of no use."""
+    assert "the intervals meet" in pick(capsys, "--device", "fake")
