@@ -22,7 +22,7 @@ QUANTILES = (-1.28, -0.52, 0.0, 0.52, 1.28)
 """Of a prediction, in standard deviations: the middles of five about equally likely parts."""
 
 LEARNT = 150
-"""Files that predictions are made from at most: those on the front, and the newest."""
+"""Files that predictions are made from at most: the newest."""
 
 SMALLEST = 1e-3
 """Least distance from a perfect quality that is told from another: it is predicted as a logarithm."""
