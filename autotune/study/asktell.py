@@ -28,6 +28,9 @@ from autotune.target import Target
 
 JOURNAL = "journal.log"
 DRAWS = 10_000
+JUDGING = ("baseline", "remeasured")
+"""Notes that points are judged by."""
+
 FREE = "free"
 """Attribute of trials that nobody asked for."""
 
@@ -80,6 +83,7 @@ class Ledger:
         self._random = random.Random(self.seed)  # noqa: S311  # draws trials, not secrets
         self._distributions = {name: _distribution(dim) for name, dim in space.free().items()}
         self._open: dict[int, optuna.Trial] = {}
+        self._points: dict[int, Point] = {}
         configs = [point.outcome.config for point in self.record().points]
         self._seen = {config.key for config in configs}
         self._recipes = {config.recipe.key for config in configs}
@@ -111,10 +115,12 @@ class Ledger:
 
     def record(self) -> Record:
         """All that is known by now."""
-        return _record(self._study, self.folder, self._empty.gaps)
+        return _record(self._study, self.folder, self._empty.gaps, self._points)
 
     def note(self, key: str, value: Any) -> None:
         """Keeps something about the whole study (JSON)."""
+        if key in JUDGING:
+            self._points.clear()
         self._study.set_user_attr(key, value)
 
     def sample_by(self, sampler: optuna.samplers.BaseSampler) -> None:
@@ -282,7 +288,7 @@ def read(folder: Path, name: str) -> Record:
             f"no study {name!r} in {folder.parent}; there {'is ' + ', '.join(known) if known else 'is none'}"
         )
     try:
-        return _record(optuna.load_study(study_name=name, storage=_storage(folder)), folder, Gaps())
+        return _record(optuna.load_study(study_name=name, storage=_storage(folder)), folder, Gaps(), {})
     except (KeyError, json.JSONDecodeError, AssertionError) as error:
         raise UserError(f"study {name!r}: {folder / JOURNAL} is damaged or empty") from error
 
@@ -327,7 +333,15 @@ def _distribution(dim: Dimension) -> BaseDistribution:
     return FloatDistribution(dim.low, dim.high, log=dim.log, step=dim.step)
 
 
-def _record(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:
+def _record(study: optuna.Study, folder: Path, gaps: Gaps, known: dict[int, Point]) -> Record:
+    """The study's record.
+
+    Args:
+        study: it.
+        folder: of it.
+        gaps: to the baseline, as far as they are known.
+        known: points by trial, as far as they are known; gets the others.
+    """
     attrs = study.user_attrs
     again = attrs.get("remeasured", {})
     baseline = _outcome(attrs["baseline"], again.get(str(BASELINE))) if "baseline" in attrs else None
@@ -340,11 +354,15 @@ def _record(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:
             failed[trial.user_attrs["fault"]] += 1
         if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
             continue
+        if trial.number in known:
+            points.append(known[trial.number])
+            continue
         outcome = _outcome(trial.user_attrs["outcome"], again.get(str(trial.number)))
         model = str(model_path(folder, outcome.artifact)) if outcome.artifact else None
         point = Point(trial.number, outcome, {}, model, trial.user_attrs.get(FREE, False))
         if outcome.state == "measured" and baseline is not None:
             point = record.judge(point, targets)
+        known[point.trial] = point
         points.append(point)
     return replace(record, points=points, failed=dict(failed))
 

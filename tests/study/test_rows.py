@@ -24,7 +24,8 @@ def test_the_device_is_let_go_now_and_then(tmp_path: Path, monkeypatch: pytest.M
     shares = []
     for held in (600.0, 0.0):
         monkeypatch.setattr(rows, "HELD_S", held)
-        device, taken = FakeDevice(), []
+        device = FakeDevice()
+        taken: list[bool] = []
         take = device.take
         monkeypatch.setattr(device, "take", lambda shared, take=take, taken=taken: taken.append(shared) or take(shared))
         (folder := tmp_path / str(held)).mkdir()
