@@ -5,7 +5,7 @@ Expected hypervolume improvement (Emmerich et al., IEEE Transactions on Evolutio
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from autotune.compress.pipeline import Step
@@ -26,7 +26,7 @@ class _Candidate:
     """A recipe that may be built, and the keys of its stages that train, in order, with their epochs."""
 
     recipe: Recipe
-    trainings: Mapping[str, float]
+    trainings: dict[str, float]
 
 
 class Ehvi:
@@ -64,7 +64,7 @@ class Ehvi:
         groups: dict[str, list[_Candidate]] = defaultdict(list)
         for one in self._left:
             if not busy & one.trainings.keys():
-                groups[next(reversed([*one.trainings]), "")].append(one)
+                groups[next(reversed(one.trainings), "")].append(one)
         if not groups:
             return None
         drawn = sorted(groups) if len(groups) <= WEIGHED else self._random.sample(sorted(groups), WEIGHED)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
 
 import moocore
@@ -37,6 +38,22 @@ _Row = tuple[Mapping[str, float], Mapping[str, Interval]]
 """Metrics of a file, and what it holds against the targets."""
 
 
+@dataclass(frozen=True)
+class _Expected:
+    """What a recipe's file is expected to be like.
+
+    Attributes:
+        mean, deviation: of its quality, as Outlook._smooth() has it.
+        download: in bytes.
+        known: of its kind, for each runtime that is worth it.
+    """
+
+    mean: float
+    deviation: float
+    download: float
+    known: Sequence[_Row]
+
+
 class Outlook:
     """Expected improvements of a study's hypervolume.
 
@@ -63,7 +80,7 @@ class Outlook:
         axes = np.array([self._axes(point.outcome.metrics) for point in meeting or measured])
         self._front = axes[moocore.is_nondominated(axes)]
         self._whole = self._hypervolume(self._front)
-        self._kinds = _known(measured)
+        kinds = _known(measured)
         self._margins = {target.text: self._margin(target, measured) for target in self._targets}
         files = list({point.outcome.config.recipe: point.outcome for point in reversed(measured)}.values())[:LEARNT]
         x = np.array([features.of(outcome.config.recipe) for outcome in files])
@@ -71,8 +88,11 @@ class Outlook:
         download.fit(x, np.log([outcome.metrics[DOWNLOAD.key] for outcome in files]))
         asked = list(recipes)
         x = np.array([features.of(recipe) for recipe in asked])
-        found = zip(asked, *quality.at(x), download.at(x)[0], strict=True)
-        self._predicted = {recipe: (float(m), float(s), float(d)) for recipe, m, s, d in found}
+        found = zip(asked, *quality.at(x), np.exp(download.at(x)[0]), strict=True)
+        self._expected = {
+            recipe: _Expected(float(mean), float(deviation), float(size), self._known_of(recipe, kinds))
+            for recipe, mean, deviation, size in found
+        }
 
     def gain(self, recipes: Sequence[Recipe], *, meeting: bool) -> float:
         """Expected growth of the hypervolume by files that come from one training: they are good or bad together.
@@ -83,20 +103,21 @@ class Outlook:
         """
         grown = 0.0
         for quantile in QUANTILES:
-            files = [row for recipe in recipes for row in self._expected(recipe, quantile)]
+            files = [row for recipe in recipes for row in self._files(self._expected[recipe], quantile)]
             rows = [self._axes(metrics) for metrics, held in files if not meeting or self._meets(metrics, held)]
             if rows:
                 grown += self._hypervolume(np.vstack([self._front, rows])) - self._whole
         return grown / len(QUANTILES)
 
-    def _expected(self, recipe: Recipe, quantile: float) -> Iterator[_Row]:
+    def _known_of(self, recipe: Recipe, kinds: Mapping[str, Sequence[_Row]]) -> Sequence[_Row]:
+        """What is known of the recipe's kind; where that is nothing, it is taken to be as the baseline is."""
+        return next((kinds[name] for name in _kinds(recipe) if name in kinds), [(self._baseline, {})])
+
+    def _files(self, expected: _Expected, quantile: float) -> Iterator[_Row]:
         """The recipe's file on each runtime that is worth it."""
-        mean, deviation, download = self._predicted[recipe]
-        value = self._rough(mean + quantile * deviation)
-        unknown: list[_Row] = [(self._baseline, {})]
-        known = next((self._kinds[name] for name in _kinds(recipe) if name in self._kinds), unknown)
-        for metrics, held in known:
-            yield {**metrics, self._quality.key: value, DOWNLOAD.key: float(np.exp(download))}, held
+        value = self._rough(expected.mean + quantile * expected.deviation)
+        for metrics, held in expected.known:
+            yield {**metrics, self._quality.key: value, DOWNLOAD.key: expected.download}, held
 
     def _meets(self, metrics: Mapping[str, float], held: Mapping[str, Interval]) -> bool:
         """Whether what is expected meets the targets with margin: what is known of the kind with its own,
