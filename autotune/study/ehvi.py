@@ -77,8 +77,11 @@ class Ehvi:
 
         Only what meets the targets counts, unless nothing is expected to.
         """
+        record = self._ledger.record()
         recipes = [one.recipe for group in groups for one in group]
-        outlook = Outlook(self._ledger.record(), recipes, self._features, self._quality, self._download)
+        if all(point.outcome.state == "refused" for point in record.points):
+            return self._random.choice(recipes)  # there is nothing to learn from
+        outlook = Outlook(record, recipes, self._features, self._quality, self._download)
         for meeting in (True, False):
             gains = [outlook.gain([one.recipe for one in group], meeting=meeting) for group in groups]
             if max(gains) > 0:

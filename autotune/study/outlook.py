@@ -66,7 +66,7 @@ class Outlook:
     ) -> None:
         """
         Args:
-            record: of a study with a baseline.
+            record: of a study with a baseline and a measured file.
             recipes: that will be asked about.
             features: of recipes.
             quality: learns from the record; what it learnt before makes that faster.

@@ -42,7 +42,12 @@ class Study:
         tried: recipes in order.
     """
 
-    def __init__(self, space: dict[str, Any] = SPACE, sampler: Any = ehvi) -> None:
+    def __init__(
+        self,
+        space: dict[str, Any] = SPACE,
+        sampler: Any = ehvi,
+        told: Sequence[str] = ("none", "dynamic", "int8"),
+    ) -> None:
         meta = {"seed": 0, "id": "", "quality": asdict(ACCURACY), "targets": [], "options": {}, "device": {}}
         parsed = parse(space, "toy", (1,))
         storage = optuna.storages.InMemoryStorage()
@@ -53,7 +58,7 @@ class Study:
         self.built: set[str] = set()
         self.tried: list[Recipe] = []
         self.choose: Choose = sampler(Search(self.ledger, parsed, self.steps, self.built.__contains__, 0))
-        for scheme in ("none", "dynamic", "int8"):
+        for scheme in told:
             self.tell(self.ledger.ask_for(Config.of({"quantize": scheme})))
 
     def steps(self, recipe: Recipe) -> list[pipeline.Step]:
@@ -119,6 +124,17 @@ def test_nothing_is_left_but_what_waits() -> None:
     assert study.choose([asked[1].recipe]) is None
     study.tell(asked)
     assert study.choose([]) is not None
+
+
+def test_nothing_to_learn_from() -> None:
+    """A device may refuse all that was tried: then something else is tried."""
+    study = Study(told=())
+    asked = study.choose([])
+    assert asked is not None
+    study.ledger.tell(asked[0], Outcome(asked[1], "refused", reason="no kernels"), [], study.baseline)
+    other = study.choose([])
+    assert other is not None
+    assert other[1].recipe != asked[1].recipe
 
 
 @pytest.mark.parametrize("seed", [0, 1])
