@@ -188,7 +188,7 @@ def _rechecked(arguments: argparse.Namespace, record: "Record", point: "Point") 
 
 def _record(arguments: argparse.Namespace) -> "Record":
     from autotune.experiment import FOLDER
-    from autotune.study.asktell import read
+    from autotune.study.journal import read
 
     folder = Path(arguments.dir or FOLDER)
     return read(folder / arguments.study, arguments.study)

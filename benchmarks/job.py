@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from autotune.study.asktell import read
+from autotune.study.journal import read
 
 SHARED = Path(__file__).parents[2] / "shared"
 TRIALS = 40

@@ -24,7 +24,7 @@ from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job, measure
 from autotune.front import relative
 from autotune.outcome import Measurement
-from autotune.study.asktell import JOURNAL, read
+from autotune.study.journal import JOURNAL, read
 from autotune.target import ACCURACY, DOWNLOAD, LATENCY
 from benchmarks import script
 

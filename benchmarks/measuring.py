@@ -22,7 +22,7 @@ from autotune.devices.device import Session
 from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job, Rules, measure
 from autotune.outcome import Measurement
-from autotune.study.asktell import JOURNAL, read
+from autotune.study.journal import JOURNAL, read
 from autotune.task import CALIBRATION
 
 SHARED = Path(__file__).parents[2] / "shared"

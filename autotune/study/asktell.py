@@ -1,11 +1,7 @@
 """The ledger: an Optuna study in a journal file, the one truth about what was tried."""
 
-import fcntl
-import json
 import random
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,35 +9,27 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
 from autotune.config import Config, Recipe
-from autotune.errors import UserError
 from autotune.front import Point, cost
-from autotune.outcome import Measurement, Outcome
-from autotune.record import BASELINE, Gaps, Record, model_path
+from autotune.outcome import Outcome
+from autotune.record import BASELINE, Record
 from autotune.space import Choice, Dimension, Space
+from autotune.study import journal
 from autotune.study.anew import Anew
 from autotune.target import Target
 
-JOURNAL = "journal.log"
 DRAWS = 10_000
 JUDGING = ("baseline", "remeasured")
 """Notes that points are judged by."""
 
-FREE = "free"
-"""Attribute of trials that nobody asked for."""
-
 RETRIES = 8
 """How often the sampler may propose what was tried already before one is drawn for it."""
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)
-
 
 class Ledger:
-    """A study that is being written. One process at a time; see exclusive()."""
+    """A study that is being written. One process at a time; see journal.exclusive()."""
 
     def __init__(
         self,
@@ -65,11 +53,11 @@ class Ledger:
         self._fits = fits
         self.folder, self.name, self._space = folder, name, space
         if storage is None:
-            _mend(folder / JOURNAL)
+            journal.mend(folder / journal.JOURNAL)
         self._empty = Record(name, folder, meta, None, [], {}, {}, [])
         goals = self._empty.objectives
         self._study = optuna.create_study(
-            storage=storage or _storage(folder),
+            storage=storage or journal.storage(folder),
             study_name=name,
             directions=["maximize" if goal.better == "higher" else "minimize" for goal in goals],
             load_if_exists=True,
@@ -115,7 +103,7 @@ class Ledger:
 
     def record(self) -> Record:
         """All that is known by now."""
-        return _record(self._study, self.folder, self._empty.gaps, self._points)
+        return journal.record_of(self._study, self.folder, self._empty.gaps, self._points)
 
     def note(self, key: str, value: Any) -> None:
         """Keeps something about the whole study (JSON)."""
@@ -209,7 +197,7 @@ class Ledger:
         values = self._values(outcome.config)
         assert values is not None, "not of the space"
         state, found, constraints = self._told(outcome, targets, baseline)
-        attributes = {"outcome": outcome.to_json(), FREE: True}
+        attributes = {"outcome": outcome.to_json(), journal.FREE: True}
         self._study.add_trial(
             optuna.trial.create_trial(
                 state=state,
@@ -276,102 +264,9 @@ class Ledger:
         return self._space.values(config) if self._fits(config) else None
 
 
-def read(folder: Path, name: str) -> Record:
-    """A study's record, without writing to it.
-
-    Raises:
-        UserError: there is no such study.
-    """
-    if not (folder / JOURNAL).is_file():
-        known = sorted(path.parent.name for path in folder.parent.glob(f"*/{JOURNAL}"))
-        raise UserError(
-            f"no study {name!r} in {folder.parent}; there {'is ' + ', '.join(known) if known else 'is none'}"
-        )
-    try:
-        return _record(optuna.load_study(study_name=name, storage=_storage(folder)), folder, Gaps(), {})
-    except (KeyError, json.JSONDecodeError, AssertionError) as error:
-        raise UserError(f"study {name!r}: {folder / JOURNAL} is damaged or empty") from error
-
-
-@contextmanager
-def exclusive(folder: Path, name: str) -> Iterator[None]:
-    """Holds the study: nobody else may write to it. The kernel lets go when its holder dies.
-
-    Raises:
-        UserError: another process holds it.
-    """
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"study {name!r} is being run by another process; wait for it, or choose another --name"
-            ) from error
-        yield
-
-
-def _storage(folder: Path) -> JournalStorage:
-    path = str(folder / JOURNAL)
-    return JournalStorage(JournalFileBackend(path, lock_obj=JournalFileOpenLock(path)))
-
-
-def _mend(journal: Path) -> None:
-    """Takes back what a killed writer left: its lock, and a line without an end."""
-    journal.with_name(journal.name + ".lock").unlink(missing_ok=True)
-    if journal.exists():
-        data = journal.read_bytes()
-        if data and not data.endswith(b"\n"):
-            with journal.open("r+b") as file:
-                file.truncate(data.rfind(b"\n") + 1)
-
-
 def _distribution(dim: Dimension) -> BaseDistribution:
     if isinstance(dim, Choice):
         return CategoricalDistribution(dim.values)
     if isinstance(dim.low, int):
         return IntDistribution(int(dim.low), int(dim.high), log=dim.log, step=1 if dim.log else int(dim.step or 1))
     return FloatDistribution(dim.low, dim.high, log=dim.log, step=dim.step)
-
-
-def _record(study: optuna.Study, folder: Path, gaps: Gaps, known: dict[int, Point]) -> Record:
-    """The study's record.
-
-    Args:
-        study: it.
-        folder: of it.
-        gaps: to the baseline, as far as they are known.
-        known: points by trial, as far as they are known; gets the others.
-    """
-    attrs = study.user_attrs
-    again = attrs.get("remeasured", {})
-    baseline = _outcome(attrs["baseline"], again.get(str(BASELINE))) if "baseline" in attrs else None
-    tests, runs = attrs.get("tests", {}), attrs.get("runs", [])
-    record = Record(study.study_name, folder, attrs["meta"], baseline, [], {}, tests, runs, again, gaps)
-    targets = record.targets
-    points, failed = [], Counter[str]()
-    for trial in study.get_trials(deepcopy=False):
-        if trial.state == TrialState.FAIL and "fault" in trial.user_attrs:
-            failed[trial.user_attrs["fault"]] += 1
-        if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
-            continue
-        if trial.number in known:
-            points.append(known[trial.number])
-            continue
-        outcome = _outcome(trial.user_attrs["outcome"], again.get(str(trial.number)))
-        model = str(model_path(folder, outcome.artifact)) if outcome.artifact else None
-        point = Point(trial.number, outcome, {}, model, trial.user_attrs.get(FREE, False))
-        if outcome.state == "measured" and baseline is not None:
-            point = record.judge(point, targets)
-        known[point.trial] = point
-        points.append(point)
-    return replace(record, points=points, failed=dict(failed))
-
-
-def _outcome(values: dict[str, Any], again: dict[str, Any] | None) -> Outcome:
-    """An outcome, with the latency that was taken once more where there is one."""
-    outcome = Outcome.from_json(values)
-    if again is None:
-        return outcome
-    if "refused" in again:
-        return Outcome(outcome.config, "refused", artifact=outcome.artifact, reason=again["refused"])
-    return outcome.timed(Measurement.from_json(again))

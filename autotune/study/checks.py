@@ -11,7 +11,7 @@ from autotune.errors import UserError
 from autotune.objectives import USUAL
 from autotune.record import Record
 from autotune.space import Space
-from autotune.study import asktell
+from autotune.study import journal
 from autotune.target import Metric, Target
 
 
@@ -74,8 +74,8 @@ def refuse_changes(record: Record, meta: dict[str, Any]) -> None:
     if not changed:
         return
     if record.baseline is None:
-        with asktell.exclusive(record.folder, record.name):
-            (record.folder / asktell.JOURNAL).unlink()
+        with journal.exclusive(record.folder, record.name):
+            (record.folder / journal.JOURNAL).unlink()
         return
     raise UserError(
         f"study {record.name!r} was started with another {' and another '.join(changed)}; "

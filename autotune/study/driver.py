@@ -12,7 +12,8 @@ from autotune.devices.device import Device, Session
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.front import Point
 from autotune.outcome import Outcome
-from autotune.study import asktell
+from autotune.study import journal
+from autotune.study.asktell import Ledger
 from autotune.study.baseline import anchored, check_measurable, measured, no_better_than_chance
 from autotune.study.earlier import earlier
 from autotune.study.evaluate import Evaluator
@@ -61,8 +62,8 @@ def run(
     folder = prepared.folder
     for remark in prepared.remarks():
         reporter.note(remark)
-    with asktell.exclusive(folder, options.name), logged(folder):
-        ledger = asktell.Ledger(folder, options.name, prepared.space, prepared.meta, prepared.fits)
+    with journal.exclusive(folder, options.name), logged(folder):
+        ledger = Ledger(folder, options.name, prepared.space, prepared.meta, prepared.fits)
         workshop = Workshop(prepared.candidates, options.excluded, prepared.cache, pool, folder)
         tracker = Guarded(trackers, reporter.note)
         return _Study(options, prepared, device, ledger, workshop, reporter, tracker).run(began)
@@ -76,7 +77,7 @@ class _Study:
         options: Options,
         prepared: Prepared,
         device: Device,
-        ledger: asktell.Ledger,
+        ledger: Ledger,
         workshop: Workshop,
         reporter: Reporter,
         tracker: Tracker,

@@ -11,7 +11,8 @@ from autotune.files import link
 from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import Record, model_path, scores_path
-from autotune.study import asktell
+from autotune.study import journal
+from autotune.study.asktell import Ledger
 from autotune.study.workshop import Workshop
 from autotune.target import DOWNLOAD, METRICS
 
@@ -19,7 +20,7 @@ DECISIVE = ("data", "metric", "device")
 """Of a study's identity what its qualities depend on, besides the file; all else is in the file's key."""
 
 
-def earlier(meta: Mapping[str, Any], ledger: asktell.Ledger, workshop: Workshop) -> Iterator[Outcome]:
+def earlier(meta: Mapping[str, Any], ledger: Ledger, workshop: Workshop) -> Iterator[Outcome]:
     """Outcomes of other studies beside this one that are in its space and that it has not: same file, same
     runtime, device, samples and metric. Their latency is left out: whether it holds is the instrument's to say.
 
@@ -28,8 +29,8 @@ def earlier(meta: Mapping[str, Any], ledger: asktell.Ledger, workshop: Workshop)
         ledger: of this study.
         workshop: of this study; gets their files.
     """
-    for journal in sorted(ledger.folder.parent.glob(f"*/{asktell.JOURNAL}")):
-        folder = journal.parent
+    for path in sorted(ledger.folder.parent.glob(f"*/{journal.JOURNAL}")):
+        folder = path.parent
         if folder == ledger.folder or (record := _read(folder)) is None:
             continue
         if any(record.meta["identity"].get(name) != meta["identity"][name] for name in DECISIVE):
@@ -42,7 +43,7 @@ def earlier(meta: Mapping[str, Any], ledger: asktell.Ledger, workshop: Workshop)
 
 def _read(folder: Path) -> Record | None:
     try:
-        return asktell.read(folder, folder.name)
+        return journal.read(folder, folder.name)
     except UserError:  # damaged: its own next run says so
         return None
 

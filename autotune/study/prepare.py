@@ -18,7 +18,7 @@ from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.model_file import read_model
 from autotune.space import Space
-from autotune.study import asktell
+from autotune.study import journal
 from autotune.study.checks import check_delegates, check_excluded, check_targets, check_writable, refuse_changes
 from autotune.study.pool import Pool
 from autotune.study.samplers import Choose, Search, ehvi
@@ -149,8 +149,8 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer) ->
     check_targets(targets, quality)
     goals = objectives.settle(options.objectives, targets, quality)
     meta = _meta(options, targets, goals, candidates, keys, device)
-    if (folder / asktell.JOURNAL).exists():
-        refuse_changes(asktell.read(folder, options.name), meta)
+    if (folder / journal.JOURNAL).exists():
+        refuse_changes(journal.read(folder, options.name), meta)
     space = options.space if len(candidates) == 1 else options.space.of_models(tuple(candidates))
     prepared = Prepared(candidates, space, targets, objectives.resolve(goals, quality), cache, folder, meta)
     fitting = space.fitting(prepared.fits)

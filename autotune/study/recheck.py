@@ -16,7 +16,8 @@ from autotune.front import Point
 from autotune.outcome import Measurement, Outcome
 from autotune.record import Record
 from autotune.space import Space
-from autotune.study import asktell
+from autotune.study import journal
+from autotune.study.asktell import Ledger
 from autotune.study.evaluate import FAILURES, Evaluator
 from autotune.study.instrument import timed
 from autotune.study.pool import Pool
@@ -95,7 +96,7 @@ def recheck(
     return Rechecked(again.latency, test, remarks)
 
 
-def test_once(ledger: asktell.Ledger, point: Point, test: Callable[[Point], dict[str, Any]]) -> dict[str, Any]:
+def test_once(ledger: Ledger, point: Point, test: Callable[[Point], dict[str, Any]]) -> dict[str, Any]:
     """What a file scores on the test split: as the study has it, else found out and kept. Nobody looks twice.
 
     Args:
@@ -134,8 +135,8 @@ def _measured(point: Point, device: Device, session: Session, leased: Leased, sa
 def _tested(record: Record, point: Point, workshop: Workshop, session: Session, leased: Leased) -> dict[str, Any]:
     """As test_once(); what can't be kept is not looked at."""
     with (
-        asktell.exclusive(record.folder, record.name),
+        journal.exclusive(record.folder, record.name),
         closing(Evaluator(workshop, session, partial(leased, shared=True))) as evaluator,
     ):
-        ledger = asktell.Ledger(record.folder, record.name, Space({}, ""), record.meta)
+        ledger = Ledger(record.folder, record.name, Space({}, ""), record.meta)
         return test_once(ledger, point, evaluator.test)

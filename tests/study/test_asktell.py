@@ -9,11 +9,11 @@ import optuna
 import pytest
 
 from autotune.config import Config, Runtime
-from autotune.errors import UserError
 from autotune.outcome import Outcome
 from autotune.space_file import parse
-from autotune.study import asktell
-from autotune.study.asktell import Ledger, exclusive, read
+from autotune.study import journal
+from autotune.study.asktell import Ledger
+from autotune.study.journal import read
 from autotune.target import ACCURACY, Target, parse_all
 from autotune.testing import toy_measurement, toy_outcome
 
@@ -66,7 +66,7 @@ def test_what_is_proposed_again_costs_few_trials(tmp_path: Path) -> None:
     for number, config in iter(study.ask, None):
         tell(study, number, config)
         study.add(outcome(other(config)), targets(), BASELINE)
-    trials = optuna.load_study(study_name="toy", storage=asktell._storage(tmp_path)).trials
+    trials = optuna.load_study(study_name="toy", storage=journal.storage(tmp_path)).trials
     tenth = [trial.number for trial in trials if trial.state.is_finished() and trial.values][9]
     assert len(trials) - tenth - 1 <= 3 * (RECIPES - 5) + 1
 
@@ -104,7 +104,7 @@ def test_constraints_reach_optuna(tmp_path: Path) -> None:
     asked = study.ask()
     assert asked is not None
     study.tell(asked[0], Outcome(asked[1], "refused", reason="no kernels"), targets(), BASELINE)
-    trials = optuna.load_study(study_name="toy", storage=asktell._storage(tmp_path)).trials
+    trials = optuna.load_study(study_name="toy", storage=journal.storage(tmp_path)).trials
     finished = [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
     assert [dict(trial.constraints) for trial in finished] == [
         {"latency<5ms": -0.5},
@@ -122,7 +122,7 @@ def test_constraints_are_met_with_margin(tmp_path: Path) -> None:
     asked = study.ask()
     assert asked is not None
     study.tell(asked[0], outcome(asked[1], 4.97).timed(toy_measurement(4.97)), targets(), BASELINE)
-    [trial] = optuna.load_study(study_name="toy", storage=asktell._storage(tmp_path)).trials
+    [trial] = optuna.load_study(study_name="toy", storage=journal.storage(tmp_path)).trials
     [point] = read(tmp_path, "toy").points
     assert trial.constraints == point.violations == {"latency<5ms": pytest.approx(4.97 * 1.01 / 5 - 1)}
     assert trial.constraints["latency<5ms"] > 0
@@ -139,7 +139,7 @@ def test_objectives_are_optunas(tmp_path: Path) -> None:
         found = outcome(asked[1])
         study.tell(asked[0], replace(found, metrics=found.metrics | memory), [], BASELINE)
     assert study.ask() is not None
-    found_again = optuna.load_study(study_name="toy", storage=asktell._storage(tmp_path))
+    found_again = optuna.load_study(study_name="toy", storage=journal.storage(tmp_path))
     assert [direction.name for direction in found_again.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
     assert [trial.values for trial in found_again.trials[:2]] == [[0.8, 600.0, 1e6], [0.8, 600.0, math.inf]]
     assert [metric.name for metric in read(tmp_path, "toy").objectives] == ["accuracy", "size", "memory"]
@@ -235,7 +235,7 @@ def test_what_comes_with_a_trial_is_told_and_not_counted(tmp_path: Path) -> None
     assert record.failed == {"lost": 1}
     assert study.seen(other(asked[1]))
     assert ledger(tmp_path).seen(other(asked[1]))
-    trials = optuna.load_study(study_name="toy", storage=asktell._storage(tmp_path)).trials
+    trials = optuna.load_study(study_name="toy", storage=journal.storage(tmp_path)).trials
     assert trials[1].constraints == {"latency<5ms": 1.0}
     assert trials[1].values == [0.8, 10.0, 500.0]
 
@@ -256,35 +256,13 @@ def test_a_half_written_line_is_taken_back(tmp_path: Path) -> None:
     asked = study.ask()
     assert asked is not None
     tell(study, *asked)
-    journal = tmp_path / asktell.JOURNAL
-    with journal.open("a") as file:
+    file_of = tmp_path / journal.JOURNAL
+    with file_of.open("a") as file:
         file.write('{"op_code": 4, "worker_id": "x')
-    journal.with_name(journal.name + ".lock").touch()
+    file_of.with_name(file_of.name + ".lock").touch()
     study = ledger(tmp_path)
     assert len(study.record().points) == 1
     asked = study.ask()
     assert asked is not None
     tell(study, *asked)
     assert len(read(tmp_path, "toy").points) == 2
-
-
-def test_reading_what_is_not_there(tmp_path: Path) -> None:
-    """An unknown study is named, with those that are there; a damaged one is called so."""
-    ledger(tmp_path / "toy")
-    with pytest.raises(UserError, match=r"no study 'other' in .*; there is toy"):
-        read(tmp_path / "other", "other")
-    (tmp_path / "toy" / asktell.JOURNAL).write_text("not a journal\n" * 2)
-    with pytest.raises(UserError, match="damaged or empty"):
-        read(tmp_path / "toy", "toy")
-
-
-def test_two_writers_are_one_too_many(tmp_path: Path) -> None:
-    """The second is told so in one line; afterwards the study is free again."""
-    with (
-        exclusive(tmp_path, "toy"),
-        pytest.raises(UserError, match="being run by another process"),
-        exclusive(tmp_path, "toy"),
-    ):
-        pass
-    with exclusive(tmp_path, "toy"):
-        pass

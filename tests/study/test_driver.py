@@ -20,9 +20,9 @@ from autotune.devices.statistics import LEAST_ROUNDS
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.record import Record
 from autotune.space_file import parse
-from autotune.study.asktell import read
 from autotune.study.checks import refuse_changes
 from autotune.study.driver import run
+from autotune.study.journal import read
 from autotune.study.prepare import Options
 from autotune.study.reporting import Summary
 from autotune.target import parse_all

@@ -14,8 +14,8 @@ from autotune.front import Point
 from autotune.pick import choose
 from autotune.record import Record
 from autotune.space_file import parse
-from autotune.study.asktell import exclusive, read
 from autotune.study.driver import run
+from autotune.study.journal import exclusive, read
 from autotune.study.prepare import Options
 from autotune.study.recheck import UNMEASURED, Rechecked, recheck
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_files, toy_import
