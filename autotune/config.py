@@ -193,6 +193,7 @@ MIXABLE = ("dynamic", "weight_int8", "int8", "int4")
 INTEGER = ("int8", "qat")
 _RECIPE = {field.name: type(field.default) for field in fields(Recipe) if field.name != "extra"}
 _RUNTIME = {field.name: type(field.default) for field in fields(Runtime)}
+RUNNING = tuple(_RUNTIME)
 FIELDS: dict[str, type] = _RECIPE | _RUNTIME
 """Every dimension that a search space may name, with its type; stages of plug-ins add theirs."""
 

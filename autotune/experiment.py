@@ -16,7 +16,7 @@ from autotune.yaml_file import Lines, place, read_yaml
 
 if TYPE_CHECKING:
     from autotune.devices.device import Device
-    from autotune.study.prepare import Options
+    from autotune.study.options import Options
 
 FOLDER = "runs"
 TRIALS = 60
@@ -95,7 +95,7 @@ class Settings:
             UserError: the space is not one, or the device can't be reached.
         """
         from autotune.devices.device_file import located
-        from autotune.study.prepare import Options
+        from autotune.study.options import Options
 
         space, remarks = self._space(device)
         options = Options(

@@ -1,21 +1,26 @@
 """A study as its ledger has it: all that the front, the tracker and the report are made from."""
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autotune.config import Config
 from autotune.findings import Measured, findings
-from autotune.front import Front, Point, front_of, hypervolume, overlap
+from autotune.front import Front, Point, front_of, hypervolume, leading, overlap
 from autotune.margin import held, violations
 from autotune.objectives import USUAL, resolve
 from autotune.outcome import Outcome
 from autotune.significance import LEVEL, Interval, compare, difference
 from autotune.target import Metric, Target, parse
+
+Each = NDArray[Any]
+"""As Score.each."""
 
 BASELINE = -1
 """In place of a trial's number."""
@@ -26,7 +31,7 @@ class Gaps:
 
     def __init__(self) -> None:
         self._found: dict[tuple[Path, Path, float], Interval | None] = {}
-        self._others: dict[Path, NDArray[Any]] = {}
+        self._others: dict[Path, Each] = {}
 
     def of(self, one: Path, other: Path, factor: float, *, resampled: bool) -> Interval | None:
         """As significance.difference(), of what two files scored.
@@ -42,7 +47,7 @@ class Gaps:
         """
         key = (one, other, factor)
         if key not in self._found:
-            first, second = _each(one), self._others[other] if other in self._others else _each(other)
+            first, second = scores_of(one), self._others[other] if other in self._others else scores_of(other)
             if first is None or second is None or first.shape != second.shape:
                 return None
             self._others[other] = second
@@ -80,10 +85,15 @@ class Record:
     remeasured: dict[str, dict[str, Any]] = field(default_factory=dict)
     gaps: Gaps = field(default_factory=Gaps, repr=False, compare=False)
 
-    @property
+    @cached_property
     def asked(self) -> int:
         """Finished trials that were asked for, without those that came with them for free."""
         return sum(not point.free for point in self.points)
+
+    @property
+    def device(self) -> str:
+        """The name of the device that it was measured on."""
+        return str(self.meta["device"]["device"])
 
     @property
     def quality(self) -> Metric:
@@ -107,14 +117,28 @@ class Record:
         if self.baseline is None:
             return None
         if targets is None:
-            return front_of(self.points, self.objectives, self.targets, self.baseline, self.tied)
+            return front_of(self.leading, self.objectives, self.targets, self.baseline, self.tied)
         return front_of(self.judged(targets), self.objectives, list(targets), self.baseline, self.tied)
+
+    @cached_property
+    def leading(self) -> list[Point]:
+        """As front.leading(): those that are on the front."""
+        return leading(self.points, self.objectives)
+
+    def with_point(self, point: Point) -> Self:
+        """The same with one more finished trial. What takes a look at all of them is kept up, not done again."""
+        points, ahead = list(self.points), list(self.leading)
+        for some in (points, ahead):
+            bisect.insort(some, point, key=lambda one: one.trial)
+        more = replace(self, points=points)
+        vars(more).update(asked=self.asked + (not point.free), leading=leading(ahead, self.objectives))
+        return more
 
     def tied(self, one: Point, other: Point) -> bool:
         """Whether two points' quality can't be told apart: by a paired test on the samples that both saw,
         by their intervals where the study did not keep them.
         """
-        first, second = _each(self._scores(one.outcome)), _each(self._scores(other.outcome))
+        first, second = scores_of(self._scores(one.outcome)), scores_of(self._scores(other.outcome))
         if first is None or second is None or first.shape != second.shape:
             return overlap(one, other, self.quality)
         return compare(first, second, resampled=_resampled(one.outcome)) > LEVEL
@@ -160,17 +184,7 @@ class Record:
 
     def hypervolume(self) -> float:
         """Of the measured points, as front.hypervolume()."""
-        measured = [point for point in self.points if point.outcome.state == "measured"]
-        return hypervolume(measured, self.objectives, self.baseline) if self.baseline else 0.0
-
-
-def _each(path: Path) -> NDArray[Any] | None:
-    """A file's Score.each, None where there is none or it is damaged."""
-    try:
-        each: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return each
+        return hypervolume(self.leading, self.objectives, self.baseline) if self.baseline else 0.0
 
 
 def _resampled(outcome: Outcome) -> bool:
@@ -185,3 +199,12 @@ def model_path(folder: Path, artifact: str) -> Path:
 def scores_path(folder: Path, artifact: str, delegate: str) -> Path:
     """Where a study keeps what a file scored on each sample, by its cache key and what it ran on; .npy."""
     return folder / "scores" / f"{artifact[:16]}-{delegate}.npy"
+
+
+def scores_of(path: Path) -> Each | None:
+    """What lies at a scores_path(), None where there is none or it is damaged."""
+    try:
+        each: Each = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return each

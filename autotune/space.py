@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autotune.config import FIELDS, Config, Runtime, fingerprint, snap
+from autotune.config import FIELDS, RUNNING, Config, Runtime, fingerprint, snap
 
 MOST = 100_000
 """Configurations that are looked through one by one at most."""
@@ -97,6 +97,11 @@ class Space:
         threads = self.dimensions.get("threads", Choice((Runtime().threads,)))
         counts = threads.values if isinstance(threads, Choice) else _doublings(int(threads.low), int(threads.high))
         return [Runtime(delegate, count) for delegate, count in itertools.product(self.delegates(), counts)]
+
+    def of_files(self) -> "Space":
+        """Without what decides how a file is run."""
+        kept = {name: dim for name, dim in self.dimensions.items() if name not in RUNNING}
+        return replace(self, dimensions=kept)
 
     def of_models(self, names: Sequence[str]) -> "Space":
         """The same for each of several candidate models."""

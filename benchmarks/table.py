@@ -28,8 +28,9 @@ from autotune.outcome import Measurement, Outcome
 from autotune.record import model_path
 from autotune.space import Choice, Space
 from autotune.study.evaluate import Evaluator
+from autotune.study.options import Options
 from autotune.study.pool import Pool, RayPool
-from autotune.study.prepare import Options, prepare
+from autotune.study.prepare import prepare
 from autotune.study.workshop import Workshop
 from benchmarks.replay import TABLE
 

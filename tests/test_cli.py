@@ -168,7 +168,7 @@ def finished(tmp_path: Path) -> Path:
     """A study on fakes, in runs/."""
     from autotune.space_file import parse
     from autotune.study.driver import run
-    from autotune.study.prepare import Options
+    from autotune.study.options import Options
     from autotune.target import parse_all
     from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_import
 

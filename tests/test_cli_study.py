@@ -10,7 +10,7 @@ from autotune import cli
 from autotune.space_file import parse
 from autotune.study.driver import run
 from autotune.study.journal import read
-from autotune.study.prepare import Options
+from autotune.study.options import Options
 from autotune.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_files, toy_import
 

@@ -63,14 +63,21 @@ def check_excluded(excluded: Sequence[str], layers: Sequence[Sequence[str]]) -> 
             raise UserError(f"--exclude {name!r}: no layer with weights is called so; there are {', '.join(every)}")
 
 
-def refuse_changes(record: Record, meta: dict[str, Any]) -> None:
+def refuse_changes(record: Record, meta: dict[str, Any], but: Sequence[str] = ()) -> None:
     """Raises where the study of this name is another one; one that measured nothing begins anew.
+
+    Args:
+        record: of the study.
+        meta: of what is to be run.
+        but: names in the identity that may differ.
 
     Raises:
         UserError: it was started with something else, or is being run.
     """
-    before, now = {"objectives": list(USUAL)} | record.meta["identity"], meta["identity"]
-    changed = [name for name in now if before.get(name) != now[name]]
+    now = meta["identity"]
+    unknown = {"objectives": list(USUAL), "files": now["files"]}  # to studies that are older than these
+    before = unknown | record.meta["identity"]
+    changed = [name for name in now if before.get(name) != now[name] and name not in but]
     if not changed:
         return
     if record.baseline is None:

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,22 +13,25 @@ from autotune.devices.device import Device, Session
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.front import Point
 from autotune.outcome import Outcome
-from autotune.study import journal
+from autotune.record import Record
+from autotune.study import journal, siblings
 from autotune.study.asktell import Ledger
 from autotune.study.baseline import anchored, check_measurable, measured, no_better_than_chance
 from autotune.study.earlier import earlier
+from autotune.study.elsewhere import Elsewhere
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument
 from autotune.study.latencies import CHANGED, Latencies
+from autotune.study.options import Options
 from autotune.study.patience import Patience
 from autotune.study.pool import Pool
-from autotune.study.prepare import Importer, Options, Prepared, prepare
+from autotune.study.prepare import Importer, Prepared, prepare
 from autotune.study.proposals import Proposals
 from autotune.study.recheck import test_once
 from autotune.study.remeasure import measure_front
 from autotune.study.reporting import Reporter, Summary, logged
 from autotune.study.rows import Row, Rows, TimeIsUpError
-from autotune.study.samplers import Search
+from autotune.study.samplers import Search, these
 from autotune.study.workshop import Workshop
 from autotune.target import LATENCY
 from autotune.track.picture import draw
@@ -60,13 +64,21 @@ def run(
     reporter.status("opening the model")
     prepared = prepare(options, device, pool, importer)
     folder = prepared.folder
+    if prepared.leader is not None:
+        options = _following(options, prepared.leader)
     for remark in prepared.remarks():
         reporter.note(remark)
-    with journal.exclusive(folder, options.name), logged(folder):
-        ledger = Ledger(folder, options.name, prepared.space, prepared.meta, prepared.fits)
+    with journal.exclusive(folder, prepared.name), logged(folder):
+        ledger = Ledger(folder, prepared.name, prepared.space, prepared.meta, prepared.fits)
         workshop = Workshop(prepared.candidates, options.excluded, prepared.cache, pool, folder)
         tracker = Guarded(trackers, reporter.note)
         return _Study(options, prepared, device, ledger, workshop, reporter, tracker).run(began)
+
+
+def _following(options: Options, leader: Record) -> Options:
+    """What is asked for where another study has searched: its files, all of them and nothing else."""
+    files = siblings.files(leader)
+    return replace(options, trials=len(files), patience=None, sampler=these(files))
 
 
 class _Study:
@@ -101,7 +113,9 @@ class _Study:
             shared = partial(self._leased, evaluating, shared=True)
             here = self._device.shares_host  # then to build disturbs as much as to evaluate
             self._building = shared if here else contextlib.nullcontext
-            self._evaluator = Evaluator(self._workshop, evaluating, contextlib.nullcontext if here else shared)
+            leader, leased = self._prepared.leader, contextlib.nullcontext if here else shared
+            elsewhere = None if leader is None else Elsewhere(leader)
+            self._evaluator = Evaluator(self._workshop, evaluating, leased, elsewhere)
             self._instrument = self._instrument_on(timing)
             with contextlib.closing(self._evaluator):
                 notes += self._search(began)
@@ -154,7 +168,8 @@ class _Study:
         with contextlib.closing(rows):
             try:
                 self._take_over(rows)
-                for group in (self._proposals.unfinished(), *self._proposals.baselines()):
+                plain = () if self._prepared.leader else self._proposals.baselines()
+                for group in (self._proposals.unfinished(), *plain):
                     rows.work(partial(next, group, None))
                     self._tracker.update(self._ledger.record())
                 rows.work(lambda: self._next(rows.recipes))
@@ -185,6 +200,8 @@ class _Study:
 
     def _why(self) -> str:
         """Why a search ended before its trials did."""
+        if self._prepared.leader:
+            return f"the other files of study {self._prepared.leader.name!r} do not fit device {self._device.name}"
         if self._patience.is_over(self._ledger.asked):
             return f"the front has not moved for {self._options.patience} trials; --patience goes on for longer"
         return "every configuration of the space was tried"

@@ -1,20 +1,18 @@
 """What earlier studies found out and what holds in this one: it is told, not repeated."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from autotune.config import Recipe
 from autotune.errors import UserError
-from autotune.files import link
 from autotune.front import Point
 from autotune.outcome import Outcome
-from autotune.record import Record, model_path, scores_path
+from autotune.record import Record
 from autotune.study import journal
 from autotune.study.asktell import Ledger
+from autotune.study.elsewhere import taken
 from autotune.study.workshop import Workshop
-from autotune.target import DOWNLOAD, METRICS
 
 DECISIVE = ("data", "metric", "device")
 """Of a study's identity what its qualities depend on, besides the file; all else is in the file's key."""
@@ -38,7 +36,7 @@ def earlier(meta: Mapping[str, Any], ledger: Ledger, workshop: Workshop) -> Iter
         for point in record.points:
             config = point.outcome.config
             if ledger.admits(config) and not ledger.seen(config) and _is_same_file(point, config.recipe, workshop):
-                yield _taken(point.outcome, record, workshop.folder)
+                yield taken(point.outcome, record, workshop.folder)
 
 
 def _read(folder: Path) -> Record | None:
@@ -53,17 +51,3 @@ def _is_same_file(point: Point, recipe: Recipe, workshop: Workshop) -> bool:
     if point.outcome.state != "measured" or recipe.model not in workshop.candidates:
         return False
     return workshop.steps(recipe)[-1].key == point.outcome.artifact and Path(str(point.model)).exists()
-
-
-def _taken(outcome: Outcome, record: Record, folder: Path) -> Outcome:
-    """The outcome without its latency, its file and scores among this study's."""
-    assert outcome.artifact is not None  # it was measured
-    link(model_path(record.folder, outcome.artifact), model_path(folder, outcome.artifact))
-    scores = [
-        scores_path(study, outcome.artifact, outcome.config.runtime.delegate) for study in (record.folder, folder)
-    ]
-    if scores[0].exists():
-        link(scores[0], scores[1])
-    keys = (record.quality.key, METRICS["size"].key, DOWNLOAD.key)
-    facts = {name: value for name, value in outcome.facts.items() if name != "latency"}
-    return replace(outcome, metrics={key: outcome.metrics[key] for key in keys}, facts=facts)

@@ -20,7 +20,8 @@ from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import model_path, scores_path
 from autotune.score import Score, score_with
-from autotune.study.parity import SPREAD, Parity, differs, drawn, parity, senseless
+from autotune.study.elsewhere import Elsewhere, taken
+from autotune.study.parity import SPREAD, Parity, differs, drawn, parity, senseless, shifted
 from autotune.study.workshop import Workshop
 
 Array = NDArray[np.float32]
@@ -36,15 +37,21 @@ class Evaluator:
     """Evaluates files on a device. May be used by several threads; the session is used by one at a time."""
 
     def __init__(
-        self, workshop: Workshop, session: Session, leased: Callable[[], AbstractContextManager[None]]
+        self,
+        workshop: Workshop,
+        session: Session,
+        leased: Callable[[], AbstractContextManager[None]],
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         """
         Args:
             workshop: that builds the files.
             session: on the device.
             leased: holds the device while a file is run.
+            elsewhere: what its files score on another device; that is not found out again.
         """
         self._workshop, self._session, self._leased = workshop, session, leased
+        self._elsewhere = elsewhere
         self._lock = threading.Lock()
         self._scratch = tempfile.TemporaryDirectory(prefix="autotune-inputs-", ignore_cleanup_errors=True)
         self._unmatched: dict[str, str] = {}
@@ -97,6 +104,8 @@ class Evaluator:
 
     def _evaluated(self, config: Config, key: str, artifact: Artifact) -> Outcome:
         try:
+            if known := self._known(config, key):
+                return known
             outputs, reference = self._run(key, config)
         except Infeasible as error:
             return Outcome(config, "refused", reason=str(error))
@@ -119,6 +128,28 @@ class Evaluator:
         }
         self._keep(score, key, config.runtime.delegate)
         return Outcome(config, "measured", metrics, facts, key)
+
+    def _known(self, config: Config, key: str) -> Outcome | None:
+        """What the file is known to score on another device, where some samples score so here too."""
+        found = self._elsewhere and self._elsewhere.find(key, config.runtime.delegate)
+        if not self._elsewhere or not found:
+            return None
+        outcome, each = found
+        data = self._workshop.candidates[config.recipe.model].task.data.validation
+        some = drawn(len(data.x))
+        with self._lock, self._leased(), self._workshop.work.under_way():
+            inputs = self._inputs(f"parity-{config.recipe.model}", data.x[some])
+            outputs = self._session.outputs(model_path(self._workshop.folder, key), config.runtime, inputs)
+        try:
+            here = self._score(config.recipe, outputs, data.y[some]).each
+        except UserError:  # the user's metric may want more samples than these
+            return None
+        low, high = outcome.facts["interval"]
+        if len(each) != len(data.x) or shifted(here, each[some], (high - low) / 2):
+            return None
+        same = {"device": self._elsewhere.record.device, "samples": len(some)}
+        outcome = taken(outcome, self._elsewhere.record, self._workshop.folder)
+        return replace(outcome, config=config, facts=outcome.facts | {"evaluated_on": same})
 
     def test(self, point: Point) -> dict[str, Any]:
         """What a file scores on the test split, which no search has seen.

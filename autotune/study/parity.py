@@ -78,3 +78,16 @@ def senseless(outputs: Array) -> str | None:
     if not outputs.any():
         return "its outputs are all zero"
     return None
+
+
+def shifted(here: NDArray[Any], there: NDArray[Any], share: float) -> bool:
+    """Whether samples score otherwise in one place than in another.
+
+    Args:
+        here: as Score.each.
+        there: likewise, of the same samples.
+        share: the mean difference that may be; of right and wrong as differs() has it.
+    """
+    gap = float(np.abs(here.astype(float) - there).mean())
+    low = wilson(gap, len(here))[0] if here.dtype == bool and there.dtype == bool else gap
+    return not low <= share

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,60 +17,15 @@ from autotune.data import Data, located, needs_worker, read_data
 from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.model_file import read_model
+from autotune.record import Record
 from autotune.space import Space
-from autotune.study import journal
+from autotune.study import journal, siblings
 from autotune.study.checks import check_delegates, check_excluded, check_targets, check_writable, refuse_changes
+from autotune.study.options import Options
 from autotune.study.pool import Pool
-from autotune.study.samplers import Choose, Search, ehvi
 from autotune.target import Metric, Target, resolve
 from autotune.task import Task, make_task
 from autotune.validity import conflict
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a run is asked for.
-
-    Attributes:
-        models: candidate model files, the first of which is the baseline.
-        data: as data.read_data() takes it.
-        space: to sample from.
-        targets: to meet; constraints of the search.
-        objectives: what the front is made of, as objectives.parse() gives it; empty where the targets say.
-        trials: of the study in all, those of earlier runs included.
-        patience: trials without a better front after which the search ends, None for no end.
-        timeout: seconds after which nothing new is begun, None for no limit.
-        jobs: number of workers.
-        seed: of splits, shuffles and the sampler.
-        sampler: makes the function that proposes trials.
-        name: of the study.
-        folder: that holds studies and their cache.
-        loss, metric: None where model and labels shall say.
-        share: of the test samples that becomes validation, where there is none.
-        excluded: names of layers, or patterns of them, to leave alone.
-        trust: what code model files may run.
-        device: what finds it again, None where its name does.
-    """
-
-    models: tuple[Path, ...]
-    data: str
-    space: Space
-    targets: list[Target]
-    name: str
-    folder: Path
-    trials: int = 30
-    patience: int | None = None
-    timeout: float | None = None
-    jobs: int = 1
-    seed: int = 0
-    sampler: Callable[[Search], Choose] = ehvi
-    objectives: tuple[str, ...] = ()
-    loss: str | None = None
-    metric: str | None = None
-    share: float = 0.5
-    excluded: tuple[str, ...] = ()
-    trust: Trust = field(default_factory=Trust)
-    device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,8 +55,10 @@ class Prepared:
         targets: with quality resolved to the task's metric.
         objectives: the quality, then the costs.
         cache: of artifacts.
+        name: of the study.
         folder: of the study.
         meta: that the study is kept with.
+        leader: the study whose files are measured here, None where this one searches itself.
     """
 
     candidates: dict[str, Candidate]
@@ -109,12 +66,17 @@ class Prepared:
     targets: list[Target]
     objectives: tuple[Metric, ...]
     cache: ArtifactCache
+    name: str
     folder: Path
     meta: dict[str, Any]
+    leader: Record | None = None
 
     def remarks(self) -> list[str]:
         """What the user should know of the models before anything is searched."""
         tasks = [candidate.task for candidate in self.candidates.values()]
+        if self.leader is not None:
+            device = self.meta["device"]["device"]
+            return [f"the files of study {self.leader.name!r}, as they are, on device {device}: study {self.name!r}"]
         reasons = [(task.model, task.facts.get("untrainable")) for task in tasks]
         return [f"{model} is compressed without training: {reason}" for model, reason in reasons if reason]
 
@@ -138,7 +100,9 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer) ->
     Raises:
         UserError: something does not fit. Nothing was written then.
     """
-    folder = options.folder / options.name
+    leader = siblings.leader(options.folder, options.name, device.name)
+    name = options.name if leader is None else siblings.beside(options.name, device.name)
+    folder = options.folder / name
     check_writable(folder)
     check_delegates(options.space, device)
     cache = ArtifactCache(options.folder / ".cache")
@@ -149,18 +113,21 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer) ->
     check_targets(targets, quality)
     goals = objectives.settle(options.objectives, targets, quality)
     meta = _meta(options, targets, goals, candidates, keys, device)
+    if leader is not None:
+        refuse_changes(leader, meta, but=("device", "space"))
     if (folder / journal.JOURNAL).exists():
-        refuse_changes(journal.read(folder, options.name), meta)
+        refuse_changes(journal.read(folder, name), meta)
     space = options.space if len(candidates) == 1 else options.space.of_models(tuple(candidates))
-    prepared = Prepared(candidates, space, targets, objectives.resolve(goals, quality), cache, folder, meta)
+    goal = objectives.resolve(goals, quality)
+    prepared = Prepared(candidates, space, targets, goal, cache, name, folder, meta, leader)
     fitting = space.fitting(prepared.fits)
     if fitting is not None:
         if not fitting:
             raise UserError(f"space {space.source}: nothing in it fits the model; choose another --space")
         prepared = replace(prepared, space=space.only(fitting))
     folder.mkdir(parents=True, exist_ok=True)
-    for name, base in opened.fresh.items():
-        cache.put(keys[name], base)
+    for model, base in opened.fresh.items():
+        cache.put(keys[model], base)
     return prepared
 
 
@@ -297,6 +264,7 @@ def _meta(
             "model": fingerprint(list(keys.values())),
             "data": fingerprint([candidate.task.data.fingerprint() for candidate in candidates.values()]),
             "space": options.space.fingerprint(),
+            "files": options.space.of_files().fingerprint(),
             "targets": fingerprint([target.text for target in targets]),
             "objectives": list(goals),
             "loss": userfile.fingerprint(task.loss),

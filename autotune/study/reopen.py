@@ -9,8 +9,9 @@ from autotune.config import fingerprint
 from autotune.errors import UserError
 from autotune.record import Record
 from autotune.space import Space
+from autotune.study.options import Options
 from autotune.study.pool import Pool
-from autotune.study.prepare import Candidate, Importer, Options, open_candidates
+from autotune.study.prepare import Candidate, Importer, open_candidates
 from autotune.target import is_quality
 
 

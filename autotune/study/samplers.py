@@ -43,6 +43,13 @@ class Search:
         self.ledger.sample_by(sampler)
         return lambda _: self.ledger.ask()
 
+    def ask(self, recipe: Recipe) -> tuple[int, Config] | None:
+        """A trial of a recipe on the first runtime that it may have; None where it has none, or was tried."""
+        if self.ledger.tried(recipe):
+            return None
+        asked = (self.ledger.ask_for(Config(recipe, runtime)) for runtime in self.space.runtimes())
+        return next(filter(None, asked), None)
+
     def configs(self) -> list[Config]:
         """All that may be tried, or DRAWN of them where they are too many to look at each."""
         return self.ledger.every(DRAWN)
@@ -56,13 +63,17 @@ def ehvi(search: Search) -> Choose:
 
 def grid(search: Search) -> Choose:
     """One after the other, in the order of the space."""
-    configs = iter(search.configs())
+    return these([config.recipe for config in search.configs()])(search)
 
-    def choose(_: Sequence[Recipe]) -> tuple[int, Config] | None:
-        left = (config for config in configs if not search.ledger.tried(config.recipe))
-        return next(filter(None, map(search.ledger.ask_for, left)), None)
 
-    return choose
+def these(recipes: Sequence[Recipe]) -> Callable[[Search], Choose]:
+    """Nothing but these, one after the other."""
+
+    def sampler(search: Search) -> Choose:
+        left = iter(recipes)
+        return lambda _: next(filter(None, map(search.ask, left)), None)
+
+    return sampler
 
 
 def drawn(search: Search) -> Choose:

@@ -23,7 +23,7 @@ from autotune.space_file import parse
 from autotune.study.checks import refuse_changes
 from autotune.study.driver import run
 from autotune.study.journal import read
-from autotune.study.prepare import Options
+from autotune.study.options import Options
 from autotune.study.reporting import Summary
 from autotune.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import

@@ -14,7 +14,7 @@ from autotune.compress.stage import Artifact
 from autotune.devices.local import LocalDevice
 from autotune.space_file import parse
 from autotune.study.driver import run
-from autotune.study.prepare import Options
+from autotune.study.options import Options
 from autotune.testing import FakePool, SilentReporter, toy_files, toy_import
 from autotune.testing.fakes import CLASSES
 from tests.compress import tables

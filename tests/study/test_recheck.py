@@ -16,7 +16,7 @@ from autotune.record import Record
 from autotune.space_file import parse
 from autotune.study.driver import run
 from autotune.study.journal import exclusive, read
-from autotune.study.prepare import Options
+from autotune.study.options import Options
 from autotune.study.recheck import UNMEASURED, Rechecked, recheck
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_files, toy_import
 

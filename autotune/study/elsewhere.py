@@ -1,0 +1,55 @@
+"""What another study found out about files, taken over into this one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from autotune.files import link
+from autotune.outcome import Outcome
+from autotune.record import Each, Record, model_path, scores_of, scores_path
+from autotune.target import DOWNLOAD, METRICS
+
+
+def taken(outcome: Outcome, record: Record, folder: Path) -> Outcome:
+    """A file's outcome in another study without its latency; file and scores are among this one's from now on.
+
+    Args:
+        outcome: measured.
+        record: of the other study.
+        folder: of this one.
+    """
+    assert outcome.artifact is not None  # it was measured
+    link(model_path(record.folder, outcome.artifact), model_path(folder, outcome.artifact))
+    scores = [
+        scores_path(study, outcome.artifact, outcome.config.runtime.delegate) for study in (record.folder, folder)
+    ]
+    if scores[0].exists():
+        link(scores[0], scores[1])
+    keys = (record.quality.key, METRICS["size"].key, DOWNLOAD.key)
+    facts = {name: value for name, value in outcome.facts.items() if name != "latency"}
+    return replace(outcome, metrics={key: outcome.metrics[key] for key in keys}, facts=facts)
+
+
+class Elsewhere:
+    """What files of a study on another device score there."""
+
+    def __init__(self, record: Record) -> None:
+        """
+        Args:
+            record: of that study.
+        """
+        self.record = record
+        self._outcomes = {
+            (point.outcome.artifact, point.outcome.config.runtime.delegate): point.outcome
+            for point in record.points
+            if point.outcome.state == "measured" and not point.outcome.facts.get("resampled")
+        }
+
+    def find(self, artifact: str, delegate: str) -> tuple[Outcome, Each] | None:
+        """A file's outcome through a delegate, and what each sample scored.
+
+        Returns:
+            None where it was not run so, or where scores are not of single samples.
+        """
+        outcome = self._outcomes.get((artifact, delegate))
+        each = None if outcome is None else scores_of(scores_path(self.record.folder, artifact, delegate))
+        return None if outcome is None or each is None else (outcome, each)

@@ -1,0 +1,56 @@
+"""What a run is asked for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autotune.compress.trust import Trust
+from autotune.space import Space
+from autotune.study.samplers import Choose, Search, ehvi
+from autotune.target import Target
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is asked for.
+
+    Attributes:
+        models: candidate model files, the first of which is the baseline.
+        data: as data.read_data() takes it.
+        space: to sample from.
+        targets: to meet; constraints of the search.
+        objectives: what the front is made of, as objectives.parse() gives it; empty where the targets say.
+        trials: of the study in all, those of earlier runs included.
+        patience: trials without a better front after which the search ends, None for no end.
+        timeout: seconds after which nothing new is begun, None for no limit.
+        jobs: number of workers.
+        seed: of splits, shuffles and the sampler.
+        sampler: makes the function that proposes trials.
+        name: of the study; see siblings.
+        folder: that holds studies and their cache.
+        loss, metric: None where model and labels shall say.
+        share: of the test samples that becomes validation, where there is none.
+        excluded: names of layers, or patterns of them, to leave alone.
+        trust: what code model files may run.
+        device: what finds it again, None where its name does.
+    """
+
+    models: tuple[Path, ...]
+    data: str
+    space: Space
+    targets: list[Target]
+    name: str
+    folder: Path
+    trials: int = 30
+    patience: int | None = None
+    timeout: float | None = None
+    jobs: int = 1
+    seed: int = 0
+    sampler: Callable[[Search], Choose] = ehvi
+    objectives: tuple[str, ...] = ()
+    loss: str | None = None
+    metric: str | None = None
+    share: float = 0.5
+    excluded: tuple[str, ...] = ()
+    trust: Trust = field(default_factory=Trust)
+    device: str | None = None

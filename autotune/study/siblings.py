@@ -1,0 +1,79 @@
+"""One search, several devices: beside the study that searched there is one for each other device.
+
+The first study of a name builds files, on a device of its own. A run of that name for another device measures
+those files there, and keeps what it finds as a study of its own, NAME@DEVICE.
+"""
+
+import re
+from pathlib import Path
+
+from autotune.config import Recipe
+from autotune.errors import UserError
+from autotune.record import Record
+from autotune.study import journal
+
+_MARK = "@"
+"""Between the name of the study that searched and that of the device; no user's name has it."""
+
+
+def beside(name: str, device: str) -> str:
+    """The study of this name on another device than its own."""
+    return name + _MARK + re.sub(r"[^A-Za-z0-9._-]", "-", device)
+
+
+def leader(folder: Path, name: str, device: str) -> Record | None:
+    """The study whose files a run for this device measures; None where the run searches itself.
+
+    Args:
+        folder: that holds the studies.
+        name: as the user gave it.
+        device: its name.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    if not (folder / name / journal.JOURNAL).is_file():
+        return None
+    found = journal.read(folder / name, name)
+    return None if found.baseline is None or found.device == device else found
+
+
+def siblings(folder: Path, name: str) -> dict[str, Record]:
+    """The studies of one search by their devices, the one that searched first.
+
+    Args:
+        folder: that holds the studies.
+        name: of any of them.
+
+    Raises:
+        UserError: there is no such study.
+    """
+    first = name.partition(_MARK)[0]
+    others = sorted(path.parent for path in folder.glob(f"{first}{_MARK}*/{journal.JOURNAL}"))
+    records = [journal.read(path, path.name) for path in [folder / first, *others]]
+    return {record.device: record for record in records if record.baseline is not None}
+
+
+def on(found: dict[str, Record], device: str) -> Record:
+    """The study of a device.
+
+    Args:
+        found: as siblings() gives it.
+        device: its name.
+
+    Raises:
+        UserError: it was not measured there.
+    """
+    if device not in found:
+        name = next(iter(found.values())).name if found else ""
+        raise UserError(
+            f"study {name!r} was measured on {', '.join(found)}, not on {device}; "
+            "the same autotune run with --device measures its files there"
+        )
+    return found[device]
+
+
+def files(record: Record) -> list[Recipe]:
+    """The recipes that a study has files of, in the order in which they were built."""
+    built = (point.outcome for point in sorted(record.points, key=lambda point: point.trial))
+    return list(dict.fromkeys(outcome.config.recipe for outcome in built if outcome.artifact))
