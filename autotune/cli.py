@@ -68,7 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--space", help="search space: a YAML file, or full (default), quick, post_training, edge_tpu, android"
     )
-    run.add_argument("--device", help=f"to measure on: {DEVICE}")
+    run.add_argument(
+        "--device",
+        action="append",
+        help=f"to measure on: {DEVICE}; repeated: what is built for the first is measured on the others, too",
+    )
     add_targets(run)
     run.add_argument(
         "--objective",
@@ -146,27 +150,28 @@ def _run(arguments: argparse.Namespace) -> int:
     from autotune.compress.worker import start
     from autotune.devices.device import cores
     from autotune.devices.device_file import load_device
-    from autotune.show import TerminalReporter, console, print_summary
-    from autotune.study.driver import run
+    from autotune.show import TerminalReporter, console, print_summaries
+    from autotune.study.on_devices import run_on
     from autotune.study.pool import RayPool, sensible_jobs
 
-    device = load_device(settings.device)
-    with console.status(f"trying {settings.device}"):
-        options, remarks = settings.options(device, settings.jobs or sensible_jobs(cores()))
-    pool = RayPool(options.jobs, partial(start, trust=settings.trust), settings.ray)
+    jobs, asked = settings.jobs or sensible_jobs(cores()), []
+    for spec in settings.devices:  # all of them, before hours are spent on the first
+        with console.status(f"trying {spec}"):
+            device = load_device(spec)
+            options, remarks = settings.options(spec, device, jobs)
+        asked.append((options, device))
+        for remark in [*settings.remarks, *remarks] if len(asked) == 1 else remarks:
+            console.print(remark, style="yellow", soft_wrap=True)
+    pool = RayPool(jobs, partial(start, trust=settings.trust), settings.ray)
     uri = tracking_uri(settings.tracking_uri)
-    for remark in [*settings.remarks, *remarks]:
-        console.print(remark, style="yellow", soft_wrap=True)
     try:
         with TerminalReporter() as reporter:
-            summary = run(
-                options, device, pool, reporter, lambda: [plugins.load("trackers", "mlflow")(uri)] if uri else []
-            )
+            summaries = run_on(asked, pool, reporter, lambda: [plugins.load("trackers", "mlflow")(uri)] if uri else [])
     finally:
         pool.close()
-    print_summary(summary, uri)
-    front = summary.record.front()
-    return DONE if front is not None and front.pick() is not None else UNMET
+    print_summaries(summaries, uri)
+    fronts = [summary.record.front() for summary in summaries]
+    return DONE if all(front is not None and front.pick() is not None for front in fronts) else UNMET
 
 
 def _ui(arguments: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """The commands that take a study that is there: front, pick; and the options that they share with run."""
 
 import argparse
+import contextlib
 import json
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from autotune.front import Point
     from autotune.record import Record
     from autotune.study.recheck import Rechecked
+    from autotune.target import Target
 
 PICK = """Copy the best file and its recipe side by side, and print how to load it.
 
@@ -61,7 +63,7 @@ def add_commands(commands: Any, formatter: Any) -> None:
     pick.add_argument("--by", metavar="RULE", help="one-se (default), knee or weights")
     pick.add_argument("--weights", metavar="NAME=WEIGHT,…", help="of the objectives; means --by weights")
     pick.add_argument("--trial", type=natural, help="take this trial, whatever the rule")
-    pick.add_argument("--device", help=f"the study's, where it is called otherwise by now: {DEVICE}")
+    pick.add_argument("--all-devices", action="store_true", help="the file that serves best on all that have the files")
     pick.add_argument("--no-measure", action="store_true", help="run nothing: hand out the study's numbers")
     add_trust(pick)
     pick.add_argument("--out", metavar="DIR", default=".", help="where to put the files (default: here)")
@@ -71,6 +73,9 @@ def add_commands(commands: Any, formatter: Any) -> None:
 
 def _study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", metavar="STUDY", help="its name")
+    parser.add_argument(
+        "--device", help=f"of those that its files were measured on (default: the one it searched for); {DEVICE}"
+    )
     add_folder(parser)
 
 
@@ -110,29 +115,70 @@ def _front(arguments: argparse.Namespace) -> int:
 
 
 def _pick(arguments: argparse.Namespace) -> int:
-    from autotune.pick import choose, hand_out
-    from autotune.show import console, print_nearest
-    from autotune.show_pick import print_picked
+    from autotune.show import console
     from autotune.target import parse_all, resolve
 
     targets, remarks = parse_all(arguments.target) if arguments.target else (None, [])
     record = _record(arguments)
     choice = _choice(arguments, record)
-    front, point = choose(record, targets and resolve(targets, record.quality), arguments.trial, choice)
+    if not arguments.json:
+        for remark in remarks:
+            console.print(remark, style="yellow", soft_wrap=True)
+    given = targets and resolve(targets, record.quality)
+    return (_pick_together if arguments.all_devices else _pick_one)(arguments, record, given, choice)
+
+
+def _pick_one(arguments: argparse.Namespace, record: "Record", targets: "list[Target] | None", choice: "Choice") -> int:
+    from autotune.pick import Picked, choose, hand_out
+    from autotune.show import print_nearest
+    from autotune.show_pick import print_picked
+
+    front, point = choose(record, targets, arguments.trial, choice)
     if point is None:
         print_nearest(front)
         return UNMET
-    found = _rechecked(arguments, record, point)
-    file, recipe = hand_out(record, front, point, Path(arguments.out), choice, found)
+    picked = Picked(record, front, point, _rechecked(arguments, record, point), choice)
+    file, recipe = hand_out(picked, Path(arguments.out))
     if arguments.json:
         print(json.dumps(recipe, indent=1))
         return DONE
-    for remark in remarks:
-        console.print(remark, style="yellow", soft_wrap=True)
-    print_picked(record, front, point, choice, found)
-    console.print(f"{file}\n{file.with_suffix('.json')}", style="cyan", soft_wrap=True)
-    console.print(f"\n{recipe['load']}", markup=False, soft_wrap=True)
+    print_picked(picked)
+    _print_file(file, recipe["load"])
     return DONE
+
+
+def _pick_together(
+    arguments: argparse.Namespace, record: "Record", targets: "list[Target] | None", choice: "Choice"
+) -> int:
+    from autotune.pick import Picked, choose_together, hand_out_together
+    from autotune.show_pick import print_nearest_together, print_together
+    from autotune.study.siblings import siblings
+
+    if arguments.device is not None:
+        raise UserError("--all-devices goes without --device: it takes every device that has the files")
+    records = siblings(record.folder.parent, record.name)
+    found, point = choose_together(records, targets, arguments.trial, choice)
+    if point is None:
+        print_nearest_together(found)
+        return UNMET
+    picked = {
+        device: Picked(records[device], found.fronts[device], one, _rechecked(arguments, records[device], one), choice)
+        for device, one in found.on_each(point).items()
+    }
+    file, recipe = hand_out_together(picked, Path(arguments.out))
+    if arguments.json:
+        print(json.dumps(recipe, indent=1))
+        return DONE
+    print_together(found, choice, picked)
+    _print_file(file, "\n\n".join(f"# on {name}\n{one['load']}" for name, one in recipe["devices"].items()))
+    return DONE
+
+
+def _print_file(file: Path, load: str) -> None:
+    from autotune.show import console
+
+    console.print(f"{file}\n{file.with_suffix('.json')}", style="cyan", soft_wrap=True)
+    console.print(f"\n{load}", markup=False, soft_wrap=True)
 
 
 def _choice(arguments: argparse.Namespace, record: "Record") -> "Choice":
@@ -169,15 +215,10 @@ def _rechecked(arguments: argparse.Namespace, record: "Record", point: "Point") 
     if arguments.no_measure:
         return Rechecked.unmeasured(record, point)
     try:
-        device = load_device(
-            arguments.device or record.meta["options"].get("device") or record.meta["device"]["device"]
-        )
+        device = load_device(_called(arguments, record))
     except UserError as error:
-        if arguments.device:
-            raise
         return Rechecked.unmeasured(record, point, f"{UNMEASURED}: {error}; see --device")
-    modules = (str(Path(name).resolve()) if name.endswith(".py") else name for name in arguments.register or ())
-    trust = Trust(arguments.trust, tuple(modules))
+    trust = Trust.of(arguments.trust, arguments.register or ())
     pool = RayPool(1, partial(start, trust=trust))
     try:
         with progress() as say:
@@ -186,9 +227,33 @@ def _rechecked(arguments: argparse.Namespace, record: "Record", point: "Point") 
         pool.close()
 
 
+def _called(arguments: argparse.Namespace, record: "Record") -> str:
+    """What finds the study's device: what the user calls it now, or what it was called then."""
+    from autotune.devices.device_file import load_device
+
+    if arguments.device is not None:
+        with contextlib.suppress(UserError):  # it is but the name
+            load_device(arguments.device)
+            return str(arguments.device)
+    return str(record.meta["options"].get("device") or record.device)
+
+
 def _record(arguments: argparse.Namespace) -> "Record":
+    """The study that is meant, on the device that is meant.
+
+    Raises:
+        UserError: there is none.
+    """
+    from autotune.devices.device_file import load_device
     from autotune.experiment import FOLDER
+    from autotune.study import siblings
     from autotune.study.journal import read
 
     folder = Path(arguments.dir or FOLDER)
-    return read(folder / arguments.study, arguments.study)
+    if arguments.device is None:
+        return read(folder / arguments.study, arguments.study)
+    found, name = siblings.siblings(folder, arguments.study), arguments.device
+    if name not in found:
+        with contextlib.suppress(UserError):  # to be told where it was measured helps more
+            name = load_device(name).name
+    return siblings.on(found, name)

@@ -26,7 +26,7 @@ KEYS = {
     "model": (str, list),
     "data": str,
     "space": (str, dict),
-    "device": str,
+    "device": (str, list),
     "targets": list,
     "objectives": list,
     "trials": int,
@@ -73,22 +73,23 @@ class Settings:
     @property
     def trust(self) -> Trust:
         """What code model files may run."""
-        modules = self.values.get("register", ())
-        return Trust(self.trusted, tuple(str(Path(m).resolve()) if m.endswith(".py") else m for m in modules))
+        return Trust.of(self.trusted, self.values.get("register", ()))
 
     @property
-    def device(self) -> str:
-        return str(self.values.get("device", "local"))
+    def devices(self) -> list[str]:
+        """As the user calls them; at least one."""
+        return _listed(self.values.get("device") or "local")
 
     @property
     def jobs(self) -> int | None:
         return self.values.get("jobs")
 
-    def options(self, device: "Device", jobs: int) -> "tuple[Options, list[str]]":
+    def options(self, spec: str, device: "Device", jobs: int) -> "tuple[Options, list[str]]":
         """The driver's options, and remarks to be shown to the user.
 
         Args:
-            device: to measure on.
+            spec: one of devices.
+            device: that it stands for.
             jobs: number of workers.
 
         Raises:
@@ -117,7 +118,7 @@ class Settings:
             share=self.values.get("validation_share", 0.5),
             excluded=tuple(self.values.get("exclude", ())),
             trust=self.trust,
-            device=located(self.device),
+            device=located(spec),
         )
         return options, remarks
 
@@ -191,17 +192,21 @@ def read(name: str) -> tuple[dict[str, Any], Lines]:
         raise UserError(f"experiment {path}: must map {', '.join(KEYS)} to values")
     _check(values, path, lines)
     if "model" in values:
-        models = values["model"] if isinstance(values["model"], list) else [values["model"]]
-        values["model"] = [str(path.parent / model) for model in models]
+        values["model"] = [str(path.parent / model) for model in _listed(values["model"])]
     if "data" in values and not values["data"].startswith("tfds:"):
         values["data"] = str(path.parent / values["data"])
     if "register" in values:
         values["register"] = [_beside(path, module) for module in values["register"]]
-    for key in ("space", "device"):
-        if isinstance(values.get(key), str):
-            values[key] = _beside(path, values[key])
+    if isinstance(values.get("space"), str):
+        values["space"] = _beside(path, values["space"])
+    if "device" in values:
+        values["device"] = [_beside(path, spec) for spec in _listed(values["device"])]
     inner = {keys[1:]: line for keys, line in lines.items() if keys[0] == "space" and len(keys) > 1}
     return {"name": path.stem} | values, inner
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return value if isinstance(value, list) else [value]
 
 
 def _beside(path: Path, name: str) -> str:

@@ -3,12 +3,13 @@
 import json
 import math
 import shutil
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from autotune.choice import Choice, ranked, runners_up
+from autotune.choice import Choice, Trade, ranked, runners_up
 from autotune.errors import UserError
 from autotune.front import Front, Point, interval
 from autotune.outcome import Measurement
@@ -18,6 +19,7 @@ from autotune.show_units import milliseconds, number
 from autotune.study.latencies import CHANGED
 from autotune.study.recheck import Rechecked
 from autotune.target import LATENCY, Target
+from autotune.together import Together, together
 
 _RESOLVERS = {
     "xnnpack": "AUTO",
@@ -55,28 +57,102 @@ def choose(
                 f"study {record.name!r} has no measured trial {trial}; see autotune front {record.name} --all"
             )
         point = known[trial]
-    if point is not None and not Path(str(point.model)).exists():
-        raise UserError(f"{point.model} is gone; run the study again with another --name to build it anew")
+    if point is not None:
+        _check_file(point)
     return front, point
 
 
-def hand_out(
-    record: Record,
-    front: Front,
-    point: Point,
-    folder: Path,
-    choice: Choice = Choice(),  # noqa: B008  # frozen
-    found: Rechecked | None = None,
-) -> tuple[Path, dict[str, Any]]:
+def choose_together(
+    records: Mapping[str, Record], targets: list[Target] | None, trial: int | None, choice: Choice
+) -> tuple[Together, Point | None]:
+    """One file for several devices: what there is to choose from, and what is chosen, as a point of all of them.
+
+    Args:
+        records: by device, the one that the search was for first.
+        targets: as choose().
+        trial: of the first device, of the file to take; None where the rule decides.
+        choice: the rule.
+
+    Raises:
+        UserError: no file was measured on all of them, none is of this trial, or it is gone.
+    """
+    found = together(records, targets)
+    first, devices = next(iter(records.values())), ", ".join(records)
+    if found is None:
+        raise UserError(f"study {first.name!r} has no file that was measured on all of {devices}")
+    if trial is None:
+        point = next(ranked(found.front, choice), None)
+    else:
+        [artifact] = [point.outcome.artifact for point in first.points if point.trial == trial] or [None]
+        if artifact not in found.files:
+            raise UserError(f"the file of trial {trial} of study {first.name!r} was not measured on all of {devices}")
+        point = found.files[artifact]
+    if point is not None:
+        _check_file(point)
+    return found, point
+
+
+def _check_file(point: Point) -> None:
+    if not Path(str(point.model)).exists():
+        raise UserError(f"{point.model} is gone; run the study again with another --name to build it anew")
+
+
+@dataclass(frozen=True)
+class Picked:
+    """A point that is handed out, with all that there is to say of it.
+
+    Attributes:
+        record: of the study.
+        front: that the point was chosen from.
+        point: it.
+        found: what became of it when it was measured once more.
+        choice: how it was chosen.
+    """
+
+    record: Record
+    front: Front
+    point: Point
+    found: Rechecked
+    choice: Choice = Choice()  # noqa: RUF009  # frozen
+
+    @cached_property
+    def runners_up(self) -> list[Trade]:
+        """What would be taken in its place."""
+        return runners_up(self.front, self.point, self.choice)
+
+    @cached_property
+    def remarks(self) -> list[str]:
+        """What the second look at it has brought to light; a line each."""
+        return [*self.found.remarks, *doubts(self.record, self.front, self.point, self.found)]
+
+    def to_json(self, file: Path) -> dict[str, Any]:
+        """What it is on its device.
+
+        Args:
+            file: as it was handed out.
+        """
+        point, found = self.point, self.found
+        return {
+            **{key: value for key, value in point.to_json(self.record.meta["device"]).items() if key != "model"},
+            "runners_up": [trade.to_json() for trade in self.runners_up],
+            "remeasured": None if found.latency is None else found.latency.to_json() | drift(point, found.latency),
+            "test": found.test,
+            "remarks": self.remarks,
+            "standard_error": point.outcome.facts["standard_error"],
+            "interval": list(interval(point.outcome.metrics, point.outcome.facts, self.front.quality)),
+            "tied_with": [rival.trial for rival in self.front.rivals(point)],
+            "from": self.record.meta["options"],
+            "device": self.record.meta["device"],
+            "load": snippet(file, point),
+        }
+
+
+def hand_out(picked: Picked, folder: Path) -> tuple[Path, dict[str, Any]]:
     """Copies the file and writes the recipe beside it.
 
     Args:
-        record: of the study.
-        front: that the point was chosen from.
-        point: to hand out.
+        picked: the point.
         folder: to put the files into.
-        choice: how it was chosen.
-        found: what became of it when it was measured once more, None where it was not.
 
     Returns:
         The file's path, and the recipe.
@@ -84,33 +160,52 @@ def hand_out(
     Raises:
         UserError: the folder can't be written to.
     """
-    assert point.model is not None  # only measured points are handed out
-    found = found or Rechecked.unmeasured(record, point)
-    file = folder / f"{record.name}-{point.trial}.tflite"
-    recipe = {
+    file = _file(picked, folder)
+    return _written(picked, file, _head(picked, file) | picked.to_json(file))
+
+
+def hand_out_together(picked: Mapping[str, Picked], folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The same for one file on several devices; its recipe says what it is on each.
+
+    Args:
+        picked: the file's point, by device.
+        folder: to put the files into.
+
+    Returns:
+        The file's path, and the recipe.
+
+    Raises:
+        UserError: the folder can't be written to.
+    """
+    first = next(iter(picked.values()))
+    file = _file(first, folder)
+    devices = {device: one.to_json(file) for device, one in picked.items()}
+    return _written(first, file, _head(first, file) | {"devices": devices})
+
+
+def _file(picked: Picked, folder: Path) -> Path:
+    return folder / f"{picked.record.name}-{picked.point.trial}.tflite"
+
+
+def _head(picked: Picked, file: Path) -> dict[str, Any]:
+    """What a recipe says whatever the device."""
+    return {
         "model": file.name,
-        "study": record.name,
-        **{key: value for key, value in point.to_json(record.meta["device"]).items() if key != "model"},
-        "targets": [target.text for target in front.targets],
-        "rule": choice.to_json(),
-        "runners_up": [trade.to_json() for trade in runners_up(front, point, choice)],
-        "remeasured": None if found.latency is None else found.latency.to_json() | drift(point, found.latency),
-        "test": found.test,
-        "remarks": [*found.remarks, *doubts(record, front, point, found)],
-        "standard_error": point.outcome.facts["standard_error"],
-        "interval": list(interval(point.outcome.metrics, point.outcome.facts, front.quality)),
-        "tied_with": [rival.trial for rival in front.rivals(point)],
-        "layers": point.outcome.facts["layers"],
-        "from": record.meta["options"],
-        "device": record.meta["device"],
-        "load": snippet(file, point),
+        "study": picked.record.name,
+        "targets": [target.text for target in picked.front.targets],
+        "rule": picked.choice.to_json(),
+        "layers": picked.point.outcome.facts["layers"],
     }
+
+
+def _written(picked: Picked, file: Path, recipe: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    assert picked.point.model is not None  # only measured points are handed out
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(point.model, file)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(picked.point.model, file)
         file.with_suffix(".json").write_text(json.dumps(recipe, indent=1) + "\n")
     except OSError as error:
-        raise UserError(f"--out {folder}: {error.strerror}; choose another folder") from error
+        raise UserError(f"--out {file.parent}: {error.strerror}; choose another folder") from error
     return file, recipe
 
 

@@ -28,7 +28,7 @@ class TerminalReporter:
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._status, self._line = "starting", ""
-        self._done = 0
+        self._study, self._done = "", 0
         self._first: tuple[int, float] | None = None
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
 
@@ -47,6 +47,8 @@ class TerminalReporter:
         self._status = text
 
     def progress(self, record: Record, trials: int) -> None:
+        if record.name != self._study:
+            self._study, self._done, self._first = record.name, 0, None
         done = record.asked
         self._first = self._first or (done, time.monotonic())
         front = record.front()
@@ -110,6 +112,17 @@ def short(point: Point, quality: Metric, costs: Sequence[Metric]) -> str:
     ]
     numbers = [f"{quality.name} {number(metrics[quality.key], quality)}", median(point.outcome), *told]
     return f"{', '.join(numbers)} ({point.outcome.config})"
+
+
+def print_summaries(summaries: Sequence[Summary], tracking_uri: str | None) -> None:
+    """What runs on one or more devices end with."""
+    for summary in summaries:
+        if len(summaries) > 1:
+            console.rule(f"{summary.record.name} on {summary.record.device}", align="left", style="dim")
+        print_summary(summary, tracking_uri)
+    if len(summaries) > 1:
+        record = summaries[0].record
+        console.print(f"one file for all:   autotune pick {record.name}{_in(record)} --all-devices", soft_wrap=True)
 
 
 def print_summary(summary: Summary, tracking_uri: str | None) -> None:

@@ -1,36 +1,70 @@
 """What people see of a picked file: how it was chosen, what a second look at it says, what it stands against."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from rich.table import Table
 
-from autotune.choice import KNEE, ONE_SE, WEIGHTS, Choice, Trade, runners_up
+from autotune.choice import KNEE, ONE_SE, TRIAL, WEIGHTS, Choice, Trade
 from autotune.front import Front, Point, interval
-from autotune.pick import doubts, drift
-from autotune.record import Record
+from autotune.pick import Picked, drift
 from autotune.show import console, print_doubts, short
-from autotune.show_table import TIED
+from autotune.show_table import TIED, missed
 from autotune.show_units import milliseconds, number
 from autotune.study.recheck import Rechecked
 from autotune.target import LATENCY, Metric
+from autotune.together import DIFFERING, Together
 
 
-def print_picked(record: Record, front: Front, point: Point, choice: Choice, found: Rechecked) -> None:
+def print_picked(picked: Picked) -> None:
     """The point in a few lines, and the runners-up as a table."""
+    front, point = picked.front, picked.point
     told = short(point, front.quality, front.objectives[1:])
     console.print(f"trial {point.trial}: {told}", style="bold", soft_wrap=True)
-    if rule := _rule(front, choice):
+    if rule := _rule(front, picked.choice):
         console.print(f"  {rule}", soft_wrap=True)
-    print_doubts(record, point)
-    for line in _second_look(front, point, found):
+    print_doubts(picked.record, point)
+    for line in _second_look(front, point, picked.found):
         console.print(f"  {line}", soft_wrap=True)
-    for doubt in [*found.remarks, *doubts(record, front, point, found)]:
-        console.print(f"  {doubt}", style="yellow", markup=False, soft_wrap=True)
-    if trades := runners_up(front, point, choice):
+    for remark in picked.remarks:
+        console.print(f"  {remark}", style="yellow", markup=False, soft_wrap=True)
+    if trades := picked.runners_up:
         console.print("  in its place, and what that would change:")
         console.print(_table(front, point, trades))
         if any(trade.tied for trade in trades):
             console.print(f"  {TIED} can't be told apart", style="dim")
+
+
+def print_together(found: Together, choice: Choice, picked: Mapping[str, Picked]) -> None:
+    """A file for several devices: how it was chosen, and what it is on each.
+
+    Args:
+        found: what there was to choose from.
+        choice: the rule.
+        picked: what was chosen, by device.
+    """
+    meet = sum(point.feasible for point in found.files.values())
+    that = " that meet the targets on each" if found.front.targets else ""
+    console.print(f"one file for {' and '.join(picked)}, of {meet}{that}", style="bold", soft_wrap=True)
+    quality, *costs = found.front.objectives
+    if rule := _rule(found.front, choice):
+        mean = [metric.name for metric in costs if metric in DIFFERING]
+        told = f", the geometric mean of {' and '.join(mean)}" if mean else ""
+        console.print(f"  {rule}; over all devices, which is the worst {quality.name}{told}", soft_wrap=True)
+    for device, one in picked.items():
+        console.rule(f"on {device}", align="left", style="dim")
+        print_picked(replace(one, choice=Choice(TRIAL)))
+
+
+def print_nearest_together(found: Together) -> None:
+    """What to say where no file meets the targets on every device."""
+    nearest = found.front.nearest()
+    assert nearest is not None  # there is a file
+    console.print("no file meets the targets on every device; nearest is this one:", style="bold red")
+    for device, point in found.on_each(nearest).items():
+        front = found.fronts[device]
+        told = f"trial {point.trial}, {short(point, front.quality, front.objectives[1:])}"
+        console.print(f"  on {device} {told}: {missed(front, point) or 'meets them'}", soft_wrap=True)
 
 
 def _rule(front: Front, choice: Choice) -> str | None:

@@ -263,7 +263,7 @@ def test_a_fault_ends_with_a_line_and_a_status(
     def lost(*_: Any, **__: Any) -> Any:
         raise Fault("the device was lost")
 
-    monkeypatch.setattr("autotune.study.driver.run", lost)
+    monkeypatch.setattr("autotune.study.on_devices.run", lost)
     monkeypatch.setattr("autotune.bench.bench", lost)
     toy_files(tmp_path)
     Path("desk.yaml").write_text("delegates: [xnnpack]")

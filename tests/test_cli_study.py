@@ -1,6 +1,7 @@
 """The commands that take a study that is there: what pick prints, what it writes, and how it ends."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,34 @@ from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_files, to
 SPACE = {"prune": [0, 0.5], "quantize": ["none", "int8"], "threads": [1, 2]}
 
 
+class Board(FakeDevice):
+    """Another device, on which threads do not help."""
+
+    name = "board"
+    threads = (1,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slower = 3.0
+
+
 @pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
-    """What "fake" names, and nothing else is there."""
+def board() -> Board:
+    return Board()
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch, board: Board) -> FakeDevice:
+    """What "fake" names; "board.yaml" is the other one, and nothing else is there."""
     made = FakeDevice()
 
     def load(spec: str, **_: Any) -> FakeDevice:
         from autotune.errors import UserError
 
-        if spec != "fake":
+        known = {"fake": made, "board.yaml": board}
+        if spec not in known:
             raise UserError(f"unknown device {spec!r}")
-        return made
+        return known[spec]
 
     monkeypatch.setattr("autotune.devices.device_file.load_device", load)
     return made
@@ -38,11 +56,24 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A study on fakes, in runs/."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("autotune.study.driver.draw", lambda record, path: None)
-    model, data = toy_files(tmp_path)
-    space, targets = parse(SPACE, "toy", (1, 2)), parse_all(["latency<0.06ms"])[0]
-    options = Options((model,), str(data), space, targets, "toy", tmp_path / "runs", trials=8)
-    run(options, FakeDevice(), FakePool(), SilentReporter(), list, toy_import)
+    run(options(tmp_path), FakeDevice(), FakePool(), SilentReporter(), list, toy_import)
     return tmp_path / "runs" / "toy"
+
+
+def options(folder: Path, device: str | None = None) -> Options:
+    model, data = toy_files(folder)
+    space, targets = parse(SPACE, "toy", (1, 2)), parse_all(["latency<0.06ms"])[0]
+    return Options((model,), str(data), space, targets, "toy", folder / "runs", trials=8, device=device)
+
+
+@pytest.fixture
+def measured(tmp_path: Path, finished: Path, board: Board) -> Path:
+    """The study's files on the board, too."""
+    space = parse(SPACE | {"threads": [1]}, "toy", (1,))
+    asked = replace(options(tmp_path, "board.yaml"), space=space)
+    run(asked, board, FakePool(), SilentReporter(), list, toy_import)
+    board.calls.clear()
+    return finished.with_name("toy@board")
 
 
 def pick(capsys: pytest.CaptureFixture[str], *more: str, status: int = 0) -> str:
@@ -143,7 +174,8 @@ def test_pick_of_what_the_device_refuses_now(device: FakeDevice, capsys: pytest.
         (("--weights", "speed=1"), "'speed' is no objective of the study; there are accuracy, latency, download"),
         (("--trial", "0", "--by", "knee"), "--trial goes without --by"),
         (("--trial", "0", "--weights", "latency=1"), "--trial goes without --weights"),
-        (("--device", "board"), "unknown device 'board'"),
+        (("--device", "board"), "study 'toy' was measured on fake, not on board; the same autotune run with --device"),
+        (("--device", "fake", "--all-devices"), "--all-devices goes without --device"),
     ],
 )
 def test_pick_of_what_makes_no_sense(
@@ -158,3 +190,63 @@ def test_pick_of_what_makes_no_sense(
 def test_pick_on_the_device_as_it_is_called_now(device: FakeDevice, capsys: pytest.CaptureFixture[str]) -> None:
     """Where what the study knows it by is of no use."""
     assert "the intervals meet" in pick(capsys, "--device", "fake")
+
+
+def test_front_and_pick_on_another_device(
+    device: FakeDevice, board: Board, measured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its name or by what finds it; what is picked is measured there, and on no other device."""
+    assert cli.main(["front", "toy", "--device", "board", "--json"]) == 0
+    fronts = json.loads(capsys.readouterr().out)
+    assert {point["config"]["threads"] for point in fronts} == {1}
+    for name in ("board", "board.yaml"):
+        recipe = picked(capsys, "--device", name, "--target", "latency<1s")
+        assert (recipe["study"], recipe["device"]["device"]) == ("toy@board", "board")
+        assert recipe["remeasured"]["change"] == 0
+    assert "latency" in board.calls
+    assert device.calls == []
+    assert measured.is_dir()
+
+
+def test_pick_for_all_devices(
+    device: FakeDevice, board: Board, measured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One file, on each device the runtime that suits it there, measured on each once more."""
+    shown = pick(capsys, "--all-devices", "--target", "latency<1s")
+    assert shown.startswith("one file for fake and board, of 4 that meet the targets on each")
+    assert "over all devices, which is the worst accuracy, the geometric mean of latency" in shown
+    recipe = picked(capsys, "--all-devices", "--target", "latency<1s", "--weights", "latency=1")
+    found = recipe["devices"]
+    assert {name: one["config"]["threads"] for name, one in found.items()} == {"fake": 2, "board": 1}
+    assert {name: one["remeasured"]["change"] for name, one in found.items()} == {"fake": 0, "board": 0}
+    assert {one["config"]["quantize"] for one in found.values()} == {"int8"}
+    assert all("num_threads=" in one["load"] for one in found.values())
+    assert "latency" in board.calls
+    assert "latency" in device.calls
+    for name, study in (("fake", "toy"), ("board", "toy@board")):
+        points = {point.trial: point for point in read(measured.with_name(study), study).points}
+        assert Path("out", recipe["model"]).read_bytes() == Path(str(points[found[name]["trial"]].model)).read_bytes()
+
+
+def test_pick_the_file_of_a_trial_for_all_devices(
+    device: FakeDevice, measured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On whatever runtime the trial was."""
+    first = {point.trial: point for point in read(measured.with_name("toy"), "toy").points}
+    for trial, point in first.items():
+        recipe = picked(capsys, "--all-devices", "--trial", str(trial), "--no-measure")
+        each = {first[recipe["devices"]["fake"]["trial"]].model, point.model}
+        assert len(each) == 1
+    said = pick(capsys, "--all-devices", "--trial", "99", status=2)
+    assert "the file of trial 99 of study 'toy' was not measured on all of fake, board" in said
+
+
+def test_pick_for_all_devices_where_nothing_meets_the_targets(
+    device: FakeDevice, measured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is nearest, and what it lacks on which device."""
+    shown = pick(capsys, "--all-devices", "--target", "latency<0.03ms", status=3)
+    assert "no file meets the targets on every device; nearest is this one: on fake trial" in shown
+    assert "on board trial" in shown
+    assert "misses latency<0.03ms by" in shown
+    assert not Path("out").exists()

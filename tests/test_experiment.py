@@ -124,7 +124,7 @@ def test_settle_without_an_experiment() -> None:
     assert settings.targets == []
     assert settings.remarks == []
     assert settings.folder == Path("runs")
-    assert settings.device == "local"
+    assert settings.devices == ["local"]
     assert settings.jobs is None
 
 
@@ -134,7 +134,7 @@ def test_settle_takes_what_the_experiment_says(tmp_path: Path) -> None:
     settings = settle(arguments(experiment=experiment(tmp_path, text)))
     assert settings.values["model"] == [str(tmp_path / "m.keras")]
     assert settings.values["name"] == "mine"
-    assert (settings.device, settings.jobs) == ("phone", 3)
+    assert (settings.devices, settings.jobs) == (["phone"], 3)
     assert [target.text for target in settings.targets] == ["latency<5ms", "size=1MB"]
     assert len(settings.remarks) == 1
 
@@ -174,7 +174,7 @@ def test_settle_parses_objectives(tmp_path: Path) -> None:
     settings = settle(arguments(experiment=path, objectives=["latency"]))
     assert settings.objectives == ("quality", "latency")
     assert len(settings.remarks) == 1
-    assert settings.options(Board(), 1)[0].objectives == settings.objectives
+    assert settings.options("local", Board(), 1)[0].objectives == settings.objectives
     with pytest.raises(UserError, match="objective 'speed' is unknown"):
         settle(arguments(experiment=path, objectives=["speed"]))
 
@@ -216,7 +216,7 @@ def test_settle_refuses_targets_that_are_none() -> None:
 
 def test_options_have_defaults() -> None:
     """The full space on the device's threads, sixty trials, seed 0."""
-    options = settle(arguments(model=["m.keras"], data="d.npz")).options(Board(threads=(1, 2)), 3)[0]
+    options = settle(arguments(model=["m.keras"], data="d.npz")).options("local", Board(threads=(1, 2)), 3)[0]
     assert (options.models, options.data) == ((Path("m.keras"),), "d.npz")
     assert options.space.dimensions["threads"] == Choice((1, 2))
     assert "prune" in options.space.dimensions
@@ -241,7 +241,7 @@ def test_options_are_what_was_asked_for() -> None:
             timeout=60.0,
         )
     )
-    options, _ = settings.options(Board(), 1)
+    options, _ = settings.options("local", Board(), 1)
     assert options.space.dimensions["fine_tune"] == Choice(("none",))
     assert (options.trials, options.seed, options.loss, options.metric) == (7, 5, "mse", "mae")
     assert (options.name, options.folder, options.timeout) == ("n", Path("studies"), 60.0)
@@ -251,23 +251,23 @@ def test_options_are_what_was_asked_for() -> None:
 def test_options_with_a_space_in_the_experiment(tmp_path: Path) -> None:
     """It is parsed like a file; what is wrong with it names where it stands."""
     text = "model: m.keras\ndata: d.npz\nspace: {prune: [0, 0.5], threads: auto}\n"
-    options, _ = settle(arguments(experiment=experiment(tmp_path, text))).options(Board(threads=(1, 2)), 1)
+    options, _ = settle(arguments(experiment=experiment(tmp_path, text))).options("local", Board(threads=(1, 2)), 1)
     assert options.space.dimensions == {"prune": Choice((0.0, 0.5)), "threads": Choice((1, 2))}
     wrong = experiment(tmp_path, text.replace("0.5", "5"))
     with pytest.raises(UserError, match=r"space in .*, line 3: prune: 5 is outside"):
-        settle(arguments(experiment=wrong)).options(Board(), 1)
+        settle(arguments(experiment=wrong)).options("local", Board(), 1)
 
 
 def test_options_with_a_space_that_is_not_there() -> None:
     """The error comes before anything is started."""
     with pytest.raises(UserError, match="no file 'huge', and no shipped search_spaces of that name"):
-        settle(arguments(model=["m.keras"], data="d.npz", space="huge")).options(Board(), 1)
+        settle(arguments(model=["m.keras"], data="d.npz", space="huge")).options("local", Board(), 1)
 
 
 def delegates(tmp_path: Path, given: str, device: Board) -> tuple[tuple[str, ...], list[str]]:
     """What a study may sample on a device whose space says this, and the remarks."""
     text = f"model: m.keras\ndata: d.npz\nspace: {{delegate: {given}, prune: [0, 0.5]}}\n"
-    options, remarks = settle(arguments(experiment=experiment(tmp_path, text))).options(device, 1)
+    options, remarks = settle(arguments(experiment=experiment(tmp_path, text))).options("local", device, 1)
     assert options.space.dimensions["prune"] == Choice((0.0, 0.5))
     return options.space.delegates(), remarks
 
@@ -300,8 +300,8 @@ def test_what_is_unknown_or_leaves_nothing_is_left_in(tmp_path: Path, given: str
 def test_a_device_file_beside_the_experiment(tmp_path: Path) -> None:
     """It is meant, from whatever folder the experiment is run; else a device's name stays one."""
     (tmp_path / "pi.yaml").write_text("transport: local")
-    assert read(experiment(tmp_path, "device: pi.yaml"))[0]["device"] == str(tmp_path / "pi.yaml")
-    assert read(experiment(tmp_path, "device: ssh:pi"))[0]["device"] == "ssh:pi"
+    assert read(experiment(tmp_path, "device: pi.yaml"))[0]["device"] == [str(tmp_path / "pi.yaml")]
+    assert read(experiment(tmp_path, "device: [ssh:pi, local]"))[0]["device"] == ["ssh:pi", "local"]
 
 
 def test_several_models_are_candidates(tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ def test_several_models_are_candidates(tmp_path: Path) -> None:
     text = "model: [a.keras, b.tflite]\ndata: tfds:mnist\nexclude: [dense]\nvalidation_share: 0.25\n"
     text += "register: [keras, own.py]\n"
     (tmp_path / "own.py").touch()
-    options, _ = settle(arguments(experiment=experiment(tmp_path, text))).options(Board(), 1)
+    options, _ = settle(arguments(experiment=experiment(tmp_path, text))).options("local", Board(), 1)
     assert options.models == (tmp_path / "a.keras", tmp_path / "b.tflite")
     assert options.data == "tfds:mnist"
     assert (options.excluded, options.share) == (("dense",), 0.25)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autotune.config import Config
-from autotune.front import Front, Point, cost, front_of, hypervolume, interval, overlap
+from autotune.front import Front, Point, cost, dominated, front_of, hypervolume, interval, leading, overlap
 from autotune.margin import violations
 from autotune.outcome import Outcome
 from autotune.target import ACCURACY, DOWNLOAD, LATENCY, METRICS, parse
@@ -337,9 +337,19 @@ def test_rivals_are_feasible_and_as_good() -> None:
     assert trials(front([*good, missing]).rivals(good[0])) == [1]
 
 
+def test_what_leads_is_what_the_front_has() -> None:
+    """In the order of the trials; what is left out changes no front, and no hypervolume."""
+    found = [*points((0.7, 3, 3), (0.8, 3, 3), (0.9, 5, 5), (0.8, 3, 3), (0.6, 9, 1)), refused(5)]
+    found[2] = replace(found[2], violations={"latency<4ms": 0.25})
+    ahead = leading(found, USUAL)
+    assert trials(ahead) == [1, 2, 4]
+    assert front(ahead) == front(found)
+    assert hypervolume(ahead, USUAL, BASELINE) == hypervolume(found[:5], USUAL, BASELINE)
+
+
 def test_hypervolume_of_nothing() -> None:
     """Is 0."""
-    assert hypervolume([], USUAL, BASELINE) == 0.0
+    assert hypervolume([], USUAL, BASELINE) == dominated([]) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from autotune.choice import KNEE, TRIAL, WEIGHTS, Choice
 from autotune.config import Config
 from autotune.errors import UserError
 from autotune.outcome import Outcome
-from autotune.pick import choose, doubts, drift, hand_out, snippet
+from autotune.pick import Picked, choose, drift, hand_out, snippet
 from autotune.record import Record
 from autotune.study.recheck import Rechecked
 from autotune.target import parse
@@ -34,7 +34,7 @@ def handed(record: Record, trial: int | None, out: Path, targets: tuple[str, ...
     """Chosen and handed out."""
     front, point = choose(record, [parse(text)[0] for text in targets], trial)
     assert point is not None
-    return hand_out(record, front, point, out)
+    return hand_out(Picked(record, front, point, Rechecked.unmeasured(record, point)), out)
 
 
 def test_choose_takes_the_recommended_point(record: Record) -> None:
@@ -244,7 +244,7 @@ def looked_at(record: Record, trial: int, found: Rechecked, *targets: str) -> li
     """What a second look says of a trial."""
     front, point = choose(record, [parse(text)[0] for text in targets], trial)
     assert point is not None
-    return list(doubts(record, front, point, found))
+    return Picked(record, front, point, found).remarks
 
 
 def timed(record: Record, trial: int, latency_ms: float) -> Record:
@@ -278,7 +278,7 @@ def test_choose_by_rule(record: Record) -> None:
 def test_recipe_says_how_it_was_chosen(record: Record, tmp_path: Path, choice: Choice, told: dict[str, Any]) -> None:
     """The rule with its weights, and what it would have taken otherwise."""
     front, _ = choose(record, None, None)
-    _, recipe = hand_out(record, front, record.points[0], tmp_path / "out", choice)
+    _, recipe = hand_out(Picked(record, front, record.points[0], Rechecked(), choice), tmp_path / "out")
     assert recipe["rule"] == told
     [other] = recipe["runners_up"]
     assert other["trial"] == 1
@@ -294,7 +294,7 @@ def test_recipe_has_what_a_second_look_found(record: Record, tmp_path: Path) -> 
     front, point = choose(timed(record, 1, 5.0), None, 1)
     assert point is not None
     found = Rechecked(toy_measurement(10.0, "it was hot"), TESTED, ["the data is gone"])
-    _, recipe = hand_out(record, front, point, tmp_path / "out", Choice(), found)
+    _, recipe = hand_out(Picked(record, front, point, found), tmp_path / "out")
     assert recipe["metrics"]["latency_ms"] == 5.0
     assert recipe["remeasured"]["p50_ms"] == 10.0
     assert recipe["remeasured"]["change"] == pytest.approx(1.0)

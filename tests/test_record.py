@@ -1,5 +1,6 @@
 """The record of a study: its front, its size, what comes nearest."""
 
+import random
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,29 @@ def test_front_is_of_the_measured_points(record: Record) -> None:
     assert front is not None
     assert [point.trial for point in front.points] == [0, 1]
     assert front.baseline == record.baseline
+
+
+def test_a_trial_more_is_as_if_it_had_been_there(tmp_path: Path) -> None:
+    """In whatever order trials end: points, counts, front and hypervolume are those of a record of them all.
+
+    Of few different numbers, so that some are equal; a third misses a target, some are refused, some are free.
+    """
+    draw = random.Random(0)
+    outcomes = [toy_outcome(draw.choice((0.6, 0.7, 0.8)), *(draw.randint(5, 9) for _ in range(2))) for _ in range(60)]
+    outcomes[7:60:9] = [REFUSED] * 6
+    points = [
+        Point(trial, outcome, {"size<1B": float(trial % 3 - 1)} if outcome != REFUSED else {}, None, trial % 4 > 0)
+        for trial, outcome in enumerate(outcomes)
+    ]
+    record = replace(toy_record(tmp_path, toy_outcome(0.9, 10, 10)), points=[])
+    for number, point in enumerate(draw.sample(points, len(points)), 1):
+        record = record.with_point(point)
+        anew = replace(record)
+        assert len(record.points) == number
+        assert record.leading == anew.leading
+        assert (record.asked, record.front(), record.hypervolume()) == (anew.asked, anew.front(), anew.hypervolume())
+    assert record.points == points
+    assert len(record.leading) < 20
 
 
 def test_no_front_before_the_baseline(record: Record) -> None:

@@ -8,6 +8,7 @@ import pytest
 from autotune.choice import TRIAL, Choice
 from autotune.front import Front
 from autotune.outcome import Outcome
+from autotune.pick import Picked
 from autotune.record import Record
 from autotune.show_pick import print_picked
 from autotune.study.recheck import Rechecked
@@ -21,7 +22,7 @@ def shown(
     """Line by line, without what pads them."""
     front = record.front()
     assert front is not None
-    print_picked(record, front, record.points[trial], Choice(), found or Rechecked())
+    print_picked(Picked(record, front, record.points[trial], found or Rechecked()))
     return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
 
@@ -81,5 +82,5 @@ def test_by_number_there_is_no_rule(tmp_path: Path, capsys: pytest.CaptureFixtur
     record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000))
     front = record.front()
     assert isinstance(front, Front)
-    print_picked(record, front, record.points[0], Choice(TRIAL), Rechecked())
+    print_picked(Picked(record, front, record.points[0], Rechecked(), Choice(TRIAL)))
     assert len(capsys.readouterr().out.splitlines()) == 1

@@ -10,9 +10,10 @@ import builtins
 import importlib
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from autotune.errors import UserError
 
@@ -56,6 +57,11 @@ class Trust:
 
     code: bool = False
     modules: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, code: bool, modules: Sequence[str]) -> Self:
+        """As the user gave it; files are found from any folder."""
+        return cls(code, tuple(str(Path(name).resolve()) if name.endswith(".py") else name for name in modules))
 
 
 _allowed = Trust()

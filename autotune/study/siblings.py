@@ -21,13 +21,12 @@ def beside(name: str, device: str) -> str:
     return name + _MARK + re.sub(r"[^A-Za-z0-9._-]", "-", device)
 
 
-def leader(folder: Path, name: str, device: str) -> Record | None:
-    """The study whose files a run for this device measures; None where the run searches itself.
+def first(folder: Path, name: str) -> Record | None:
+    """The study that searches; None where there is none yet, or it has measured nothing.
 
     Args:
         folder: that holds the studies.
         name: as the user gave it.
-        device: its name.
 
     Raises:
         UserError: it is damaged.
@@ -35,7 +34,13 @@ def leader(folder: Path, name: str, device: str) -> Record | None:
     if not (folder / name / journal.JOURNAL).is_file():
         return None
     found = journal.read(folder / name, name)
-    return None if found.baseline is None or found.device == device else found
+    return None if found.baseline is None else found
+
+
+def leader(folder: Path, name: str, device: str) -> Record | None:
+    """The study whose files a run for this device measures; None where the run searches itself. See first()."""
+    found = first(folder, name)
+    return None if found is None or found.device == device else found
 
 
 def siblings(folder: Path, name: str) -> dict[str, Record]:

@@ -1,0 +1,54 @@
+"""One search, then its files on every other device that they are to be shipped to."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from autotune.compress.load import import_model
+from autotune.devices.device import Device
+from autotune.errors import UserError
+from autotune.study import siblings
+from autotune.study.driver import run
+from autotune.study.options import Options
+from autotune.study.pool import Pool
+from autotune.study.prepare import Importer
+from autotune.study.reporting import Reporter, Summary
+from autotune.track.tracker import Tracker
+
+
+def run_on(
+    asked: Sequence[tuple[Options, Device]],
+    pool: Pool,
+    reporter: Reporter,
+    trackers: Callable[[], Sequence[Tracker]],
+    importer: Importer = import_model,
+) -> list[Summary]:
+    """Runs a study on the device that it searches for, then its files on the others; see siblings.
+
+    Args:
+        asked: the same for each device, the one to search for first. The timeout is for all of it.
+        pool: to build in; closed by the caller.
+        reporter: told of progress.
+        trackers: made once the input is known to be right, for each device; they may write.
+        importer: opens the model, in a worker.
+
+    Returns:
+        A summary for each device, in the order in which they were run; fewer where one ended early.
+
+    Raises:
+        UserError: as driver.run(); or two devices are called the same.
+    """
+    began = time.monotonic()
+    names = [device.name for _, device in asked]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise UserError(f"--device: two are called {min(twice)}; results go by the name")
+    options = asked[0][0]
+    searching = siblings.first(options.folder, options.name)
+    done: list[Summary] = []
+    for options, device in sorted(asked, key=lambda one: searching is not None and one[1].name != searching.device):
+        if options.timeout is not None:
+            options = replace(options, timeout=max(0.0, options.timeout - (time.monotonic() - began)))
+        done.append(run(options, device, pool, reporter, trackers, importer))
+        if done[-1].notes:
+            break
+    return done
