@@ -13,6 +13,7 @@ from autotune.compress.flatbuffer import read_layers
 from autotune.compress.operators import operators
 from autotune.compress.stage import is_tflite
 from autotune.config import Runtime
+from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session
 from autotune.devices.measure import Job, Result, Rules, measure
 from autotune.devices.runner_device import RunnerDevice
@@ -114,7 +115,7 @@ def bench(device: Device, jobs: Sequence[Job], say: Say, load: int = 0) -> list[
     """
     rules = Rules(again=0) if load else Rules()  # it would be no quieter
     with _held(device, say, load) as session:
-        found = measure(session, jobs, rules, say, partial(_rest, device, session, say))
+        found = measure(session, jobs, rules, say, partial(rest, device, session, say))
     return [Row(job.model, job.runtime, result) for job, result in zip(jobs, found, strict=True)]
 
 
@@ -129,7 +130,7 @@ def sustain(device: Device, job: Job, seconds: float, say: Say, load: int = 0) -
     with _held(device, say, load) as session:
         if not isinstance(session, RunnerSession):
             raise UserError(f"device {device.name} can't run a file on end; --sustain needs one that has the runner")
-        _rest(device, session, say)
+        rest(device, session, say)
         say(f"running {job.model.name} on {job.runtime} for {seconds:g} s")
         return [Window.of(window) for window in session.sustain(job.model, job.runtime, seconds)]
 
@@ -156,11 +157,6 @@ def _held(device: Device, say: Say, load: int) -> Iterator[Session]:
     opened = device.open(load) if isinstance(device, RunnerDevice) else device.open()
     with opened as session, session.lease(waiting=lambda by: say(f"waiting for {device.name}: {by} measures there")):
         yield session
-
-
-def _rest(device: Device, session: Session, say: Say) -> None:
-    if device.cooling is not None:
-        device.cooling.rest(session, say)
 
 
 def _twins(models: Sequence[Path]) -> dict[Path, Path]:

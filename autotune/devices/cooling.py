@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from autotune.devices.device import Session
+    from autotune.devices.device import Device, Session
 
 POLL = 2.0
 """Seconds between two looks at the temperature."""
@@ -41,3 +41,9 @@ class Cooling:
                 return
             waiting(f"cooling down: {found:.0f} °C, to be below {self.below_c:g} °C; {left:.0f} s at most")
             time.sleep(min(POLL, left))
+
+
+def rest(device: "Device", session: "Session", waiting: Callable[[str], None]) -> None:
+    """Lets a device cool down where it is to; see Cooling.rest()."""
+    if device.cooling is not None:
+        device.cooling.rest(session, waiting)

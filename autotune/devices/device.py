@@ -138,6 +138,11 @@ class Device(Protocol):
         ...
 
 
+def in_use(device: Device, by: str) -> str:
+    """What to say while somebody else holds a device."""
+    return f"waiting for device {device.name}, which is in use ({by})"
+
+
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

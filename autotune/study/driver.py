@@ -9,7 +9,8 @@ from typing import Any
 
 from autotune.compress.load import import_model
 from autotune.config import Config, Recipe, Runtime
-from autotune.devices.device import Device, Session
+from autotune.devices.cooling import rest
+from autotune.devices.device import Device, Session, in_use
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.front import Point
 from autotune.outcome import Outcome
@@ -102,7 +103,7 @@ class _Study:
             ledger, prepared.space, list(prepared.candidates), options.trials, options.sampler(search)
         )
         self._patience = Patience(options.patience)
-        self._told, self._changed = "", False
+        self._told, self._changed = set[str](), False
 
     def run(self, began: float) -> Summary:
         found = self._ledger.record().asked
@@ -132,19 +133,18 @@ class _Study:
 
     def _instrument_on(self, session: Session) -> Instrument:
         latencies = Latencies(self._options.folder / ".cache" / "latency", self._device.facts())
-        cooling = self._device.cooling
-        rest = (lambda: None) if cooling is None else partial(cooling.rest, session, self._reporter.status)
+        cool = partial(rest, self._device, session, self._reporter.status)
         leased = partial(self._leased, session, shared=False)
-        return Instrument(self._workshop, session, latencies, leased, self._reporter.status, rest)
+        return Instrument(self._workshop, session, latencies, leased, self._reporter.status, cool)
 
     def _leased(self, session: Session, *, shared: bool) -> contextlib.AbstractContextManager[None]:
         """Holds the device; to wait for it is told once for each other holder."""
 
         def waiting(by: str) -> None:
-            text = f"waiting for device {self._device.name}, which is in use ({by})"
+            text = in_use(self._device, by)
             self._reporter.status(text)
-            if text != self._told:
-                self._told = text
+            if text not in self._told:
+                self._told.add(text)
                 self._reporter.note(text)
 
         return session.lease(shared=shared, waiting=waiting)

@@ -232,6 +232,15 @@ def _candidates(
     return found
 
 
+def judged_by(candidates: Sequence[Candidate]) -> dict[str, str]:
+    """Of a study's identity what its qualities depend on, besides files and device."""
+    tasks = [candidate.task for candidate in candidates]
+    return {
+        "data": fingerprint([task.data.fingerprint() for task in tasks]),
+        "metric": userfile.fingerprint(tasks[0].scorer or tasks[0].quality.name),
+    }
+
+
 def _meta(
     options: Options,
     targets: Sequence[Target],
@@ -261,14 +270,13 @@ def _meta(
             "excluded": list(options.excluded),
         },
         "identity": {
+            **judged_by(list(candidates.values())),
             "model": fingerprint(list(keys.values())),
-            "data": fingerprint([candidate.task.data.fingerprint() for candidate in candidates.values()]),
             "space": options.space.fingerprint(),
             "files": options.space.of_files().fingerprint(),
             "targets": fingerprint([target.text for target in targets]),
             "objectives": list(goals),
             "loss": userfile.fingerprint(task.loss),
-            "metric": userfile.fingerprint(task.scorer or task.quality.name),
             "seed": options.seed,
             "device": device.name,
             "exclude": list(options.excluded),

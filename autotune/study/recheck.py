@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from autotune.compress.load import import_model
 from autotune.compress.trust import Trust
-from autotune.devices.device import Device, Session
+from autotune.devices.cooling import rest
+from autotune.devices.device import Device, Session, in_use
 from autotune.devices.measure import Job, measure
 from autotune.errors import Fault, Infeasible, UserError, one_line
 from autotune.front import Point
@@ -79,7 +80,7 @@ def recheck(
         raise UserError(f"study {record.name!r} was measured on device {name}, not on {device.name}")
     try:
         with device.open() as session:
-            leased = partial(session.lease, waiting=partial(_waiting, device.name, say))
+            leased = partial(session.lease, waiting=lambda by: say(in_use(device, by)))
             again = _measured(point, device, session, leased, say)
             if again.state == "measured" and test is None:
                 try:
@@ -111,10 +112,6 @@ def test_once(ledger: Ledger, point: Point, test: Callable[[Point], dict[str, An
     return known[str(point.trial)]
 
 
-def _waiting(name: str, say: Say, by: str) -> None:
-    say(f"waiting for device {name}, which is in use ({by})")
-
-
 def _measured(point: Point, device: Device, session: Session, leased: Leased, say: Say) -> Outcome:
     """Its outcome with the latency as it is now, refused where it can't be run.
 
@@ -123,9 +120,8 @@ def _measured(point: Point, device: Device, session: Session, leased: Leased, sa
     """
     assert point.model is not None  # only measured points are picked
     job = Job(Path(point.model), point.outcome.config.runtime)
-    rest = (lambda: None) if device.cooling is None else partial(device.cooling.rest, session, say)
     with leased(shared=False):
-        [found] = measure(session, [job], status=say, rest=rest)
+        [found] = measure(session, [job], status=say, rest=partial(rest, device, session, say))
     again = timed(point.outcome, found)
     if isinstance(again, Fault):
         raise again

@@ -5,13 +5,12 @@ from pathlib import Path
 from autotune import userfile
 from autotune.compress.cache import ArtifactCache
 from autotune.compress.trust import Trust
-from autotune.config import fingerprint
 from autotune.errors import UserError
 from autotune.record import Record
 from autotune.space import Space
 from autotune.study.options import Options
 from autotune.study.pool import Pool
-from autotune.study.prepare import Candidate, Importer, open_candidates
+from autotune.study.prepare import Candidate, Importer, judged_by, open_candidates
 from autotune.target import is_quality
 
 
@@ -59,9 +58,8 @@ def _options(record: Record, trust: Trust) -> Options:
 
 
 def _check(record: Record, candidates: dict[str, Candidate], data: str) -> None:
-    identity = record.meta["identity"]
-    tasks = [candidate.task for candidate in candidates.values()]
-    if fingerprint([task.data.fingerprint() for task in tasks]) != identity["data"]:
-        raise UserError(f"data {data}: not what the study was made with")
-    if userfile.fingerprint(tasks[0].scorer or tasks[0].quality.name) != identity["metric"]:
-        raise UserError(f"metric {tasks[0].quality.name}: not what the study was made with")
+    identity, found = record.meta["identity"], list(candidates.values())
+    called = {"data": data, "metric": found[0].task.quality.name}
+    for name, now in judged_by(found).items():
+        if now != identity[name]:
+            raise UserError(f"{name} {called[name]}: not what the study was made with")
