@@ -140,6 +140,7 @@ class Picked:
             "remarks": self.remarks,
             "standard_error": point.outcome.facts["standard_error"],
             "interval": list(interval(point.outcome.metrics, point.outcome.facts, self.front.quality)),
+            "evaluated_on": point.outcome.facts.get("evaluated_on"),
             "tied_with": [rival.trial for rival in self.front.rivals(point)],
             "from": self.record.meta["options"],
             "device": self.record.meta["device"],

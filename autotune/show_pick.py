@@ -85,6 +85,10 @@ def _second_look(front: Front, point: Point, found: Rechecked) -> list[str]:
         then, now = (milliseconds(value) for value in (point.outcome.metrics[LATENCY.key], found.latency.p50_ms))
         meet = "meet" if gap["intervals_meet"] else "do not meet"
         lines.append(f"latency {then} in the search, {now} now: {abs(gap['change']):.1%} off, the intervals {meet}")
+    if same := point.outcome.facts.get("evaluated_on"):
+        lines.append(
+            f"its {front.quality.name} is that on {same['device']}: {same['samples']} samples score so here, too"
+        )
     if found.test is not None:
         seen, tested = (
             f"{number(metrics[front.quality.key], front.quality)} "

@@ -203,6 +203,10 @@ def test_front_and_pick_on_another_device(
         recipe = picked(capsys, "--device", name, "--target", "latency<1s")
         assert (recipe["study"], recipe["device"]["device"]) == ("toy@board", "board")
         assert recipe["remeasured"]["change"] == 0
+        assert recipe["evaluated_on"] == {"device": "fake", "samples": 100}
+    assert "its accuracy is that on fake: 100 samples score so here, too" in pick(
+        capsys, "--device", "board", "--target", "latency<1s"
+    )
     assert "latency" in board.calls
     assert device.calls == []
     assert measured.is_dir()

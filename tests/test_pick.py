@@ -130,6 +130,7 @@ def test_recipe_says_what_was_handed_out(record: Record, tmp_path: Path) -> None
         "remarks": [],
         "standard_error": 0.01,
         "interval": [pytest.approx(0.78), pytest.approx(0.82)],
+        "evaluated_on": None,
         "tied_with": [],
         "layers": [],
         "from": {"model": "toy"},
