@@ -28,7 +28,7 @@ class Cluster:
     """Shares centroids among a layer's weights; keeps the zeros of a pruning before it."""
 
     name = "cluster"
-    version = 2
+    version = 3
     trains = True
     continues = True
 
@@ -45,26 +45,28 @@ class Cluster:
 
     def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
         import tensorflow_model_optimization as tfmot
-        from tensorflow_model_optimization.python.core.clustering.keras import clustering_centroids
-        from tensorflow_model_optimization.python.core.clustering.keras.experimental import cluster
+        from tensorflow_model_optimization.python.core.clustering.keras.cluster_wrapper import ClusterWeights
+        from tensorflow_model_optimization.python.core.clustering.keras.clustering_centroids import (
+            CentroidsInitializerFactory,
+        )
 
+        if parameters["preserve_sparsity"] and parameters["clusters"] < 3:
+            raise Infeasible("2 clusters can't keep a pruning's zeros: with them it takes 3 or more")
         model = open_base(base, parent)
-        names = {
-            layer.name for layer in compressible(model, data.excluded) if kernel(layer).size > parameters["clusters"]
-        }
-        if not names:
+        layers = compressible(model, data.excluded)
+        large = {layer.name for layer in layers if kernel(layer).size > parameters["clusters"]}
+        if not large:
             raise Infeasible(f"the model has no layer of more than {parameters['clusters']} weights to cluster")
-        if "continues" in parameters:
-            init = KEPT
-            clustering_centroids.CentroidsInitializerFactory._initialisers[KEPT] = _Kept  # as TFMOT says to add one
-        else:
-            init = getattr(tfmot.clustering.keras.CentroidInitialization, CENTROIDS[parameters["init"]])
+        names = {layer.name for layer in layers} if parameters["preserve_sparsity"] else large
+        way = KEPT if "continues" in parameters else parameters["init"]
+        # As TFMOT says to add one.
+        CentroidsInitializerFactory._initialisers[way] = _Kept if way == KEPT else _beginning(way)
 
         def clustered(layer: Any) -> Any:
-            return cluster.cluster_weights(
+            return ClusterWeights(  # cluster_weights() skips a convolution that has no bias, or small channels
                 layer,
                 number_of_clusters=parameters["clusters"],
-                cluster_centroids_init=init,
+                cluster_centroids_init=way,
                 preserve_sparsity=parameters["preserve_sparsity"],
                 cluster_per_channel=parameters["scope"] == "channel" and type(layer).__name__ == "Conv2D",
             )
@@ -101,8 +103,40 @@ class _Kept:
         return tf.constant(self._distinct(self._weights))
 
     def _distinct(self, weights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        values = np.unique(weights)
-        return values[np.minimum(np.arange(self._clusters), len(values) - 1)]
+        return _padded(np.unique(weights), self._clusters)
+
+
+def _beginning(way: str) -> type:
+    """TFMOT's class for a way to begin; but where distinct weights are no more than centroids, each is one.
+
+    TFMOT fails there, or puts centroids between the weights. Pruning leaves few weights to some channels.
+    """
+    import tensorflow as tf
+    import tensorflow_model_optimization as tfmot
+    from tensorflow_model_optimization.python.core.clustering.keras.clustering_centroids import (
+        CentroidsInitializerFactory,
+    )
+
+    name = getattr(tfmot.clustering.keras.CentroidInitialization, CENTROIDS[way])
+    theirs: Any = CentroidsInitializerFactory.get_centroid_initializer(name)
+
+    class Beginning(theirs):  # type: ignore[misc]  # TFMOT has no types
+        def _calculate_centroids_for_interval(self, weights: Any, clusters: Any) -> Any:
+            values = np.unique(weights.numpy())
+            if len(values) > clusters:
+                return super()._calculate_centroids_for_interval(weights, clusters)
+            return tf.constant(_padded(values, int(clusters)))
+
+        def _zero_centroid_initialization(self, weights: Any = None) -> Any:
+            found = super()._zero_centroid_initialization(weights)
+            return tf.constant(_padded(found.numpy(), self.number_of_clusters))  # one alone where all are zero
+
+    return Beginning
+
+
+def _padded(values: np.ndarray[Any, Any], length: int) -> np.ndarray[Any, Any]:
+    """Values (n,), the last one repeated up to the length."""
+    return values[np.minimum(np.arange(length), len(values) - 1)]
 
 
 class ClusterOnce:
