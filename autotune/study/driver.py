@@ -71,7 +71,7 @@ def run(
         reporter.note(remark)
     with journal.exclusive(folder, prepared.name), logged(folder):
         ledger = Ledger(folder, prepared.name, prepared.space, prepared.meta, prepared.fits)
-        workshop = Workshop(prepared.candidates, options.excluded, prepared.cache, pool, folder)
+        workshop = Workshop(prepared.candidates, options.excluded, prepared.cache, pool, folder, options.jobs)
         tracker = Guarded(trackers, reporter.note)
         return _Study(options, prepared, device, ledger, workshop, reporter, tracker).run(began)
 
@@ -168,11 +168,11 @@ class _Study:
         with contextlib.closing(rows):
             try:
                 self._take_over(rows)
-                plain = () if self._prepared.leader else self._proposals.baselines()
-                for group in (self._proposals.unfinished(), *plain):
+                plain, trained = (iter(()), iter(())) if self._prepared.leader else self._proposals.baselines()
+                for group in (self._proposals.unfinished(), plain):
                     rows.work(partial(next, group, None))
                     self._tracker.update(self._ledger.record())
-                rows.work(lambda: self._next(rows.recipes))
+                rows.work(lambda: next(trained, None) or self._next(rows.recipes))
             except KeyboardInterrupt:
                 return ["interrupted; the same command goes on from here"]
             except TimeIsUpError:

@@ -76,7 +76,8 @@ class Evaluator:
 
     def evaluate_row(self, configs: Sequence[Config]) -> list[Outcome | Exception]:
         """The same for one recipe on several runtimes. Its file is evaluated once on each delegate: threads
-        share the outputs among themselves, and no output's sum.
+        share the outputs among themselves, and no output's sum. (LiteRT's own float kernels add up in another
+        order, which is a difference of rounding: tests/study/test_threads.py.)
 
         Returns:
             For each configuration its outcome or what was raised; for the first alone where there is no file.

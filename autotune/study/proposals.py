@@ -50,14 +50,14 @@ class Proposals:
             if others := self._others(outcome.config):
                 yield Row(None, others)
 
-    def baselines(self) -> Iterator[Iterator[Row]]:
+    def baselines(self) -> tuple[Iterator[Row], Iterator[Row]]:
         """The plain ways, before anything is sampled: what is recommended can then not be worse than they are.
 
-        In two groups, each of which is measured together: the quantization schemes that need no training;
-        the one that does, pruning, clustering, and both.
+        Returns:
+            The quantization schemes that need no training, which make a first front; the one that does,
+            pruning, clustering, and both.
         """
-        yield self._rows(self._schemes())
-        yield self._rows(self._combinations())
+        return self._rows(self._schemes()), self._rows(self._combinations())
 
     def sampled(self, under_way: Sequence[Recipe]) -> Row | None:
         """The sampler's next, None at the end of the study or the space, or where it waits for what is under way."""

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -127,22 +127,30 @@ class Rows:
             self._collect()
 
     def _fill(self, source: Callable[[], Row | None]) -> bool:
-        """Begins rows while there are workers for them. False where the source has none."""
+        """Begins rows while there are workers for them. False where the source has none.
+
+        A measurement in quiet waits for trainings under way; meanwhile what needs no training is begun still.
+        """
         while len(self._building) <= self._jobs:
-            if self._is_due():
+            due = self._is_due()
+            if due and not any(map(self._workshop.trains, self.recipes)):
                 return True
             row = self._again.pop() if self._again else source()
             if row is None:
                 return bool(self._building)  # an outcome may give it an idea
+            if due and self._workshop.trains(row.recipe):
+                self._again.append(row)
+                return True
             if not self._building:
                 self._held.enter_context(self._hold())
                 self._since = time.monotonic()
+            self._workshop.work.row(self._jobs)
             self._building[self._threads.submit(self._evaluator.evaluate_row, row.configs)] = row
             self._status(f"building {len(self._building)}")
         return True
 
     def _is_due(self) -> bool:
-        """Whether nothing may be begun for now: the device is measured, is to be, or is let go for a moment."""
+        """Whether nothing long may be begun for now: the device is measured, is to be, or is let go for a moment."""
         if not self._quiet:
             return False
         rows = len({outcome.config.recipe.key for _, outcome in self._waiting})
@@ -157,7 +165,11 @@ class Rows:
             return
         self._measured, self._waiting = self._waiting, []
         outcomes = [outcome for _, outcome in self._measured]
-        self._measuring = self._threads.submit(self._instrument.measure, outcomes)
+        self._measuring = self._threads.submit(self._timed, outcomes)
+
+    def _timed(self, outcomes: Sequence[Outcome]) -> list[Result]:
+        with self._workshop.work.resting() if self._quiet else contextlib.nullcontext():
+            return self._instrument.measure(outcomes)
 
     def _collect(self) -> None:
         """Waits for something to end, and tells it.

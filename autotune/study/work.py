@@ -19,6 +19,8 @@ class Work:
         reused_training: those of them that would have trained.
         busy: seconds in which at least one build, evaluation or measurement was under way.
         begun: when the first of them began, on the clock of time.monotonic(); 0 before it.
+        idle: seconds that workers had nothing to do while a row waited, summed over the workers. A row waited
+            for as long as one is begun later; to wait for an outcome that the row needs counts too.
     """
 
     trained: int = 0
@@ -27,25 +29,57 @@ class Work:
     reused_training: int = 0
     busy: float = 0.0
     begun: float = 0.0
+    idle: float = 0.0
     _under_way: int = field(default=0, repr=False)
+    _workers: int = field(default=0, repr=False)
+    _resting: bool = field(default=False, repr=False)
+    _free: float = field(default=0.0, repr=False)
     _since: float = field(default=0.0, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
         """Marks a build, an evaluation or a measurement."""
-        with self._lock:
-            if self._under_way == 0:
-                self._since = time.monotonic()
-                self.begun = self.begun or self._since
+        with self._settled() as now:
+            self.begun = self.begun or now
             self._under_way += 1
         try:
             yield
         finally:
-            with self._lock:
+            with self._settled():
                 self._under_way -= 1
-                if self._under_way == 0:
-                    self.busy += time.monotonic() - self._since
+
+    def row(self, workers: int) -> None:
+        """Marks that a row is begun: it waited while workers had nothing to do.
+
+        Args:
+            workers: that may be busy from now on.
+        """
+        with self._settled():
+            self.idle += self._free
+            self._free, self._workers = 0.0, workers
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Marks that workers have nothing to do on purpose: something is measured that they would disturb."""
+        with self._settled():
+            self._resting = True
+        try:
+            yield
+        finally:
+            with self._settled():
+                self._resting = False
+
+    @contextmanager
+    def _settled(self) -> Iterator[float]:
+        """For a change of what is under way: counts what was until now, which it gives."""
+        with self._lock:
+            now = time.monotonic()
+            took, self._since = now - self._since, now
+            self.busy += took * (self._under_way > 0)
+            if not self._resting:
+                self._free += took * max(0, self._workers - self._under_way)
+            yield now
 
     def count(self, step: pipeline.Step, *, built: bool) -> None:
         """Counts a stage that was built, or taken from the cache."""
@@ -64,4 +98,5 @@ class Work:
             "reused": self.reused,
             "reused_training": self.reused_training,
             "busy_s": round(self.busy, 3),
+            "idle_s": round(self.idle, 3),
         }

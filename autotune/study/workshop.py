@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class Workshop:
         cache: ArtifactCache,
         pool: Pool,
         folder: Path,
+        trainings: int = 1,
     ) -> None:
         """
         Args:
@@ -42,11 +44,13 @@ class Workshop:
             cache: of artifacts.
             pool: to build in.
             folder: of the study; files are kept in its models/.
+            trainings: that may be under way at once.
         """
         self.candidates, self.folder, self.work = candidates, folder, Work()
         self._excluded, self._cache, self.pool = excluded, cache, pool
         self._shared: dict[str, tuple[Any, Any]] = {}
         self._lock = threading.Lock()
+        self._trainings = threading.Semaphore(trainings)
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -56,6 +60,10 @@ class Workshop:
     def steps(self, recipe: Recipe) -> list[pipeline.Step]:
         """The recipe's stages."""
         return pipeline.steps(recipe, self.candidates[recipe.model].key)
+
+    def trains(self, recipe: Recipe) -> bool:
+        """Whether there is something to train for it."""
+        return any(step.trains and not self.built(step.key) for step in self.steps(recipe))
 
     def built(self, key: str) -> bool:
         """Whether there is an artifact of this key."""
@@ -69,9 +77,11 @@ class Workshop:
             Fault: a worker was lost, or the work was stopped.
         """
         parent: bytes | None = None
-        for step in self.steps(recipe):
-            artifact = self._artifact(step, recipe.model, parent)
-            parent = artifact.data
+        # Held to the end: else what comes after a training would wait for a worker behind the next training.
+        with self._trainings if self.trains(recipe) else nullcontext():
+            for step in self.steps(recipe):
+                artifact = self._artifact(step, recipe.model, parent)
+                parent = artifact.data
         path = model_path(self.folder, step.key)
         if not path.exists():
             link(self._cache.path(step.key), path)

@@ -1,15 +1,23 @@
 """Rows under way: what is built while what is measured, and what a device shared with others gets."""
 
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from autotune.compress.stage import Artifact
+from autotune.config import Config
+from autotune.outcome import Outcome
 from autotune.study import rows
+from autotune.study.rows import Row, Rows
 from autotune.study.samplers import grid
+from autotune.study.work import Work
 from autotune.testing import FakeDevice, FakePool, toy_build
+from tests.devices.processes import LONG
 from tests.study.test_driver import EVERY, SPACE, options, study
 
 
@@ -64,3 +72,74 @@ def test_many_runtimes_are_no_more_builds(tmp_path: Path) -> None:
         study(options(folder, space=SPACE | {"threads": threads}, sampler=grid), device, pool)
         built.append(sorted(step.key for step in pool.built))
     assert built[0] == built[1]
+
+
+@pytest.mark.parametrize("shares_host", [True, False])
+def test_workers_rest_where_they_would_disturb(
+    shares_host: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are measured in quiet, which is no idleness, on a device that shares this machine, and on no other."""
+    resting, seen = threading.Event(), []
+    rest = Work.resting
+
+    @contextmanager
+    def marked(work: Work) -> Iterator[None]:
+        with rest(work):
+            resting.set()
+            yield
+            resting.clear()
+
+    monkeypatch.setattr(Work, "resting", marked)
+    monkeypatch.setattr("autotune.study.driver.measure_front", lambda *_, **__: None)
+    device = FakeDevice(quiet=lambda: seen.append(resting.is_set()))
+    device.shares_host = shares_host
+    study(options(tmp_path, trials=EVERY), device)
+    assert seen == sorted(seen)  # the baseline is measured first, before there are rows
+    assert any(seen) == shares_host
+
+
+def test_short_work_is_let_in_beside_the_training_that_quiet_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So no worker is idle meanwhile. Another training waits for the measurement, and comes right after it."""
+    monkeypatch.setattr(rows, "WAITING", 1)
+    asked: tuple[dict[str, Any], ...] = ({"prune": 0.5}, {"quantize": "int8"}, {"quantize": "dynamic"}, {"cluster": 8})
+    configs = [Config.of(values) for values in asked]
+    source = iter([Row(None, (config,)) for config in configs])
+    order: list[str] = []
+    let_in = threading.Event()
+
+    def evaluate_row(configs: Sequence[Config]) -> list[Outcome]:
+        recipe = configs[0].recipe
+        order.append(str(recipe))
+        if recipe.quantize == "dynamic":
+            let_in.set()
+        if recipe.prune:
+            assert let_in.wait(LONG)
+        return [Outcome(configs[0], "measured", {}, {}, "file")]
+
+    def measure(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        order.append("measured")
+        return outcomes
+
+    told: list[Outcome] = []
+    workshop: Any = SimpleNamespace(work=Work(), stop=lambda: None, trains=lambda recipe: recipe.trains)
+    evaluator: Any = SimpleNamespace(evaluate_row=evaluate_row)
+    instrument: Any = SimpleNamespace(known=lambda outcome: None, measure=measure)
+    with closing(
+        Rows(
+            1,
+            workshop,
+            evaluator,
+            instrument,
+            nullcontext,
+            quiet=True,
+            tell=lambda trial, outcome: told.append(outcome),
+            fail=lambda trial, config, reason, again: pytest.fail(reason),
+            status=lambda text: None,
+            deadline=None,
+        )
+    ) as working:
+        working.work(lambda: next(source, None))
+    prune, int8, dynamic, cluster = (str(config.recipe) for config in configs)
+    assert set(order[:3]) == {prune, int8, dynamic}
+    assert order[3:] == ["measured", cluster, "measured"]
+    assert len(told) == len(configs)

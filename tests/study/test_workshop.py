@@ -1,0 +1,43 @@
+"""From a recipe to its file: who waits for whom."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from autotune.compress import pipeline
+from autotune.compress.cache import ArtifactCache
+from autotune.compress.stage import Artifact
+from autotune.config import Recipe
+from autotune.study.prepare import open_candidates
+from autotune.study.workshop import Workshop
+from autotune.testing import FakePool, toy_build, toy_import
+from tests.devices.processes import LONG
+from tests.study.test_driver import options
+
+
+def test_what_follows_a_training_does_not_wait_for_the_next_one(tmp_path: Path) -> None:
+    """With one worker and two recipes to train, the first is a file before the second is begun."""
+    order: list[str] = []
+    both = threading.Barrier(2)
+
+    def build(step: pipeline.Step, *arguments: Any) -> Artifact:
+        if not order:
+            both.wait(LONG)  # the other recipe is asked for while this one is trained
+        order.append(step.stage)
+        return toy_build(step, *arguments)
+
+    pool = FakePool(1, build)
+    cache = ArtifactCache(tmp_path / "cache")
+    candidates = open_candidates(options(tmp_path), cache, pool, toy_import).candidates
+    workshop = Workshop(candidates, (), cache, pool, tmp_path, trainings=1)
+    recipes = [Recipe(prune=0.5, quantize="int8", epochs=1), Recipe(cluster=16, quantize="int8", epochs=1)]
+    with ThreadPoolExecutor(3) as threads:
+        built = [threads.submit(workshop.build, recipe) for recipe in recipes]
+        both.wait(LONG)
+        for one in built:
+            one.result(LONG)
+    half = len(order) // 2
+    assert order[half - 1] == order[-1]
+    assert order[:half].count(order[-1]) == 1
+    pool.close()
