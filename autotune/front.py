@@ -1,14 +1,19 @@
 """The Pareto front: what can't be bettered in one respect without loss in another."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotune.outcome import Outcome
 from autotune.significance import Interval, normal
 from autotune.target import METRICS, Metric, Target
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LEAST = {METRICS["memory"].key: 4096.0}
 """What less than that is not told apart from: memory comes in pages, and a small file may seem to need none."""
@@ -197,21 +202,28 @@ def front_of(
         baseline: the original model, converted and nothing else.
         tied: as Front.tied; by overlap() where it is not given.
     """
-    measured = [point for point in points if point.outcome.state == "measured"]
-    kept = {point.trial: point for point in _nondominated(measured, objectives)}
-    kept |= {point.trial: point for point in _nondominated([p for p in measured if p.feasible], objectives)}
-    order = sorted(kept.values(), key=lambda point: _losses(point, objectives))
+    order = sorted(leading(points, objectives), key=lambda point: _losses(point, objectives))
     return Front(order, objectives, targets, baseline, tied or partial(overlap, quality=objectives[0]))
 
 
-def _nondominated(points: Sequence[Point], objectives: Sequence[Metric]) -> list[Point]:
+def leading(points: Sequence[Point], objectives: Sequence[Metric]) -> list[Point]:
+    """The points of front_of(), in the order given.
+
+    What leads when there are more points leads among these and the new ones: the others stay bettered.
+    """
     import moocore
     import numpy as np
 
-    if not points:
+    measured = [point for point in points if point.outcome.state == "measured"]
+    if not measured:
         return []
-    mask = moocore.is_nondominated(np.array([_losses(point, objectives) for point in points]))
-    return [point for point, stays in zip(points, mask, strict=True) if stays]
+    flat = itertools.chain.from_iterable(_losses(point, objectives) for point in measured)
+    losses = np.fromiter(flat, float).reshape(len(measured), -1)
+    feasible = np.array([point.feasible for point in measured])
+    kept = moocore.is_nondominated(losses)
+    if feasible.any():
+        kept[feasible] |= moocore.is_nondominated(losses[feasible])
+    return list(itertools.compress(measured, kept))
 
 
 def _losses(point: Point, objectives: Sequence[Metric]) -> list[float]:
@@ -233,13 +245,15 @@ def hypervolume(points: Sequence[Point], objectives: Sequence[Metric], baseline:
     the baseline's, or 1 less half of a gain) and of each cost log10 of it over the baseline's; the
     reference point is 1 on each, which is ten times the baseline's cost (Zitzler & Thiele, PPSN 1998).
     """
+    return dominated([relative(point.outcome.metrics, objectives, baseline.metrics) for point in points])
+
+
+def dominated(rows: "Sequence[Sequence[float]] | NDArray[np.float64]") -> float:
+    """As hypervolume(), of points that are on its axes already (n, objectives)."""
     import moocore
     import numpy as np
 
-    if not points:
-        return 0.0
-    rows = [relative(point.outcome.metrics, objectives, baseline.metrics) for point in points]
-    return float(moocore.hypervolume(np.array(rows), ref=np.ones(len(objectives))))
+    return float(moocore.hypervolume(np.asarray(rows), ref=np.ones(len(rows[0])))) if len(rows) else 0.0
 
 
 def relative(metrics: Mapping[str, float], objectives: Sequence[Metric], baseline: Mapping[str, float]) -> list[float]:

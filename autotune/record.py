@@ -184,6 +184,10 @@ class Record:
 
     def hypervolume(self) -> float:
         """Of the measured points, as front.hypervolume()."""
+        return self._hypervolume
+
+    @cached_property
+    def _hypervolume(self) -> float:
         return hypervolume(self.leading, self.objectives, self.baseline) if self.baseline else 0.0
 
 

@@ -2,10 +2,11 @@
 
 import sys
 
-from benchmarks import growth, job, live, measuring, replay, start, techniques, variants
+from benchmarks import growth, job, live, measuring, replay, scale, start, techniques, variants
 
 BENCHMARKS = {
     "start": start.main,
+    "scale": scale.main,
     "variants": variants.main,
     "job": job.main,
     "growth": growth.main,

@@ -13,8 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import moocore
-import numpy as np
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -22,7 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from autotune.config import Runtime
 from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job, measure
-from autotune.front import relative
+from autotune.front import dominated, relative
 from autotune.outcome import Measurement
 from autotune.study.journal import JOURNAL, read
 from autotune.target import ACCURACY, DOWNLOAD, LATENCY
@@ -107,8 +105,7 @@ def _autotune(folder: Path, theirs: list[dict[str, float]], took: float) -> tupl
 
 
 def _volume(rows: list[dict[str, Any]], baseline: dict[str, float]) -> float:
-    axes = np.array([relative(row, (ACCURACY, LATENCY, DOWNLOAD), baseline) for row in rows])
-    return float(moocore.hypervolume(axes, ref=np.ones(3)))
+    return dominated([relative(row, (ACCURACY, LATENCY, DOWNLOAD), baseline) for row in rows])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
-import moocore
 import numpy as np
 import optuna
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from autotune import plugins
 from autotune.compress.pipeline import Step
 from autotune.config import Config, Recipe, Runtime
-from autotune.front import relative
+from autotune.front import dominated, relative
 from autotune.outcome import Outcome
 from autotune.space import Choice, Space
 from autotune.study.asktell import Ledger
@@ -107,8 +106,7 @@ class Table:
 
     def hypervolume(self, outcomes: list[Outcome]) -> float:
         """Of some outcomes, as front.hypervolume()."""
-        axes = [relative(outcome.metrics, OBJECTIVES, self.baseline.metrics) for outcome in outcomes]
-        return float(moocore.hypervolume(np.array(axes), ref=np.ones(len(OBJECTIVES)))) if axes else 0.0
+        return dominated([relative(outcome.metrics, OBJECTIVES, self.baseline.metrics) for outcome in outcomes])
 
 
 def _outcome(config: Config, row: dict[str, Any], latency: float, luck: float) -> Outcome:

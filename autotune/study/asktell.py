@@ -1,7 +1,8 @@
 """The ledger: an Optuna study in a journal file, the one truth about what was tried."""
 
+import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -9,27 +10,31 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from autotune.config import Config, Recipe
 from autotune.front import Point, cost
 from autotune.outcome import Outcome
-from autotune.record import BASELINE, Record
+from autotune.record import BASELINE, Gaps, Record
 from autotune.space import Choice, Dimension, Space
 from autotune.study import journal
 from autotune.study.anew import Anew
 from autotune.target import Target
 
 DRAWS = 10_000
-JUDGING = ("baseline", "remeasured")
-"""Notes that points are judged by."""
-
 RETRIES = 8
 """How often the sampler may propose what was tried already before one is drawn for it."""
 
 
 class Ledger:
-    """A study that is being written. One process at a time; see journal.exclusive()."""
+    """A study that is being written. One process at a time; see journal.exclusive().
+
+    Attributes:
+        folder: of the study.
+        name: of the study.
+        seed: of whatever is drawn; another one each time.
+        recipes: keys of those that there is or was a trial of.
+    """
 
     def __init__(
         self,
@@ -54,8 +59,7 @@ class Ledger:
         self.folder, self.name, self._space = folder, name, space
         if storage is None:
             journal.mend(folder / journal.JOURNAL)
-        self._empty = Record(name, folder, meta, None, [], {}, {}, [])
-        goals = self._empty.objectives
+        goals = Record(name, folder, meta, None, [], {}, {}, []).objectives
         self._study = optuna.create_study(
             storage=storage or journal.storage(folder),
             study_name=name,
@@ -66,18 +70,21 @@ class Ledger:
             self._study.set_user_attr("meta", meta)
         self._sampler: Anew | None = None
         self._given = optuna.samplers.RandomSampler()  # for trials of given values: others would learn for nothing
+        self._record = journal.record_of(self._study, folder, Gaps())
+        trials = self._study.get_trials(deepcopy=False)
         # Another seed each time: the same one would propose again what is there already.
-        self.seed = int(meta["seed"]) + len(self._study.get_trials(deepcopy=False))
+        self.seed = int(meta["seed"]) + len(trials)
         self._random = random.Random(self.seed)  # noqa: S311  # draws trials, not secrets
         self._distributions = {name: _distribution(dim) for name, dim in space.free().items()}
         self._open: dict[int, optuna.Trial] = {}
-        self._points: dict[int, Point] = {}
-        configs = [point.outcome.config for point in self.record().points]
+        configs = [point.outcome.config for point in self._record.points]
         self._seen = {config.key for config in configs}
-        self._recipes = {config.recipe.key for config in configs}
-        for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
-            self._study.tell(trial.number, state=TrialState.FAIL)
-            self._study.enqueue_trial(trial.params)
+        self.recipes = {config.recipe.key for config in configs}
+        self._trials, self._waiting = len(trials), sum(trial.state == TrialState.WAITING for trial in trials)
+        for trial in trials:
+            if trial.state == TrialState.RUNNING:
+                self._study.tell(trial.number, state=TrialState.FAIL)
+                self._queue(trial.params)
 
     def admits(self, config: Config) -> bool:
         """Whether a configuration is in the space and makes sense."""
@@ -86,12 +93,12 @@ class Ledger:
     @property
     def asked(self) -> int:
         """Trials that were asked for and are finished or open."""
-        return self.record().asked + len(self._open)
+        return self._record.asked + len(self._open)
 
     @property
     def queued(self) -> bool:
         """Whether trials wait to be tried again."""
-        return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+        return self._waiting > 0
 
     def seen(self, config: Config) -> bool:
         """Whether there is a trial of this configuration."""
@@ -99,17 +106,16 @@ class Ledger:
 
     def tried(self, recipe: Recipe) -> bool:
         """Whether there is or was a trial of this recipe, on whatever runtime."""
-        return recipe.key in self._recipes
+        return recipe.key in self.recipes
 
     def record(self) -> Record:
         """All that is known by now."""
-        return journal.record_of(self._study, self.folder, self._empty.gaps, self._points)
+        return self._record
 
     def note(self, key: str, value: Any) -> None:
         """Keeps something about the whole study (JSON)."""
-        if key in JUDGING:
-            self._points.clear()
         self._study.set_user_attr(key, value)
+        self._record = journal.record_of(self._study, self.folder, self._record.gaps)  # points are judged by notes
 
     def sample_by(self, sampler: optuna.samplers.BaseSampler) -> None:
         """What ask() asks from now on."""
@@ -119,14 +125,13 @@ class Ledger:
         """All that may become a trial, or as many drawn where they are too many to look at each."""
         if self._every is not None:
             return self._every
-        drawn = (self._space.sample(self._random) for _ in range(DRAWS))
-        return list({config.key: config for config in drawn if self._fits(config)}.values())[:most]
+        return list({config.key: config for config in self._drawn() if self._fits(config)}.values())[:most]
 
     def again(self) -> tuple[int, Config] | None:
         """A configuration that was cut off, or that failed and is to be tried once more."""
         self._study.sampler = self._given
         while self.queued:
-            trial = self._study.ask(self._distributions)
+            trial = self._ask()
             config = self._space.config(trial.params)
             if config.key not in self._seen and self._fits(config):
                 return self._opened(trial, config)
@@ -145,7 +150,7 @@ class Ledger:
         self._study.sampler = self._sampler
         self._sampler.left = RETRIES
         for _ in range(RETRIES):
-            trial = self._study.ask(self._distributions)
+            trial = self._ask()
             config = self._space.config(trial.params)
             if self._is_new(config):
                 return self._opened(trial, config)
@@ -160,11 +165,10 @@ class Ledger:
         Only where again() has nothing.
         """
         if self._every is None:
-            drawn = (self._space.sample(self._random) for _ in range(DRAWS))
-            config = next(filter(self._is_new, drawn), None)
+            config = next(filter(self._is_new, self._drawn()), None)
         else:
-            left = [config for config in self._every if config.recipe.key not in self._recipes]
-            config = self._random.choice(left) if left else None
+            self._untried = [(key, config) for key, config in self._untried if key not in self.recipes]
+            config = self._random.choice(self._untried)[1] if self._untried else None
         return None if config is None else self.ask_for(config)
 
     def ask_for(self, config: Config) -> tuple[int, Config] | None:
@@ -176,8 +180,8 @@ class Ledger:
         if values is None or config.key in self._seen:
             return None
         self._study.sampler = self._given
-        self._study.enqueue_trial(values)
-        trial = self._study.ask(self._distributions)
+        self._queue(values)
+        trial = self._ask()
         assert self._space.config(trial.params).key == config.key, "something else was queued before"
         return self._opened(trial, config)
 
@@ -190,26 +194,16 @@ class Ledger:
         state, values, constraints = self._told(outcome, targets, baseline)
         for text, violation in constraints.items():
             trial.set_constraint(text, violation)
-        self._study.tell(trial, values, state)
+        self._finished(self._study.tell(trial, values, state), targets)
 
     def add(self, outcome: Outcome, targets: Sequence[Target], baseline: Outcome) -> None:
         """A trial that nobody asked for: what came with another one, of the same file on another runtime."""
-        values = self._values(outcome.config)
-        assert values is not None, "not of the space"
-        state, found, constraints = self._told(outcome, targets, baseline)
-        attributes = {"outcome": outcome.to_json(), journal.FREE: True}
-        self._study.add_trial(
-            optuna.trial.create_trial(
-                state=state,
-                values=found,
-                params=values,
-                distributions=self._distributions,
-                user_attrs=attributes,
-                constraints=constraints,
-            )
-        )
+        state, values, constraints = self._told(outcome, targets, baseline)
+        attributes = {"outcome": json.loads(json.dumps(outcome.to_json())), journal.FREE: True}  # as it is read again
+        trial = self._add(outcome.config, state=state, values=values, user_attrs=attributes, constraints=constraints)
+        self._finished(trial, targets)
         self._seen.add(outcome.config.key)
-        self._recipes.add(outcome.config.recipe.key)
+        self.recipes.add(outcome.config.recipe.key)
 
     def _told(
         self, outcome: Outcome, targets: Sequence[Target], baseline: Outcome
@@ -217,9 +211,9 @@ class Ledger:
         """State, values and constraints of an outcome's trial."""
         if outcome.state == "refused":
             return TrialState.PRUNED, None, {"refused": 1.0}
-        quality, *costs = self._empty.objectives
+        quality, *costs = self._record.objectives
         values = [outcome.metrics[quality.key], *(cost(outcome.metrics, metric) for metric in costs)]
-        judged = replace(self._empty, baseline=baseline).judge(Point(BASELINE, outcome, {}, None), targets)
+        judged = replace(self._record, baseline=baseline).judge(Point(BASELINE, outcome, {}, None), targets)
         return TrialState.COMPLETE, values, judged.violations
 
     def fail(self, number: int, reason: str, *, again: bool) -> None:
@@ -233,26 +227,64 @@ class Ledger:
         trial = self._open.pop(number)
         trial.set_user_attr("fault", reason)
         self._study.tell(trial, state=TrialState.FAIL)
+        self._failed(reason)
         if again:
             self._seen.discard(self._space.config(trial.params).key)
-            self._study.enqueue_trial(trial.params)
+            self._queue(trial.params)
 
     def add_failed(self, config: Config, reason: str) -> None:
         """A trial that nobody asked for, without an outcome."""
-        values = self._values(config)
-        failed = optuna.trial.create_trial(
-            state=TrialState.FAIL, params=values, distributions=self._distributions, user_attrs={"fault": reason}
-        )
-        self._study.add_trial(failed)
+        self._add(config, state=TrialState.FAIL, user_attrs={"fault": reason})
+        self._failed(reason)
+
+    def _add(self, config: Config, **given: Any) -> FrozenTrial:
+        """A trial as Optuna's create_trial() makes it."""
+        params = self._values(config)
+        assert params is not None, "not of the space"
+        trial = optuna.trial.create_trial(params=params, distributions=self._distributions, **given)
+        self._study.add_trial(trial)
+        trial.number = self._trials  # Optuna does not tell; to ask it takes a look at each
+        self._trials += 1
+        return trial
+
+    def _queue(self, params: dict[str, Any]) -> None:
+        self._study.enqueue_trial(params)
+        self._trials += 1
+        self._waiting += 1
+
+    def _ask(self) -> optuna.Trial:
+        """The trial that was queued first, else a new one."""
+        trial = self._study.ask(self._distributions)
+        if trial.number < self._trials:
+            self._waiting -= 1
+        else:
+            self._trials += 1
+        return trial
+
+    def _finished(self, trial: FrozenTrial, targets: Sequence[Target]) -> None:
+        """Adds a trial to the record, as it stands in the journal."""
+        self._record = self._record.with_point(journal.point_of(trial, self._record, targets))
+
+    def _failed(self, reason: str) -> None:
+        failed = self._record.failed
+        self._record = replace(self._record, failed=failed | {reason: failed.get(reason, 0) + 1})
 
     def _is_new(self, config: Config) -> bool:
-        return config.recipe.key not in self._recipes and self._fits(config)
+        return config.recipe.key not in self.recipes and self._fits(config)
 
     def _opened(self, trial: optuna.Trial, config: Config) -> tuple[int, Config]:
         self._seen.add(config.key)
-        self._recipes.add(config.recipe.key)
+        self.recipes.add(config.recipe.key)
         self._open[trial.number] = trial
         return trial.number, config
+
+    def _drawn(self) -> Iterator[Config]:
+        return (self._space.sample(self._random) for _ in range(DRAWS))
+
+    @cached_property
+    def _untried(self) -> list[tuple[str, Config]]:
+        """Those of _every that were not tried when draw() looked last, with their recipes' keys."""
+        return [(config.recipe.key, config) for config in self._every or ()]
 
     @cached_property
     def _every(self) -> list[Config] | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from autotune.compress.pipeline import Step
 from autotune.config import Config, Recipe, Runtime
 from autotune.study.asktell import Ledger
-from autotune.study.outlook import Outlook
+from autotune.study.outlook import Known, Outlook
 from autotune.study.predict import Features, Prediction
 
 WEIGHED = 200
@@ -53,16 +53,16 @@ class Ehvi:
         self._ledger, self._runtimes, self._steps, self._built = ledger, runtimes, steps, built
         self._random = random.Random(seed)  # noqa: S311  # draws trials, not secrets
         every = {recipe.key: recipe for recipe in recipes}
-        self._left = [_Candidate(recipe, self._trainings(recipe)) for recipe in every.values()]
+        self._left = {key: _Candidate(recipe, self._trainings(recipe)) for key, recipe in every.items()}
         self._features = Features(every.values())
-        self._quality, self._download = Prediction(), Prediction()
+        self._known, self._quality, self._download = Known(), Prediction(), Prediction()
 
     def __call__(self, under_way: Sequence[Recipe]) -> tuple[int, Config] | None:
         """A trial of the best recipe, None where all are tried or wait for a training that is under way."""
-        self._left = [one for one in self._left if not self._ledger.tried(one.recipe)]
+        self._left = {key: one for key, one in self._left.items() if key not in self._ledger.recipes}
         busy = {key for recipe in under_way for key in self._trainings(recipe) if not self._built(key)}
         groups: dict[str, list[_Candidate]] = defaultdict(list)
-        for one in self._left:
+        for one in self._left.values():
             if not busy & one.trainings.keys():
                 groups[next(reversed(one.trainings), "")].append(one)
         if not groups:
@@ -81,7 +81,8 @@ class Ehvi:
         recipes = [one.recipe for group in groups for one in group]
         if all(point.outcome.state == "refused" for point in record.points):
             return self._random.choice(recipes)  # there is nothing to learn from
-        outlook = Outlook(record, recipes, self._features, self._quality, self._download)
+        self._known.see(record)
+        outlook = Outlook(record, self._known, recipes, self._features, self._quality, self._download)
         for meeting in (True, False):
             gains = [outlook.gain([one.recipe for one in group], meeting=meeting) for group in groups]
             if max(gains) > 0:

@@ -3,7 +3,7 @@
 import fcntl
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +12,13 @@ from typing import Any
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from autotune.errors import UserError
 from autotune.front import Point
 from autotune.outcome import Measurement, Outcome
 from autotune.record import BASELINE, Gaps, Record, model_path
+from autotune.target import Target
 
 JOURNAL = "journal.log"
 FREE = "free"
@@ -38,7 +39,7 @@ def read(folder: Path, name: str) -> Record:
             f"no study {name!r} in {folder.parent}; there {'is ' + ', '.join(known) if known else 'is none'}"
         )
     try:
-        return record_of(optuna.load_study(study_name=name, storage=storage(folder)), folder, Gaps(), {})
+        return record_of(optuna.load_study(study_name=name, storage=storage(folder)), folder, Gaps())
     except (KeyError, json.JSONDecodeError, AssertionError) as error:
         raise UserError(f"study {name!r}: {folder / JOURNAL} is damaged or empty") from error
 
@@ -76,14 +77,13 @@ def mend(journal: Path) -> None:
                 file.truncate(data.rfind(b"\n") + 1)
 
 
-def record_of(study: optuna.Study, folder: Path, gaps: Gaps, known: dict[int, Point]) -> Record:
+def record_of(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:
     """The study's record.
 
     Args:
         study: it.
         folder: of it.
         gaps: to the baseline, as far as they are known.
-        known: points by trial, as far as they are known; gets the others.
     """
     attrs = study.user_attrs
     again = attrs.get("remeasured", {})
@@ -95,19 +95,17 @@ def record_of(study: optuna.Study, folder: Path, gaps: Gaps, known: dict[int, Po
     for trial in study.get_trials(deepcopy=False):
         if trial.state == TrialState.FAIL and "fault" in trial.user_attrs:
             failed[trial.user_attrs["fault"]] += 1
-        if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
-            continue
-        if trial.number in known:
-            points.append(known[trial.number])
-            continue
-        outcome = _outcome(trial.user_attrs["outcome"], again.get(str(trial.number)))
-        model = str(model_path(folder, outcome.artifact)) if outcome.artifact else None
-        point = Point(trial.number, outcome, {}, model, trial.user_attrs.get(FREE, False))
-        if outcome.state == "measured" and baseline is not None:
-            point = record.judge(point, targets)
-        known[point.trial] = point
-        points.append(point)
+        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+            points.append(point_of(trial, record, targets))
     return replace(record, points=points, failed=dict(failed))
+
+
+def point_of(trial: FrozenTrial, record: Record, targets: Sequence[Target]) -> Point:
+    """A finished trial, held against targets where the record has a baseline."""
+    outcome = _outcome(trial.user_attrs["outcome"], record.remeasured.get(str(trial.number)))
+    model = str(model_path(record.folder, outcome.artifact)) if outcome.artifact else None
+    point = Point(trial.number, outcome, {}, model, trial.user_attrs.get(FREE, False))
+    return record.judge(point, targets) if outcome.state == "measured" and record.baseline is not None else point
 
 
 def _outcome(values: dict[str, Any], again: dict[str, Any] | None) -> Outcome:

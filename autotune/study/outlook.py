@@ -1,17 +1,20 @@
 """What files that were not built yet would do to the front."""
 
+import bisect
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from statistics import median
 
 import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.config import TRAINING, Recipe, Runtime, fingerprint
-from autotune.front import Point, cost, relative
+from autotune.config import TRAINING, Recipe, Runtime
+from autotune.front import Point, cost, dominated, relative
 from autotune.margin import violations
+from autotune.outcome import Outcome
 from autotune.record import Record
 from autotune.significance import Interval
 from autotune.study.predict import Features, Prediction
@@ -38,6 +41,74 @@ _Row = tuple[Mapping[str, float], Mapping[str, Interval]]
 """Metrics of a file, and what it holds against the targets."""
 
 
+class Known:
+    """What the measured files of a study tell of others. Each point is looked at once, however many there are."""
+
+    def __init__(self) -> None:
+        self._forget()
+
+    def see(self, record: Record) -> None:
+        """Takes note of what is new in a study."""
+        new = [point for point in record.points if self._points.get(point.trial) is not point]
+        if any(point.trial in self._points for point in new):  # the study holds others against its targets by now
+            self._forget()
+            new = record.points
+        quality = [target for target in record.targets if target.metric == record.quality]
+        for point in new:
+            self._points[point.trial] = point
+            if point.outcome.state == "measured":
+                self._learn(point, quality)
+
+    def newest(self, most: int) -> list[Outcome]:
+        """Of each file its first outcome, the newest file first, and so many at most."""
+        return list(islice(reversed(self._files.values()), most))
+
+    def margin(self, target: Target) -> Interval:
+        """How far what files hold against a target on quality reaches below and above its value, in the median."""
+        below, above = self._reach.get(target.text, ((0.0,), (0.0,)))
+        return median(below), median(above)
+
+    def of(self, recipe: Recipe) -> Sequence[_Row]:
+        """A file of the recipe's kind on each runtime, without runtimes that are no better than another at anything;
+        none where nothing of the kind was measured.
+        """
+        name = next((name for name in _kinds(recipe) if name in self._kinds), None)
+        if name is None:
+            return ()
+        if name not in self._best:
+            rows = list(self._kinds[name].values())
+            costs = np.array([[cost(metrics, one) for one in COSTS] for metrics, _ in rows])
+            stays = moocore.is_nondominated(costs)
+            self._best[name] = [row for row, one in zip(rows, stays, strict=True) if one]
+        return self._best[name]
+
+    def _forget(self) -> None:
+        self._points: dict[int, Point] = {}
+        self._files: dict[Recipe, Outcome] = {}
+        self._kinds: dict[Hashable, dict[Runtime, _Row]] = {}
+        self._best: dict[Hashable, list[_Row]] = {}
+        self._reach: dict[str, tuple[list[float], list[float]]] = {}
+
+    def _learn(self, point: Point, targets: Sequence[Target]) -> None:
+        """What a measured file tells.
+
+        Args:
+            point: it.
+            targets: on quality.
+        """
+        recipe, metrics = point.outcome.config.recipe, point.outcome.metrics
+        self._files[recipe] = self._files.pop(recipe, point.outcome)
+        for name in _kinds(recipe):
+            self._kinds.setdefault(name, {})[point.outcome.config.runtime] = metrics, point.held
+            self._best.pop(name, None)
+        for target in targets:
+            if target.text in point.held:
+                value, (low, high) = metrics[target.metric.key], point.held[target.text]
+                below, above = self._reach.setdefault(target.text, ([], []))
+                bisect.insort(below, value - low)
+                bisect.insort(above, high - value)
+
+
 @dataclass(frozen=True)
 class _Expected:
     """What a recipe's file is expected to be like.
@@ -62,11 +133,18 @@ class Outlook:
     """
 
     def __init__(
-        self, record: Record, recipes: Iterable[Recipe], features: Features, quality: Prediction, download: Prediction
+        self,
+        record: Record,
+        known: Known,
+        recipes: Iterable[Recipe],
+        features: Features,
+        quality: Prediction,
+        download: Prediction,
     ) -> None:
         """
         Args:
             record: of a study with a baseline and a measured file.
+            known: has seen it.
             recipes: that will be asked about.
             features: of recipes.
             quality: learns from the record; what it learnt before makes that faster.
@@ -75,14 +153,12 @@ class Outlook:
         assert record.baseline is not None  # it is measured first
         self._objectives, self._quality = record.objectives, record.quality
         self._targets, self._baseline = record.targets, record.baseline.metrics
-        measured = [point for point in record.points if point.outcome.state == "measured"]
-        meeting = [point for point in measured if point.feasible]
-        axes = np.array([self._axes(point.outcome.metrics) for point in meeting or measured])
+        meeting = [point for point in record.leading if point.feasible]
+        axes = np.array([self._axes(point.outcome.metrics) for point in meeting or record.leading])
         self._front = axes[moocore.is_nondominated(axes)]
-        self._whole = self._hypervolume(self._front)
-        kinds = _known(measured)
-        self._margins = {target.text: self._margin(target, measured) for target in self._targets}
-        files = list({point.outcome.config.recipe: point.outcome for point in reversed(measured)}.values())[:LEARNT]
+        self._whole = dominated(self._front)
+        self._margins = {target.text: known.margin(target) for target in self._targets}
+        files = known.newest(LEARNT)
         x = np.array([features.of(outcome.config.recipe) for outcome in files])
         quality.fit(x, np.array([self._smooth(outcome.metrics[self._quality.key]) for outcome in files]))
         download.fit(x, np.log([outcome.metrics[DOWNLOAD.key] for outcome in files]))
@@ -90,7 +166,7 @@ class Outlook:
         x = np.array([features.of(recipe) for recipe in asked])
         found = zip(asked, *quality.at(x), np.exp(download.at(x)[0]), strict=True)
         self._expected = {
-            recipe: _Expected(float(mean), float(deviation), float(size), self._known_of(recipe, kinds))
+            recipe: _Expected(float(mean), float(deviation), float(size), known.of(recipe) or [(self._baseline, {})])
             for recipe, mean, deviation, size in found
         }
 
@@ -106,12 +182,8 @@ class Outlook:
             files = [row for recipe in recipes for row in self._files(self._expected[recipe], quantile)]
             rows = [self._axes(metrics) for metrics, held in files if not meeting or self._meets(metrics, held)]
             if rows:
-                grown += self._hypervolume(np.vstack([self._front, rows])) - self._whole
+                grown += dominated(np.vstack([self._front, rows])) - self._whole
         return grown / len(QUANTILES)
-
-    def _known_of(self, recipe: Recipe, kinds: Mapping[str, Sequence[_Row]]) -> Sequence[_Row]:
-        """What is known of the recipe's kind; where that is nothing, it is taken to be as the baseline is."""
-        return next((kinds[name] for name in _kinds(recipe) if name in kinds), [(self._baseline, {})])
 
     def _files(self, expected: _Expected, quantile: float) -> Iterator[_Row]:
         """The recipe's file on each runtime that is worth it."""
@@ -131,19 +203,8 @@ class Outlook:
                 found[target.text] = value - below, value + above
         return all(violation <= 0 for violation in violations(found, self._targets, self._baseline).values())
 
-    def _margin(self, target: Target, measured: Sequence[Point]) -> Interval:
-        """How far what files hold against a target on quality reaches below and above its value, in the median."""
-        points = [point for point in measured if target.text in point.held]
-        if target.metric != self._quality or not points:
-            return 0.0, 0.0
-        ends = [(point.outcome.metrics[target.metric.key], *point.held[target.text]) for point in points]
-        return median(value - low for value, low, _ in ends), median(high - value for value, _, high in ends)
-
     def _axes(self, metrics: Mapping[str, float]) -> list[float]:
         return relative(metrics, self._objectives, self._baseline)
-
-    def _hypervolume(self, axes: Array) -> float:
-        return float(moocore.hypervolume(axes, ref=np.ones(axes.shape[1])))
 
     def _smooth(self, value: float) -> float:
         """The quality on a scale on which steps are about equally hard: the logarithm of an error."""
@@ -158,26 +219,11 @@ class Outlook:
         return math.exp(value)
 
 
-def _kinds(recipe: Recipe) -> list[str]:
+def _kinds(recipe: Recipe) -> tuple[Hashable, Hashable]:
     """Names of what a recipe's file shares with others: its structure, then the kernels that run it."""
     rest = {name: value for name, value in recipe.canonical().items() if name not in WEIGHTS}
     if recipe.prune_pattern == "xnnpack":  # stored sparse, so how many zeros there are shows in the structure
         rest["prune"] = recipe.prune
     else:
         rest.pop("prune_pattern", None)
-    return [fingerprint(rest), fingerprint(recipe.model, recipe.quantize)]
-
-
-def _known(measured: Sequence[Point]) -> dict[str, list[_Row]]:
-    """By kind a file on each runtime, without runtimes that are no better than another at anything."""
-    found: dict[str, dict[Runtime, _Row]] = {}
-    for point in measured:
-        config = point.outcome.config
-        for name in _kinds(config.recipe):
-            found.setdefault(name, {})[config.runtime] = point.outcome.metrics, point.held
-    best = {}
-    for name, runtimes in found.items():
-        rows = list(runtimes.values())
-        costs = np.array([[cost(metrics, one) for one in COSTS] for metrics, _ in rows])
-        best[name] = [row for row, stays in zip(rows, moocore.is_nondominated(costs), strict=True) if stays]
-    return best
+    return tuple(rest.items()), (recipe.model, recipe.quantize)

@@ -240,6 +240,31 @@ def test_what_comes_with_a_trial_is_told_and_not_counted(tmp_path: Path) -> None
     assert trials[1].values == [0.8, 10.0, 500.0]
 
 
+def test_what_it_knows_is_what_is_read(tmp_path: Path) -> None:
+    """The record that is kept up is that of the journal, however trials end, and in whatever order."""
+    study = ledger(tmp_path)
+    study.note("baseline", BASELINE.to_json())
+    asked = [one for one in (study.ask() for _ in range(6)) if one]
+    for number, config in reversed(asked[3:]):
+        tell(study, number, config, latency_ms=1.0 + 2 * number)
+        study.add(outcome(other(config), 9.0), targets(), BASELINE)
+        assert study.record() == read(tmp_path, "toy")
+    study.tell(asked[0][0], Outcome(asked[0][1], "refused", reason="no kernels"), targets(), BASELINE)
+    study.fail(asked[1][0], "lost", again=True)
+    study.add_failed(other(asked[1][1]), "lost")
+    assert study.record() == read(tmp_path, "toy")
+    assert study.queued
+    again = study.again()
+    assert again is not None
+    assert not study.queued
+    tell(study, *again)
+    study.note("remeasured", {str(asked[3][0]): toy_measurement(9.0).to_json()})
+    record = study.record()
+    assert record == read(tmp_path, "toy")
+    assert (record.asked, study.asked, len(record.points)) == (5, 6, 8)
+    assert record.points == sorted(record.points, key=lambda point: point.trial)
+
+
 def test_drawing_and_listing(tmp_path: Path) -> None:
     """Each recipe is drawn once; what may be tried is listed whole, or drawn where it has no end."""
     study = ledger(tmp_path)

@@ -8,7 +8,7 @@ import pytest
 from autotune.config import Config, Recipe, Runtime
 from autotune.outcome import Outcome
 from autotune.record import Record
-from autotune.study.outlook import Outlook
+from autotune.study.outlook import Known, Outlook
 from autotune.study.predict import Features, Prediction
 from autotune.testing import toy_outcome, toy_record
 
@@ -33,7 +33,9 @@ def record(folder: Path, *recipes: Recipe, targets: tuple[str, ...] = ()) -> Rec
 
 
 def outlook(found: Record) -> Outlook:
-    return Outlook(found, RECIPES, Features(RECIPES), Prediction(), Prediction())
+    known = Known()
+    known.see(found)
+    return Outlook(found, known, RECIPES, Features(RECIPES), Prediction(), Prediction())
 
 
 SOME = [Recipe(), Recipe(quantize="int8"), Recipe(prune=0.5), Recipe(prune=0.9), Recipe(prune=0.5, quantize="int8")]
@@ -52,6 +54,36 @@ def test_files_of_one_training_gain_together(tmp_path: Path) -> None:
     pair = [Recipe(prune=0.7), Recipe(prune=0.7, quantize="int8")]
     apart = [found.gain([one], meeting=True) for one in pair]
     assert max(apart) <= found.gain(pair, meeting=True) <= sum(apart) + 1e-12
+
+
+def test_what_is_known_grows_with_the_study(tmp_path: Path) -> None:
+    """Point by point as all at once; and what is held against its targets anew counts as it is held by now."""
+    whole = record(tmp_path, *SOME, targets=("accuracy>=0.87",))
+    sharp = replace(
+        whole,
+        points=[replace(p, held=dict.fromkeys(p.held, (p.outcome.metrics["accuracy"],) * 2)) for p in whole.points],
+    )
+    known = Known()
+    for count in range(1, len(SOME) + 1):
+        known.see(replace(whole, points=whole.points[:count]))
+    for found in (whole, sharp):
+        known.see(found)
+        at_once = Known()
+        at_once.see(found)
+        assert [one.config.recipe for one in known.newest(3)] == SOME[:1:-1]
+        assert known.margin(found.targets[0]) == at_once.margin(found.targets[0])
+        assert all(known.of(recipe) == at_once.of(recipe) for recipe in RECIPES)
+    assert known.margin(sharp.targets[0]) == (0, 0)
+
+
+def test_a_file_counts_once(tmp_path: Path) -> None:
+    """With its first outcome, and as new as its last; its kind is known as it was measured last on each runtime."""
+    found = toy_record(tmp_path, measured(Recipe()), measured(Recipe(prune=0.5)), measured(Recipe(), latency_ms=9.0))
+    known = Known()
+    known.see(found)
+    assert known.newest(9) == [found.points[0].outcome, found.points[1].outcome]
+    assert [metrics["latency_ms"] for metrics, _ in known.of(Recipe(prune=0.9))] == [9.0]
+    assert known.of(Recipe(quantize="int8")) == ()
 
 
 def test_latency_is_known_of_the_kind(tmp_path: Path) -> None:
