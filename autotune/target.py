@@ -125,6 +125,10 @@ class Target:
         """Of the ends of an interval the one that is nearer to missing the target, or misses it by more."""
         return high if self.operator in ("<", "<=") else low
 
+    def better(self, low: float, high: float) -> float:
+        """Of the ends of an interval the other one."""
+        return low if self.operator in ("<", "<=") else high
+
     def violation(self, value: float, baseline: Mapping[str, float]) -> float:
         """How far a value misses, in units of the bound, so that violations can be summed.
 

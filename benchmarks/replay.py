@@ -26,6 +26,7 @@ from autotune.front import dominated, relative
 from autotune.outcome import Outcome
 from autotune.space import Choice, Space
 from autotune.study.asktell import Ledger
+from autotune.study.gate import Gate
 from autotune.study.proposals import Proposals
 from autotune.study.rows import Row
 from autotune.study.samplers import Search
@@ -131,8 +132,9 @@ def replay(table: Table, name: str, seed: int) -> Curve:
     ledger = Ledger(Path(), "replay", table.space, meta, table.has, storage=storage)
     ledger.note("baseline", table.baseline.to_json())
     built: set[str] = set()
-    search = Search(ledger, table.space, lambda recipe: table.steps[recipe.key], built.__contains__, seed)
-    proposals = Proposals(ledger, table.space, [""], len(table.steps), plugins.load("samplers", name)(search))
+    gate = Gate(ledger, table.space.runtimes())
+    search = Search(ledger, table.space, lambda recipe: table.steps[recipe.key], built.__contains__, gate, seed)
+    proposals = Proposals(ledger, table.space, [""], len(table.steps), plugins.load("samplers", name)(search), gate)
     baselines = itertools.chain.from_iterable(proposals.baselines() if name == OURS else ())
     under_way: list[tuple[float, int, Row, float]] = []
     begun: set[str] = set()

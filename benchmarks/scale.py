@@ -29,6 +29,7 @@ from autotune.record import Record
 from autotune.show import TerminalReporter
 from autotune.space_file import parse
 from autotune.study.asktell import Ledger
+from autotune.study.gate import Gate
 from autotune.study.patience import Patience
 from autotune.study.proposals import Proposals
 from autotune.study.samplers import Search
@@ -104,8 +105,9 @@ class Study:
         self._baseline, self._targets = measured(Config.of({})), parse_all(TARGETS)[0]
         self._ledger.note("baseline", self._baseline.to_json())
         self._built: set[str] = set()
-        search = Search(self._ledger, space, self._steps, self._built.__contains__, 0)
-        proposals = Proposals(self._ledger, space, [""], TRIALS, plugins.load("samplers", sampler)(search))
+        gate = Gate(self._ledger, space.runtimes())
+        search = Search(self._ledger, space, self._steps, self._built.__contains__, gate, 0)
+        proposals = Proposals(self._ledger, space, [""], TRIALS, plugins.load("samplers", sampler)(search), gate)
         self._proposals, self._plain = proposals, itertools.chain.from_iterable(proposals.baselines())
         self._reporter, self._patience = TerminalReporter(), Patience(TRIALS)
         self.asks: list[tuple[int, float]] = []

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -100,6 +100,10 @@ class Ledger:
         """Whether trials wait to be tried again."""
         return self._waiting > 0
 
+    def is_open(self, number: int) -> bool:
+        """Whether a trial was asked for and has not ended."""
+        return number in self._open
+
     def seen(self, config: Config) -> bool:
         """Whether there is a trial of this configuration."""
         return config.key in self._seen
@@ -159,16 +163,21 @@ class Ledger:
                 break
         return self.draw()
 
-    def draw(self) -> tuple[int, Config] | None:
+    def draw(self, passes: Callable[[Recipe], bool] = lambda _: True) -> tuple[int, Config] | None:
         """A trial of a recipe that was not tried yet, drawn evenly; None where there is none, or none among DRAWS.
 
         Only where again() has nothing.
+
+        Args:
+            passes: whether a recipe may be drawn.
         """
         if self._every is None:
-            config = next(filter(self._is_new, self._drawn()), None)
+            configs = (config for config in self._drawn() if self._is_new(config))
         else:
             self._untried = [(key, config) for key, config in self._untried if key not in self.recipes]
-            config = self._random.choice(self._untried)[1] if self._untried else None
+            left = [config for _, config in self._untried]
+            configs = (left.pop(self._random.randrange(len(left))) for _ in range(len(left)))
+        config = next((config for config in configs if passes(config.recipe)), None)
         return None if config is None else self.ask_for(config)
 
     def ask_for(self, config: Config) -> tuple[int, Config] | None:
@@ -195,6 +204,22 @@ class Ledger:
         for text, violation in constraints.items():
             trial.set_constraint(text, violation)
         self._finished(self._study.tell(trial, values, state), targets)
+
+    def leave_out(self, number: int, missed: Mapping[str, float]) -> None:
+        """Ends a trial that is not built, since it is known to miss targets; it counts for none.
+
+        Args:
+            number: of the trial.
+            missed: by the targets' texts how far.
+        """
+        trial = self._open.pop(number)
+        reason = f"not built: files of its structure miss {', '.join(missed)}"
+        outcome = Outcome(self._space.config(trial.params), "refused", reason=reason)
+        trial.set_user_attr("outcome", outcome.to_json())
+        trial.set_user_attr(journal.FREE, True)
+        for text, violation in missed.items():
+            trial.set_constraint(text, violation)
+        self._finished(self._study.tell(trial, state=TrialState.PRUNED), [])
 
     def add(self, outcome: Outcome, targets: Sequence[Target], baseline: Outcome) -> None:
         """A trial that nobody asked for: what came with another one, of the same file on another runtime."""

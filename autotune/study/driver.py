@@ -21,6 +21,7 @@ from autotune.study.baseline import anchored, check_measurable, measured, no_bet
 from autotune.study.earlier import earlier
 from autotune.study.elsewhere import Elsewhere
 from autotune.study.evaluate import Evaluator
+from autotune.study.gate import Gate
 from autotune.study.instrument import Instrument
 from autotune.study.latencies import CHANGED, Latencies
 from autotune.study.options import Options
@@ -98,9 +99,10 @@ class _Study:
         self._options, self._prepared, self._device = options, prepared, device
         self._ledger, self._workshop = ledger, workshop
         self._reporter, self._tracker = reporter, tracker
-        search = Search(ledger, prepared.space, workshop.steps, workshop.built, ledger.seed)
+        gate = Gate(ledger, prepared.space.runtimes())
+        search = Search(ledger, prepared.space, workshop.steps, workshop.built, gate, ledger.seed)
         self._proposals = Proposals(
-            ledger, prepared.space, list(prepared.candidates), options.trials, options.sampler(search)
+            ledger, prepared.space, list(prepared.candidates), options.trials, options.sampler(search), gate
         )
         self._patience = Patience(options.patience)
         self._told, self._changed = set[str](), False
@@ -180,6 +182,11 @@ class _Study:
                 rows.close(wait=True)
                 self._finish()
                 return ["the time is up; the same command goes on from here"]
+        if self._proposals.left_out:
+            self._reporter.note(
+                f"{self._proposals.left_out} configurations were not built: "
+                "files of their structure miss a target, whatever they learn"
+            )
         if self._proposals.left > 0:
             self._reporter.note(self._why())
         self._finish()
@@ -204,7 +211,8 @@ class _Study:
             return f"the other files of study {self._prepared.leader.name!r} do not fit device {self._device.name}"
         if self._patience.is_over(self._ledger.asked):
             return f"the front has not moved for {self._options.patience} trials; --patience goes on for longer"
-        return "every configuration of the space was tried"
+        may = " that may meet the targets by its structure" if self._prepared.targets else ""
+        return f"every configuration of the space{may} was tried"
 
     def _baseline(self) -> None:
         """The original model, converted and nothing else; a trial too where the space has it."""

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from autotune.compress.pipeline import Step
 from autotune.config import Config, Recipe, Runtime
 from autotune.study.asktell import Ledger
-from autotune.study.outlook import Known, Outlook
+from autotune.study.gate import Gate
+from autotune.study.known import Known
+from autotune.study.outlook import Outlook
 from autotune.study.predict import Features, Prediction
 
 WEIGHED = 200
@@ -39,6 +41,7 @@ class Ehvi:
         runtimes: Sequence[Runtime],
         steps: Callable[[Recipe], Sequence[Step]],
         built: Callable[[str], bool],
+        gate: Gate,
         seed: int,
     ) -> None:
         """
@@ -48,9 +51,11 @@ class Ehvi:
             runtimes: to run files on.
             steps: a recipe's stages.
             built: whether there is a stage's artifact, by its key.
+            gate: knows what misses a target whatever it learns.
             seed: of what is drawn.
         """
         self._ledger, self._runtimes, self._steps, self._built = ledger, runtimes, steps, built
+        self._gate = gate
         self._random = random.Random(seed)  # noqa: S311  # draws trials, not secrets
         every = {recipe.key: recipe for recipe in recipes}
         self._left = {key: _Candidate(recipe, self._trainings(recipe)) for key, recipe in every.items()}
@@ -69,13 +74,15 @@ class Ehvi:
             return None
         drawn = sorted(groups) if len(groups) <= WEIGHED else self._random.sample(sorted(groups), WEIGHED)
         recipe = self._best([groups[key] for key in drawn])
+        if recipe is None:
+            return None
         asked = (self._ledger.ask_for(Config(recipe, runtime)) for runtime in self._runtimes)
         return next(filter(None, asked), None)
 
-    def _best(self, groups: Sequence[Sequence[_Candidate]]) -> Recipe:
+    def _best(self, groups: Sequence[Sequence[_Candidate]]) -> Recipe | None:
         """Of the group with the highest expected gain over cost the recipe that gains most by itself.
 
-        Only what meets the targets counts, unless nothing is expected to.
+        Only what meets the targets counts; where nothing is expected to, all that is not known to miss one.
         """
         record = self._ledger.record()
         recipes = [one.recipe for group in groups for one in group]
@@ -84,6 +91,11 @@ class Ehvi:
         self._known.see(record)
         outlook = Outlook(record, self._known, recipes, self._features, self._quality, self._download)
         for meeting in (True, False):
+            if not meeting:
+                passing = ([one for one in group if self._gate.passes(one.recipe)] for group in groups)
+                groups = [group for group in passing if group]
+                if not groups:
+                    return None
             gains = [outlook.gain([one.recipe for one in group], meeting=meeting) for group in groups]
             if max(gains) > 0:
                 break

@@ -7,14 +7,20 @@ from typing import Any
 from autotune.config import SCHEMES, Config, Recipe
 from autotune.space import Choice, Space, ends, grid
 from autotune.study.asktell import Ledger
+from autotune.study.gate import Gate
 from autotune.study.rows import Row
 from autotune.study.samplers import Choose
+
+TRIES = 8
+"""How often a sampler may propose what misses a target for sure, before one is drawn that may meet them."""
 
 
 class Proposals:
     """Asks the ledger for rows to work off."""
 
-    def __init__(self, ledger: Ledger, space: Space, models: Sequence[str], trials: int, choose: Choose) -> None:
+    def __init__(
+        self, ledger: Ledger, space: Space, models: Sequence[str], trials: int, choose: Choose, gate: Gate
+    ) -> None:
         """
         Args:
             ledger: of the study.
@@ -22,10 +28,16 @@ class Proposals:
             models: names of the candidates.
             trials: that may be asked for in all; what comes with them is not counted.
             choose: the sampler.
+            gate: says what is not worth to be built.
+
+        Attributes:
+            left_out: recipes that were not built.
         """
         self._ledger, self._space, self._models = ledger, space, models
-        self._trials, self._choose = trials, choose
+        self._trials, self._choose, self._gate = trials, choose, gate
         self._runtimes = space.runtimes()
+        self._held: list[tuple[int, tuple[int, Config]]] = []
+        self.left_out = 0
 
     @property
     def left(self) -> int:
@@ -63,8 +75,35 @@ class Proposals:
         """The sampler's next, None at the end of the study or the space, or where it waits for what is under way."""
         if row := self._again():
             return row
-        asked = self._choose(under_way) if self.left > 0 else None
+        for _ in range(TRIES):
+            asked = self._released() or (self._choose(under_way) if self.left > 0 else None)
+            if asked is None:
+                return None
+            if row := self._admitted(*asked):
+                return row
+        asked = self._ledger.draw(self._gate.passes)
         return None if asked is None else self._row(*asked)
+
+    def _released(self) -> tuple[int, Config] | None:
+        """A trial that was held until a file of its structure is known, where that has ended."""
+        found = next((held for held in self._held if not self._ledger.is_open(held[0])), None)
+        if found is None:
+            return None
+        self._held.remove(found)
+        return found[1]
+
+    def _admitted(self, trial: int, config: Config) -> Row | None:
+        """The trial's row, that of its untrained twin first; None where it is known to miss a target."""
+        if missed := self._gate.misses(config.recipe):
+            self._ledger.leave_out(trial, missed)
+            self.left_out += 1
+            return None
+        twin = self._gate.twin(config.recipe) if self.left > 0 else None
+        asked = None if twin is None else self._ledger.ask_for(twin)
+        if asked is None:
+            return self._row(trial, config)
+        self._held.append((asked[0], (trial, config)))
+        return self._row(*asked)
 
     def _again(self) -> Row | None:
         asked = self._ledger.again()
@@ -81,6 +120,8 @@ class Proposals:
             )
             config = next(filter(self._ledger.admits, configs), None)
             if config is None or self.left <= 0 or self._ledger.tried(config.recipe):
+                continue
+            if not self._gate.passes(config.recipe):
                 continue
             if asked := self._ledger.ask_for(config):
                 yield self._row(*asked)

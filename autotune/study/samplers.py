@@ -11,6 +11,7 @@ from autotune.config import Config, Recipe
 from autotune.space import Space
 from autotune.study.asktell import Ledger
 from autotune.study.ehvi import Ehvi
+from autotune.study.gate import Gate
 
 Choose = Callable[[Sequence[Recipe]], tuple[int, Config] | None]
 """Given what is being built, a new trial; None where there is none (now). Asked again after each outcome."""
@@ -29,6 +30,7 @@ class Search:
         space: that may be tried.
         steps: a recipe's stages.
         built: whether there is a stage's artifact already, by its key.
+        gate: knows what misses a target whatever it learns; such proposals are not built.
         seed: of whatever is drawn; another one in each run of a study.
     """
 
@@ -36,6 +38,7 @@ class Search:
     space: Space
     steps: Callable[[Recipe], Sequence[Step]]
     built: Callable[[str], bool]
+    gate: Gate
     seed: int
 
     def by(self, sampler: BaseSampler) -> Choose:
@@ -58,7 +61,7 @@ class Search:
 def ehvi(search: Search) -> Choose:
     """Expected hypervolume improvement over cost: autotune's own."""
     recipes = [config.recipe for config in search.configs()]
-    return Ehvi(search.ledger, recipes, search.space.runtimes(), search.steps, search.built, search.seed)
+    return Ehvi(search.ledger, recipes, search.space.runtimes(), search.steps, search.built, search.gate, search.seed)
 
 
 def grid(search: Search) -> Choose:

@@ -86,13 +86,16 @@ def study(
 
 
 def test_finds_the_best_of_a_small_space(tmp_path: Path) -> None:
-    """Exhausting it, the front is exactly the non-dominated set, and the pick meets the targets."""
+    """Exhausting it, the front is exactly the non-dominated set, and the pick meets the targets.
+
+    Float files take too long, whatever is pruned or clustered: none but the plain one is built.
+    """
     reporter = SilentReporter()
     summary = study(
         options(tmp_path, "accuracy>=0.75", "latency<0.05ms", space=THREADED, trials=100), reporter=reporter
     )
-    assert len(summary.record.points) == 2 * EVERY
-    assert "every configuration of the space was tried" in reporter.notes
+    assert len(summary.record.points) == 2 * (EVERY - 3 * 2)
+    assert "every configuration of the space that may meet the targets by its structure was tried" in reporter.notes
     front = summary.record.front()
     assert front is not None
     pick = front.pick()

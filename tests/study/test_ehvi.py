@@ -13,6 +13,7 @@ from autotune.config import Config, Recipe
 from autotune.outcome import Outcome
 from autotune.space_file import parse
 from autotune.study.asktell import Ledger
+from autotune.study.gate import Gate
 from autotune.study.samplers import Choose, Search, ehvi, grid
 from autotune.target import ACCURACY
 from autotune.testing import toy_outcome
@@ -57,7 +58,8 @@ class Study:
         self.baseline = baseline
         self.built: set[str] = set()
         self.tried: list[Recipe] = []
-        self.choose: Choose = sampler(Search(self.ledger, parsed, self.steps, self.built.__contains__, 0))
+        gate = Gate(self.ledger, parsed.runtimes())
+        self.choose: Choose = sampler(Search(self.ledger, parsed, self.steps, self.built.__contains__, gate, 0))
         for scheme in told:
             self.tell(self.ledger.ask_for(Config.of({"quantize": scheme})))
 

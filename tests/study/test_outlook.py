@@ -8,7 +8,8 @@ import pytest
 from autotune.config import Config, Recipe, Runtime
 from autotune.outcome import Outcome
 from autotune.record import Record
-from autotune.study.outlook import Known, Outlook
+from autotune.study.known import Known
+from autotune.study.outlook import Outlook
 from autotune.study.predict import Features, Prediction
 from autotune.testing import toy_outcome, toy_record
 

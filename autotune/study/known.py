@@ -1,0 +1,112 @@
+"""What the measured files of a study tell of files that were not built."""
+
+import bisect
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import islice
+from statistics import median
+
+import moocore
+import numpy as np
+
+from autotune.config import TRAINING, Recipe, Runtime
+from autotune.front import Point, cost
+from autotune.outcome import Outcome
+from autotune.record import Record
+from autotune.significance import Interval
+from autotune.target import LATENCY, METRICS, Target
+
+WEIGHTS = {"prune", "cluster", "prune_schedule", "cluster_init", "cluster_scope", "fine_tune", *TRAINING}
+"""What changes a file's weights and not its structure, as long as zeros may be anywhere."""
+
+COSTS = (LATENCY, METRICS["memory"])
+"""What differs between runtimes of one file."""
+
+Found = tuple[Mapping[str, float], Mapping[str, Interval]]
+"""Metrics of a file, and what it holds against the targets."""
+
+
+class Known:
+    """What the measured files of a study tell of others. Each point is looked at once, however many there are."""
+
+    def __init__(self) -> None:
+        self._forget()
+
+    def see(self, record: Record) -> None:
+        """Takes note of what is new in a study."""
+        new = [point for point in record.points if self._points.get(point.trial) is not point]
+        if any(point.trial in self._points for point in new):  # the study holds others against its targets by now
+            self._forget()
+            new = record.points
+        quality = [target for target in record.targets if target.metric == record.quality]
+        for point in new:
+            self._points[point.trial] = point
+            config, measured = point.outcome.config, point.outcome.state == "measured"
+            alike = self._structures.setdefault(_kinds(config.recipe)[0], {})
+            if measured or (point.outcome.artifact and config.runtime not in alike):
+                alike[config.runtime] = point
+            if measured:
+                self._learn(point, quality)
+
+    def newest(self, most: int) -> list[Outcome]:
+        """Of each file its first outcome, the newest file first, and so many at most."""
+        return list(islice(reversed(self._files.values()), most))
+
+    def margin(self, target: Target) -> Interval:
+        """How far what files hold against a target on quality reaches below and above its value, in the median."""
+        below, above = self._reach.get(target.text, ((0.0,), (0.0,)))
+        return median(below), median(above)
+
+    def of(self, recipe: Recipe) -> Sequence[Found]:
+        """A file of the recipe's kind on each runtime, without runtimes that are no better than another at anything;
+        none where nothing of the kind was measured.
+        """
+        name = next((name for name in _kinds(recipe) if name in self._kinds), None)
+        if name is None:
+            return ()
+        if name not in self._best:
+            rows = list(self._kinds[name].values())
+            costs = np.array([[cost(metrics, one) for one in COSTS] for metrics, _ in rows])
+            stays = moocore.is_nondominated(costs)
+            self._best[name] = [row for row, one in zip(rows, stays, strict=True) if one]
+        return self._best[name]
+
+    def alike(self, recipe: Recipe) -> Mapping[Runtime, Point]:
+        """By runtime a file of the recipe's structure, refused where all of them were."""
+        return self._structures.get(_kinds(recipe)[0], {})
+
+    def _forget(self) -> None:
+        self._points: dict[int, Point] = {}
+        self._files: dict[Recipe, Outcome] = {}
+        self._structures: dict[Hashable, dict[Runtime, Point]] = {}
+        self._kinds: dict[Hashable, dict[Runtime, Found]] = {}
+        self._best: dict[Hashable, list[Found]] = {}
+        self._reach: dict[str, tuple[list[float], list[float]]] = {}
+
+    def _learn(self, point: Point, targets: Sequence[Target]) -> None:
+        """What a measured file tells.
+
+        Args:
+            point: it.
+            targets: on quality.
+        """
+        recipe, metrics = point.outcome.config.recipe, point.outcome.metrics
+        self._files[recipe] = self._files.pop(recipe, point.outcome)
+        for name in _kinds(recipe):
+            self._kinds.setdefault(name, {})[point.outcome.config.runtime] = metrics, point.held
+            self._best.pop(name, None)
+        for target in targets:
+            if target.text in point.held:
+                value, (low, high) = metrics[target.metric.key], point.held[target.text]
+                below, above = self._reach.setdefault(target.text, ([], []))
+                bisect.insort(below, value - low)
+                bisect.insort(above, high - value)
+
+
+def _kinds(recipe: Recipe) -> tuple[Hashable, Hashable]:
+    """Names of what a recipe's file shares with others: its structure, then the kernels that run it."""
+    rest = {name: value for name, value in recipe.canonical().items() if name not in WEIGHTS}
+    if recipe.prune_pattern == "xnnpack":  # stored sparse, so how many zeros there are shows in the structure
+        rest["prune"] = recipe.prune
+    else:
+        rest.pop("prune_pattern", None)
+    return tuple(rest.items()), (recipe.model, recipe.quantize)
