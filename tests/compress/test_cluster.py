@@ -21,7 +21,7 @@ CLUSTERS = 6
 @pytest.fixture(scope="module")
 def data() -> TrainingData:
     """Noise: nothing is to be learnt."""
-    start(1)
+    start(2)
     x = np.random.default_rng(0).normal(size=(32, 6, 6, 1)).astype(np.float32)
     return TrainingData(x, np.arange(32) % 4, x[:4], "sparse_categorical_crossentropy", 0)
 

@@ -23,7 +23,7 @@ SCHEMES = ("none", "dynamic", "int8")
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     """With inputs.npy and a file for each scheme, of convolutions that are worth more than one thread."""
-    start(1)
+    start(2)
     import keras
 
     keras.utils.set_random_seed(0)
