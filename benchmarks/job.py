@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from autotune.status import DONE, UNMET
 from autotune.study.journal import read
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -29,19 +30,19 @@ def main() -> None:
         command = [sys.executable, "-m", "autotune", "run", *files, *targets, "--jobs", str(JOBS)]
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         driver, worker = watch(process)
-        if process.returncode != 0:
+        if process.returncode not in (DONE, UNMET):
             print(f"the job ended with status {process.returncode}")
             return
         record = read(Path(folder) / "runs" / "job", "job")
     [work] = record.runs
     asked = work["trained"] + work["reused_training"]
-    overhead, working = work["wall_s"] - work["busy_s"], work["wall_s"] - work["startup_s"]
+    overhead = work["wall_s"] - work["busy_s"]
     print(f"training runs done / asked for      {work['trained']:.0f} / {asked:.0f} = {work['trained'] / asked:.2f}")
     print(f"wall time                           {work['wall_s']:.0f} s")
     print(f"overhead                            {overhead / work['wall_s']:.1%}")
     print(f"  before the first build            {work['startup_s']:.1f} s (Ray, TensorFlow, opening the model)")
     print(f"  later: sampling, ledger, tracking {overhead - work['startup_s']:.1f} s")
-    print(f"workers idle while work waited      {work['idle_s'] / (JOBS * working):.1%}")
+    print(f"workers idle while work waited      {work['idle_s'] / (JOBS * work['searching_s']):.1%}")
     print(f"driver, most resident memory        {driver / 1e6:.0f} MB")
     print(f"worker, most resident memory        {worker / 1e6:.0f} MB")
 

@@ -143,6 +143,7 @@ def test_worse_end_of_an_interval(operator: str, worse: float) -> None:
     """The one whose violation is larger."""
     parsed = target(f"mae{operator}5")
     assert parsed.worse(4, 9) == worse
+    assert parsed.better(4, 9) == 13 - worse
     assert parsed.violation(worse, {}) > parsed.violation(13 - worse, {})
 
 

@@ -21,6 +21,7 @@ class Work:
         begun: when the first of them began, on the clock of time.monotonic(); 0 before it.
         idle: seconds that workers had nothing to do while a row waited, summed over the workers. A row waited
             for as long as one is begun later; to wait for an outcome that the row needs counts too.
+        searching: seconds from the first row that was begun to the last, which idle is summed over.
     """
 
     trained: int = 0
@@ -30,10 +31,12 @@ class Work:
     busy: float = 0.0
     begun: float = 0.0
     idle: float = 0.0
+    searching: float = 0.0
     _under_way: int = field(default=0, repr=False)
     _workers: int = field(default=0, repr=False)
     _resting: bool = field(default=False, repr=False)
     _free: float = field(default=0.0, repr=False)
+    _first: float = field(default=0.0, repr=False)
     _since: float = field(default=0.0, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -55,8 +58,9 @@ class Work:
         Args:
             workers: that may be busy from now on.
         """
-        with self._settled():
-            self.idle += self._free
+        with self._settled() as now:
+            self._first = self._first or now
+            self.idle, self.searching = self.idle + self._free, now - self._first
             self._free, self._workers = 0.0, workers
 
     @contextmanager
@@ -99,4 +103,5 @@ class Work:
             "reused_training": self.reused_training,
             "busy_s": round(self.busy, 3),
             "idle_s": round(self.idle, 3),
+            "searching_s": round(self.searching, 3),
         }

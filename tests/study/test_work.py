@@ -49,6 +49,7 @@ def test_idle_are_free_workers_while_a_row_waits(wait: Pass) -> None:
         wait(8)  # one again
     work.row(2)
     assert work.to_json()["idle_s"] == 2 * 1 + 2 + 8
+    assert work.to_json()["searching_s"] == 1 + 2 + 4 + 8
 
 
 def test_nothing_waits_before_the_first_row_and_after_the_last(wait: Pass) -> None:
