@@ -200,6 +200,7 @@ class _Study:
             self._reporter.note(f"{files} files of earlier studies are taken over; they count for no trial")
         for outcome in {outcome.config.key: outcome for outcome in found}.values():
             rows.take(outcome)
+        rows.work(lambda: None)  # measured and told, before a runtime of theirs is thought to be untried
 
     def _next(self, under_way: Sequence[Recipe]) -> Row | None:
         """What the sampler proposes, None at the end of the search or while it waits for what is under way."""

@@ -85,3 +85,14 @@ def test_targets_that_nobody_asked_for_before(tmp_path: Path) -> None:
     assert front is not None
     assert other is not None
     assert {p.outcome.config for p in front.points} == {p.outcome.config for p in other.points}
+
+
+def test_what_is_measured_anew_is_told_once(tmp_path: Path) -> None:
+    """Files whose latency is not known any more are no others that a run has to try by itself."""
+    space = {"quantize": ["none", "int8"], "delegate": ["xnnpack", "builtin"], "threads": [1]}
+    study(options(tmp_path, space=space))
+    for kept in (tmp_path / "runs" / ".cache" / "latency").glob("*/*.json"):
+        kept.unlink()
+    record = study(options(tmp_path, name="other", space=space)).record
+    configs = [point.outcome.config.key for point in record.points]
+    assert len(configs) == len(set(configs)) == 4
