@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from autotune.study.recheck import Rechecked
     from autotune.target import Target
 
-PICK = """Copy the best file and its recipe side by side, and print how to load it.
+PICK = """Copy the best file, its recipe (JSON) and a page on it (Markdown) with code that runs it as it was
+measured, in Python, in Kotlin on Android, and in C++; and print how to load it.
 
 Best is, of all that meet the targets, by --by:
   one-se    of those within one standard error of the best quality the one with the least product of costs
@@ -177,7 +178,8 @@ def _pick_together(
 def _print_file(file: Path, load: str) -> None:
     from autotune.show import console
 
-    console.print(f"{file}\n{file.with_suffix('.json')}", style="cyan", soft_wrap=True)
+    beside = "\n".join(str(file.with_suffix(suffix)) for suffix in (".json", ".md"))
+    console.print(f"{file}\n{beside}", style="cyan", soft_wrap=True)
     console.print(f"\n{load}", markup=False, soft_wrap=True)
 
 

@@ -1,31 +1,23 @@
 """Hands out a file with its recipe, and says how to load it."""
 
 import json
-import math
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from autotune.choice import Choice, Trade, ranked, runners_up
+from autotune.doubts import doubts, drift
 from autotune.errors import UserError
 from autotune.front import Front, Point, interval
-from autotune.outcome import Measurement
 from autotune.record import Record
-from autotune.show_table import missed
 from autotune.show_units import milliseconds, number
-from autotune.study.latencies import CHANGED
+from autotune.snippets import python, snippets
 from autotune.study.recheck import Rechecked
-from autotune.target import LATENCY, Target
+from autotune.target import DOWNLOAD, LATENCY, METRICS, Target
 from autotune.together import Together, together
-
-_RESOLVERS = {
-    "xnnpack": "AUTO",
-    "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
-    "reference": "BUILTIN_REF",
-}
 
 
 def choose(
@@ -144,12 +136,12 @@ class Picked:
             "tied_with": [rival.trial for rival in self.front.rivals(point)],
             "from": self.record.meta["options"],
             "device": self.record.meta["device"],
-            "load": snippet(file, point),
+            "load": python(file, point.outcome.config),
         }
 
 
 def hand_out(picked: Picked, folder: Path) -> tuple[Path, dict[str, Any]]:
-    """Copies the file and writes the recipe beside it.
+    """Copies the file, and writes its recipe and a page for people beside it.
 
     Args:
         picked: the point.
@@ -162,7 +154,7 @@ def hand_out(picked: Picked, folder: Path) -> tuple[Path, dict[str, Any]]:
         UserError: the folder can't be written to.
     """
     file = _file(picked, folder)
-    return _written(picked, file, _head(picked, file) | picked.to_json(file))
+    return _written(picked, file, _head(picked, file) | picked.to_json(file), page([picked], file))
 
 
 def hand_out_together(picked: Mapping[str, Picked], folder: Path) -> tuple[Path, dict[str, Any]]:
@@ -181,7 +173,57 @@ def hand_out_together(picked: Mapping[str, Picked], folder: Path) -> tuple[Path,
     first = next(iter(picked.values()))
     file = _file(first, folder)
     devices = {device: one.to_json(file) for device, one in picked.items()}
-    return _written(first, file, _head(first, file) | {"devices": devices})
+    return _written(first, file, _head(first, file) | {"devices": devices}, page(list(picked.values()), file))
+
+
+def page(picked: Sequence[Picked], file: Path) -> str:
+    """A page on a file in Markdown: what it is, its numbers on each device, and code that runs it so.
+
+    Args:
+        picked: the file's point, on each device.
+        file: as it was handed out.
+    """
+    first = picked[0]
+    front, record = first.front, first.record
+    targets = f", for {', '.join(target.text for target in front.targets)}" * bool(front.targets)
+    recipe = str(first.point.outcome.config).partition(" on ")[0]
+    lines = [f"# {file.name}", "", f"{recipe}: study {record.name}{targets}. All of it is in {file.stem}.json.", ""]
+    lines += [f"| device | runs on | {front.quality.name} | on the test split | median | size | download |"]
+    lines += ["|---" * 7 + "|", *(_row(one) for one in picked), ""]
+    lines += [f"- {one.record.device}: {remark}" for one in picked for remark in one.remarks]
+    for one in picked:
+        runtime = one.point.outcome.config.runtime
+        for snippet in snippets(file, one.point.outcome.config):
+            title = f"{snippet.language}, {one.record.device}: {runtime.delegate}, {runtime.threads} threads"
+            lines += [
+                "",
+                f"## {title}",
+                "",
+                f"Needs {snippet.needs}.",
+                "",
+                f"```{snippet.language}",
+                snippet.code,
+                "```",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(picked: Picked) -> str:
+    """A line of the page's table: with 95 % intervals, the latency as it is now where it was measured again."""
+    quality, outcome = picked.front.quality, picked.point.outcome
+    runtime, latency = outcome.config.runtime, picked.found.latency or outcome.latency
+
+    def told(metrics: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+        low, high = (number(end, quality) for end in interval(metrics, facts, quality))
+        return f"{number(metrics[quality.key], quality)} ({low} to {high})"
+
+    test = "not evaluated" if picked.found.test is None else told(picked.found.test, picked.found.test)
+    median = milliseconds(outcome.metrics[LATENCY.key])
+    if latency is not None:
+        median = f"{milliseconds(latency.p50_ms)} ±{latency.reach:.1%}" + f" ({latency.verdict})" * (not latency.stable)
+    sizes = [f"{outcome.metrics[metric.key] / 1e3:.1f} kB" for metric in (METRICS["size"], DOWNLOAD)]
+    cells = [picked.record.device, f"{runtime.delegate} x{runtime.threads}", told(outcome.metrics, outcome.facts), test]
+    return f"| {' | '.join([*cells, median, *sizes])} |"
 
 
 def _file(picked: Picked, folder: Path) -> Path:
@@ -199,82 +241,13 @@ def _head(picked: Picked, file: Path) -> dict[str, Any]:
     }
 
 
-def _written(picked: Picked, file: Path, recipe: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+def _written(picked: Picked, file: Path, recipe: dict[str, Any], text: str) -> tuple[Path, dict[str, Any]]:
     assert picked.point.model is not None  # only measured points are handed out
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(picked.point.model, file)
         file.with_suffix(".json").write_text(json.dumps(recipe, indent=1) + "\n")
+        file.with_suffix(".md").write_text(text)
     except OSError as error:
         raise UserError(f"--out {file.parent}: {error.strerror}; choose another folder") from error
     return file, recipe
-
-
-def drift(point: Point, now: Measurement) -> dict[str, Any]:
-    """How a latency compares with the study's: its change as a share of that, and whether their intervals meet."""
-    before, then = point.outcome.metrics[LATENCY.key], point.outcome.latency
-    low, high = (before, before) if then is None else (then.low_ms, then.high_ms)
-    return {"change": now.p50_ms / before - 1, "intervals_meet": low <= now.high_ms and now.low_ms <= high}
-
-
-def doubts(record: Record, front: Front, point: Point, found: Rechecked) -> Iterator[str]:
-    """What the second look at a picked file has brought to light; a line each."""
-    if found.latency is not None:
-        yield from _doubts_of_latency(record, front, point, found.latency)
-    if found.test is not None:
-        yield from _doubts_of_test(front, point, found.test)
-
-
-def _doubts_of_latency(record: Record, front: Front, point: Point, now: Measurement) -> Iterator[str]:
-    gap = drift(point, now)
-    if abs(gap["change"]) > CHANGED and not gap["intervals_meet"]:
-        yield (
-            f"its latency is now {milliseconds(now.p50_ms)}, {gap['change']:+.0%} off the search's, and the intervals "
-            f"do not meet: is device {record.meta['device']['device']} as it was then?"
-        )
-    if not now.stable:
-        yield f"its latency now is not stable: {now.verdict}"
-    judged = record.judge(replace(point, outcome=point.outcome.timed(now)), front.targets)
-    if point.feasible and not judged.feasible:
-        yield f"as measured now: {missed(front, judged)}"
-
-
-def _doubts_of_test(front: Front, point: Point, scores: dict[str, Any]) -> Iterator[str]:
-    quality = front.quality
-    seen, value = point.outcome.metrics[quality.key], scores[quality.key]
-    if _apart(
-        (seen, *interval(point.outcome.metrics, point.outcome.facts, quality)),
-        (value, *interval(scores, scores, quality)),
-    ):
-        yield (
-            f"its {quality.name} is {number(value, quality)} on the test split and {number(seen, quality)} on "
-            "validation, further apart than chance makes them: quote the former"
-        )
-    for target in front.targets:
-        if target.metric == quality and not target.met(value, front.baseline.metrics):
-            yield f"on the test split it misses {target.text}: the search's best is partly luck; ask for a margin"
-
-
-def _apart(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
-    """Whether two values of independent samples differ, by the 95 % interval of their difference.
-
-    It is put together from their own (value, low, high): R. G. Newcombe, Interval Estimation for the
-    Difference between Independent Proportions, Statistics in Medicine 17, 1998, method 10.
-    """
-    (more, low, _), (less, _, high) = sorted((one, other), reverse=True)
-    return more - less > math.hypot(more - low, high - less)
-
-
-def snippet(file: Path, point: Point) -> str:
-    """Python that loads the file as it was measured."""
-    runtime = point.outcome.config.runtime
-    if runtime.delegate not in _RESOLVERS:
-        return f"# {file}: load it through the delegate {runtime.delegate} of the device, {runtime.threads} threads"
-    integer = point.outcome.config.recipe.io == "int8"
-    return (
-        "from ai_edge_litert.interpreter import Interpreter, OpResolverType\n"
-        f"interpreter = Interpreter(\n    model_path={str(file)!r},\n    num_threads={runtime.threads},\n"
-        f"    experimental_op_resolver_type=OpResolverType.{_RESOLVERS[runtime.delegate]},\n)\n"
-        "interpreter.allocate_tensors()"
-        + ("\n# int8 in and out: x / scale + zero_point, of get_input_details()[0]['quantization']" if integer else "")
-    )

@@ -6,8 +6,9 @@ from dataclasses import replace
 from rich.table import Table
 
 from autotune.choice import KNEE, ONE_SE, TRIAL, WEIGHTS, Choice, Trade
+from autotune.doubts import drift
 from autotune.front import Front, Point, interval
-from autotune.pick import Picked, drift
+from autotune.pick import Picked
 from autotune.show import console, print_doubts, short
 from autotune.show_table import TIED, missed
 from autotune.show_units import milliseconds, number

@@ -9,9 +9,10 @@ import pytest
 
 from autotune.choice import KNEE, TRIAL, WEIGHTS, Choice
 from autotune.config import Config
+from autotune.doubts import drift
 from autotune.errors import UserError
 from autotune.outcome import Outcome
-from autotune.pick import Picked, choose, drift, hand_out, snippet
+from autotune.pick import Picked, choose, hand_out
 from autotune.record import Record
 from autotune.study.recheck import Rechecked
 from autotune.target import parse
@@ -107,7 +108,7 @@ def test_file_and_recipe_lie_side_by_side(record: Record, tmp_path: Path) -> Non
     assert file == tmp_path / "new" / "out" / "study-1.tflite"
     assert file.read_bytes() == b"the fast one"
     assert json.loads(file.with_suffix(".json").read_text()) == recipe
-    assert sorted(path.name for path in file.parent.iterdir()) == ["study-1.json", "study-1.tflite"]
+    assert sorted(path.name for path in file.parent.iterdir()) == ["study-1.json", "study-1.md", "study-1.tflite"]
 
 
 def test_recipe_says_what_was_handed_out(record: Record, tmp_path: Path) -> None:
@@ -191,46 +192,6 @@ def test_file_that_is_gone(record: Record, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"1\.tflite is gone; run the study again"):
         handed(record, 1, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("delegate", "resolver"),
-    [
-        ("xnnpack", "AUTO"),
-        ("builtin", "BUILTIN_WITHOUT_DEFAULT_DELEGATES"),
-        ("reference", "BUILTIN_REF"),
-    ],
-)
-def test_snippet_is_python_that_loads_the_file_as_measured(tmp_path: Path, delegate: str, resolver: str) -> None:
-    """Threads, kernels and a path, whatever is in it."""
-    record = toy_record(tmp_path / "study", toy_outcome(0.9, 10, 1000, delegate=delegate, threads=4))
-    file = Path('it\'s a "folder"\\x') / "model.tflite"
-    text = snippet(file, record.points[0])
-    compile(text, "snippet", "exec")
-    assert repr(str(file)) in text
-    assert "num_threads=4," in text
-    assert f"OpResolverType.{resolver}," in text
-
-
-@pytest.mark.parametrize(("io", "told"), [("int8", True), ("float32", False)])
-def test_snippet_tells_of_integer_inputs(tmp_path: Path, io: str, told: bool) -> None:
-    """They are to be scaled, which is not seen from the file's name."""
-    record = toy_record(tmp_path / "study", toy_outcome(0.9, 10, 1000, quantize="int8", io=io))
-    text = snippet(tmp_path / "model.tflite", record.points[0])
-    compile(text, "snippet", "exec")
-    assert ("x / scale + zero_point" in text) is told
-
-
-def test_snippet_for_the_delegate_of_a_plug_in(tmp_path: Path) -> None:
-    """How to load it is not known here: a comment that says through what, and Python all the same."""
-    record = toy_record(tmp_path / "study", toy_outcome(0.9, 10, 1000, delegate="hexagon", threads=4))
-    file = Path('it\'s a "folder"\\x') / "model.tflite"
-    text = snippet(file, record.points[0])
-    assert not compile(text, "snippet", "exec").co_names
-    assert all(line.startswith("#") for line in text.splitlines())
-    assert str(file) in text
-    assert "hexagon" in text
-    assert "4 threads" in text
 
 
 def test_recipe_for_the_delegate_of_a_plug_in(tmp_path: Path) -> None:
@@ -351,3 +312,27 @@ def test_target_missed_on_the_test_split(record: Record) -> None:
     """The bound that the study's number meets."""
     [line] = looked_at(record, 1, Rechecked(test=TESTED), "accuracy>=79.5%")
     assert line.startswith("on the test split it misses accuracy>=79.5%")
+
+
+def test_a_page_lies_beside_them(record: Record, tmp_path: Path) -> None:
+    """For people: what the file is, its numbers with their intervals, what speaks against it, and code that runs it."""
+    front, point = choose(timed(record, 1, 5.0), [parse("latency<8ms")[0]], 1)
+    assert point is not None
+    found = Rechecked(toy_measurement(10.0, "it was hot"), TESTED, ["the data is gone"])
+    file, _ = hand_out(Picked(record, front, point, found), tmp_path / "out")
+    page = file.with_suffix(".md").read_text()
+    assert page.startswith("# study-1.tflite\n\nint8: study study, for latency<8ms. All of it is in study-1.json.\n")
+    [row] = [line for line in page.splitlines() if line.startswith("| fake ")]
+    assert [cell.strip() for cell in row.strip("|").split("|")] == [
+        "fake",
+        "xnnpack x2",
+        "80.0% (78.0% to 82.0%)",
+        "79.0% (77.0% to 81.0%)",
+        "10 ms ±1.0% (it was hot)",
+        "0.6 kB",
+        "0.5 kB",
+    ]
+    assert "- fake: the data is gone" in page
+    assert "## python, fake: xnnpack, 2 threads" in page
+    assert page.count("```") == 2 * 3
+    assert repr(str(file)) in page

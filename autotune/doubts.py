@@ -1,0 +1,70 @@
+"""What a second look at a picked file brings to light."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from autotune.front import Front, Point, interval
+from autotune.outcome import Measurement
+from autotune.record import Record
+from autotune.show_table import missed
+from autotune.show_units import milliseconds, number
+from autotune.study.latencies import CHANGED
+from autotune.study.recheck import Rechecked
+from autotune.target import LATENCY
+
+
+def drift(point: Point, now: Measurement) -> dict[str, Any]:
+    """How a latency compares with the study's: its change as a share of that, and whether their intervals meet."""
+    before, then = point.outcome.metrics[LATENCY.key], point.outcome.latency
+    low, high = (before, before) if then is None else (then.low_ms, then.high_ms)
+    return {"change": now.p50_ms / before - 1, "intervals_meet": low <= now.high_ms and now.low_ms <= high}
+
+
+def doubts(record: Record, front: Front, point: Point, found: Rechecked) -> Iterator[str]:
+    """What the second look at a picked file has brought to light; a line each."""
+    if found.latency is not None:
+        yield from _doubts_of_latency(record, front, point, found.latency)
+    if found.test is not None:
+        yield from _doubts_of_test(front, point, found.test)
+
+
+def _doubts_of_latency(record: Record, front: Front, point: Point, now: Measurement) -> Iterator[str]:
+    gap = drift(point, now)
+    if abs(gap["change"]) > CHANGED and not gap["intervals_meet"]:
+        yield (
+            f"its latency is now {milliseconds(now.p50_ms)}, {gap['change']:+.0%} off the search's, and the intervals "
+            f"do not meet: is device {record.meta['device']['device']} as it was then?"
+        )
+    if not now.stable:
+        yield f"its latency now is not stable: {now.verdict}"
+    judged = record.judge(replace(point, outcome=point.outcome.timed(now)), front.targets)
+    if point.feasible and not judged.feasible:
+        yield f"as measured now: {missed(front, judged)}"
+
+
+def _doubts_of_test(front: Front, point: Point, scores: dict[str, Any]) -> Iterator[str]:
+    quality = front.quality
+    seen, value = point.outcome.metrics[quality.key], scores[quality.key]
+    if _apart(
+        (seen, *interval(point.outcome.metrics, point.outcome.facts, quality)),
+        (value, *interval(scores, scores, quality)),
+    ):
+        yield (
+            f"its {quality.name} is {number(value, quality)} on the test split and {number(seen, quality)} on "
+            "validation, further apart than chance makes them: quote the former"
+        )
+    for target in front.targets:
+        if target.metric == quality and not target.met(value, front.baseline.metrics):
+            yield f"on the test split it misses {target.text}: the search's best is partly luck; ask for a margin"
+
+
+def _apart(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+    """Whether two values of independent samples differ, by the 95 % interval of their difference.
+
+    It is put together from their own (value, low, high): R. G. Newcombe, Interval Estimation for the
+    Difference between Independent Proportions, Statistics in Medicine 17, 1998, method 10.
+    """
+    (more, low, _), (less, _, high) = sorted((one, other), reverse=True)
+    return more - less > math.hypot(more - low, high - less)

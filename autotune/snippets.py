@@ -1,0 +1,164 @@
+"""Code that runs a picked file as it was measured: the same kernels, the same number of threads."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from autotune.config import Config
+
+_RESOLVERS = {
+    "xnnpack": "AUTO",
+    "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    "reference": "BUILTIN_REF",
+}
+_OPENVINO = "openvino_"
+_INTEGER = "{comment} int8 in and out: x / scale + zero_point, by the tensors' own quantization"
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A piece of code.
+
+    Attributes:
+        language: as code blocks name it.
+        needs: what has to be installed or linked, one line.
+        code: lines of it.
+    """
+
+    language: str
+    needs: str
+    code: str
+
+
+def snippets(file: Path, config: Config) -> list[Snippet]:
+    """What is known of how to run a file in Python, in Kotlin on Android, and in C++; fewer where a delegate has none.
+
+    Args:
+        file: as it was handed out; Python opens it by this path, the others by its name.
+        config: that it was measured by.
+    """
+    found = (_python(file, config), _kotlin(file.name, config), _cpp(file.name, config))
+    return [snippet for snippet in found if snippet is not None]
+
+
+def python(file: Path, config: Config) -> str:
+    """Python that loads the file; a comment where the delegate is a plug-in's, which knows how."""
+    snippet = _python(file, config)
+    runtime = config.runtime
+    if snippet is None:
+        return f"# {file}: load it through the delegate {runtime.delegate} of the device, {runtime.threads} threads"
+    return snippet.code
+
+
+def _python(file: Path, config: Config) -> Snippet | None:
+    runtime, integer = config.runtime, _told(config, "#")
+    if runtime.delegate in _RESOLVERS:
+        code = (
+            "from ai_edge_litert.interpreter import Interpreter, OpResolverType\n"
+            f"interpreter = Interpreter(\n    model_path={str(file)!r},\n    num_threads={runtime.threads},\n"
+            f"    experimental_op_resolver_type=OpResolverType.{_RESOLVERS[runtime.delegate]},\n)\n"
+            "interpreter.allocate_tensors()"
+        )
+        return Snippet("python", "pip install ai-edge-litert", code + integer)
+    accelerator, before, more = "GPU", "", ""
+    if runtime.delegate.startswith(_OPENVINO):
+        backend = runtime.delegate.removeprefix(_OPENVINO).upper()
+        accelerator, before = "NPU", _openvino(backend, runtime.threads)
+        graph = f"IntelOpenVinoOptions(graph_backend=IntelOpenVinoOptions.GRAPH_BACKEND[{backend!r}])"
+        more = f"\n        intel_openvino_options={graph},"
+    elif runtime.delegate != "gpu":
+        return None
+    names = ["CompiledModel", "CpuOptions", "HardwareAccelerator", *["IntelOpenVinoOptions"] * bool(more), "Options"]
+    code = (
+        f"{before}from ai_edge_litert.compiled_model import {', '.join(names)}\n"
+        f"model = CompiledModel.from_file(\n    {str(file)!r},\n    options=Options(\n"
+        f"        HardwareAccelerator.{accelerator} | HardwareAccelerator.CPU,\n"
+        f"        cpu_options=CpuOptions(num_threads={runtime.threads}),{more}\n    ),\n)\n"
+        "inputs, outputs = model.create_input_buffers(0), model.create_output_buffers(0)\n"
+        "# inputs[0].write(x); model.run_by_index(0, inputs, outputs); y = outputs[0].read(y_size, y_dtype)"
+    )
+    packages = "ai-edge-litert openvino" if more else "ai-edge-litert"
+    return Snippet("python", f"pip install {packages}", code + integer)
+
+
+def _openvino(backend: str, threads: int) -> str:
+    """What LiteRT's plug-in for OpenVINO wants before it is used."""
+    bound = f"os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{threads}])  # a thread per core\n"
+    return (
+        "import ctypes, importlib.util, os, pathlib\n"
+        'libraries = pathlib.Path(importlib.util.find_spec("openvino").submodule_search_locations[0], "libs")\n'
+        'for name in ("libopenvino.so.*", "libopenvino_tensorflow_lite_frontend.so.*"):\n'
+        "    for library in libraries.glob(name):\n"
+        "        ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)\n" + (bound if backend == "CPU" else "")
+    )
+
+
+def _kotlin(name: str, config: Config) -> Snippet | None:
+    """LiteRT's Interpreter on Android, the model among the app's assets.
+
+    Options: org.tensorflow.lite.Interpreter.Options in LiteRT's API reference for Java.
+    """
+    runtime = config.runtime
+    options = {
+        "xnnpack": f"Interpreter.Options().setNumThreads({runtime.threads}).setUseXNNPACK(true)",
+        "builtin": f"Interpreter.Options().setNumThreads({runtime.threads}).setUseXNNPACK(false)",
+        "gpu": "Interpreter.Options().addDelegate(GpuDelegate())",
+        "nnapi": "Interpreter.Options().addDelegate(NnApiDelegate())",
+    }.get(runtime.delegate)
+    if options is None:
+        return None
+    delegate = {"gpu": "gpu.GpuDelegate", "nnapi": "nnapi.NnApiDelegate"}.get(runtime.delegate)
+    imports = f"import org.tensorflow.lite.{delegate}\n" if delegate else ""
+    needs = "com.google.ai.edge.litert:litert" + (", :litert-gpu" if runtime.delegate == "gpu" else "")
+    code = (
+        f"import java.io.FileInputStream\nimport java.nio.channels.FileChannel\n"
+        f"import org.tensorflow.lite.Interpreter\n{imports}\n"
+        f'val model = context.assets.openFd("{name}").use {{ asset ->\n'
+        "    FileInputStream(asset.fileDescriptor).channel.map(\n"
+        "        FileChannel.MapMode.READ_ONLY, asset.startOffset, asset.declaredLength)\n}\n"
+        f"val interpreter = Interpreter(model, {options})\n"
+        "interpreter.run(input, output)"
+    )
+    return Snippet("kotlin", f'{needs}, and androidResources {{ noCompress += "tflite" }}', code + _told(config, "//"))
+
+
+def _cpp(name: str, config: Config) -> Snippet | None:
+    """LiteRT's C++ Interpreter."""
+    runtime = config.runtime
+    resolver = {
+        "xnnpack": ("kernels/register.h", "ops::builtin::BuiltinOpResolver"),
+        "builtin": ("kernels/register.h", "ops::builtin::BuiltinOpResolverWithoutDefaultDelegates"),
+        "reference": ("kernels/register_ref.h", "ops::builtin::BuiltinRefOpResolver"),
+        "gpu": ("kernels/register.h", "ops::builtin::BuiltinOpResolverWithoutDefaultDelegates"),
+    }.get(runtime.delegate)
+    if resolver is None:
+        return None
+    header, kind = resolver
+    on_gpu = runtime.delegate == "gpu"
+    includes = [header, "interpreter_builder.h", "model_builder.h"]
+    delegates = '#include "tflite/delegates/gpu/delegate.h"\n' if on_gpu else ""
+    code = (
+        delegates
+        + "".join(f'#include "tflite/{include}"\n' for include in includes)
+        + f'\nauto model = tflite::FlatBufferModel::BuildFromFile("{name}");\n'
+        f"tflite::{kind} resolver;\n"
+        "tflite::InterpreterBuilder builder(*model, resolver);\n"
+        f"builder.SetNumThreads({runtime.threads});\n"
+        + (
+            "TfLiteGpuDelegateOptionsV2 options = TfLiteGpuDelegateOptionsV2Default();\n"
+            "builder.AddDelegate(TfLiteGpuDelegateV2Create(&options));\n"
+            if on_gpu
+            else ""
+        )
+        + "std::unique_ptr<tflite::Interpreter> interpreter;\n"
+        "builder(&interpreter);\n"
+        "interpreter->AllocateTensors();"
+    )
+    needs = "LiteRT's C++ library (in TensorFlow's tree the headers are in tensorflow/lite/)"
+    if runtime.delegate == "xnnpack":
+        needs += ", built with XNNPACK, which it then applies by itself"
+    return Snippet("cpp", needs, code + _told(config, "//"))
+
+
+def _told(config: Config, comment: str) -> str:
+    """A word on integer inputs, which a file's name does not tell of."""
+    return f"\n{_INTEGER.format(comment=comment)}" if config.recipe.io == "int8" else ""

@@ -1,0 +1,91 @@
+"""Code that runs a picked file as it was measured."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autotune.config import Config
+from autotune.devices.local import LocalDevice
+from autotune.devices.runner_device import PROBE
+from autotune.snippets import python, snippets
+
+
+def config(delegate: str, threads: int = 4, io: str = "float32") -> Config:
+    return Config.of({"delegate": delegate, "threads": threads, "quantize": "int8", "io": io})
+
+
+@pytest.mark.parametrize(
+    ("delegate", "resolver"),
+    [
+        ("xnnpack", "AUTO"),
+        ("builtin", "BUILTIN_WITHOUT_DEFAULT_DELEGATES"),
+        ("reference", "BUILTIN_REF"),
+    ],
+)
+def test_python_loads_the_file_as_measured(delegate: str, resolver: str) -> None:
+    """Threads, kernels and a path, whatever is in it."""
+    file = Path('it\'s a "folder"\\x') / "model.tflite"
+    text = python(file, config(delegate))
+    compile(text, "snippet", "exec")
+    assert repr(str(file)) in text
+    assert "num_threads=4," in text
+    assert f"OpResolverType.{resolver}," in text
+
+
+@pytest.mark.parametrize("delegate", ["xnnpack", "builtin", "reference", "gpu", "openvino_cpu"])
+def test_python_runs(tmp_path: Path, delegate: str) -> None:
+    """In a process of its own, through the delegate; on a file whose name has all that a text may trip over."""
+    if delegate not in LocalDevice().delegates:
+        pytest.skip(f"this machine runs nothing on {delegate}")
+    file = tmp_path / 'it\'s a "model".tflite'
+    file.write_bytes(PROBE.read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-c", python(file, config(delegate, threads=1))], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("io", "told"), [("int8", True), ("float32", False)])
+def test_integer_inputs_are_told_of(io: str, told: bool) -> None:
+    """They are to be scaled, which is not seen from the file's name; in every language."""
+    found = snippets(Path("model.tflite"), config("xnnpack", io=io))
+    assert [snippet.language for snippet in found] == ["python", "kotlin", "cpp"]
+    assert all(("x / scale + zero_point" in snippet.code) is told for snippet in found)
+    compile(found[0].code, "snippet", "exec")
+
+
+@pytest.mark.parametrize(
+    ("delegate", "languages", "told"),
+    [
+        ("xnnpack", ["python", "kotlin", "cpp"], ["AUTO", "setUseXNNPACK(true)", "BuiltinOpResolver resolver"]),
+        ("builtin", ["python", "kotlin", "cpp"], ["WITHOUT", "setUseXNNPACK(false)", "DefaultDelegates resolver"]),
+        ("reference", ["python", "cpp"], ["BUILTIN_REF", "BuiltinRefOpResolver resolver"]),
+        ("gpu", ["python", "kotlin", "cpp"], ["HardwareAccelerator.GPU", "GpuDelegate()", "TfLiteGpuDelegateV2Create"]),
+        ("nnapi", ["kotlin"], ["NnApiDelegate()"]),
+        ("openvino_npu", ["python"], ["GRAPH_BACKEND['NPU']"]),
+        ("hexagon", [], []),
+    ],
+)
+def test_each_language_sets_the_delegate(delegate: str, languages: list[str], told: list[str]) -> None:
+    """Where it has a way to; and the number of threads, where the delegate leaves the CPU anything."""
+    found = snippets(Path("folder", "model.tflite"), config(delegate))
+    assert [snippet.language for snippet in found] == languages
+    for snippet, part in zip(found, told, strict=True):
+        assert part in snippet.code
+        assert "model.tflite" in snippet.code
+        assert snippet.needs
+        on_cpu = delegate in ("xnnpack", "builtin", "reference")
+        assert "4" in snippet.code or not on_cpu
+
+
+def test_python_for_the_delegate_of_a_plug_in() -> None:
+    """How to load it is not known here: a comment that says through what, and Python all the same."""
+    file = Path('it\'s a "folder"\\x') / "model.tflite"
+    text = python(file, config("hexagon"))
+    assert not compile(text, "snippet", "exec").co_names
+    assert all(line.startswith("#") for line in text.splitlines())
+    assert str(file) in text
+    assert "hexagon" in text
+    assert "4 threads" in text
