@@ -19,6 +19,7 @@ from autotune.record import BASELINE, Gaps, Record
 from autotune.space import Choice, Dimension, Space
 from autotune.study import journal
 from autotune.study.anew import Anew
+from autotune.study.interrupts import uninterrupted
 from autotune.target import Target
 
 DRAWS = 10_000
@@ -27,7 +28,7 @@ RETRIES = 8
 
 
 class Ledger:
-    """A study that is being written. One process at a time; see journal.exclusive().
+    """A study that is being written. One process at a time; see journal.exclusive(). Ctrl-C leaves nothing half done.
 
     Attributes:
         folder: of the study.
@@ -116,6 +117,7 @@ class Ledger:
         """All that is known by now."""
         return self._record
 
+    @uninterrupted()
     def note(self, key: str, value: Any) -> None:
         """Keeps something about the whole study (JSON)."""
         self._study.set_user_attr(key, value)
@@ -131,6 +133,7 @@ class Ledger:
             return self._every
         return list({config.key: config for config in self._drawn() if self._fits(config)}.values())[:most]
 
+    @uninterrupted()
     def again(self) -> tuple[int, Config] | None:
         """A configuration that was cut off, or that failed and is to be tried once more."""
         self._study.sampler = self._given
@@ -142,6 +145,7 @@ class Ledger:
             self._study.tell(trial, state=TrialState.FAIL)
         return None
 
+    @uninterrupted()
     def ask(self) -> tuple[int, Config] | None:
         """What the sampler proposes: a recipe not tried yet, on one of its runtimes, and the number of its trial.
 
@@ -163,6 +167,7 @@ class Ledger:
                 break
         return self.draw()
 
+    @uninterrupted()
     def draw(self, passes: Callable[[Recipe], bool] = lambda _: True) -> tuple[int, Config] | None:
         """A trial of a recipe that was not tried yet, drawn evenly; None where there is none, or none among DRAWS.
 
@@ -180,6 +185,7 @@ class Ledger:
         config = next((config for config in configs if passes(config.recipe)), None)
         return None if config is None else self.ask_for(config)
 
+    @uninterrupted()
     def ask_for(self, config: Config) -> tuple[int, Config] | None:
         """A trial of this very configuration, None where it is outside the space, makes no sense or was tried.
 
@@ -194,6 +200,7 @@ class Ledger:
         assert self._space.config(trial.params).key == config.key, "something else was queued before"
         return self._opened(trial, config)
 
+    @uninterrupted()
     def tell(self, number: int, outcome: Outcome, targets: Sequence[Target], baseline: Outcome) -> None:
         """Ends a trial. Targets become constraints, above 0 where one is not met with margin; a refused
         configuration has no values at all.
@@ -205,6 +212,7 @@ class Ledger:
             trial.set_constraint(text, violation)
         self._finished(self._study.tell(trial, values, state), targets)
 
+    @uninterrupted()
     def leave_out(self, number: int, missed: Mapping[str, float]) -> None:
         """Ends a trial that is not built, since it is known to miss targets; it counts for none.
 
@@ -221,6 +229,7 @@ class Ledger:
             trial.set_constraint(text, violation)
         self._finished(self._study.tell(trial, state=TrialState.PRUNED), [])
 
+    @uninterrupted()
     def add(self, outcome: Outcome, targets: Sequence[Target], baseline: Outcome) -> None:
         """A trial that nobody asked for: what came with another one, of the same file on another runtime."""
         state, values, constraints = self._told(outcome, targets, baseline)
@@ -241,6 +250,7 @@ class Ledger:
         judged = replace(self._record, baseline=baseline).judge(Point(BASELINE, outcome, {}, None), targets)
         return TrialState.COMPLETE, values, judged.violations
 
+    @uninterrupted()
     def fail(self, number: int, reason: str, *, again: bool) -> None:
         """Ends a trial without an outcome.
 
@@ -257,6 +267,7 @@ class Ledger:
             self._seen.discard(self._space.config(trial.params).key)
             self._queue(trial.params)
 
+    @uninterrupted()
     def add_failed(self, config: Config, reason: str) -> None:
         """A trial that nobody asked for, without an outcome."""
         self._add(config, state=TrialState.FAIL, user_attrs={"fault": reason})
