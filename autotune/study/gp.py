@@ -7,7 +7,7 @@ from autotune.study.samplers import Choose, Search
 try:
     import torch  # noqa: F401  # Optuna would only miss it in the middle of a study
 except ImportError as error:
-    raise ImportError("it needs PyTorch; pip install torch, or take another --sampler") from error
+    raise ImportError("it needs PyTorch: install the extra gp, or take another --sampler") from error
 
 
 def gp(search: Search) -> Choose:

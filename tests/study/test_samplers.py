@@ -39,7 +39,7 @@ def test_unknown_names() -> None:
     try:
         import torch  # noqa: F401
     except ImportError:
-        with pytest.raises(UserError, match="it needs PyTorch; pip install torch, or take another --sampler"):
+        with pytest.raises(UserError, match="it needs PyTorch: install the extra gp, or take another --sampler"):
             plugins.load("samplers", "gp")
 
 
