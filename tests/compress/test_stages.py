@@ -307,7 +307,6 @@ def test_excluded_layers_are_left_alone(base: bytes, data: TrainingData) -> None
 LONGER: list[dict[str, Any]] = [
     {"prune": 0.6},
     {"cluster": 4, "cluster_scope": "channel"},
-    {"prune": 0.6, "cluster": 8},
     {"prune": 0.6, "cluster": 8, "quantize": "qat"},
 ]
 
