@@ -199,7 +199,7 @@ def page(picked: Sequence[Picked], file: Path) -> str:
                 "",
                 f"## {title}",
                 "",
-                f"Needs {snippet.needs}.",
+                f"Needs: {snippet.needs}.",
                 "",
                 f"```{snippet.language}",
                 snippet.code,
