@@ -12,7 +12,6 @@ from autotune.compress.pipeline import Step
 from autotune.config import Config, Recipe, Runtime
 from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
-from autotune.study.known import Known
 from autotune.study.outlook import Outlook
 from autotune.study.predict import Features, Prediction
 
@@ -60,7 +59,7 @@ class Ehvi:
         every = {recipe.key: recipe for recipe in recipes}
         self._left = {key: _Candidate(recipe, self._trainings(recipe)) for key, recipe in every.items()}
         self._features = Features(every.values())
-        self._known, self._quality, self._download = Known(), Prediction(), Prediction()
+        self._known, self._quality, self._download = gate.known, Prediction(), Prediction()
 
     def __call__(self, under_way: Sequence[Recipe]) -> tuple[int, Config] | None:
         """A trial of the best recipe, None where all are tried or wait for a training that is under way."""

@@ -11,7 +11,11 @@ from autotune.target import DOWNLOAD, Target
 
 
 class Gate:
-    """Judges recipes by files of their structure, before they are built."""
+    """Judges recipes by files of their structure, before they are built.
+
+    Attributes:
+        known: what the study's files tell; shared with who asks the gate.
+    """
 
     def __init__(self, ledger: Ledger, runtimes: Sequence[Runtime]) -> None:
         """
@@ -20,7 +24,7 @@ class Gate:
             runtimes: to run files on.
         """
         record = ledger.record()
-        self._ledger, self._runtimes, self._known = ledger, runtimes, Known()
+        self._ledger, self._runtimes, self.known = ledger, runtimes, Known()
         self._targets = [one for one in record.targets if one.metric not in (record.quality, DOWNLOAD)]
 
     def misses(self, recipe: Recipe) -> dict[str, float]:
@@ -34,8 +38,8 @@ class Gate:
             return {}
         record = self._ledger.record()
         assert record.baseline is not None  # it is measured first
-        self._known.see(record)
-        alike = self._known.alike(recipe)
+        self.known.see(record)
+        alike = self.known.alike(recipe)
         wanted = [runtime for runtime in self._runtimes if self._ledger.admits(Config(recipe, runtime))]
         points = [alike[runtime] for runtime in wanted if runtime in alike]
         found = [self._missed(point, record.baseline.metrics) for point in points if point.outcome.state == "measured"]
@@ -54,7 +58,7 @@ class Gate:
             None where nothing is to be gained by it: what it would tell is known or bounded by no target, or the
             space has no such file.
         """
-        if not self._targets or not recipe.trains or self._known.alike(recipe):
+        if not self._targets or not recipe.trains or self.known.alike(recipe):
             return None
         share = recipe.prune if recipe.prune_pattern == "xnnpack" else 0.0
         twin = replace(recipe, prune=share, cluster=0, fine_tune="none" if share else recipe.fine_tune)

@@ -29,10 +29,14 @@ class Known:
     """What the measured files of a study tell of others. Each point is looked at once, however many there are."""
 
     def __init__(self) -> None:
+        self._seen: Record | None = None
         self._forget()
 
     def see(self, record: Record) -> None:
         """Takes note of what is new in a study."""
+        if record is self._seen:
+            return
+        self._seen = record
         new = [point for point in record.points if self._points.get(point.trial) is not point]
         if any(point.trial in self._points for point in new):  # the study holds others against its targets by now
             self._forget()
