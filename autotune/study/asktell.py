@@ -205,12 +205,7 @@ class Ledger:
         """Ends a trial. Targets become constraints, above 0 where one is not met with margin; a refused
         configuration has no values at all.
         """
-        trial = self._open.pop(number)
-        trial.set_user_attr("outcome", outcome.to_json())
-        state, values, constraints = self._told(outcome, targets, baseline)
-        for text, violation in constraints.items():
-            trial.set_constraint(text, violation)
-        self._finished(self._study.tell(trial, values, state), targets)
+        self._end(self._open.pop(number), outcome, *self._told(outcome, targets, baseline), targets)
 
     @uninterrupted()
     def leave_out(self, number: int, missed: Mapping[str, float]) -> None:
@@ -222,12 +217,9 @@ class Ledger:
         """
         trial = self._open.pop(number)
         reason = f"not built: files of its structure miss {', '.join(missed)}"
-        outcome = Outcome(self._space.config(trial.params), "refused", reason=reason)
-        trial.set_user_attr("outcome", outcome.to_json())
         trial.set_user_attr(journal.FREE, True)
-        for text, violation in missed.items():
-            trial.set_constraint(text, violation)
-        self._finished(self._study.tell(trial, state=TrialState.PRUNED), [])
+        outcome = Outcome(self._space.config(trial.params), "refused", reason=reason)
+        self._end(trial, outcome, TrialState.PRUNED, None, missed, [])
 
     @uninterrupted()
     def add(self, outcome: Outcome, targets: Sequence[Target], baseline: Outcome) -> None:
@@ -296,6 +288,21 @@ class Ledger:
         else:
             self._trials += 1
         return trial
+
+    def _end(
+        self,
+        trial: optuna.Trial,
+        outcome: Outcome,
+        state: TrialState,
+        values: list[float] | None,
+        constraints: Mapping[str, float],
+        targets: Sequence[Target],
+    ) -> None:
+        """Tells Optuna of an outcome, with what is to be told as _told() has it."""
+        trial.set_user_attr("outcome", outcome.to_json())
+        for text, violation in constraints.items():
+            trial.set_constraint(text, violation)
+        self._finished(self._study.tell(trial, values, state), targets)
 
     def _finished(self, trial: FrozenTrial, targets: Sequence[Target]) -> None:
         """Adds a trial to the record, as it stands in the journal."""
