@@ -14,6 +14,7 @@ from autotune.status import DONE, UNMET
 
 if TYPE_CHECKING:
     from autotune.choice import Choice
+    from autotune.devices.device import Device
     from autotune.front import Point
     from autotune.record import Record
     from autotune.study.recheck import Rechecked
@@ -209,7 +210,6 @@ def _rechecked(arguments: argparse.Namespace, record: "Record", point: "Point") 
     """The file once more on the study's device, where that can be found."""
     from autotune.compress.trust import Trust
     from autotune.compress.worker import start
-    from autotune.devices.device_file import load_device
     from autotune.show_devices import progress
     from autotune.study.pool import RayPool
     from autotune.study.recheck import UNMEASURED, Rechecked, recheck
@@ -217,7 +217,7 @@ def _rechecked(arguments: argparse.Namespace, record: "Record", point: "Point") 
     if arguments.no_measure:
         return Rechecked.unmeasured(record, point)
     try:
-        device = load_device(_called(arguments, record))
+        device = _device(arguments, record)
     except UserError as error:
         return Rechecked.unmeasured(record, point, f"{UNMEASURED}: {error}; see --device")
     trust = Trust.of(arguments.trust, arguments.register or ())
@@ -229,15 +229,18 @@ def _rechecked(arguments: argparse.Namespace, record: "Record", point: "Point") 
         pool.close()
 
 
-def _called(arguments: argparse.Namespace, record: "Record") -> str:
-    """What finds the study's device: what the user calls it now, or what it was called then."""
+def _device(arguments: argparse.Namespace, record: "Record") -> "Device":
+    """The study's device: by what the user calls it now, or by what it was called then.
+
+    Raises:
+        UserError: there is none.
+    """
     from autotune.devices.device_file import load_device
 
     if arguments.device is not None:
         with contextlib.suppress(UserError):  # it is but the name
-            load_device(arguments.device)
-            return str(arguments.device)
-    return str(record.meta["options"].get("device") or record.device)
+            return load_device(arguments.device)
+    return load_device(record.meta["options"].get("device") or record.device)
 
 
 def _record(arguments: argparse.Namespace) -> "Record":

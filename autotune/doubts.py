@@ -35,7 +35,7 @@ def _doubts_of_latency(record: Record, front: Front, point: Point, now: Measurem
     if abs(gap["change"]) > CHANGED and not gap["intervals_meet"]:
         yield (
             f"its latency is now {milliseconds(now.p50_ms)}, {gap['change']:+.0%} off the search's, and the intervals "
-            f"do not meet: is device {record.meta['device']['device']} as it was then?"
+            f"do not meet: is device {record.device} as it was then?"
         )
     if not now.stable:
         yield f"its latency now is not stable: {now.verdict}"

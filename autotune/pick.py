@@ -13,7 +13,7 @@ from autotune.doubts import doubts, drift
 from autotune.errors import UserError
 from autotune.front import Front, Point, interval
 from autotune.record import Record
-from autotune.show_units import milliseconds, number
+from autotune.show_units import milliseconds, price, within
 from autotune.snippets import python, snippets
 from autotune.study.recheck import Rechecked
 from autotune.target import DOWNLOAD, LATENCY, METRICS, Target
@@ -212,18 +212,14 @@ def _row(picked: Picked) -> str:
     """A line of the page's table: with 95 % intervals, the latency as it is now where it was measured again."""
     quality, outcome = picked.front.quality, picked.point.outcome
     runtime, latency = outcome.config.runtime, picked.found.latency or outcome.latency
-
-    def told(metrics: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-        low, high = (number(end, quality) for end in interval(metrics, facts, quality))
-        return f"{number(metrics[quality.key], quality)} ({low} to {high})"
-
-    test = "not evaluated" if picked.found.test is None else told(picked.found.test, picked.found.test)
+    test = "not evaluated" if picked.found.test is None else within(picked.found.test, picked.found.test, quality)
     median = milliseconds(outcome.metrics[LATENCY.key])
     if latency is not None:
         median = f"{milliseconds(latency.p50_ms)} ±{latency.reach:.1%}" + f" ({latency.verdict})" * (not latency.stable)
-    sizes = [f"{outcome.metrics[metric.key] / 1e3:.1f} kB" for metric in (METRICS["size"], DOWNLOAD)]
-    cells = [picked.record.device, f"{runtime.delegate} x{runtime.threads}", told(outcome.metrics, outcome.facts), test]
-    return f"| {' | '.join([*cells, median, *sizes])} |"
+    seen = within(outcome.metrics, outcome.facts, quality)
+    sizes = [price(outcome.metrics, metric) for metric in (METRICS["size"], DOWNLOAD)]
+    cells = [picked.record.device, f"{runtime.delegate} x{runtime.threads}", seen, test, median, *sizes]
+    return f"| {' | '.join(cells)} |"
 
 
 def _file(picked: Picked, folder: Path) -> Path:

@@ -7,11 +7,11 @@ from rich.table import Table
 
 from autotune.choice import KNEE, ONE_SE, TRIAL, WEIGHTS, Choice, Trade
 from autotune.doubts import drift
-from autotune.front import Front, Point, interval
+from autotune.front import Front, Point
 from autotune.pick import Picked
 from autotune.show import console, print_doubts, short
 from autotune.show_table import TIED, missed
-from autotune.show_units import milliseconds, number
+from autotune.show_units import milliseconds, within
 from autotune.study.recheck import Rechecked
 from autotune.target import LATENCY, Metric
 from autotune.together import DIFFERING, Together
@@ -91,11 +91,8 @@ def _second_look(front: Front, point: Point, found: Rechecked) -> list[str]:
             f"its {front.quality.name} is that on {same['device']}: {same['samples']} samples score so here, too"
         )
     if found.test is not None:
-        seen, tested = (
-            f"{number(metrics[front.quality.key], front.quality)} "
-            f"({' to '.join(number(end, front.quality) for end in interval(metrics, facts, front.quality))})"
-            for metrics, facts in ((point.outcome.metrics, point.outcome.facts), (found.test, found.test))
-        )
+        seen = within(point.outcome.metrics, point.outcome.facts, front.quality)
+        tested = within(found.test, found.test, front.quality)
         samples = f"the {found.test['samples']} test samples that the search never saw"
         lines.append(f"{front.quality.name} {seen} on validation, {tested} on {samples}")
     return lines

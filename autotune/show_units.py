@@ -1,7 +1,9 @@
 """Numbers as people read them."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from autotune.front import interval
 from autotune.outcome import Outcome
 from autotune.target import Metric
 
@@ -11,6 +13,12 @@ UNSTABLE = "!"
 
 def number(value: float, quality: Metric) -> str:
     return f"{value:.1%}" if quality.kind == "share" else f"{value:.4g}"
+
+
+def within(metrics: Mapping[str, float], facts: Mapping[str, Any], quality: Metric) -> str:
+    """A quality with its 95 % interval, of metrics and facts as front.interval() takes them."""
+    low, high = (number(end, quality) for end in interval(metrics, facts, quality))
+    return f"{number(metrics[quality.key], quality)} ({low} to {high})"
 
 
 def bare(reach: float, quality: Metric) -> str:

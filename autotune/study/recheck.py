@@ -76,8 +76,8 @@ def recheck(
         UserError: it is another device, or refuses the file now.
     """
     test, remarks = record.tests.get(str(point.trial)), []
-    if device.name != (name := record.meta["device"]["device"]):
-        raise UserError(f"study {record.name!r} was measured on device {name}, not on {device.name}")
+    if device.name != record.device:
+        raise UserError(f"study {record.name!r} was measured on device {record.device}, not on {device.name}")
     try:
         with device.open() as session:
             leased = partial(session.lease, waiting=lambda by: say(in_use(device, by)))
