@@ -29,7 +29,7 @@ from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 from autotune.study.proposals import Proposals
 from autotune.study.rows import Row
-from autotune.study.samplers import Search
+from autotune.study.search import Search
 from autotune.target import ACCURACY, DOWNLOAD, LATENCY
 
 TABLE = Path(__file__).with_name("tables") / "resnet8.json.gz"

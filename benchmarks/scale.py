@@ -32,7 +32,7 @@ from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 from autotune.study.patience import Patience
 from autotune.study.proposals import Proposals
-from autotune.study.samplers import Search
+from autotune.study.search import Search
 from autotune.target import ACCURACY, parse_all
 from autotune.testing import toy_measurement, toy_outcome
 

@@ -33,7 +33,8 @@ from autotune.study.recheck import test_once
 from autotune.study.remeasure import measure_front
 from autotune.study.reporting import Reporter, Summary, logged
 from autotune.study.rows import Row, Rows, TimeIsUpError
-from autotune.study.samplers import Search, these
+from autotune.study.samplers import these
+from autotune.study.search import Search
 from autotune.study.workshop import Workshop
 from autotune.target import LATENCY
 from autotune.track.picture import draw

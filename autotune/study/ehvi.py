@@ -5,15 +5,13 @@ Expected hypervolume improvement (Emmerich et al., IEEE Transactions on Evolutio
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autotune.compress.pipeline import Step
-from autotune.config import Config, Recipe, Runtime
-from autotune.study.asktell import Ledger
-from autotune.study.gate import Gate
+from autotune.config import Config, Recipe
 from autotune.study.outlook import Outlook
 from autotune.study.predict import Features, Prediction
+from autotune.study.search import Search
 
 WEIGHED = 200
 """Trainings that are weighed against each other at most; drawn where there are more."""
@@ -33,38 +31,22 @@ class _Candidate:
 class Ehvi:
     """Proposes trials by expected hypervolume improvement over cost."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        recipes: Iterable[Recipe],
-        runtimes: Sequence[Runtime],
-        steps: Callable[[Recipe], Sequence[Step]],
-        built: Callable[[str], bool],
-        gate: Gate,
-        seed: int,
-    ) -> None:
+    def __init__(self, search: Search) -> None:
         """
         Args:
-            ledger: of the study.
-            recipes: to choose among.
-            runtimes: to run files on.
-            steps: a recipe's stages.
-            built: whether there is a stage's artifact, by its key.
-            gate: knows what misses a target whatever it learns.
-            seed: of what is drawn.
+            search: what the study is about.
         """
-        self._ledger, self._runtimes, self._steps, self._built = ledger, runtimes, steps, built
-        self._gate = gate
-        self._random = random.Random(seed)  # noqa: S311  # draws trials, not secrets
-        every = {recipe.key: recipe for recipe in recipes}
+        self._search, self._ledger = search, search.ledger
+        self._random = random.Random(search.seed)  # noqa: S311  # draws trials, not secrets
+        every = {config.recipe.key: config.recipe for config in search.configs()}
         self._left = {key: _Candidate(recipe, self._trainings(recipe)) for key, recipe in every.items()}
         self._features = Features(every.values())
-        self._known, self._quality, self._download = gate.known, Prediction(), Prediction()
+        self._known, self._quality, self._download = search.gate.known, Prediction(), Prediction()
 
     def __call__(self, under_way: Sequence[Recipe]) -> tuple[int, Config] | None:
         """A trial of the best recipe, None where all are tried or wait for a training that is under way."""
         self._left = {key: one for key, one in self._left.items() if key not in self._ledger.recipes}
-        busy = {key for recipe in under_way for key in self._trainings(recipe) if not self._built(key)}
+        busy = {key for recipe in under_way for key in self._trainings(recipe) if not self._search.built(key)}
         groups: dict[str, list[_Candidate]] = defaultdict(list)
         for one in self._left.values():
             if not busy & one.trainings.keys():
@@ -73,10 +55,7 @@ class Ehvi:
             return None
         drawn = sorted(groups) if len(groups) <= WEIGHED else self._random.sample(sorted(groups), WEIGHED)
         recipe = self._best([groups[key] for key in drawn])
-        if recipe is None:
-            return None
-        asked = (self._ledger.ask_for(Config(recipe, runtime)) for runtime in self._runtimes)
-        return next(filter(None, asked), None)
+        return None if recipe is None else self._search.ask(recipe)
 
     def _best(self, groups: Sequence[Sequence[_Candidate]]) -> Recipe | None:
         """Of the group with the highest expected gain over cost the recipe that gains most by itself.
@@ -91,7 +70,7 @@ class Ehvi:
         outlook = Outlook(record, self._known, recipes, self._features, self._quality, self._download)
         for meeting in (True, False):
             if not meeting:
-                passing = ([one for one in group if self._gate.passes(one.recipe)] for group in groups)
+                passing = ([one for one in group if self._search.gate.passes(one.recipe)] for group in groups)
                 groups = [group for group in passing if group]
                 if not groups:
                     return None
@@ -104,7 +83,7 @@ class Ehvi:
 
     def _cost(self, one: _Candidate) -> float:
         """In epochs of training."""
-        return OVERHEAD + sum(epochs for key, epochs in one.trainings.items() if not self._built(key))
+        return OVERHEAD + sum(epochs for key, epochs in one.trainings.items() if not self._search.built(key))
 
     def _trainings(self, recipe: Recipe) -> dict[str, float]:
-        return {step.key: float(step.parameters.get("epochs", 1)) for step in self._steps(recipe) if step.trains}
+        return {step.key: float(step.parameters.get("epochs", 1)) for step in self._search.steps(recipe) if step.trains}

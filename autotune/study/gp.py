@@ -2,7 +2,7 @@
 
 import optuna
 
-from autotune.study.samplers import Choose, Search
+from autotune.study.search import Choose, Search
 
 try:
     import torch  # noqa: F401  # Optuna would only miss it in the middle of a study

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from autotune.compress.trust import Trust
 from autotune.space import Space
-from autotune.study.samplers import Choose, Search, ehvi
+from autotune.study.samplers import ehvi
+from autotune.study.search import Choose, Search
 from autotune.target import Target
 
 

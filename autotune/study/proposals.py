@@ -9,7 +9,7 @@ from autotune.space import Choice, Space, ends, grid
 from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 from autotune.study.rows import Row
-from autotune.study.samplers import Choose
+from autotune.study.search import Choose
 
 TRIES = 8
 """How often a sampler may propose what misses a target for sure, before one is drawn that may meet them."""

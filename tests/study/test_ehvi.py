@@ -14,7 +14,8 @@ from autotune.outcome import Outcome
 from autotune.space_file import parse
 from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
-from autotune.study.samplers import Choose, Search, ehvi, grid
+from autotune.study.samplers import ehvi, grid
+from autotune.study.search import Choose, Search
 from autotune.target import ACCURACY
 from autotune.testing import toy_outcome
 
