@@ -63,7 +63,7 @@ class Transport(Protocol):
 
 
 class Connection:
-    """A runner's process and the frames that go there and come back; used by one thread at a time.
+    """A runner's process and the frames that go there and come back; used by one thread at a time, abandoned by any.
 
     Attributes:
         process: that leads to the runner, None where there is none.
@@ -79,6 +79,7 @@ class Connection:
         self._transport, self._token, self._started = transport, token, started
         self.process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
+        self._ending = threading.RLock()  # a runner that is abandoned is lost to the thread that waits for it
 
     def exchange(self, request: dict[str, Any], timeout: float, data: bytes = b"") -> tuple[dict[str, Any], bytes]:
         """One request and its answer, within so many seconds.
@@ -116,26 +117,24 @@ class Connection:
 
     def close(self) -> None:
         """Ends the runner."""
-        process, self.process = self.process, None
-        if process is not None:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            with suppress(OSError):  # a broken pipe
-                process.stdin.close()  # it ends by itself, wherever it is
-            try:
-                process.wait(LAST_WORDS)
-            except subprocess.TimeoutExpired:
-                _kill(process)
-                process.wait()
-            process.stdout.close()
-        if self._log is not None:
-            self._log.close()
-            self._log = None
+        with self._ending:
+            process, self.process = self.process, None
+            if process is not None:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                with suppress(OSError):  # a broken pipe
+                    process.stdin.close()  # it ends by itself, wherever it is
+                _wait(process)
+                process.stdout.close()
+            if self._log is not None:
+                self._log.close()
+                self._log = None
 
     def abandon(self) -> None:
         """Ends the runner at once, whatever it is doing."""
-        if self.process is not None:
-            _kill(self.process)
+        process = self.process
+        if process is not None:
+            _kill(process)
         self.close()
 
     def _start(self) -> "subprocess.Popen[bytes]":
@@ -196,14 +195,11 @@ class Connection:
 
     def _lost(self, process: "subprocess.Popen[bytes]", how: str = "") -> Fault:
         """What to say of a runner that is gone, with the last line of its log."""
-        try:
-            status = process.wait(LAST_WORDS)
-        except subprocess.TimeoutExpired:
-            _kill(process)
-            status = process.wait()
+        status = _wait(process)
         how = how or (f"signal {-status}" if status < 0 else f"exit status {status}")
-        said = ": ".join(filter(None, [how, logged(self._log) if self._log else ""]))
-        self.close()
+        with self._ending:
+            said = ": ".join(filter(None, [how, logged(self._log) if self._log else ""]))
+            self.close()
         return Fault(f"device {self._transport.name}: the runner was lost ({said[:300]})")
 
 
@@ -218,6 +214,15 @@ def _sources() -> bytes:
     folder = Path(runner.__file__).parent
     sources = {f"{runner.__name__}.{name}": (folder / f"{name}.py").read_text() for name in runner.SENT}
     return json.dumps(sources).encode()
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> int:
+    """A process's exit status; it is ended where it takes too long."""
+    try:
+        return process.wait(LAST_WORDS)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        return process.wait()
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

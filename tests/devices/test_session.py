@@ -257,9 +257,9 @@ def test_a_child_killed_for_memory_costs_one_configuration(
 def test_a_lost_runner_is_a_fault_and_the_next_request_works(opened: RunnerSession) -> None:
     """And its child ends with it, though nobody could tell it to."""
     future, child = measuring(opened)
-    runner_of_it = child.parent()
-    assert runner_of_it is not None
-    runner_of_it.kill()
+    process = child.parent()
+    assert process is not None
+    process.kill()
     with pytest.raises(Fault, match=r"device here: the runner was lost \(signal 9"):
         future.result(LONG)
     assert eventually(lambda: not alive(child))
@@ -492,6 +492,28 @@ def test_an_interrupted_holder_does_not_wait_for_what_still_runs(opened: RunnerS
     assert eventually(lambda: not alive(child))
     assert second._lease("exclusive") is None
     with pytest.raises(Fault):
+        future.result(LONG)
+
+
+def test_a_runner_may_be_abandoned_while_its_loss_is_put_into_words(
+    opened: RunnerSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its log is not closed under the thread that reads it."""
+    reading, logged = threading.Event(), connection.logged
+
+    def slowly(log: Any) -> str:
+        reading.set()
+        time.sleep(0.2)
+        return logged(log)
+
+    monkeypatch.setattr(connection, "logged", slowly)
+    future, _ = measuring(opened)
+    process = opened._connection.process
+    assert process is not None
+    process.kill()
+    assert reading.wait(LONG)
+    opened._connection.abandon()
+    with pytest.raises(Fault, match="the runner was lost"):
         future.result(LONG)
 
 
