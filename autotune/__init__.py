@@ -6,8 +6,8 @@ The values that everything else speaks in. The rest is reached through its modul
 
 from autotune.config import Config, Recipe, Runtime
 from autotune.errors import UserError
-from autotune.front import Front, Point
+from autotune.front import ParetoFront, Point
 from autotune.outcome import Outcome
 from autotune.target import Target
 
-__all__ = ["Config", "Front", "Outcome", "Point", "Recipe", "Runtime", "Target", "UserError"]
+__all__ = ["Config", "Outcome", "ParetoFront", "Point", "Recipe", "Runtime", "Target", "UserError"]

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from autotune.errors import UserError
-from autotune.front import Front, Point, cost
+from autotune.front import ParetoFront, Point, cost
 from autotune.target import LATENCY, QUALITY, Metric
 
 ONE_SE, KNEE, WEIGHTS = RULES = ("one-se", "knee", "weights")
@@ -91,10 +91,10 @@ def _weight(text: str) -> float:
         return math.nan
 
 
-def ranked(front: Front, choice: Choice) -> Iterator[Point]:
+def ranked(front: ParetoFront, choice: Choice) -> Iterator[Point]:
     """The feasible points, the one that the rule takes first, then what it would take without that one, and so on.
 
-    one-se: the smallest within one standard error of the best, see Front.pick().
+    one-se: the smallest within one standard error of the best, see ParetoFront.pick().
 
     knee: the point nearest to the ideal one in the sum of its normalised objectives. With two objectives
     it is the one farthest from the line through the front's ends (I. Das, On Characterizing the "Knee" of
@@ -119,13 +119,13 @@ def ranked(front: Front, choice: Choice) -> Iterator[Point]:
     return (points[index] for index in sorted(range(len(points)), key=sums.__getitem__))
 
 
-def _smallest(front: Front) -> Iterator[Point]:
+def _smallest(front: ParetoFront) -> Iterator[Point]:
     while (taken := front.pick()) is not None:
         yield taken
         front = replace(front, points=[point for point in front.points if point.trial != taken.trial])
 
 
-def _loss(front: Front, point: Point, metric: Metric) -> float:
+def _loss(front: ParetoFront, point: Point, metric: Metric) -> float:
     """An objective such that less is better, and equal steps are equal losses."""
     metrics = point.outcome.metrics
     if metric != front.quality:
@@ -140,7 +140,7 @@ def _normalised(losses: Sequence[float]) -> list[float]:
     return [min(1.0, (loss - low) / ((high - low) or 1.0)) for loss in losses]
 
 
-def trade(front: Front, point: Point, other: Point) -> Trade:
+def trade(front: ParetoFront, point: Point, other: Point) -> Trade:
     """What would change if another point were taken."""
     mine, theirs = point.outcome.metrics, other.outcome.metrics
     keys = [metric.key for metric in front.objectives]
@@ -152,7 +152,7 @@ def trade(front: Front, point: Point, other: Point) -> Trade:
     return Trade(other, change, tuple(key for key in keys if tied.get(key) or change[key] == 0))
 
 
-def runners_up(front: Front, point: Point, choice: Choice) -> list[Trade]:
+def runners_up(front: ParetoFront, point: Point, choice: Choice) -> list[Trade]:
     """What the rule would take if a point were not there, RUNNERS of it."""
     others = (other for other in ranked(front, choice) if other.trial != point.trial)
     return [trade(front, point, other) for other in islice(others, RUNNERS)]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from autotune.front import Front, Point, interval
+from autotune.front import ParetoFront, Point, interval
 from autotune.outcome import Measurement
 from autotune.record import Record
 from autotune.show_table import missed
@@ -22,7 +22,7 @@ def drift(point: Point, now: Measurement) -> dict[str, Any]:
     return {"change": now.p50_ms / before - 1, "intervals_meet": low <= now.high_ms and now.low_ms <= high}
 
 
-def doubts(record: Record, front: Front, point: Point, found: Rechecked) -> Iterator[str]:
+def doubts(record: Record, front: ParetoFront, point: Point, found: Rechecked) -> Iterator[str]:
     """What the second look at a picked file has brought to light; a line each."""
     if found.latency is not None:
         yield from _doubts_of_latency(record, front, point, found.latency)
@@ -30,7 +30,7 @@ def doubts(record: Record, front: Front, point: Point, found: Rechecked) -> Iter
         yield from _doubts_of_test(front, point, found.test)
 
 
-def _doubts_of_latency(record: Record, front: Front, point: Point, now: Measurement) -> Iterator[str]:
+def _doubts_of_latency(record: Record, front: ParetoFront, point: Point, now: Measurement) -> Iterator[str]:
     gap = drift(point, now)
     if abs(gap["change"]) > CHANGED and not gap["intervals_meet"]:
         yield (
@@ -44,7 +44,7 @@ def _doubts_of_latency(record: Record, front: Front, point: Point, now: Measurem
         yield f"as measured now: {missed(front, judged)}"
 
 
-def _doubts_of_test(front: Front, point: Point, scores: dict[str, Any]) -> Iterator[str]:
+def _doubts_of_test(front: ParetoFront, point: Point, scores: dict[str, Any]) -> Iterator[str]:
     quality = front.quality
     seen, value = point.outcome.metrics[quality.key], scores[quality.key]
     if _apart(

@@ -68,7 +68,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Front:
+class ParetoFront:
     """The points of a study that no other point betters in every respect.
 
     Attributes:
@@ -189,7 +189,7 @@ def front_of(
     targets: list[Target],
     baseline: Outcome,
     tied: Callable[[Point, Point], bool] | None = None,
-) -> Front:
+) -> ParetoFront:
     """The points that none betters, and the feasible ones that no feasible one betters.
 
     Of points equal in every objective the first stays. (A target on something else than the
@@ -197,13 +197,13 @@ def front_of(
 
     Args:
         points: finished trials.
-        objectives: as Front.objectives.
+        objectives: as ParetoFront.objectives.
         targets: what was asked for.
         baseline: the original model, converted and nothing else.
-        tied: as Front.tied; by overlap() where it is not given.
+        tied: as ParetoFront.tied; by overlap() where it is not given.
     """
     order = sorted(leading(points, objectives), key=lambda point: _losses(point, objectives))
-    return Front(order, objectives, targets, baseline, tied or partial(overlap, quality=objectives[0]))
+    return ParetoFront(order, objectives, targets, baseline, tied or partial(overlap, quality=objectives[0]))
 
 
 def leading(points: Sequence[Point], objectives: Sequence[Metric]) -> list[Point]:

@@ -11,7 +11,7 @@ from typing import Any
 from autotune.choice import Choice, Trade, ranked, runners_up
 from autotune.doubts import doubts, drift
 from autotune.errors import UserError
-from autotune.front import Front, Point, interval
+from autotune.front import ParetoFront, Point, interval
 from autotune.record import Record
 from autotune.show_units import milliseconds, price, within
 from autotune.snippets import python, snippets
@@ -25,7 +25,7 @@ def choose(
     targets: list[Target] | None,
     trial: int | None,
     choice: Choice = Choice(),  # noqa: B008  # frozen
-) -> tuple[Front, Point | None]:
+) -> tuple[ParetoFront, Point | None]:
     """The front, and the point to hand out; None where nothing meets the targets.
 
     Args:
@@ -102,7 +102,7 @@ class Picked:
     """
 
     record: Record
-    front: Front
+    front: ParetoFront
     point: Point
     found: Rechecked
     choice: Choice = Choice()  # noqa: RUF009  # frozen

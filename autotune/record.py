@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autotune.config import Config
 from autotune.findings import Measured, findings
-from autotune.front import Front, Point, front_of, hypervolume, leading, overlap
+from autotune.front import ParetoFront, Point, front_of, hypervolume, leading, overlap
 from autotune.margin import held, violations
 from autotune.objectives import USUAL, resolve
 from autotune.outcome import Outcome
@@ -108,7 +108,7 @@ class Record:
     def targets(self) -> list[Target]:
         return [parse(text, self.quality)[0] for text in self.meta["targets"]]
 
-    def front(self, targets: Sequence[Target] | None = None) -> Front | None:
+    def front(self, targets: Sequence[Target] | None = None) -> ParetoFront | None:
         """The front, None before the baseline was measured.
 
         Args:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from autotune.front import Front, Point, interval
+from autotune.front import ParetoFront, Point, interval
 from autotune.record import Record
 from autotune.show_table import TIED, doubt, front_table, listed, missed
 from autotune.show_units import UNSTABLE, clock, median, number, price
@@ -74,7 +74,7 @@ class TerminalReporter:
         return Text(f"{self._line}\n" if self._line else "") + Text(f"{elapsed} · {self._status}", style="dim")
 
 
-def print_front(record: Record, front: Front, *, everything: bool = False) -> None:
+def print_front(record: Record, front: ParetoFront, *, everything: bool = False) -> None:
     """The front as a table, and the recommendation."""
     console.print(front_table(front, everything=everything))
     shown = listed(front, everything=everything)
@@ -146,7 +146,7 @@ def _in(record: Record) -> str:
     return "" if str(record.folder.parent) == "runs" else f" --dir {record.folder.parent}"
 
 
-def print_pick(record: Record, front: Front) -> None:
+def print_pick(record: Record, front: ParetoFront) -> None:
     """The recommendation with its file and its test score, or the nearest miss."""
     pick = front.pick()
     if pick is None:
@@ -185,7 +185,7 @@ def _emulated(record: Record) -> bool:
     return bool(record.meta["device"].get("emulated"))
 
 
-def _print_test(front: Front, scores: Mapping[str, Any]) -> None:
+def _print_test(front: ParetoFront, scores: Mapping[str, Any]) -> None:
     """What the recommended file scored on the test split; and a word where that misses a target."""
     value = scores[front.quality.key]
     low, high = (number(end, front.quality) for end in interval(scores, scores, front.quality))
@@ -203,7 +203,7 @@ def _print_test(front: Front, scores: Mapping[str, Any]) -> None:
             )
 
 
-def print_nearest(front: Front) -> None:
+def print_nearest(front: ParetoFront) -> None:
     """What to say where nothing meets the targets."""
     nearest = front.nearest()
     if nearest is None:
@@ -215,7 +215,7 @@ def print_nearest(front: Front) -> None:
         console.print(f"  {doubt(nearest, target, front.quality)}", style="yellow", soft_wrap=True)
 
 
-def _short(front: Front, point: Point) -> str:
+def _short(front: ParetoFront, point: Point) -> str:
     return short(point, front.quality, front.objectives[1:])
 
 

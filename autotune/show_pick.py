@@ -7,7 +7,7 @@ from rich.table import Table
 
 from autotune.choice import KNEE, ONE_SE, TRIAL, WEIGHTS, Choice, Trade
 from autotune.doubts import drift
-from autotune.front import Front, Point
+from autotune.front import ParetoFront, Point
 from autotune.pick import Picked
 from autotune.show import console, print_doubts, short
 from autotune.show_table import TIED, missed
@@ -68,7 +68,7 @@ def print_nearest_together(found: Together) -> None:
         console.print(f"  on {device} {told}: {missed(front, point) or 'meets them'}", soft_wrap=True)
 
 
-def _rule(front: Front, choice: Choice) -> str | None:
+def _rule(front: ParetoFront, choice: Choice) -> str | None:
     quality, costs = front.quality.name, [cost.name for cost in front.objectives[1:]]
     weights = ", ".join(f"{name} {weight:g}" for name, weight in choice.weights.items())
     return {
@@ -78,7 +78,7 @@ def _rule(front: Front, choice: Choice) -> str | None:
     }.get(choice.rule)
 
 
-def _second_look(front: Front, point: Point, found: Rechecked) -> list[str]:
+def _second_look(front: ParetoFront, point: Point, found: Rechecked) -> list[str]:
     """The latency and the quality, then and now."""
     lines = []
     if found.latency is not None:
@@ -98,7 +98,7 @@ def _second_look(front: Front, point: Point, found: Rechecked) -> list[str]:
     return lines
 
 
-def _table(front: Front, point: Point, trades: Sequence[Trade]) -> Table:
+def _table(front: ParetoFront, point: Point, trades: Sequence[Trade]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     table.add_column("  trial", justify="right", no_wrap=True)
     for metric in front.objectives:

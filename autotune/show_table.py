@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from autotune.config import FIELDS
-from autotune.front import Front, Point, interval
+from autotune.front import ParetoFront, Point, interval
 from autotune.outcome import Outcome
 from autotune.show_units import bare, median, number, price
 from autotune.target import LATENCY, METRICS, Metric, Target
@@ -21,7 +21,7 @@ TIED = "≈"
 """Before a quality or a latency that can't be told apart from the one above it."""
 
 
-def front_table(front: Front, *, everything: bool = False) -> Table:
+def front_table(front: ParetoFront, *, everything: bool = False) -> Table:
     """The front, best quality first, with the baseline above it.
 
     A quality and a latency have half their 95 % interval behind them (the longer half, where they differ),
@@ -60,7 +60,7 @@ def front_table(front: Front, *, everything: bool = False) -> Table:
     return table
 
 
-def listed(front: Front, *, everything: bool) -> list[Point]:
+def listed(front: ParetoFront, *, everything: bool) -> list[Point]:
     """All points, or the feasible ones (all where none is), spread over the front where they are too many."""
     if everything:
         return front.points
@@ -72,7 +72,7 @@ def listed(front: Front, *, everything: bool) -> list[Point]:
     return [point for index, point in enumerate(points) if index in wanted or point is pick]
 
 
-def missed(front: Front, point: Point) -> str:
+def missed(front: ParetoFront, point: Point) -> str:
     """Which targets a point misses, and by how much."""
     unsure = [target.text for target in front.unsure(point)]
     return ", ".join(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autotune.front import Front, Point, cost, front_of
+from autotune.front import ParetoFront, Point, cost, front_of
 from autotune.outcome import Outcome
 from autotune.record import Record
 from autotune.target import METRICS, Metric, Target
@@ -28,8 +28,8 @@ class Together:
 
     files: dict[str, Point]
     points: dict[str, dict[str, Point]]
-    front: Front
-    fronts: dict[str, Front]
+    front: ParetoFront
+    fronts: dict[str, ParetoFront]
 
     def on_each(self, point: Point) -> dict[str, Point]:
         """What one of the files is on each device."""

@@ -4,7 +4,7 @@ import pytest
 
 from autotune.choice import KNEE, RUNNERS, TRIAL, WEIGHTS, Choice, parse_weights, ranked, runners_up, trade
 from autotune.errors import UserError
-from autotune.front import Front, Point, front_of
+from autotune.front import ParetoFront, Point, front_of
 from autotune.target import ACCURACY, DOWNLOAD, LATENCY, METRICS, Metric
 from autotune.testing import toy_measurement, toy_outcome
 
@@ -12,7 +12,9 @@ USUAL = (ACCURACY, LATENCY, DOWNLOAD)
 BASELINE = toy_outcome(0.9, 10, 1000)
 
 
-def front(*numbers: tuple[float, float, float], objectives: tuple[Metric, ...] = USUAL, missed: int = -1) -> Front:
+def front(
+    *numbers: tuple[float, float, float], objectives: tuple[Metric, ...] = USUAL, missed: int = -1
+) -> ParetoFront:
     """Of trials of these (accuracy, latency, download), one of which misses a target."""
     points = [
         Point(trial, toy_outcome(*three), {"a": 1.0 if trial == missed else 0.0}, "m")
@@ -21,7 +23,7 @@ def front(*numbers: tuple[float, float, float], objectives: tuple[Metric, ...] =
     return front_of(points, objectives, [], BASELINE)
 
 
-def order(of: Front, choice: Choice) -> list[int]:
+def order(of: ParetoFront, choice: Choice) -> list[int]:
     """The trials as the rule ranks them."""
     return [point.trial for point in ranked(of, choice)]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autotune.config import Config
-from autotune.front import Front, Point, cost, dominated, front_of, hypervolume, interval, leading, overlap
+from autotune.front import ParetoFront, Point, cost, dominated, front_of, hypervolume, interval, leading, overlap
 from autotune.margin import violations
 from autotune.outcome import Outcome
 from autotune.target import ACCURACY, DOWNLOAD, LATENCY, METRICS, parse
@@ -24,7 +24,7 @@ def points(*numbers: tuple[float, float, float], violations: dict[str, float] | 
     return [Point(trial, toy_outcome(*three), violations or {}, "m") for trial, three in enumerate(numbers)]
 
 
-def front(of: list[Point]) -> Front:
+def front(of: list[Point]) -> ParetoFront:
     """Their front."""
     return front_of(of, USUAL, [], BASELINE)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from autotune.choice import TRIAL, Choice
-from autotune.front import Front
+from autotune.front import ParetoFront
 from autotune.outcome import Outcome
 from autotune.pick import Picked
 from autotune.record import Record
@@ -81,6 +81,6 @@ def test_by_number_there_is_no_rule(tmp_path: Path, capsys: pytest.CaptureFixtur
     """It was the user's choice."""
     record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000))
     front = record.front()
-    assert isinstance(front, Front)
+    assert isinstance(front, ParetoFront)
     print_picked(Picked(record, front, record.points[0], Rechecked(), Choice(TRIAL)))
     assert len(capsys.readouterr().out.splitlines()) == 1

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from autotune.front import Front, Point
+from autotune.front import ParetoFront, Point
 from autotune.outcome import Outcome
 from autotune.record import BASELINE, Record
 from autotune.track.picture import draw
@@ -135,7 +135,7 @@ class MlflowTracker:
         if str(BASELINE) in record.remeasured:
             self._client.log_batch(self._parent, _baseline(record, SECOND))
 
-    def _mark(self, record: Record, front: Front) -> None:
+    def _mark(self, record: Record, front: ParetoFront) -> None:
         """The tags that tell what a trial is now: all are judged by the baseline as it was measured last."""
         children, pick = self._open(record), front.pick()
         on_front = {point.trial for point in front.points}
