@@ -5,11 +5,14 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from autotune import experiment, space_file
 from autotune.config import FIELDS, NAMES
+from autotune.data import read_data
 from autotune.devices.device_file import load_device
+from autotune.score import score_with
 from autotune.target import METRICS, QUALITIES, parse, parse_all
 from tests.docs.cli_page import parsers
 
@@ -32,7 +35,7 @@ def blocks(language: str) -> Iterator[tuple[Path, str, str]]:
 
 def commands(program: str) -> list[tuple[Path, str]]:
     """The pages' command lines that begin with this program."""
-    lines = [(page, line) for page, _, content in blocks("sh") for line in content.splitlines()]
+    lines = [(page, line) for page, _, content in blocks("sh") for line in content.replace("\\\n", "").splitlines()]
     return [(page, line) for page, line in lines if line.removeprefix(".venv/bin/").startswith(f"{program} ")]
 
 
@@ -66,6 +69,18 @@ def test_commands_are_accepted(page: Path, command: str) -> None:
     arguments = shlex.split(command, comments=True)[1:]
     found = parsers()["autotune"].parse_args(arguments)
     parse_all(getattr(found, "target", None) or ())
+
+
+def test_data_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/data.md: the arrays that it saves, and the function with a metric of its own."""
+    monkeypatch.chdir(tmp_path)
+    arrays, function = (content for page, _, content in blocks("python") if page.name == "data.md")
+    exec(arrays, {})
+    (tmp_path / "mine.py").write_text(function)
+    for source, metric in (("data.npz", None), ("mine.py:data", f"{tmp_path / 'mine.py'}:weighted")):
+        data = read_data(source, (8, 8, 1), seed=0)
+        assert (len(data.train), len(data.validation), len(data.test), data.metric) == (200, 50, 50, metric)
+    assert score_with(f"{tmp_path / 'mine.py'}:weighted", np.eye(10)[data.test.y], data.test.y).value > 1
 
 
 def test_make_has_the_targets() -> None:
