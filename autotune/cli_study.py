@@ -87,9 +87,9 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
-    """Adds --register and --trust."""
+    """Adds --custom-objects and --trust."""
     parser.add_argument(
-        "--register", action="append", metavar="MODULE", help="a .py file or module that registers custom classes"
+        "--custom-objects", action="append", metavar="MODULE", help="a .py file or module that registers custom classes"
     )
     parser.add_argument("--trust", action="store_true", help="let the model file run code of its own (Lambda layers)")
 
@@ -220,7 +220,7 @@ def _rechecked(arguments: argparse.Namespace, record: "Record", point: "Point") 
         device = _device(arguments, record)
     except UserError as error:
         return Rechecked.unmeasured(record, point, f"{UNMEASURED}: {error}; see --device")
-    trust = Trust.of(arguments.trust, arguments.register or ())
+    trust = Trust.of(arguments.trust, arguments.custom_objects or ())
     pool = RayPool(1, partial(start, trust=trust))
     try:
         with progress() as say:

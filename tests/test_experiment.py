@@ -17,7 +17,7 @@ from autotune.testing import FakeDevice
 def arguments(**given: Any) -> Namespace:
     """A `run` command with these options."""
     names = ["experiment", "target", "dir", "timeout", "ray", "tracking_uri", "model", "data", "space", "device"]
-    names += ["trials", "seed", "jobs", "name", "loss", "metric", "validation_share", "exclude", "register"]
+    names += ["trials", "seed", "jobs", "name", "loss", "metric", "validation_share", "exclude", "custom_objects"]
     return Namespace(**(dict.fromkeys(names) | {"trust": False} | given))
 
 
@@ -307,7 +307,7 @@ def test_a_device_file_beside_the_experiment(tmp_path: Path) -> None:
 def test_several_models_are_candidates(tmp_path: Path) -> None:
     """As a list in the experiment or repeated on the command line; the first names the study."""
     text = "model: [a.keras, b.tflite]\ndata: tfds:mnist\nexclude: [dense]\nvalidation_share: 0.25\n"
-    text += "register: [keras, own.py]\n"
+    text += "custom_objects: [keras, own.py]\n"
     (tmp_path / "own.py").touch()
     options, _ = settle(arguments(experiment=experiment(tmp_path, text))).options("local", Board(), 1)
     assert options.models == (tmp_path / "a.keras", tmp_path / "b.tflite")
