@@ -122,7 +122,11 @@ def tags(picked: Sequence[Picked]) -> dict[str, str]:
         picked: the file's point, on each device. What it is on the second and the others begins with their names.
     """
     first = picked[0]
-    found = {"study": first.record.name, "trial": first.point.trial, "targets": ", ".join(first.record.meta["targets"])}
+    found = {
+        "study": first.record.name,
+        "trial": first.point.trial,
+        "targets": ", ".join(target.text for target in first.front.targets),
+    }
     found |= first.point.outcome.config.recipe.canonical()
     for one in picked:
         start = "" if one is first else re.sub(r"[^\w.-]", "_", one.record.device) + "."

@@ -46,7 +46,8 @@ def requirements(delegate: str, facts: Mapping[str, Any]) -> list[str]:
         delegate: that the file is run by.
         facts: of the device that it was measured on.
     """
-    litert = f"{facts['runtime']}=={facts['litert']}" if "litert" in facts else _pinned("ai-edge-litert")
+    known = facts.get("litert", "unknown") != "unknown"  # phones and unpacked wheels don't say
+    litert = f"{facts['runtime']}=={facts['litert']}" if known else _pinned("ai-edge-litert")
     return [litert, _pinned("numpy"), *([_pinned("openvino")] if delegate.startswith("openvino") else [])]
 
 
