@@ -112,7 +112,8 @@ def _function(picked: Picked, file: Path, folder: Path, trust: Trust) -> Functio
 
 def _origin(picked: Picked) -> Origin:
     record, point = picked.record, picked.point
-    return Origin(record.name, record.meta["id"], point.trial, point.outcome.config.canonical(), _metrics(picked))
+    config = point.outcome.config
+    return Origin(record.name, record.meta["id"], point.trial, str(config), config.canonical(), _metrics(picked))
 
 
 def tags(picked: Sequence[Picked]) -> dict[str, str]:

@@ -68,13 +68,15 @@ class Origin:
         study: its name.
         study_id: as the study's runs are tagged.
         trial: its number.
-        params: of the configuration.
+        config: what it was, in words.
+        params: the same by name.
         metrics: with their units in the names.
     """
 
     study: str
     study_id: str
     trial: int
+    config: str
     params: Mapping[str, Any]
     metrics: Mapping[str, float]
 
@@ -151,7 +153,10 @@ def register(uri: str, function: Function, name: str, alias: str, origin: Origin
         with _settings():
             client = MlflowClient(uri)
             logged = _logged(client, function, name, _run(client, origin))
-            return _version(client, logged, name, alias, tags, uri)
+            description = f"{origin.config}: trial {origin.trial} of study {origin.study}"
+            version = _version(client, logged, name, dict(tags), description)
+            client.set_registered_model_alias(name, alias, str(version))
+            return Version(name, version, alias, _uri(name, alias), uri, str(logged.source_run_id))
     except Exception as error:  # a store that is not ours fails in ways of its own
         raise Fault(one_line(error)) from error
 
@@ -206,18 +211,18 @@ def _logged(client: MlflowClient, function: Function, name: str, run: Run) -> Lo
     return logged
 
 
-def _version(
-    client: MlflowClient, logged: LoggedModel, name: str, alias: str, tags: Mapping[str, str], uri: str
-) -> Version:
+def _version(client: MlflowClient, logged: LoggedModel, name: str, tags: dict[str, str], description: str) -> int:
+    """The number of the model's version of a registered one, which is made where it is not there."""
     try:
         client.create_registered_model(name)
     except MlflowException as error:
         if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
             raise
-    source, run_id = f"models:/{logged.model_id}", str(logged.source_run_id)
-    made = client.create_model_version(name, source, run_id, dict(tags), model_id=logged.model_id)
-    client.set_registered_model_alias(name, alias, made.version)
-    return Version(name, int(made.version), alias, _uri(name, alias), uri, run_id)
+    model_id, run_id = logged.model_id, logged.source_run_id
+    made = client.create_model_version(
+        name, f"models:/{model_id}", run_id, tags, description=description, model_id=model_id
+    )
+    return int(made.version)
 
 
 def _schema(end: tuple[np.dtype[Any], tuple[int, ...]]) -> Schema:

@@ -47,7 +47,7 @@ def function(folder: Path) -> Function:
 
 
 def origin(record: Record, trial: int = 1) -> Origin:
-    return Origin(record.name, record.meta["id"], trial, {"quantize": "int8"}, {"latency_ms": 0.5})
+    return Origin(record.name, record.meta["id"], trial, "int8 on xnnpack", {"quantize": "int8"}, {"latency_ms": 0.5})
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,7 @@ def test_belongs_to_the_trial(registered: Version, record: Record) -> None:
     client = MlflowClient(STORE)
     version = client.get_model_version_by_alias("digits", "autotune")
     assert (int(version.version), version.tags) == (1, {"threads": "1"})
+    assert version.description == "int8 on xnnpack: trial 1 of study study"
     run = client.get_run(registered.run_id)
     assert version.run_id == registered.run_id
     assert run.data.tags["autotune.trial"] == "1"
