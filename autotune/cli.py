@@ -14,8 +14,7 @@ from autotune.cli_devices import DEVICE
 from autotune.cli_study import add_folder, add_targets, add_trust
 from autotune.errors import Fault, UserError
 from autotune.status import DONE, INPUT, INTERRUPTED, OURS, UNMET
-
-TRACKING = "sqlite:///mlflow.db"
+from autotune.track.store import TRACKING, tracking_uri
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -197,9 +196,3 @@ def _ui(arguments: argparse.Namespace) -> int:
     ]
     print(f"MLflow UI of {uri}: http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", flush=True)
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
-
-
-def tracking_uri(asked: str | None) -> str | None:
-    """The MLflow store to use, None for none."""
-    uri = asked or os.environ.get("MLFLOW_TRACKING_URI") or TRACKING
-    return None if uri == "none" else uri
