@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from autotune import cli_devices, cli_study
 from autotune.argument_types import duration, natural, positive, share
@@ -14,6 +14,9 @@ from autotune.cli_devices import DEVICE
 from autotune.cli_study import add_folder, add_targets, add_trust
 from autotune.errors import Fault, UserError
 from autotune.status import DONE, INPUT, INTERRUPTED, OURS, UNMET
+
+if TYPE_CHECKING:
+    from autotune.show_lines import QuietOutput
 
 TRACKING = "sqlite:///mlflow.db"
 
@@ -111,6 +114,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--tracking-uri", metavar="URI", help=f"MLflow store, or none (default: $MLFLOW_TRACKING_URI or {TRACKING})"
     )
+    shown = run.add_mutually_exclusive_group()
+    shown.add_argument("--quiet", action="store_true", help="show the end result alone")
+    shown.add_argument("--plain", action="store_true", help="a line a trial, as where there is no terminal")
+    shown.add_argument("--json", action="store_true", help="a JSON line an event, as docs/json.md says")
     run.set_defaults(command=_run)
 
     cli_study.add_commands(commands, _FORMAT)
@@ -150,28 +157,49 @@ def _run(arguments: argparse.Namespace) -> int:
     from autotune.compress.worker import start
     from autotune.devices.device import cores
     from autotune.devices.device_file import load_device
-    from autotune.show import TerminalReporter, console, print_summaries
+    from autotune.noise import out_of_sight
     from autotune.study.on_devices import run_on
     from autotune.study.pool import RayPool, sensible_jobs
 
     jobs, asked = settings.jobs or sensible_jobs(cores()), []
-    for spec in settings.devices:  # all of them, before hours are spent on the first
-        with console.status(f"trying {spec}"):
-            device = load_device(spec)
-            options, remarks = settings.options(spec, device, jobs)
-        asked.append((options, device))
-        for remark in [*settings.remarks, *remarks] if len(asked) == 1 else remarks:
-            console.print(remark, style="yellow", soft_wrap=True)
     pool = RayPool(jobs, partial(start, trust=settings.trust), settings.ray)
     uri = tracking_uri(settings.tracking_uri)
+    output = _output(arguments, jobs)
     try:
-        with TerminalReporter() as reporter:
-            summaries = run_on(asked, pool, reporter, lambda: [plugins.load("trackers", "mlflow")(uri)] if uri else [])
+        with output:
+            for remark in settings.remarks:
+                output.note(remark)
+            for spec in settings.devices:  # all of them, before hours are spent on the first
+                output.status(f"trying {spec}")
+                device = load_device(spec)
+                options, remarks = settings.options(spec, device, jobs)
+                asked.append((options, device))
+                for remark in remarks:
+                    output.note(remark)
+            with out_of_sight(output.note):
+                trackers = lambda: [plugins.load("trackers", "mlflow")(uri)] if uri else []  # noqa: E731
+                summaries = run_on(asked, pool, output, trackers)
     finally:
         pool.close()
-    print_summaries(summaries, uri)
     fronts = [summary.record.front() for summary in summaries]
-    return DONE if all(front is not None and front.pick() is not None for front in fronts) else UNMET
+    status = DONE if all(front is not None and front.pick() is not None for front in fronts) else UNMET
+    output.end(summaries, uri, status)
+    return status
+
+
+def _output(arguments: argparse.Namespace, jobs: int) -> "QuietOutput":
+    """What shows a run: a view that is drawn anew where there is a terminal for it, else lines."""
+    from autotune.show import console
+    from autotune.show_lines import JsonOutput, PlainOutput, QuietOutput
+    from autotune.show_progress import LiveOutput
+
+    if arguments.json:
+        return JsonOutput(sys.stdout)
+    if arguments.quiet:
+        return QuietOutput()
+    if arguments.plain or not console.is_interactive or os.environ.get("CI"):
+        return PlainOutput()
+    return LiveOutput(jobs, arguments.timeout)
 
 
 def _ui(arguments: argparse.Namespace) -> int:

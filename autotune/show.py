@@ -1,13 +1,10 @@
-"""What people see in the terminal of a study: progress, the front, the recommendation."""
+"""What people see in the terminal of a study: the front, the recommendation, what a run ends with."""
 
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
 from autotune.front import ParetoFront, Point, interval
 from autotune.record import Record
@@ -20,58 +17,6 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 RIVALS = 5
 """Trials that the recommendation names as no worse or better."""
-
-
-class TerminalReporter:
-    """A live line on a terminal, plain lines elsewhere."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._status, self._line = "starting", ""
-        self._study, self._done = "", 0
-        self._first: tuple[int, float] | None = None
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
-
-    def __enter__(self) -> "TerminalReporter":
-        if console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
-
-    def note(self, text: str) -> None:
-        console.print(Text(text, style="yellow"), soft_wrap=True)
-
-    def status(self, text: str) -> None:
-        self._status = text
-
-    def progress(self, record: Record, trials: int) -> None:
-        if record.name != self._study:
-            self._study, self._done, self._first = record.name, 0, None
-        done = record.asked
-        self._first = self._first or (done, time.monotonic())
-        front = record.front()
-        pick = front.pick() if front else None
-        best = short(pick, record.quality, record.objectives[1:]) if pick else "nothing meets the targets yet"
-        self._line = (
-            f"{done}/{trials} trials · hypervolume {record.hypervolume():.3f} · best: {best}{self._left(done, trials)}"
-        )
-        if not console.is_terminal and done != self._done:
-            self._done = done
-            console.print(self._line, soft_wrap=True)
-            sys.stdout.flush()
-
-    def _left(self, done: int, trials: int) -> str:
-        assert self._first is not None
-        since, at = self._first
-        if done <= since or done >= trials:
-            return ""
-        return f" · {clock((time.monotonic() - at) / (done - since) * (trials - done))} left"
-
-    def _render(self) -> Text:
-        elapsed = clock(time.monotonic() - self._began)
-        return Text(f"{self._line}\n" if self._line else "") + Text(f"{elapsed} · {self._status}", style="dim")
 
 
 def print_front(record: Record, front: ParetoFront, *, everything: bool = False) -> None:

@@ -60,15 +60,15 @@ def front_table(front: ParetoFront, *, everything: bool = False) -> Table:
     return table
 
 
-def listed(front: ParetoFront, *, everything: bool) -> list[Point]:
+def listed(front: ParetoFront, *, everything: bool, most: int = ROWS) -> list[Point]:
     """All points, or the feasible ones (all where none is), spread over the front where they are too many."""
     if everything:
         return front.points
     points = front.feasible or front.points
-    if len(points) <= ROWS:
+    if len(points) <= most:
         return points
     pick = front.pick()
-    wanted = {round(index * (len(points) - 1) / (ROWS - 1)) for index in range(ROWS)}
+    wanted = {round(index * (len(points) - 1) / max(1, most - 1)) for index in range(most)}
     return [point for index, point in enumerate(points) if index in wanted or point is pick]
 
 
