@@ -91,7 +91,7 @@ class View:
 
     workers: int
     timeout: float | None = None
-    _began: float = field(default_factory=time.monotonic)
+    _began: float = field(default_factory=lambda: time.monotonic())
     _status: tuple[str, float] = ("starting", 0.0)
     _seats: dict[int, tuple[Activity, float]] = field(default_factory=dict)
     _device: Activity | None = None
@@ -144,7 +144,8 @@ class View:
     def _head(self, width: int) -> RenderableType:
         elapsed = clock(time.monotonic() - self._began)
         if self._record is None:
-            return Text(f"{elapsed}  {self._status[0] or 'measuring the baseline'}", no_wrap=True, overflow="ellipsis")
+            text = "measuring the baseline" if self._seats or self._device else self._status[0]
+            return Text(f"{elapsed}  {text}", no_wrap=True, overflow="ellipsis")
         done = self._record.asked
         name = f"{self._record.name} on {self._record.device}  " if width >= NARROW else ""
         line = Table.grid(padding=(0, 1))

@@ -1,6 +1,7 @@
 """What a run tells the person who waits for it, and what it leaves in the study's log."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +15,12 @@ from autotune.record import Record
 
 log = logging.getLogger("autotune")
 
-MOST_LOG = 4_000_000
-"""Bytes of a study.log, after which it becomes study.log.1, in place of an older one."""
+MOST_LOG, MOST_PRINTED = 4_000_000, 2000
+"""Bytes of a study.log, after which it becomes study.log.1, in place of an older one; and lines that a run puts
+there of what others print.
+"""
+
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
 
 
 @dataclass(frozen=True)
@@ -80,13 +85,17 @@ class Summary:
 
 @contextmanager
 def logged() -> Iterator[Callable[[Path], None]]:
-    """Keeps autotune's log lines: in memory until what this gives is told the study's folder, then in its study.log."""
+    """Keeps autotune's log lines: in memory until what this gives is told the study's folder, then in its study.log.
+
+    Lines of level INFO are what workers, runners and libraries print.
+    """
     kept = MemoryHandler(0, flushLevel=logging.NOTSET)  # it has no target yet, and gives nothing up till then
     file: list[logging.Handler] = []
 
     def begin(folder: Path) -> None:
         file.append(_StudyLog(folder / "study.log", maxBytes=MOST_LOG, backupCount=1, encoding="utf-8"))
         file[0].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        file[0].addFilter(_Once())
         kept.setTarget(file[0])
         kept.flush()
 
@@ -107,3 +116,20 @@ def logged() -> Iterator[Callable[[Path], None]]:
 class _StudyLog(RotatingFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
         """Says nothing of a full disk: it would be said to stderr, which ends up here."""
+
+
+class _Once(logging.Filter):
+    """Lets what others print pass once, whatever numbers are in it; a library repeats itself with every build."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed = set[str]()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno > logging.INFO:
+            return True
+        line = _NUMBER.sub("", record.getMessage())
+        if line in self._passed or len(self._passed) >= MOST_PRINTED:
+            return False
+        self._passed.add(line)
+        return True
