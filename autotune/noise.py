@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich.text import Text
+
 from autotune.show import console
 
 printed = logging.getLogger("autotune.printed")
@@ -45,8 +47,8 @@ def _take(reader: int) -> None:
     """Until the last process that has the other end of the pipe has ended or closed it."""
     with os.fdopen(reader, errors="replace") as lines:
         for line in lines:
-            if line.strip():
-                printed.info(line.rstrip())
+            if text := Text.from_ansi(line).plain.strip():  # Ray's is coloured
+                printed.info("%s", text)
 
 
 class _Noting(logging.Handler):

@@ -19,14 +19,14 @@ def test_what_is_printed_goes_to_the_log(tmp_path: Path, capfd: pytest.CaptureFi
     with logged() as log_to:
         log_to(tmp_path)
         with out_of_sight(lambda text: None):
-            print("by Python")  # noqa: T201
+            print("by Python\x1b[33m!\x1b[0m")  # noqa: T201
             print("to stderr", file=sys.stderr)  # noqa: T201
             os.write(2, b"by native code\n")
             os.system("echo by a child >&2")
             console.print("for people")
         assert eventually(lambda: file.read_text().count("INFO autotune.printed: ") == 4)
     assert capfd.readouterr() == ("for people\n", "")
-    for line in ("by Python", "to stderr", "by native code", "by a child"):
+    for line in ("by Python!", "to stderr", "by native code", "by a child"):
         assert f" INFO autotune.printed: {line}\n" in file.read_text()
     print("after", file=sys.stderr)  # noqa: T201
     os.write(2, b"native\n")

