@@ -8,12 +8,15 @@ from rich.console import Console
 
 from autotune.front import ParetoFront, Point, interval
 from autotune.record import Record
-from autotune.show_table import TIED, doubt, front_table, listed, missed
+from autotune.show_table import NARROW, TIED, doubt, front_table, listed, missed, short_table
 from autotune.show_units import UNSTABLE, clock, median, number, price
 from autotune.study.reporting import Summary
 from autotune.target import DOWNLOAD, LATENCY, Metric
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+WIDEST = 1000
+"""Columns that no table needs."""
 
 RIVALS = 5
 """Trials that the recommendation names as no worse or better."""
@@ -21,8 +24,27 @@ RIVALS = 5
 
 def print_front(record: Record, front: ParetoFront, *, everything: bool = False) -> None:
     """The front as a table, and the recommendation."""
-    console.print(front_table(front, everything=everything))
     shown = listed(front, everything=everything)
+    table = front_table(front, everything=everything)
+    if console.measure(table, options=console.options.update(width=WIDEST)).maximum > console.width:
+        console.print(short_table(front, shown, narrow=console.width < NARROW))
+        console.print(f"{UNSTABLE} not stable; a wider terminal has intervals, too", style="dim")
+    else:
+        console.print(table)
+        console.print(_legend(record, front, shown), style="dim")
+    left = len(front.points) - len(shown)
+    if left:
+        console.print(
+            f"{left} more on the front: autotune front {record.name}{_in(record)} --all", style="dim", soft_wrap=True
+        )
+    console.print()
+    print_pick(record, front)
+    for finding in record.findings():
+        console.print(f"  {finding}", style="dim", soft_wrap=True)
+
+
+def _legend(record: Record, front: ParetoFront, shown: Sequence[Point]) -> str:
+    """What the marks of a table mean."""
     legend = "± is the 95 % interval"
     found = {point.trial: latency for point in shown if (latency := point.outcome.latency) and not latency.stable}
     for trial, latency in list(found.items())[:1]:
@@ -31,14 +53,7 @@ def print_front(record: Record, front: ParetoFront, *, everything: bool = False)
         legend += f"; {TIED} can't be told apart from the trial above (on the same samples, or by latency's interval)"
     if _emulated(record):
         legend += "; latencies are an emulator's"
-    console.print(legend, style="dim")
-    left = len(front.points) - len(shown)
-    if left:
-        console.print(f"{left} more on the front: autotune front {record.name}{_in(record)} --all", style="dim")
-    console.print()
-    print_pick(record, front)
-    for finding in record.findings():
-        console.print(f"  {finding}", style="dim", soft_wrap=True)
+    return legend
 
 
 def short(point: Point, quality: Metric, costs: Sequence[Metric]) -> str:

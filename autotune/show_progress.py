@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
+from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -14,10 +15,9 @@ from autotune.front import ParetoFront
 from autotune.record import Record
 from autotune.show import console, short
 from autotune.show_lines import PlainOutput
-from autotune.show_table import listed, missed
-from autotune.show_units import clock, milliseconds, number, price
+from autotune.show_table import NARROW, listed, missed, short_table
+from autotune.show_units import clock
 from autotune.study.reporting import Activity
-from autotune.target import LATENCY
 
 REFRESH = 2.0
 """Times a second that the view is drawn: seldom, since the device may be this machine."""
@@ -25,8 +25,8 @@ REFRESH = 2.0
 ROWS, WORKERS = 6, 8
 """Rows of a front, and lines of workers, that a view has at most."""
 
-WIDE, NARROW, BAR = 110, 60, 40
-"""Columns: that a view uses at most, below which it leaves out what others say too, and of the bar of trials."""
+WIDE, BAR = 110, 40
+"""Columns of a view and of its bar at most."""
 
 STAGES = {
     "prune": "pruning",
@@ -139,7 +139,10 @@ class View:
         rows = min(ROWS, height - len(workers) - len(found) - 5)  # its blank line, its header, the baseline
         if self._front is not None and rows > 0:
             yield Text()
-            yield _table(self._front, rows, width)
+            points = listed(self._front, everything=False, most=rows)[:rows]
+            table = short_table(self._front, points, narrow=width < NARROW)
+            table.width = min(width, Measurement.get(console, options, table).maximum)
+            yield table
 
     def _head(self, width: int) -> RenderableType:
         elapsed = clock(time.monotonic() - self._began)
@@ -151,7 +154,8 @@ class View:
         line = Table.grid(padding=(0, 1))
         for _ in range(3):
             line.add_column(no_wrap=True)
-        bar = ProgressBar(max(self._trials, 1), done, width=max(4, min(BAR, width - len(name) - 36)))
+        room = max(4, min(BAR, width - len(name) - 36))
+        bar = ProgressBar(max(self._trials, 1), done, width=room, complete_style="cyan", finished_style="cyan")
         times = Text(f"{elapsed}{self._left(done)}", style="dim")
         line.add_row(Text(f"{name}{done}/{self._trials} trials"), bar, times)
         return line
@@ -222,34 +226,6 @@ def _described(activity: Activity) -> str:
     doing = STAGES.get(activity.doing, activity.doing)
     tuned = activity.trains and "training" not in doing
     return f"{recipe} · {doing}{' and fine-tuning' if tuned else ''}"
-
-
-def _table(front: ParetoFront, rows: int, width: int) -> Table:
-    """The front in a few rows, best quality first, with the baseline above it."""
-    costs = [cost for cost in front.objectives[1:] if cost != LATENCY] if width >= NARROW else []
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", width=width, expand=True)
-    table.add_column("front", justify="right", no_wrap=True)
-    table.add_column("recipe", ratio=1, no_wrap=True, overflow="ellipsis")
-    if width >= NARROW:
-        table.add_column("runs on", no_wrap=True)
-    for name in (front.quality.name, "median", *(cost.name for cost in costs)):
-        table.add_column(name, justify="right", no_wrap=True)
-    pick = front.pick()
-    shown = [
-        (point.trial, point.outcome, point.feasible) for point in listed(front, everything=False, most=rows)[:rows]
-    ]
-    for trial, outcome, feasible in [(None, front.baseline, False), *shown]:
-        runtime, metrics = outcome.config.runtime, outcome.metrics
-        numbers = [number(metrics[front.quality.key], front.quality), milliseconds(metrics[LATENCY.key])]
-        table.add_row(
-            "base" if trial is None else str(trial),
-            str(outcome.config.recipe),
-            *([f"{runtime.delegate} x{runtime.threads}"] if width >= NARROW else []),
-            *numbers,
-            *(price(metrics, cost) for cost in costs),
-            style="bold green" if pick is not None and trial == pick.trial else "" if feasible else "dim",
-        )
-    return table
 
 
 def sparkline(values: Sequence[float], most: int = 24) -> str:

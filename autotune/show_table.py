@@ -8,11 +8,14 @@ from rich.table import Table
 from autotune.config import FIELDS
 from autotune.front import ParetoFront, Point, interval
 from autotune.outcome import Outcome
-from autotune.show_units import bare, median, number, price
+from autotune.show_units import bare, bare_median, median, number, price
 from autotune.target import LATENCY, METRICS, Metric, Target
 
 ROWS = 15
 """Rows of a front that a table shows."""
+
+NARROW = 60
+"""Columns of a terminal below which a table has but the least."""
 
 COLUMNS = (METRICS["size"], METRICS["download"])
 """Costs that a table has beside the latency, be they objectives or not."""
@@ -56,6 +59,38 @@ def front_table(front: ParetoFront, *, everything: bool = False) -> Table:
             *cells,
             *([missed(front, point)] if misses else []),
             style="bold green" if best else "" if point.feasible else "dim",
+        )
+    return table
+
+
+def short_table(front: ParetoFront, points: Sequence[Point], *, narrow: bool) -> Table:
+    """The same for a terminal that is too narrow for it, recipes in words, cut where they are too long.
+
+    Args:
+        front: to show.
+        points: of it, in its order.
+        narrow: without what they run on, and without other costs than the latency.
+    """
+    quality, costs = front.quality, [cost for cost in front.objectives[1:] if cost != LATENCY and not narrow]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=True)
+    table.add_column("front", justify="right", no_wrap=True)
+    table.add_column("recipe", ratio=1, no_wrap=True, overflow="ellipsis")
+    if not narrow:
+        table.add_column("runs on", no_wrap=True)
+    for name in (quality.name, "median", *(cost.name for cost in costs)):
+        table.add_column(name, justify="right", no_wrap=True)
+    pick = front.pick()
+    rows = [(str(point.trial), point.outcome, point.feasible) for point in points]
+    for trial, outcome, feasible in [("base", front.baseline, False), *rows]:
+        config, metrics = outcome.config, outcome.metrics
+        table.add_row(
+            trial,
+            str(config.recipe),
+            *([] if narrow else [f"{config.runtime.delegate} x{config.runtime.threads}"]),
+            number(metrics[quality.key], quality),
+            bare_median(outcome),
+            *(price(metrics, cost) for cost in costs),
+            style="bold green" if pick is not None and trial == str(pick.trial) else "" if feasible else "dim",
         )
     return table
 
