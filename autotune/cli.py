@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -117,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     shown = run.add_mutually_exclusive_group()
     shown.add_argument("--quiet", action="store_true", help="show the end result alone")
     shown.add_argument("--plain", action="store_true", help="a line a trial, as where there is no terminal")
-    shown.add_argument("--json", action="store_true", help="a JSON line an event, as docs/json.md says")
+    shown.add_argument("--json", action="store_true", help="a JSON line an event (docs/json.md)")
     run.set_defaults(command=_run)
 
     cli_study.add_commands(commands, _FORMAT)
@@ -162,25 +163,21 @@ def _run(arguments: argparse.Namespace) -> int:
     from autotune.study.pool import RayPool, sensible_jobs
 
     jobs, asked = settings.jobs or sensible_jobs(cores()), []
-    pool = RayPool(jobs, partial(start, trust=settings.trust), settings.ray)
     uri = tracking_uri(settings.tracking_uri)
     output = _output(arguments, jobs)
-    try:
-        with output:
-            for remark in settings.remarks:
+    with output:
+        for remark in settings.remarks:
+            output.note(remark)
+        for spec in settings.devices:  # all of them, before hours are spent on the first
+            output.status(f"trying {spec}")
+            device = load_device(spec)
+            options, remarks = settings.options(spec, device, jobs)
+            asked.append((options, device))
+            for remark in remarks:
                 output.note(remark)
-            for spec in settings.devices:  # all of them, before hours are spent on the first
-                output.status(f"trying {spec}")
-                device = load_device(spec)
-                options, remarks = settings.options(spec, device, jobs)
-                asked.append((options, device))
-                for remark in remarks:
-                    output.note(remark)
-            with out_of_sight(output.note):
-                trackers = lambda: [plugins.load("trackers", "mlflow")(uri)] if uri else []  # noqa: E731
-                summaries = run_on(asked, pool, output, trackers)
-    finally:
-        pool.close()
+        workers = RayPool(jobs, partial(start, trust=settings.trust), settings.ray)
+        with out_of_sight(output.note), closing(workers) as pool:
+            summaries = run_on(asked, pool, output, lambda: [plugins.load("trackers", "mlflow")(uri)] if uri else [])
     fronts = [summary.record.front() for summary in summaries]
     status = DONE if all(front is not None and front.pick() is not None for front in fronts) else UNMET
     output.end(summaries, uri, status)

@@ -40,11 +40,11 @@ def out_of_sight(note: Callable[[str], None]) -> Iterator[None]:
         os.close(native)
         sys.stdout, sys.stderr = shown, errors
         console.file = None  # type: ignore[assignment]  # whatever sys.stdout is, as before
-        said.close()
+        said.flush()  # and not closed: loggers that were made meanwhile write there as long as they are
 
 
 def _take(reader: int) -> None:
-    """Until the last process that has the other end of the pipe has ended or closed it."""
+    """Until the other end of the pipe is closed everywhere."""
     with os.fdopen(reader, errors="replace") as lines:
         for line in lines:
             if text := Text.from_ansi(line).plain.strip():  # Ray's is coloured

@@ -8,15 +8,12 @@ from rich.console import Console
 
 from autotune.front import ParetoFront, Point, interval
 from autotune.record import Record
-from autotune.show_table import NARROW, TIED, doubt, front_table, listed, missed, short_table
+from autotune.show_table import TIED, doubt, front_table, listed, missed, short_table, width_of
 from autotune.show_units import UNSTABLE, clock, median, number, price
 from autotune.study.reporting import Summary
 from autotune.target import DOWNLOAD, LATENCY, Metric
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-
-WIDEST = 1000
-"""Columns that no table needs."""
 
 RIVALS = 5
 """Trials that the recommendation names as no worse or better."""
@@ -26,8 +23,8 @@ def print_front(record: Record, front: ParetoFront, *, everything: bool = False)
     """The front as a table, and the recommendation."""
     shown = listed(front, everything=everything)
     table = front_table(front, everything=everything)
-    if console.measure(table, options=console.options.update(width=WIDEST)).maximum > console.width:
-        console.print(short_table(front, shown, narrow=console.width < NARROW))
+    if width_of(table) > console.width:
+        console.print(short_table(front, shown, console.width))
         console.print(f"{UNSTABLE} not stable; a wider terminal has intervals, too", style="dim")
     else:
         console.print(table)

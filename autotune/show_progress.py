@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
-from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -123,7 +122,8 @@ class View:
     def progress(self, record: Record, trials: int) -> None:
         """As Reporter.progress()."""
         if self._record is None or record.name != self._record.name:
-            self._first, self._volumes = (record.asked, time.monotonic()), []
+            now = time.monotonic()
+            self._first, self._volumes, self._status = (record.asked, now), [], ("", now)
         self._front, self._trials = record.front(), trials
         self._volumes.append(record.hypervolume())
         self._record = record
@@ -140,9 +140,7 @@ class View:
         if self._front is not None and rows > 0:
             yield Text()
             points = listed(self._front, everything=False, most=rows)[:rows]
-            table = short_table(self._front, points, narrow=width < NARROW)
-            table.width = min(width, Measurement.get(console, options, table).maximum)
-            yield table
+            yield short_table(self._front, points, width)
 
     def _head(self, width: int) -> RenderableType:
         elapsed = clock(time.monotonic() - self._began)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from autotune.config import FIELDS
@@ -14,8 +15,8 @@ from autotune.target import LATENCY, METRICS, Metric, Target
 ROWS = 15
 """Rows of a front that a table shows."""
 
-NARROW = 60
-"""Columns of a terminal below which a table has but the least."""
+NARROW, WIDEST = 60, 1000
+"""Columns of a terminal below which a table has but the least, and that no table needs."""
 
 COLUMNS = (METRICS["size"], METRICS["download"])
 """Costs that a table has beside the latency, be they objectives or not."""
@@ -63,14 +64,20 @@ def front_table(front: ParetoFront, *, everything: bool = False) -> Table:
     return table
 
 
-def short_table(front: ParetoFront, points: Sequence[Point], *, narrow: bool) -> Table:
+def width_of(table: Table) -> int:
+    """The columns that a table takes where there is room."""
+    return Console(width=WIDEST).measure(table).maximum
+
+
+def short_table(front: ParetoFront, points: Sequence[Point], width: int) -> Table:
     """The same for a terminal that is too narrow for it, recipes in words, cut where they are too long.
 
     Args:
         front: to show.
         points: of it, in its order.
-        narrow: without what they run on, and without other costs than the latency.
+        width: of the terminal. Below NARROW columns it is without what they run on, and other costs than the latency.
     """
+    narrow = width < NARROW
     quality, costs = front.quality, [cost for cost in front.objectives[1:] if cost != LATENCY and not narrow]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=True)
     table.add_column("front", justify="right", no_wrap=True)
@@ -92,6 +99,7 @@ def short_table(front: ParetoFront, points: Sequence[Point], *, narrow: bool) ->
             *(price(metrics, cost) for cost in costs),
             style="bold green" if pick is not None and trial == str(pick.trial) else "" if feasible else "dim",
         )
+    table.width = min(width, width_of(table))
     return table
 
 

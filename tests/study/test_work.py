@@ -42,6 +42,18 @@ def test_busy_is_when_anything_is_under_way(wait: Pass) -> None:
     assert work.begun == 105
 
 
+def test_what_is_under_way_is_told(wait: Pass) -> None:
+    """All of it, in the order in which it began, whenever that changes."""
+    told: list[list[str]] = []
+    work = Work(lambda under_way: told.append([activity.doing for activity in under_way]))
+    with work.under_way(Activity("worker", "prune")):
+        with work.under_way(Activity("device", "measure")):
+            pass
+        with work.under_way(Activity("worker", "prune")):
+            pass
+    assert told == [["prune"], ["prune", "measure"], ["prune"], ["prune", "prune"], ["prune"], []]
+
+
 def test_idle_are_free_workers_while_a_row_waits(wait: Pass) -> None:
     """Summed over the workers; more under way than there are workers is no less than none idle."""
     work = Work()
