@@ -14,7 +14,7 @@ from autotune.front import ParetoFront
 from autotune.record import Record
 from autotune.show import console, short
 from autotune.show_lines import PlainOutput
-from autotune.show_table import NARROW, listed, missed, short_table
+from autotune.show_table import NARROW, listed, missed, short_table, width_of
 from autotune.show_units import clock
 from autotune.study.reporting import Activity
 
@@ -135,7 +135,7 @@ class View:
             return
         workers = self._workers(max(1, min(WORKERS, height - 8)))
         found = [*self._found(fancy=options.encoding.startswith("utf"))]
-        yield _labelled([*workers, self._on_device(), *found])
+        yield _labelled([*workers, self._on_device(), *found], width)
         rows = min(ROWS, height - len(workers) - len(found) - 5)  # its blank line, its header, the baseline
         if self._front is not None and rows > 0:
             yield Text()
@@ -203,13 +203,14 @@ class View:
         yield "hypervolume", Text.assemble(f"{self._volumes[-1]:.3f}", (grown, "cyan"))
 
 
-def _labelled(lines: Sequence[tuple[str, Text]]) -> Table:
+def _labelled(lines: Sequence[tuple[str, Text]], width: int) -> Table:
     """Lines with what they are about before them, each cut at the width of the terminal."""
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for label, text in lines:
         table.add_row(label, text)
+    table.width = min(width, width_of(table))
     return table
 
 
