@@ -125,7 +125,7 @@ def test_says_what_is_under_way(tmp_path: Path) -> None:
 
     seen: list[Sequence[Activity]] = []
     pool = FakePool()
-    record = study(options(tmp_path, trials=EVERY), pool=pool, reporter=Sees()).record
+    record = study(options(tmp_path, trials=5), pool=pool, reporter=Sees()).record
     begun = {(one.place, one.doing, one.recipe, one.since): one for some in seen for one in some}.values()
     built = [one for one in begun if one.place == "worker"]
     assert sorted(one.doing for one in built) == sorted(step.stage for step in pool.built)
