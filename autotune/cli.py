@@ -4,9 +4,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from autotune import cli_devices, cli_study
 from autotune.argument_types import duration, natural, positive, share
@@ -15,6 +16,9 @@ from autotune.cli_study import add_folder, add_targets, add_trust
 from autotune.errors import Fault, UserError
 from autotune.status import DONE, INPUT, INTERRUPTED, OURS, UNMET
 from autotune.track.store import TRACKING, tracking_uri
+
+if TYPE_CHECKING:
+    from autotune.show_lines import QuietOutput
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -110,6 +114,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--tracking-uri", metavar="URI", help=f"MLflow store, or none (default: $MLFLOW_TRACKING_URI or {TRACKING})"
     )
+    shown = run.add_mutually_exclusive_group()
+    shown.add_argument("--quiet", action="store_true", help="show the end result alone")
+    shown.add_argument("--plain", action="store_true", help="a line a trial, as where there is no terminal")
+    shown.add_argument("--json", action="store_true", help="a JSON line an event (docs/json.md)")
     run.set_defaults(command=_run)
 
     cli_study.add_commands(commands, _FORMAT)
@@ -149,28 +157,45 @@ def _run(arguments: argparse.Namespace) -> int:
     from autotune.compress.worker import start
     from autotune.devices.device import cores
     from autotune.devices.device_file import load_device
-    from autotune.show import TerminalReporter, console, print_summaries
+    from autotune.noise import out_of_sight
     from autotune.study.on_devices import run_on
     from autotune.study.pool import RayPool, sensible_jobs
 
     jobs, asked = settings.jobs or sensible_jobs(cores()), []
-    for spec in settings.devices:  # all of them, before hours are spent on the first
-        with console.status(f"trying {spec}"):
+    uri = tracking_uri(settings.tracking_uri)
+    output = _output(arguments, jobs)
+    with output:
+        for remark in settings.remarks:
+            output.note(remark)
+        for spec in settings.devices:  # all of them, before hours are spent on the first
+            output.status(f"trying {spec}")
             device = load_device(spec)
             options, remarks = settings.options(spec, device, jobs)
-        asked.append((options, device))
-        for remark in [*settings.remarks, *remarks] if len(asked) == 1 else remarks:
-            console.print(remark, style="yellow", soft_wrap=True)
-    pool = RayPool(jobs, partial(start, trust=settings.trust), settings.ray)
-    uri = tracking_uri(settings.tracking_uri)
-    try:
-        with TerminalReporter() as reporter:
-            summaries = run_on(asked, pool, reporter, lambda: [plugins.load("trackers", "mlflow")(uri)] if uri else [])
-    finally:
-        pool.close()
-    print_summaries(summaries, uri)
+            asked.append((options, device))
+            for remark in remarks:
+                output.note(remark)
+        workers = RayPool(jobs, partial(start, trust=settings.trust), settings.ray)
+        with out_of_sight(output.note), closing(workers) as pool:
+            summaries = run_on(asked, pool, output, lambda: [plugins.load("trackers", "mlflow")(uri)] if uri else [])
     fronts = [summary.record.front() for summary in summaries]
-    return DONE if all(front is not None and front.pick() is not None for front in fronts) else UNMET
+    status = DONE if all(front is not None and front.pick() is not None for front in fronts) else UNMET
+    output.end(summaries, uri, status)
+    return status
+
+
+def _output(arguments: argparse.Namespace, jobs: int) -> "QuietOutput":
+    """What shows a run: a view that is drawn anew where there is a terminal for it, else lines."""
+    from autotune.show import console
+    from autotune.show_lines import JsonOutput, PlainOutput, QuietOutput
+    from autotune.show_progress import LiveOutput
+
+    if arguments.json:
+        return JsonOutput(sys.stdout)
+    if arguments.quiet:
+        return QuietOutput()
+    if arguments.plain or not console.is_interactive or os.environ.get("CI"):
+        return PlainOutput()
+    return LiveOutput(jobs, arguments.timeout)
 
 
 def _ui(arguments: argparse.Namespace) -> int:
