@@ -1,25 +1,12 @@
 """The front as a picture."""
 
-import math
 from pathlib import Path
 from typing import Any
 
-from autotune.config import SCHEMES
 from autotune.front import Point, interval
 from autotune.record import Record
 from autotune.target import LATENCY, Metric, Target
-
-_COLOURS = dict(
-    zip(
-        SCHEMES,
-        ("#4d4d4d", "#1f77b4", "#2ca02c", "#17becf", "#d62728", "#9467bd", "#8c564b", "#ff7f0e"),
-        strict=True,
-    )
-)
-
-
-PANELS = 2
-"""Costs that the quality is drawn against at most."""
+from autotune.track.panels import BOUND, COLOURS, PANELS, caption, scheme, stairs, unit, value
 
 COLUMNS = 8
 """Of the legend: more do not fit into the picture's width."""
@@ -51,7 +38,7 @@ def draw(record: Record, path: Path) -> None:
             _mark(axis, point, cost, record.quality, on_front=point.trial in on_front)
         _stairs(axis, front.points, cost, record.quality)
         axis.scatter(
-            _value(front.baseline.metrics, cost),
+            value(front.baseline.metrics, cost),
             front.baseline.metrics[record.quality.key],
             marker="D",
             s=46,
@@ -63,7 +50,7 @@ def draw(record: Record, path: Path) -> None:
         if pick is not None:
             metrics = pick.outcome.metrics
             axis.scatter(
-                _value(metrics, cost),
+                value(metrics, cost),
                 metrics[record.quality.key],
                 s=190,
                 facecolors="none",
@@ -74,10 +61,10 @@ def draw(record: Record, path: Path) -> None:
         for target in front.targets:
             _bound(axis, target, cost, record)
         axis.set_xscale("log")
-        axis.set_xlabel("latency, median (ms)" if cost == LATENCY else f"{cost.name} (kB)")
+        axis.set_xlabel(caption(cost))
         axis.grid(alpha=0.25, which="both")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.xaxis.set_major_formatter(lambda at, _: f"{at:g}")
         axis.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel(f"{record.quality.name} on validation, 95 % interval")
     figure.suptitle(f"{record.name}: {len(front.points)} of {len(measured)} measured configurations are on the front")
@@ -86,11 +73,11 @@ def draw(record: Record, path: Path) -> None:
 
 
 def _mark(axis: Any, point: Point, cost: Metric, quality: Metric, *, on_front: bool) -> None:
-    colour = _COLOURS[point.outcome.config.recipe.quantize]
+    colour = COLOURS[point.outcome.config.recipe.quantize]
     if on_front:
         _interval(axis, point, cost, quality, colour)
     axis.scatter(
-        _value(point.outcome.metrics, cost),
+        value(point.outcome.metrics, cost),
         point.outcome.metrics[quality.key],
         s=42 if on_front else 22,
         facecolors=colour if point.feasible else "none",
@@ -104,7 +91,7 @@ def _interval(axis: Any, point: Point, cost: Metric, quality: Metric, colour: st
     """The 95 % intervals of the quality and, where it is the cost, of the latency."""
     metrics, latency = point.outcome.metrics, point.outcome.latency
     low, high = interval(metrics, point.outcome.facts, quality)
-    axis.vlines(_value(metrics, cost), low, high, color=colour, linewidth=0.8, alpha=0.4, zorder=2)
+    axis.vlines(value(metrics, cost), low, high, color=colour, linewidth=0.8, alpha=0.4, zorder=2)
     if cost == LATENCY and latency is not None:
         axis.hlines(
             metrics[quality.key], latency.low_ms, latency.high_ms, color=colour, linewidth=0.8, alpha=0.6, zorder=2
@@ -112,38 +99,19 @@ def _interval(axis: Any, point: Point, cost: Metric, quality: Metric, colour: st
 
 
 def _stairs(axis: Any, points: list[Point], cost: Metric, quality: Metric) -> None:
-    """The best quality to be had at each cost, among the feasible points or, with none, all."""
-    sign = 1 if quality.better == "higher" else -1
-    known = [point for point in points if cost.key in point.outcome.metrics]
-    chosen = [point for point in known if point.feasible] or known
-    steps: list[tuple[float, float]] = []  # none before anything in the space was measured
-    for point in sorted(
-        chosen, key=lambda p: (_value(p.outcome.metrics, cost), -sign * p.outcome.metrics[quality.key])
-    ):
-        value = point.outcome.metrics[quality.key]
-        if not steps or sign * value > sign * steps[-1][1]:
-            steps.append((_value(point.outcome.metrics, cost), value))
-    prices, values = [price for price, _ in steps], [value for _, value in steps]
+    steps = stairs(points, cost, quality)
+    prices, values = [price for price, _ in steps], [reached for _, reached in steps]
     axis.step(prices, values, where="post", color="black", linewidth=0.9, alpha=0.7, zorder=1)
 
 
 def _bound(axis: Any, target: Target, cost: Metric, record: Record) -> None:
     assert record.baseline is not None
     bound = target.bound(record.baseline.metrics)
-    style = {"color": "#b00020", "linestyle": "--", "linewidth": 0.9, "zorder": 1}
+    style = {"color": BOUND, "linestyle": "--", "linewidth": 0.9, "zorder": 1}
     if target.metric == record.quality:
         axis.axhline(bound, **style)
     elif target.metric == cost:
-        axis.axvline(bound / _unit(cost), **style)
-
-
-def _value(metrics: dict[str, float], cost: Metric) -> float:
-    """In the axis' unit; NaN, which is not drawn, where the device could not tell."""
-    return metrics.get(cost.key, math.nan) / _unit(cost)
-
-
-def _unit(cost: Metric) -> float:
-    return 1e3 if cost.kind == "bytes" else 1.0
+        axis.axvline(bound / unit(cost), **style)
 
 
 def _legend(figure: Any, used: list[str]) -> None:
@@ -152,11 +120,7 @@ def _legend(figure: Any, used: list[str]) -> None:
     def dot(**style: Any) -> Line2D:
         return Line2D([], [], linestyle="none", **style)
 
-    handles = [
-        dot(marker="o", color=colour, label="float32" if scheme == "none" else scheme)
-        for scheme, colour in _COLOURS.items()
-        if scheme in used
-    ]
+    handles = [dot(marker="o", color=colour, label=scheme(name)) for name, colour in COLOURS.items() if name in used]
     handles += [
         dot(marker="o", markerfacecolor="none", color="grey", label="misses a target"),
         dot(marker="D", markerfacecolor="none", color="black", label="baseline"),

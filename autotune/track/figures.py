@@ -1,0 +1,314 @@
+"""The front as an interactive figure: as picture.draw() has it, and what each point is under the pointer."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from autotune.config import SCHEMES
+from autotune.files import whole
+from autotune.front import ParetoFront, Point, interval
+from autotune.outcome import Outcome
+from autotune.record import Record
+from autotune.show_table import missed
+from autotune.show_units import median, price, within
+from autotune.target import LATENCY, METRICS, Metric
+from autotune.track.panels import BOUND, COLOURS, PANELS, caption, scheme, stairs, unit, value
+
+FEW = 1000
+"""Points off the front that are drawn as vector graphics; more are drawn by WebGL, which stays fast."""
+
+MOST = 10_000
+"""Points off the front that are drawn at all; of more these, evenly."""
+
+NEAR = 3.0
+"""How far beyond what was measured a target may be for the axis to reach to it, as a factor."""
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+GRID, INK = "#e6e8eb", "#24292f"
+
+CONFIG = {
+    "displaylogo": False,
+    "responsive": True,
+    "plotlyServerURL": "",
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "sendDataToCloud"],
+}
+"""Of Plotly, for figures of this kind."""
+
+
+def write_front(record: Record, path: Path) -> None:
+    """Writes front_figure() as an HTML file that needs no network; nothing before the baseline was measured.
+
+    Args:
+        record: of the study.
+        path: of the file.
+
+    Raises:
+        OSError: it can't be written; what was there before stays.
+    """
+    if record.baseline is None:
+        return
+    with whole(path) as file:
+        file.write_text(front_figure(record).to_html(include_plotlyjs=True, config=CONFIG), encoding="utf-8")
+
+
+def front_figure(record: Record, costs: Sequence[Metric] | None = None, *, legend: bool = True) -> go.Figure:
+    """Quality against costs, a panel each: points off the front faint, those that miss a target hollow, with
+    95 % intervals on the front; a ring around the recommendation, a diamond for the baseline, dashed targets.
+
+    Args:
+        record: of the study; the figure is empty before its baseline was measured.
+        costs: to draw; the first of the objectives by default.
+        legend: whether it has one, and a title.
+    """
+    costs = record.objectives[1 : 1 + PANELS] if costs is None else costs
+    figure = make_subplots(1, len(costs), shared_yaxes=True, horizontal_spacing=0.03)
+    front = record.front()
+    if front is None:
+        return figure
+    for column, cost in enumerate(costs, 1):
+        figure.add_traces(_traces(record, front, cost, legend=legend and column == 1), rows=1, cols=column)
+        _frame(figure, record, front, cost, column)
+    quality = record.quality
+    figure.update_yaxes(gridcolor=GRID, zeroline=False, tickformat=".1~%" if quality.kind == "share" else "")
+    figure.update_yaxes(title=f"{quality.name} on validation, 95 % interval", col=1)
+    measured = sum(point.outcome.state == "measured" for point in record.points)
+    title = f"{escape(record.name)}: {len(front.points)} of {measured} measured configurations are on the front"
+    figure.update_layout(
+        template="none",
+        font={"family": FONT, "size": 13, "color": INK},
+        title=title if legend else None,
+        showlegend=legend,
+        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
+        margin={"l": 70, "r": 20, "t": 60 if legend else 24, "b": 60},
+        height=520 if legend else 440,
+        hovermode="closest",
+        dragmode="pan",
+        hoverlabel={"align": "left", "bgcolor": "white", "font": {"family": FONT, "size": 12, "color": INK}},
+    )
+    return figure
+
+
+def told(record: Record, front: ParetoFront, point: Point) -> list[str]:
+    """A measured point in lines of text: what it is, its numbers, which targets it misses."""
+    pick = front.pick()
+    best = " · recommended" if pick is not None and point.trial == pick.trial else ""
+    misses = missed(front, point)
+    return [f"trial {point.trial}{best}", *numbers(record, point.outcome), *([misses] if misses else [])]
+
+
+def numbers(record: Record, outcome: Outcome) -> list[str]:
+    """A measured outcome in lines of text: how it was made, how it is run, and its numbers."""
+    metrics = outcome.metrics
+    weights = [f"{name} {price(metrics, METRICS[name])}" for name in ("size", "download")]
+    others = [f"{cost.name} {price(metrics, cost)}" for cost in record.objectives[1:] if cost.name == "memory"]
+    return [
+        str(outcome.config),
+        f"{record.quality.name} {within(metrics, outcome.facts, record.quality)}",
+        f"latency {median(outcome)}" if LATENCY.key in metrics else "latency ?",
+        ", ".join([*weights, *others]),
+    ]
+
+
+def _traces(record: Record, front: ParetoFront, cost: Metric, *, legend: bool) -> list[go.Scatter | go.Scattergl]:
+    """Of one panel, those below first."""
+    on_front = {point.trial for point in front.points}
+    measured = [point for point in record.points if point.outcome.state == "measured"]
+    off = _thinned([point for point in measured if point.trial not in on_front])
+    kind = go.Scatter if len(off) <= FEW else go.Scattergl
+    schemes = _by_scheme(off)
+    found = [
+        kind(**_dots(record, front, points, cost), opacity=0.4, marker=_marker(name, points, 7), showlegend=False)
+        for name, points in schemes
+    ]
+    found.append(_line(front, cost))
+    for name, points in _by_scheme(front.points):
+        errors = _errors(points, cost, record.quality, COLOURS[name])
+        marker = _marker(name, points, 11)
+        found.append(
+            go.Scatter(**_dots(record, front, points, cost), **errors, marker=marker, showlegend=False, opacity=0.95)
+        )
+    found += [_baseline(record, front, cost, legend=legend), *_ring(front, cost, legend=legend)]
+    return [*found, *(_key(name) for name, _ in _by_scheme(measured) if legend), *([_hollow()] if legend else [])]
+
+
+def _thinned(points: Sequence[Point]) -> Sequence[Point]:
+    return points if len(points) <= MOST else [points[at * len(points) // MOST] for at in range(MOST)]
+
+
+def _by_scheme(points: Iterable[Point]) -> list[tuple[str, list[Point]]]:
+    """Points by their quantization scheme, in the order of SCHEMES."""
+    found = defaultdict(list)
+    for point in points:
+        found[point.outcome.config.recipe.quantize].append(point)
+    return [(name, found[name]) for name in SCHEMES if name in found]
+
+
+def _dots(record: Record, front: ParetoFront, points: Sequence[Point], cost: Metric) -> dict[str, Any]:
+    return {
+        "x": [value(point.outcome.metrics, cost) for point in points],
+        "y": [point.outcome.metrics[record.quality.key] for point in points],
+        "text": [_written(told(record, front, point)) for point in points],
+        "hovertemplate": "%{text}<extra></extra>",
+        "mode": "markers",
+    }
+
+
+def _written(lines: Sequence[str]) -> str:
+    """As Plotly takes it, which has tags of its own."""
+    first, *others = map(escape, lines)
+    return "<br>".join([f"<b>{first}</b>", *others])
+
+
+def _marker(name: str, points: Sequence[Point], size: int) -> dict[str, Any]:
+    symbols = ["circle" if point.feasible else "circle-open" for point in points]
+    return {"color": COLOURS[name], "size": size, "symbol": symbols, "line": {"width": 1.5, "color": COLOURS[name]}}
+
+
+def _errors(points: Sequence[Point], cost: Metric, quality: Metric, colour: str) -> dict[str, Any]:
+    """The 95 % intervals of the quality and, where it is the cost, of the latency."""
+    values = [point.outcome.metrics[quality.key] for point in points]
+    found = {"error_y": _bars(values, [interval(p.outcome.metrics, p.outcome.facts, quality) for p in points], colour)}
+    if cost == LATENCY:
+        times = [point.outcome.latency for point in points]
+        medians = [point.outcome.metrics[cost.key] for point in points]
+        ends = [
+            (at, at) if time is None else (time.low_ms, time.high_ms) for at, time in zip(medians, times, strict=True)
+        ]
+        found["error_x"] = _bars(medians, ends, colour)
+    return found
+
+
+def _bars(values: Sequence[float], ends: Sequence[tuple[float, float]], colour: str) -> dict[str, Any]:
+    pairs = list(zip(values, ends, strict=True))
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - at for at, (_, high) in pairs],
+        "arrayminus": [at - low for at, (low, _) in pairs],
+        "color": colour,
+        "thickness": 1,
+        "width": 3,
+    }
+
+
+def _line(front: ParetoFront, cost: Metric) -> go.Scatter:
+    steps = stairs(front.points, cost, front.quality)
+    return go.Scatter(
+        x=[at for at, _ in steps],
+        y=[reached for _, reached in steps],
+        mode="lines",
+        line={"shape": "hv", "color": "black", "width": 1},
+        opacity=0.6,
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _baseline(record: Record, front: ParetoFront, cost: Metric, *, legend: bool) -> go.Scatter:
+    metrics = front.baseline.metrics
+    return go.Scatter(
+        x=[value(metrics, cost)],
+        y=[metrics[front.quality.key]],
+        text=[_written(["baseline: the model as it is", *numbers(record, front.baseline)])],
+        hovertemplate="%{text}<extra></extra>",
+        mode="markers",
+        marker={"symbol": "diamond-open", "size": 12, "color": "black", "line": {"width": 1.8}},
+        name="baseline",
+        showlegend=legend,
+    )
+
+
+def _ring(front: ParetoFront, cost: Metric, *, legend: bool) -> list[go.Scatter]:
+    pick = front.pick()
+    if pick is None:
+        return []
+    metrics = pick.outcome.metrics
+    ring = go.Scatter(
+        x=[value(metrics, cost)],
+        y=[metrics[front.quality.key]],
+        mode="markers",
+        marker={"symbol": "circle-open", "size": 22, "color": "black", "line": {"width": 2}},
+        hoverinfo="skip",
+        name="recommended",
+        showlegend=legend,
+    )
+    return [ring]
+
+
+def _key(name: str) -> go.Scatter:
+    """An entry of the legend."""
+    return go.Scatter(
+        x=[None], y=[None], mode="markers", marker={"color": COLOURS[name], "size": 10}, name=scheme(name)
+    )
+
+
+def _hollow() -> go.Scatter:
+    marker = {"symbol": "circle-open", "color": "grey", "size": 10, "line": {"width": 1.5}}
+    return go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name="misses a target")
+
+
+def _frame(figure: go.Figure, record: Record, front: ParetoFront, cost: Metric, column: int) -> None:
+    """A panel's axis of cost, and its targets."""
+    measured = [point.outcome for point in record.points if point.outcome.state == "measured"]
+    prices = [value(outcome.metrics, cost) for outcome in [*measured, front.baseline]]
+    prices = [at for at in prices if at > 0]  # neither what is not known nor what a logarithm has no place for
+    low, high = min(prices, default=1.0), max(prices, default=1.0)
+    for target in front.targets:
+        bound = target.bound(front.baseline.metrics)
+        if target.metric == record.quality:
+            figure.add_hline(bound, line=_DASHED, row=1, col=column)
+            if column == 1:
+                figure.add_annotation(
+                    x=0, y=bound, xref="x domain", xanchor="left", yanchor="top", **_label(target.text), row=1, col=1
+                )
+        elif target.metric == cost:
+            at = bound / unit(cost)
+            near = low / NEAR <= at <= high * NEAR
+            if near:
+                low, high = min(low, at), max(high, at)
+                figure.add_vline(at, line=_DASHED, row=1, col=column)
+            side, arrow = ("right", " →") if at > high else ("left", " ←") if at < low else ("right", "")
+            text = f"{target.text}{arrow}"
+            if near:
+                where = {"x": math.log10(at), "xanchor": "right"}
+            else:
+                where = {"xref": "x domain" if column == 1 else f"x{column} domain", "x": float(side == "right")}
+                where["xanchor"] = side
+            below = f"y{column if column > 1 else ''} domain"
+            figure.add_annotation(**where, y=1, yref=below, yanchor="bottom", **_label(text), row=1, col=column)
+    wide = max((high / low) ** 0.06, 1.05)
+    ticks = _ticks(low / wide, high * wide)
+    figure.update_xaxes(
+        type="log",
+        title=caption(cost),
+        range=[math.log10(low / wide), math.log10(high * wide)],
+        tickvals=ticks,
+        ticktext=[f"{tick:g}" for tick in ticks],
+        gridcolor=GRID,
+        zeroline=False,
+        row=1,
+        col=column,
+    )
+
+
+_DASHED = {"color": BOUND, "dash": "dash", "width": 1.2}
+
+
+def _label(text: str) -> dict[str, Any]:
+    return {"text": escape(text), "showarrow": False, "font": {"color": BOUND, "size": 11}}
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers on a logarithmic axis, and a hundredfold to either side of it, where one may pan."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for digits in ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)):
+        ticks = [digit * 10.0**power for power in range(first - 2, last + 2) for digit in digits]
+        if sum(low <= tick <= high for tick in ticks) >= 4:
+            break
+    return ticks
