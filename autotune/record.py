@@ -71,6 +71,8 @@ class Record:
         remeasured: the latencies of those that were on the front, taken once more at the end, as
             Measurement.to_json(), or {"refused": reason}, by trial; that of the baseline by BASELINE.
             Outcomes have them already.
+        profiles: where the time of some files goes, by trial, that of the baseline by BASELINE: parts as
+            profiling.Part and untold, why they have no times.
         gaps: to the baseline, for the targets that are relative to its quality.
     """
 
@@ -83,6 +85,7 @@ class Record:
     tests: dict[str, dict[str, Any]]
     runs: list[dict[str, float]]
     remeasured: dict[str, dict[str, Any]] = field(default_factory=dict)
+    profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     gaps: Gaps = field(default_factory=Gaps, repr=False, compare=False)
 
     @cached_property
