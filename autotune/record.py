@@ -25,6 +25,9 @@ Each = NDArray[Any]
 BASELINE = -1
 """In place of a trial's number."""
 
+MARK = "@"
+"""Between the name of a study that searched and a device that has its files, too; no user's name has it."""
+
 
 class Gaps:
     """How far files' quality is from another's on the same samples; no file is read twice."""
@@ -97,6 +100,11 @@ class Record:
     def device(self) -> str:
         """The name of the device that it was measured on."""
         return str(self.meta["device"]["device"])
+
+    @property
+    def asked_as(self) -> str:
+        """What its user called it, be it on this device or on the one that searched."""
+        return self.name.partition(MARK)[0]
 
     @property
     def quality(self) -> Metric:

@@ -18,7 +18,8 @@ from autotune.record import Record
 from autotune.show_table import missed
 from autotune.show_units import median, price, within
 from autotune.target import LATENCY, METRICS, Metric
-from autotune.track.panels import BOUND, COLOURS, PANELS, caption, scheme, stairs, unit, value
+from autotune.track.dimensions import spread
+from autotune.track.panels import BOUND, COLOURS, PANELS, caption, scheme, stairs, ticks, unit, value
 
 FEW = 1000
 """Points off the front that are drawn as vector graphics; more are drawn by WebGL, which stays fast."""
@@ -31,6 +32,14 @@ NEAR = 3.0
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 GRID, INK = "#e6e8eb", "#24292f"
+
+LAYOUT = {
+    "template": "none",
+    "font": {"family": FONT, "size": 13, "color": INK},
+    "dragmode": "pan",
+    "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"family": FONT, "size": 12, "color": INK}},
+}
+"""Of all figures."""
 
 CONFIG = {
     "displaylogo": False,
@@ -76,20 +85,17 @@ def front_figure(record: Record, costs: Sequence[Metric] | None = None, *, legen
         _frame(figure, record, front, cost, column)
     quality = record.quality
     figure.update_yaxes(gridcolor=GRID, zeroline=False, tickformat=".1~%" if quality.kind == "share" else "")
-    figure.update_yaxes(title=f"{quality.name} on validation, 95 % interval", col=1)
+    figure.update_yaxes(title=f"{quality.name} on validation, 95 % interval", automargin=True, title_standoff=10, col=1)
     measured = sum(point.outcome.state == "measured" for point in record.points)
     title = f"{escape(record.name)}: {len(front.points)} of {measured} measured configurations are on the front"
     figure.update_layout(
-        template="none",
-        font={"family": FONT, "size": 13, "color": INK},
+        **LAYOUT,
         title=title if legend else None,
         showlegend=legend,
         legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
-        margin={"l": 70, "r": 20, "t": 60 if legend else 24, "b": 60},
+        margin={"l": 60, "r": 12, "t": 60 if legend else 32, "b": 56},
         height=520 if legend else 440,
         hovermode="closest",
-        dragmode="pan",
-        hoverlabel={"align": "left", "bgcolor": "white", "font": {"family": FONT, "size": 12, "color": INK}},
     )
     return figure
 
@@ -119,7 +125,7 @@ def _traces(record: Record, front: ParetoFront, cost: Metric, *, legend: bool) -
     """Of one panel, those below first."""
     on_front = {point.trial for point in front.points}
     measured = [point for point in record.points if point.outcome.state == "measured"]
-    off = _thinned([point for point in measured if point.trial not in on_front])
+    off = spread([point for point in measured if point.trial not in on_front], MOST)
     kind = go.Scatter if len(off) <= FEW else go.Scattergl
     schemes = _by_scheme(off)
     found = [
@@ -135,10 +141,6 @@ def _traces(record: Record, front: ParetoFront, cost: Metric, *, legend: bool) -
         )
     found += [_baseline(record, front, cost, legend=legend), *_ring(front, cost, legend=legend)]
     return [*found, *(_key(name) for name, _ in _by_scheme(measured) if legend), *([_hollow()] if legend else [])]
-
-
-def _thinned(points: Sequence[Point]) -> Sequence[Point]:
-    return points if len(points) <= MOST else [points[at * len(points) // MOST] for at in range(MOST)]
 
 
 def _by_scheme(points: Iterable[Point]) -> list[tuple[str, list[Point]]]:
@@ -281,15 +283,16 @@ def _frame(figure: go.Figure, record: Record, front: ParetoFront, cost: Metric, 
                 where = {"xref": "x domain" if column == 1 else f"x{column} domain", "x": float(side == "right")}
                 where["xanchor"] = side
             below = f"y{column if column > 1 else ''} domain"
-            figure.add_annotation(**where, y=1, yref=below, yanchor="bottom", **_label(text), row=1, col=column)
+            figure.add_annotation(**where, y=0, yref=below, yanchor="bottom", **_label(text), row=1, col=column)
     wide = max((high / low) ** 0.06, 1.05)
-    ticks = _ticks(low / wide, high * wide)
+    marks = ticks(low / wide, high * wide)
     figure.update_xaxes(
         type="log",
         title=caption(cost),
+        tickangle=0,
         range=[math.log10(low / wide), math.log10(high * wide)],
-        tickvals=ticks,
-        ticktext=[f"{tick:g}" for tick in ticks],
+        tickvals=marks,
+        ticktext=[f"{tick:g}" for tick in marks],
         gridcolor=GRID,
         zeroline=False,
         row=1,
@@ -302,13 +305,3 @@ _DASHED = {"color": BOUND, "dash": "dash", "width": 1.2}
 
 def _label(text: str) -> dict[str, Any]:
     return {"text": escape(text), "showarrow": False, "font": {"color": BOUND, "size": 11}}
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers on a logarithmic axis, and a hundredfold to either side of it, where one may pan."""
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    for digits in ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)):
-        ticks = [digit * 10.0**power for power in range(first - 2, last + 2) for digit in digits]
-        if sum(low <= tick <= high for tick in ticks) >= 4:
-            break
-    return ticks

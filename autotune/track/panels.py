@@ -10,6 +10,9 @@ from autotune.target import LATENCY, Metric
 PANELS = 2
 """Costs that the quality is drawn against at most."""
 
+FEWEST = 4
+"""Numbers along an axis."""
+
 COLOURS = dict(
     zip(
         SCHEMES,
@@ -18,6 +21,9 @@ COLOURS = dict(
     )
 )
 """Of quantization schemes."""
+
+TONES = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#8c564b")
+"""Of objectives."""
 
 BOUND = "#b00020"
 """Colour of targets."""
@@ -56,3 +62,13 @@ def stairs(points: Sequence[Point], cost: Metric, quality: Metric) -> list[tuple
         if not steps or sign * reached > sign * steps[-1][1]:
             steps.append((price, reached))
     return steps
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers on a logarithmic axis, and a hundredfold to either side of it, where one may pan."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for digits in ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)):
+        found = [digit * 10.0**power for power in range(first - 2, last + 2) for digit in digits]
+        if sum(low <= tick <= high for tick in found) >= FEWEST:
+            break
+    return found

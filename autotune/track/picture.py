@@ -1,4 +1,4 @@
-"""The front as a picture."""
+"""The front, and what each dimension does, as pictures."""
 
 from pathlib import Path
 from typing import Any
@@ -6,18 +6,24 @@ from typing import Any
 from autotune.front import Point, interval
 from autotune.record import Record
 from autotune.target import LATENCY, Metric, Target
-from autotune.track.panels import BOUND, COLOURS, PANELS, caption, scheme, stairs, unit, value
+from autotune.track.dimensions import Importance
+from autotune.track.panels import BOUND, COLOURS, PANELS, TONES, caption, scheme, stairs, unit, value
 
 COLUMNS = 8
 """Of the legend: more do not fit into the picture's width."""
 
 
-def draw(record: Record, path: Path) -> None:
+def draw(record: Record, path: Path, dpi: int = 130) -> None:
     """Writes a PNG: quality against the first costs of the objectives, latency and download as a rule, the
     front joined up.
 
     Faint points are off the front, hollow ones miss a target; the ring is the recommendation,
     the dashed lines are the targets, the diamond is the baseline.
+
+    Args:
+        record: of the study.
+        path: of the file.
+        dpi: dots per inch; the picture is 11 inches wide.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -69,7 +75,33 @@ def draw(record: Record, path: Path) -> None:
     axes[0].set_ylabel(f"{record.quality.name} on validation, 95 % interval")
     figure.suptitle(f"{record.name}: {len(front.points)} of {len(measured)} measured configurations are on the front")
     _legend(figure, [point.outcome.config.recipe.quantize for point in measured])
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=dpi)
+
+
+def draw_importance(found: Importance, path: Path, dpi: int) -> None:
+    """Writes a PNG: for each objective what share of its variance is due to each dimension.
+
+    Args:
+        found: of at least one objective.
+        path: of the file.
+        dpi: dots per inch.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    order = found.order[::-1]
+    figure = Figure(figsize=(3.7 * len(found.shares), 0.9 + 0.3 * len(order)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(found.shares), sharey=True, squeeze=False)[0]
+    for axis, (objective, shares), tone in zip(axes, found.shares.items(), TONES, strict=False):
+        axis.barh(order, [shares.get(name, 0.0) for name in order], color=tone)
+        axis.set_title(objective)
+        axis.set_xlim(0, 1)
+        axis.set_xticks([0, 0.25, 0.5, 0.75], ["0", "25%", "50%", "75%"])
+        axis.grid(alpha=0.25, axis="x")
+        axis.set_axisbelow(True)
+    figure.supxlabel("share of the variance", fontsize="medium")
+    figure.savefig(path, dpi=dpi)
 
 
 def _mark(axis: Any, point: Point, cost: Metric, quality: Metric, *, on_front: bool) -> None:
