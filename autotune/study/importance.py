@@ -17,11 +17,8 @@ from autotune.track.dimensions import Importance, spread, varied
 LEAST = 10
 """Trials without which nothing is said."""
 
-MOST = 1000
-"""Trials that are looked at; of more these, evenly."""
-
-NAMES = 20
-"""Values that are taken for names; of more, numbers are taken for numbers."""
+MOST = 400
+"""Trials that are looked at; of more so many, drawn: more change little and take long."""
 
 
 def importance(record: Record) -> Importance:
@@ -79,6 +76,6 @@ def _filled(column: Sequence[Any]) -> list[Any]:
 
 def _distribution(column: Sequence[Any]) -> BaseDistribution:
     values = {value for value in column if value is not None}
-    if len(values) > NAMES and all(isinstance(value, int | float) for value in values):
+    if all(isinstance(value, int | float) for value in values):
         return FloatDistribution(float(min(values)), float(max(values)))
-    return CategoricalDistribution(sorted(values, key=lambda value: (str(type(value)), value)))
+    return CategoricalDistribution(sorted(values, key=str))

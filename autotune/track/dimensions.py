@@ -1,5 +1,6 @@
 """The dimensions of a study as its trials have them, and what is known of their importance."""
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,5 +46,11 @@ def varied(points: Sequence[Point]) -> dict[str, list[Any]]:
 
 
 def spread(points: Sequence[Point], most: int) -> list[Point]:
-    """The points, or so many of them, evenly."""
-    return list(points) if len(points) <= most else [points[at * len(points) // most] for at in range(most)]
+    """The points, or so many of them, drawn (the same each time) and in their order.
+
+    Evenly would do no good: a file's runtimes follow each other with a period.
+    """
+    if len(points) <= most:
+        return list(points)
+    drawn = random.Random(0).sample(range(len(points)), most)  # noqa: S311  # no secret
+    return [points[at] for at in sorted(drawn)]

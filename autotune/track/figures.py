@@ -24,8 +24,8 @@ from autotune.track.panels import BOUND, COLOURS, PANELS, caption, scheme, stair
 FEW = 1000
 """Points off the front that are drawn as vector graphics; more are drawn by WebGL, which stays fast."""
 
-MOST = 10_000
-"""Points off the front that are drawn at all; of more these, evenly."""
+MOST = 5_000
+"""Points off the front that are drawn at all; of more so many, see spread()."""
 
 NEAR = 3.0
 """How far beyond what was measured a target may be for the axis to reach to it, as a factor."""
@@ -45,7 +45,7 @@ CONFIG = {
     "displaylogo": False,
     "responsive": True,
     "plotlyServerURL": "",
-    "modeBarButtonsToRemove": ["select2d", "lasso2d", "sendDataToCloud"],
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "sendChartToCloud"],  # the last one would need a network
 }
 """Of Plotly, for figures of this kind."""
 
@@ -100,15 +100,14 @@ def front_figure(record: Record, costs: Sequence[Metric] | None = None, *, legen
     return figure
 
 
-def told(record: Record, front: ParetoFront, point: Point) -> list[str]:
+def _told(record: Record, front: ParetoFront, point: Point, pick: Point | None) -> list[str]:
     """A measured point in lines of text: what it is, its numbers, which targets it misses."""
-    pick = front.pick()
     best = " · recommended" if pick is not None and point.trial == pick.trial else ""
     misses = missed(front, point)
-    return [f"trial {point.trial}{best}", *numbers(record, point.outcome), *([misses] if misses else [])]
+    return [f"trial {point.trial}{best}", *_numbers(record, point.outcome), *([misses] if misses else [])]
 
 
-def numbers(record: Record, outcome: Outcome) -> list[str]:
+def _numbers(record: Record, outcome: Outcome) -> list[str]:
     """A measured outcome in lines of text: how it was made, how it is run, and its numbers."""
     metrics = outcome.metrics
     weights = [f"{name} {price(metrics, METRICS[name])}" for name in ("size", "download")]
@@ -152,10 +151,11 @@ def _by_scheme(points: Iterable[Point]) -> list[tuple[str, list[Point]]]:
 
 
 def _dots(record: Record, front: ParetoFront, points: Sequence[Point], cost: Metric) -> dict[str, Any]:
+    pick = front.pick()
     return {
         "x": [value(point.outcome.metrics, cost) for point in points],
         "y": [point.outcome.metrics[record.quality.key] for point in points],
-        "text": [_written(told(record, front, point)) for point in points],
+        "text": [_written(_told(record, front, point, pick)) for point in points],
         "hovertemplate": "%{text}<extra></extra>",
         "mode": "markers",
     }
@@ -217,7 +217,7 @@ def _baseline(record: Record, front: ParetoFront, cost: Metric, *, legend: bool)
     return go.Scatter(
         x=[value(metrics, cost)],
         y=[metrics[front.quality.key]],
-        text=[_written(["baseline: the model as it is", *numbers(record, front.baseline)])],
+        text=[_written(["baseline: the model as it is", *_numbers(record, front.baseline)])],
         hovertemplate="%{text}<extra></extra>",
         mode="markers",
         marker={"symbol": "diamond-open", "size": 12, "color": "black", "line": {"width": 1.8}},
@@ -304,4 +304,9 @@ _DASHED = {"color": BOUND, "dash": "dash", "width": 1.2}
 
 
 def _label(text: str) -> dict[str, Any]:
-    return {"text": escape(text), "showarrow": False, "font": {"color": BOUND, "size": 11}}
+    return {
+        "text": escape(text),
+        "showarrow": False,
+        "font": {"color": BOUND, "size": 11},
+        "bgcolor": "rgba(255, 255, 255, 0.75)",
+    }

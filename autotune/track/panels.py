@@ -10,9 +10,6 @@ from autotune.target import LATENCY, Metric
 PANELS = 2
 """Costs that the quality is drawn against at most."""
 
-FEWEST = 4
-"""Numbers along an axis."""
-
 COLOURS = dict(
     zip(
         SCHEMES,
@@ -64,11 +61,13 @@ def stairs(points: Sequence[Point], cost: Metric, quality: Metric) -> list[tuple
     return steps
 
 
-def ticks(low: float, high: float) -> list[float]:
-    """Round numbers on a logarithmic axis, and a hundredfold to either side of it, where one may pan."""
+def ticks(low: float, high: float, least: int = 4) -> list[float]:
+    """Round numbers on a logarithmic axis, at least so many where there are, and a hundredfold to either side of it,
+    where one may pan.
+    """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for digits in ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)):
         found = [digit * 10.0**power for power in range(first - 2, last + 2) for digit in digits]
-        if sum(low <= tick <= high for tick in found) >= FEWEST:
+        if sum(low <= tick <= high for tick in found) >= least:
             break
     return found

@@ -1,5 +1,7 @@
 """The front, and what each dimension does, as pictures."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +39,16 @@ def draw(record: Record, path: Path, dpi: int = 130) -> None:
     on_front = {point.trial for point in front.points}
     pick = front.pick()
     measured = [point for point in record.points if point.outcome.state == "measured"]
+    kinds = defaultdict(list)  # to mark each point by itself would take minutes where they are thousands
+    for point in measured:
+        kinds[point.outcome.config.recipe.quantize, point.trial in on_front, point.feasible].append(point)
     costs = record.objectives[1 : 1 + PANELS]
     axes = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
     for axis, cost in zip(axes, costs, strict=True):
-        for point in measured:
-            _mark(axis, point, cost, record.quality, on_front=point.trial in on_front)
+        for point in front.points:
+            _interval(axis, point, cost, record.quality)
+        for (name, leads, feasible), alike in kinds.items():
+            _marks(axis, alike, cost, record.quality, COLOURS[name], leads=leads, feasible=feasible)
         _stairs(axis, front.points, cost, record.quality)
         axis.scatter(
             value(front.baseline.metrics, cost),
@@ -104,23 +111,34 @@ def draw_importance(found: Importance, path: Path, dpi: int) -> None:
     figure.savefig(path, dpi=dpi)
 
 
-def _mark(axis: Any, point: Point, cost: Metric, quality: Metric, *, on_front: bool) -> None:
-    colour = COLOURS[point.outcome.config.recipe.quantize]
-    if on_front:
-        _interval(axis, point, cost, quality, colour)
+def _marks(
+    axis: Any, points: Sequence[Point], cost: Metric, quality: Metric, colour: str, *, leads: bool, feasible: bool
+) -> None:
+    """Points that look alike.
+
+    Args:
+        axis: to draw on.
+        points: measured.
+        cost: of the axis.
+        quality: of the other axis.
+        colour: of all.
+        leads: whether they are on the front.
+        feasible: whether they meet the targets.
+    """
     axis.scatter(
-        value(point.outcome.metrics, cost),
-        point.outcome.metrics[quality.key],
-        s=42 if on_front else 22,
-        facecolors=colour if point.feasible else "none",
+        [value(point.outcome.metrics, cost) for point in points],
+        [point.outcome.metrics[quality.key] for point in points],
+        s=42 if leads else 22,
+        facecolors=colour if feasible else "none",
         edgecolors=colour,
-        alpha=1.0 if on_front else 0.4,
-        zorder=3 if on_front else 2,
+        alpha=1.0 if leads else 0.4,
+        zorder=3 if leads else 2,
     )
 
 
-def _interval(axis: Any, point: Point, cost: Metric, quality: Metric, colour: str) -> None:
+def _interval(axis: Any, point: Point, cost: Metric, quality: Metric) -> None:
     """The 95 % intervals of the quality and, where it is the cost, of the latency."""
+    colour = COLOURS[point.outcome.config.recipe.quantize]
     metrics, latency = point.outcome.metrics, point.outcome.latency
     low, high = interval(metrics, point.outcome.facts, quality)
     axis.vlines(value(metrics, cost), low, high, color=colour, linewidth=0.8, alpha=0.4, zorder=2)

@@ -22,9 +22,11 @@ from autotune.show_units import change, clock, kernel, milliseconds, number, pri
 from autotune.target import DOWNLOAD, LATENCY, METRICS, Metric
 from autotune.track.dimensions import Importance
 from autotune.track.figures import CONFIG, front_figure
+from autotune.track.figures import MOST as DRAWN
 from autotune.track.panels import BOUND, COLOURS, scheme
 from autotune.track.picture import draw, draw_importance
 from autotune.track.reproduce import pick_command, point_command, point_space, study_command
+from autotune.track.slices import MOST as SLICED
 from autotune.track.slices import importance_figure, slice_figures
 from autotune.track.techniques import delegation, techniques
 
@@ -81,6 +83,7 @@ def report(record: Record, found: Importance) -> str:
     assert front is not None  # there is a baseline
     pick = front.pick()
     best = pick or front.nearest()
+    measured = sum(point.outcome.state == "measured" for point in record.points)
     environment = Environment(
         loader=PackageLoader("autotune", "track"),
         autoescape=True,
@@ -94,8 +97,10 @@ def report(record: Record, found: Importance) -> str:
         pick=pick,
         best=best,
         today=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
-        measured=sum(point.outcome.state == "measured" for point in record.points),
+        measured=measured,
         within=within,
+        drawn=min(measured - len(front.points), DRAWN),
+        sliced=min(measured, SLICED),
         best_figures=_key_figures(record, front, best.outcome) if best else [],
         doubts=list(_doubts(record, front, pick)),
         findings=record.findings(),
@@ -191,8 +196,12 @@ def _technique(record: Record, name: str, point: Point) -> dict[str, Any]:
     """A row of the table of techniques: each number with its change against the baseline's."""
     assert record.baseline is not None
     outcome, base = point.outcome, record.baseline.metrics
+    itself = outcome.config == record.baseline.config
     cells = [
-        (_value(outcome.metrics, metric, record.quality), change(outcome.metrics[metric.key], base[metric.key], metric))
+        (
+            _value(outcome.metrics, metric, record.quality),
+            "" if itself else change(outcome.metrics[metric.key], base[metric.key], metric),
+        )
         for metric in (record.quality, LATENCY, *WEIGHTS)
         if metric.key in outcome.metrics and metric.key in base
     ]
@@ -277,7 +286,7 @@ def _trials(record: Record, front: ParetoFront, pick: Point | None) -> list[dict
 
 def _trial(record: Record, front: ParetoFront, point: Point, *, on_front: bool, best: bool) -> dict[str, Any]:
     outcome, runtime = point.outcome, point.outcome.config.runtime
-    metrics, measured = outcome.metrics, outcome.state == "measured"
+    measured = outcome.state == "measured"
     place = "recommended" if best else "on the front" if on_front else ""
     state = ", ".join(filter(None, (place, missed(front, point)))) if measured else f"refused: {outcome.reason}"
     return {

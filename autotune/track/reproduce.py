@@ -48,7 +48,7 @@ def pick_command(record: Record, trial: int | str) -> str:
 def _run(record: Record, words: list[str]) -> str:
     """What data, model and device were, and these words."""
     options = record.meta["options"]
-    given = [word for model in options["model"] for word in ("--model", model)]
+    given = [word for model in options.get("model", ()) for word in ("--model", model)]
     for option, name in (("--data", "data"), ("--device", "device"), ("--seed", "seed"), ("--loss", "loss")):
         if (value := options.get(name)) is not None and not (name == "loss" and userfile.is_function(value)):
             given += [option, str(value)]

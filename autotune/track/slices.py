@@ -14,13 +14,16 @@ from autotune.track.figures import GRID, LAYOUT
 from autotune.track.panels import TONES, scheme, ticks, value
 
 MOST = 1000
-"""Trials that a slice shows; of more these, evenly."""
+"""Trials that a slice shows; of more so many, see spread()."""
 
 NAMES = 12
 """Values that are a box each; of more, numbers are drawn as dots."""
 
 DOTS = 200
 """Trials of which each is a dot beside its box; of more, those far out alone."""
+
+ROOM = 30
+"""Characters that there is room for below a slice."""
 
 BLUE = TONES[0]
 
@@ -86,13 +89,14 @@ def _slices(name: str, column: Sequence[Any], numbers: dict[Metric, list[float]]
         unit = f" ({'ms' if metric.kind == 'time' else 'kB'})" if _is_cost(metric) else ""
         figure.update_yaxes(title=metric.name + unit, row=row, col=1)
         if _is_cost(metric) and (known := [price for price in y if price > 0]):
-            marks = ticks(min(known), max(known) * 1.01)
+            marks = ticks(min(known), max(known), 2)
             figure.update_yaxes(type="log", tickvals=marks, ticktext=[f"{tick:g}" for tick in marks], row=row, col=1)
         elif metric.kind == "share":
             figure.update_yaxes(tickformat=".1~%", row=row, col=1)
     figure.update_yaxes(gridcolor=GRID, zeroline=False, automargin=True, title_font_size=11, title_standoff=6)
     if boxes:
         order = [_named(name, one) for one in values]
+        figure.update_xaxes(tickangle=-45 if len("".join(order)) > ROOM else 0)
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=order)
     figure.update_xaxes(gridcolor=GRID, zeroline=False, automargin=True)
     figure.update_layout(
