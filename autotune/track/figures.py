@@ -21,11 +21,10 @@ from autotune.target import LATENCY, METRICS, Metric
 from autotune.track.dimensions import spread
 from autotune.track.panels import BOUND, COLOURS, PANELS, caption, scheme, stairs, ticks, unit, value
 
-FEW = 1000
-"""Points off the front that are drawn as vector graphics; more are drawn by WebGL, which stays fast."""
-
-MOST = 5_000
-"""Points off the front that are drawn at all; of more so many, see spread()."""
+MOST = 2000
+"""Points off the front that are drawn; of more so many, see spread(). So the figure can be panned without WebGL,
+which not every browser has.
+"""
 
 NEAR = 3.0
 """How far beyond what was measured a target may be for the axis to reach to it, as a factor."""
@@ -120,15 +119,14 @@ def _numbers(record: Record, outcome: Outcome) -> list[str]:
     ]
 
 
-def _traces(record: Record, front: ParetoFront, cost: Metric, *, legend: bool) -> list[go.Scatter | go.Scattergl]:
+def _traces(record: Record, front: ParetoFront, cost: Metric, *, legend: bool) -> list[go.Scatter]:
     """Of one panel, those below first."""
     on_front = {point.trial for point in front.points}
     measured = [point for point in record.points if point.outcome.state == "measured"]
     off = spread([point for point in measured if point.trial not in on_front], MOST)
-    kind = go.Scatter if len(off) <= FEW else go.Scattergl
     schemes = _by_scheme(off)
     found = [
-        kind(**_dots(record, front, points, cost), opacity=0.4, marker=_marker(name, points, 7), showlegend=False)
+        go.Scatter(**_dots(record, front, points, cost), opacity=0.4, marker=_marker(name, points, 7), showlegend=False)
         for name, points in schemes
     ]
     found.append(_line(front, cost))

@@ -170,7 +170,7 @@ def _doubts(record: Record, front: ParetoFront, pick: Point | None) -> Iterator[
         if rivals := front.rivals(pick):
             names = ", ".join(str(rival.trial) for rival in rivals)
             yield f"in {front.quality.name} the recommendation can't be told apart from trial {names}"
-        scores = record.tests.get(str(pick.trial))
+        scores = record.tests.get(str(pick.trial), {})
         for target in front.targets if scores else ():
             if target.metric == front.quality and not target.met(scores[target.metric.key], front.baseline.metrics):
                 yield f"on the test split the recommendation misses {target.text}: the search's best is partly luck"
@@ -242,7 +242,7 @@ def _profile(kept: dict[str, Any]) -> dict[str, Any]:
                 "kind": kernel(((part := kept["parts"][at])["time"] or part["operator"] or {"kind": ""})["kind"]),
                 "made": (part["operator"] or {"name": ""})["name"].partition(";")[0],
                 "through": ((part["time"] or {}).get("delegate") or "kernels") if timed else "",
-                "weight": milliseconds(weights[at] / 1e3) if timed else f"{weights[at]:,.0f}",
+                "weight": _written(kept["parts"][at], weights[at], timed=timed),
                 "share": f"{weights[at] / total:.0%}",
                 "width": f"{100 * weights[at] / longest:.0f}",
             }
@@ -253,6 +253,11 @@ def _profile(kept: dict[str, Any]) -> dict[str, Any]:
         "left": len(weights) - len(heaviest),
         "untold": kept["untold"],
     }
+
+
+def _written(part: dict[str, Any], weight: float, *, timed: bool) -> str:
+    whole_us = timed and part["time"] and part["time"]["delegate"]  # delegates tell whole microseconds
+    return "<1 us" if whole_us and weight < 1 else milliseconds(weight / 1e3) if timed else f"{weight:,.0f}"
 
 
 def _weight(part: dict[str, Any], *, timed: bool) -> float:
