@@ -65,7 +65,7 @@ def test_tells_what_was_found(tmp_path: Path) -> None:
         "failed, 2: a lost worker",
     ):
         assert doubt in found
-    assert "full integer 1 xnnpack x1 89.0% -1.0 pts 100 us -90% 0.4 kB -70% 0.3 kB -70%" in found
+    assert "full integer 89.0% -1.0 pts 100 us -90% 0.4 kB -70% 0.3 kB -70% xnnpack x1 1" in found
     assert "from 3 of 5 trials, drawn at random" in found
     assert "autotune pick" in found
     assert "keras 9.8.7" in found
