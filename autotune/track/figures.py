@@ -1,6 +1,5 @@
 """The front as an interactive figure: as picture.draw() has it, and what each point is under the pointer."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -18,19 +17,17 @@ from autotune.record import Record
 from autotune.show_table import missed
 from autotune.show_units import median, price, within
 from autotune.target import LATENCY, METRICS, Metric
+from autotune.track.axes import GRID, frame
 from autotune.track.dimensions import spread
-from autotune.track.panels import BOUND, COLOURS, PANELS, caption, scheme, stairs, ticks, unit, value
+from autotune.track.panels import COLOURS, PANELS, scheme, stairs, value
 
 MOST = 2000
 """Points off the front that are drawn; of more so many, see spread(). So the figure can be panned without WebGL,
 which not every browser has.
 """
 
-NEAR = 3.0
-"""How far beyond what was measured a target may be for the axis to reach to it, as a factor."""
-
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-GRID, INK = "#e6e8eb", "#24292f"
+INK = "#24292f"
 
 LAYOUT = {
     "template": "none",
@@ -81,7 +78,7 @@ def front_figure(record: Record, costs: Sequence[Metric] | None = None, *, legen
         return figure
     for column, cost in enumerate(costs, 1):
         figure.add_traces(_traces(record, front, cost, legend=legend and column == 1), rows=1, cols=column)
-        _frame(figure, record, front, cost, column)
+        frame(figure, record, front, cost, column)
     quality = record.quality
     figure.update_yaxes(gridcolor=GRID, zeroline=False, tickformat=".1~%" if quality.kind == "share" else "")
     figure.update_yaxes(title=f"{quality.name} on validation, 95 % interval", automargin=True, title_standoff=10, col=1)
@@ -251,60 +248,3 @@ def _key(name: str) -> go.Scatter:
 def _hollow() -> go.Scatter:
     marker = {"symbol": "circle-open", "color": "grey", "size": 10, "line": {"width": 1.5}}
     return go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name="misses a target")
-
-
-def _frame(figure: go.Figure, record: Record, front: ParetoFront, cost: Metric, column: int) -> None:
-    """A panel's axis of cost, and its targets."""
-    measured = [point.outcome for point in record.points if point.outcome.state == "measured"]
-    prices = [value(outcome.metrics, cost) for outcome in [*measured, front.baseline]]
-    prices = [at for at in prices if at > 0]  # neither what is not known nor what a logarithm has no place for
-    low, high = min(prices, default=1.0), max(prices, default=1.0)
-    for target in front.targets:
-        bound = target.bound(front.baseline.metrics)
-        if target.metric == record.quality:
-            figure.add_hline(bound, line=_DASHED, row=1, col=column)
-            if column == 1:
-                figure.add_annotation(
-                    x=0, y=bound, xref="x domain", xanchor="left", yanchor="top", **_label(target.text), row=1, col=1
-                )
-        elif target.metric == cost:
-            at = bound / unit(cost)
-            near = low / NEAR <= at <= high * NEAR
-            if near:
-                low, high = min(low, at), max(high, at)
-                figure.add_vline(at, line=_DASHED, row=1, col=column)
-            side, arrow = ("right", " →") if at > high else ("left", " ←") if at < low else ("right", "")
-            text = f"{target.text}{arrow}"
-            if near:
-                where = {"x": math.log10(at), "xanchor": "right"}
-            else:
-                where = {"xref": "x domain" if column == 1 else f"x{column} domain", "x": float(side == "right")}
-                where["xanchor"] = side
-            below = f"y{column if column > 1 else ''} domain"
-            figure.add_annotation(**where, y=0, yref=below, yanchor="bottom", **_label(text), row=1, col=column)
-    wide = max((high / low) ** 0.06, 1.05)
-    marks = ticks(low / wide, high * wide)
-    figure.update_xaxes(
-        type="log",
-        title=caption(cost),
-        tickangle=0,
-        range=[math.log10(low / wide), math.log10(high * wide)],
-        tickvals=marks,
-        ticktext=[f"{tick:g}" for tick in marks],
-        gridcolor=GRID,
-        zeroline=False,
-        row=1,
-        col=column,
-    )
-
-
-_DASHED = {"color": BOUND, "dash": "dash", "width": 1.2}
-
-
-def _label(text: str) -> dict[str, Any]:
-    return {
-        "text": escape(text),
-        "showarrow": False,
-        "font": {"color": BOUND, "size": 11},
-        "bgcolor": "rgba(255, 255, 255, 0.75)",
-    }

@@ -16,13 +16,14 @@ from autotune.errors import UserError
 from autotune.files import whole
 from autotune.front import ParetoFront, Point, interval
 from autotune.outcome import Outcome
-from autotune.record import BASELINE, Record
+from autotune.record import Record
 from autotune.show_table import missed
-from autotune.show_units import change, clock, kernel, milliseconds, number, price, size, within
+from autotune.show_units import change, clock, number, price, size, within
 from autotune.target import DOWNLOAD, LATENCY, METRICS, Metric
 from autotune.track.dimensions import Importance
 from autotune.track.figures import CONFIG, front_figure
 from autotune.track.figures import MOST as DRAWN
+from autotune.track.operators import delegated, profiles
 from autotune.track.panels import BOUND, COLOURS, scheme
 from autotune.track.picture import draw, draw_importance
 from autotune.track.reproduce import pick_command, point_command, point_space, study_command
@@ -32,9 +33,6 @@ from autotune.track.techniques import delegation, techniques
 
 ROWS = 500
 """Trials off the front that the page lists; of more the first ones."""
-
-HEAVIEST = 12
-"""Operators of a profile that the page lists."""
 
 DPI = 300
 """Of the pictures."""
@@ -113,7 +111,7 @@ def report(record: Record, found: Importance) -> str:
         importance=found,
         importance_figure=_json(importance_figure(found)) if found.shares else None,
         slices={name: _json(figure) for name, figure in slice_figures(record, found.order).items()},
-        profiles=list(_profiles(record, front, best)),
+        profiles=list(profiles(record, front, best)),
         delegation=delegation(point.outcome for point in record.points),
         trials=_trials(record, front, pick),
         listed_of=len(record.points),
@@ -216,69 +214,6 @@ def _technique(record: Record, name: str, point: Point) -> dict[str, Any]:
     }
 
 
-def _profiles(record: Record, front: ParetoFront, best: Point | None) -> Iterator[dict[str, Any]]:
-    """Before and after, as far as a run has kept them."""
-    shown = [("before: the baseline", BASELINE, front.baseline)]
-    shown += [("after: trial " + str(best.trial), best.trial, best.outcome)] if best else []
-    for title, trial, outcome in shown:
-        if str(trial) in record.profiles:
-            yield {
-                "title": title,
-                "config": str(outcome.config),
-                **_profile(record.profiles[str(trial)]),
-                **_took(outcome),
-            }
-
-
-def _profile(kept: dict[str, Any]) -> dict[str, Any]:
-    """The operators that take most, in the order in which they run; where there are no times, compute most."""
-    timed = not kept["untold"]
-    weights = [_weight(part, timed=timed) for part in kept["parts"]]
-    total, longest = sum(weights) or 1.0, max(weights, default=0.0) or 1.0
-    heaviest = sorted(sorted(range(len(weights)), key=weights.__getitem__, reverse=True)[:HEAVIEST])
-    return {
-        "rows": [
-            {
-                "kind": kernel(((part := kept["parts"][at])["time"] or part["operator"] or {"kind": ""})["kind"]),
-                "made": (part["operator"] or {"name": ""})["name"].partition(";")[0],
-                "through": ((part["time"] or {}).get("delegate") or "kernels") if timed else "",
-                "weight": _written(kept["parts"][at], weights[at], timed=timed),
-                "share": f"{weights[at] / total:.0%}",
-                "width": f"{100 * weights[at] / longest:.0f}",
-            }
-            for at in heaviest
-        ],
-        "unit": "time" if timed else "MACs",
-        "total": milliseconds(total / 1e3) if timed else f"{total:,.0f}",
-        "left": len(weights) - len(heaviest),
-        "untold": kept["untold"],
-    }
-
-
-def _written(part: dict[str, Any], weight: float, *, timed: bool) -> str:
-    whole_us = timed and part["time"] and part["time"]["delegate"]  # delegates tell whole microseconds
-    return "<1 us" if whole_us and weight < 1 else milliseconds(weight / 1e3) if timed else f"{weight:,.0f}"
-
-
-def _weight(part: dict[str, Any], *, timed: bool) -> float:
-    if timed:
-        return float(part["time"]["time_us"]) if part["time"] else 0.0
-    return float(part["operator"]["macs"]) if part["operator"] else 0.0
-
-
-def _took(outcome: Outcome) -> dict[str, str]:
-    """What the delegate took of a file."""
-    return {
-        "delegated": _delegated(outcome),
-        "left_to": ", ".join(outcome.latency.fell_back) if outcome.latency else "",
-    }
-
-
-def _delegated(outcome: Outcome) -> str:
-    found = outcome.latency
-    return "" if found is None or found.delegated is None else f"{found.delegated} of {found.operators}"
-
-
 def _trials(record: Record, front: ParetoFront, pick: Point | None) -> list[dict[str, Any]]:
     """The front, then the others, ROWS of them at most."""
     on_front = {point.trial for point in front.points}
@@ -302,7 +237,7 @@ def _trial(record: Record, front: ParetoFront, point: Point, *, on_front: bool, 
         "config": str(outcome.config).rpartition(" on ")[0],
         "runtime": f"{runtime.delegate} x{runtime.threads}",
         "cells": _cells(outcome, record.quality) if measured else [("", "", "")] * (2 + len(WEIGHTS)),
-        "delegated": _delegated(outcome),
+        "delegated": delegated(outcome),
         "state": state,
         "recipe": point_space(point),
         "pick": pick_command(record, point.trial) if measured else "",

@@ -9,8 +9,9 @@ from plotly.subplots import make_subplots
 from autotune.config import SCHEMES
 from autotune.record import Record
 from autotune.target import Metric
+from autotune.track.axes import GRID
 from autotune.track.dimensions import Importance, spread, varied
-from autotune.track.figures import GRID, LAYOUT
+from autotune.track.figures import LAYOUT
 from autotune.track.panels import TONES, scheme, ticks, value
 
 MOST = 1000

@@ -8,12 +8,13 @@ from autotune.devices.runner_device import PROBE
 from autotune.errors import Fault
 from autotune.outcome import Outcome
 from autotune.profiling import Profile, profiled
+from autotune.study.asktell import Ledger
 from autotune.study.instrument import Instrument
 from autotune.study.journal import read
 from autotune.study.profiles import profile_pick
 from autotune.testing import FakeDevice
 from autotune.testing.fakes import FakeSession
-from tests.study.test_asktell import BASELINE, Ledger, ledger, outcome, targets
+from tests.study.test_asktell import BASELINE, ledger, outcome, targets
 
 
 class Times(FakeSession):
