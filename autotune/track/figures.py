@@ -121,19 +121,24 @@ def _traces(record: Record, front: ParetoFront, cost: Metric, *, legend: bool) -
     on_front = {point.trial for point in front.points}
     measured = [point for point in record.points if point.outcome.state == "measured"]
     off = spread([point for point in measured if point.trial not in on_front], MOST)
-    schemes = _by_scheme(off)
     found = [
-        go.Scatter(**_dots(record, front, points, cost), opacity=0.4, marker=_marker(name, points, 7), showlegend=False)
-        for name, points in schemes
+        go.Scatter(
+            **_dots(points, cost, record.quality),
+            **_texts(record, front, points),
+            opacity=0.4,
+            marker=_marker(name, points, 7),
+            showlegend=False,
+        )
+        for name, points in _by_scheme(off)
     ]
     found.append(_line(front, cost))
     for name, points in _by_scheme(front.points):
         errors = _errors(points, cost, record.quality, COLOURS[name])
         marker = _marker(name, points, 11)
-        found.append(
-            go.Scatter(**_dots(record, front, points, cost), **errors, marker=marker, showlegend=False, opacity=0.95)
-        )
+        dots = _dots(points, cost, record.quality)
+        found.append(go.Scatter(**dots, **errors, marker=marker, showlegend=False, opacity=0.95, hoverinfo="skip"))
     found += [_baseline(record, front, cost, legend=legend), *_ring(front, cost, legend=legend)]
+    found.append(_front_texts(record, front, cost))
     return [*found, *(_key(name) for name, _ in _by_scheme(measured) if legend), *([_hollow()] if legend else [])]
 
 
@@ -145,15 +150,27 @@ def _by_scheme(points: Iterable[Point]) -> list[tuple[str, list[Point]]]:
     return [(name, found[name]) for name in SCHEMES if name in found]
 
 
-def _dots(record: Record, front: ParetoFront, points: Sequence[Point], cost: Metric) -> dict[str, Any]:
-    pick = front.pick()
+def _dots(points: Sequence[Point], cost: Metric, quality: Metric) -> dict[str, Any]:
     return {
         "x": [value(point.outcome.metrics, cost) for point in points],
-        "y": [point.outcome.metrics[record.quality.key] for point in points],
-        "text": [_written(_told(record, front, point, pick)) for point in points],
-        "hovertemplate": "%{text}<extra></extra>",
+        "y": [point.outcome.metrics[quality.key] for point in points],
         "mode": "markers",
     }
+
+
+def _texts(record: Record, front: ParetoFront, points: Sequence[Point]) -> dict[str, Any]:
+    """What is shown under the pointer."""
+    pick = front.pick()
+    return {
+        "text": [_written(_told(record, front, point, pick)) for point in points],
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+
+
+def _front_texts(record: Record, front: ParetoFront, cost: Metric) -> go.Scatter:
+    """Of the front, as dots of no size: of several under the pointer Plotly takes the smallest."""
+    dots, texts = _dots(front.points, cost, record.quality), _texts(record, front, front.points)
+    return go.Scatter(**dots, **texts, marker={"size": 1, "opacity": 0}, showlegend=False)
 
 
 def _written(lines: Sequence[str]) -> str:

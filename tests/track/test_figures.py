@@ -23,8 +23,9 @@ def test_has_a_panel_for_each_cost(tmp_path: Path) -> None:
     [first] = [trace for trace in figure.data if trace.error_x.array is not None and trace.marker.color == "#d62728"]
     assert first.x == (0.1,)
     assert first.error_y.array[0] > 0
-    assert "trial 1" in first.text[0]
-    assert "prune 50% + int8 on xnnpack, 1 thread" in first.text[0]
+    [texts] = [trace.text for trace in figure.data if trace.marker.size == 1 and trace.xaxis == "x"]
+    [text] = [text for text in texts if "trial 1" in text]
+    assert "prune 50% + int8 on xnnpack, 1 thread" in text
     assert {"baseline", "recommended", "int8", "qat"} <= {trace.name for trace in figure.data}
     alone = front_figure(record, [METRICS["size"]], legend=False)
     assert [axis.title.text for axis in alone.select_xaxes()] == ["size (kB)"]
