@@ -95,7 +95,17 @@ def test_the_front_is_on_the_parent(tmp_path: Path) -> None:
     front = json.loads((fetched / "front.json").read_text())
     assert [point["trial"] for point in front] == [0, 1]
     assert (fetched / "front.png").read_bytes().startswith(b"\x89PNG")
-    assert sorted(path.name for path in (fetched / "models").iterdir()) == ["0.tflite", "1.tflite"]
+    assert "plotly" in (fetched / "front.html").read_text(encoding="utf-8")
+    assert sorted(path.name for path in (fetched / "models").iterdir()) == [
+        "0.json",
+        "0.tflite",
+        "1.json",
+        "1.tflite",
+    ]
+    assert (fetched / "models" / "1.tflite").read_bytes() == b"toy"
+    told = json.loads((fetched / "models" / "1.json").read_text())
+    assert (told["trial"], told["model"], told["config"]["prune"]) == (1, "1.tflite", 0.5)
+    assert told["metrics"]["latency_ms"] == 0.5
 
 
 def test_marks_move_with_the_front(tmp_path: Path) -> None:
