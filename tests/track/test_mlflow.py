@@ -1,6 +1,7 @@
 """Real MLflow on sqlite: a parent, a nested run for each trial, the front as artifacts."""
 
 import json
+import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -35,8 +36,9 @@ def runs(folder: Path, record: Record) -> tuple[list[Run], list[Run]]:
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> None:
     """MLflow puts artifacts beside where it is run."""
+    shutil.copy(empty_store, tmp_path)
     monkeypatch.chdir(tmp_path)
 
 
