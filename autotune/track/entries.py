@@ -76,7 +76,7 @@ def study_entry(record: Record, *, finished: bool) -> Entry:
         record.name,
         "FINISHED" if finished else "RUNNING",
         {"device": record.device, **({"mlflow.note.content": summary(record)} if finished else {})},
-        {name: str(value) for name, value in params.items()},
+        {name: _told(value) for name, value in params.items() if value is not None},
         _known({**_at(record.asked, totals), **_at(again, baseline)}),
         _milliseconds(min((point.began for point in record.points), default=0.0)),
         _milliseconds(max((point.ended for point in record.points), default=0.0)),
@@ -113,7 +113,7 @@ def trial_entry(record: Record, point: Point, extra: Iterable[str] = (), *, on_f
             "delegate": outcome.config.runtime.delegate,
             "verdict": outcome.latency.verdict if outcome.latency else "",
         },
-        {name: str(value) for name, value in parameters(outcome.config, extra).items()},
+        {name: _told(value) for name, value in parameters(outcome.config, extra).items()},
         _known({**_at(step, metrics), **_curves(outcome), **_sparsities(outcome)}),
         _milliseconds(point.began),
         _milliseconds(point.ended),
@@ -191,6 +191,10 @@ def _known(metrics: Mapping[str, Series]) -> dict[str, Series]:
 
 def _milliseconds(seconds: float) -> int:
     return int(seconds * 1000)
+
+
+def _told(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _flag(value: bool) -> str:

@@ -31,6 +31,9 @@ MODELS = "models"
 _SHOWN = "autotune.shown"
 """Tag of the parent: the fingerprint of what its artifacts show."""
 
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Tag of the experiment: MLflow's UI opens it as one of models, not of prompts."""
+
 _DIGEST = 36
 """Characters of a dataset's digest that MLflow takes."""
 
@@ -197,7 +200,7 @@ def _experiment(client: MlflowClient) -> str:
         return str(client.get_experiment(known).experiment_id)
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
     found = client.get_experiment_by_name(name)
-    return str(found.experiment_id if found else client.create_experiment(name))
+    return str(found.experiment_id if found else client.create_experiment(name, tags=_KIND))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking.context.registry import resolve_tags
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_SOURCE_NAME
 
 from autotune.track.entries import Entry
 
@@ -45,7 +45,8 @@ class Runs:
             MlflowException: the store fails; also each method.
         """
         self._client, self._experiment, self._study = client, experiment, study
-        self._context: Mapping[str, str] = resolve_tags()  # user, source and commit, as MLflow's own runs have
+        # User, source and commit, as MLflow's own runs have.
+        self._context: Mapping[str, str] = resolve_tags({MLFLOW_SOURCE_NAME: "autotune"})
         runs = sorted(self._found(), key=lambda run: run.info.start_time or 0, reverse=True)
         self._there = {run.data.tags.get(_TRIAL): _there(run) for run in runs}  # of several, the one begun first
         self.datasets = {name for run in runs if _TRIAL not in run.data.tags for name in _datasets(run)}

@@ -24,9 +24,9 @@ def summary(record: Record) -> str:
     facts = record.meta["device"]
     known = ", ".join(f"{name} {facts[name]}" for name in _FACTS if facts.get(name))
     lines = [
+        f"**Recommended**: {_recommended(record, front, costs)}",
         f"**Targets**: {targets}",
         f"**Device**: {record.device}" + (f" ({known})" if known else "") + " (emulated)" * bool(facts.get("emulated")),
-        f"**Recommended**: {_recommended(record, front, costs)}",
         f"**Trials**: {len(record.points)}, {len(front.points)} of them on the front",
         _table(front, costs),
         *([found] if (found := "\n".join(f"- {line}" for line in record.findings())) else []),
