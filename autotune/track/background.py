@@ -11,6 +11,9 @@ from autotune.track.tracker import Tracker
 
 log = logging.getLogger("autotune")
 
+PACE_S = 5.0
+"""Seconds between two looks at what is new: what came meanwhile is shown at once."""
+
 FIRST_S, LONGEST_S = 1.0, 60.0
 """Seconds from a failure to the next attempt: doubled each time, between these."""
 
@@ -74,16 +77,16 @@ class Background:
         return self._failed[1] if self._failed and self._failed[0] is due else None
 
     def _work(self) -> None:
-        pause = 0.0
-        while (due := self._next(pause)) is not None:
+        pause, wait = 0.0, 0.0
+        while (due := self._next(wait)) is not None:
             try:
                 self._show(due)
             except Exception as error:  # whatever a tracking server does, it must not cost a trial
                 log.error("tracking failed", exc_info=pause == 0.0)  # all of it where it is the first in a row
-                pause = min(max(2 * pause, FIRST_S), LONGEST_S)
+                wait = pause = min(max(2 * pause, FIRST_S), LONGEST_S)
                 self._end(due, str(error).strip().partition("\n")[0][:200] or type(error).__name__)
             else:
-                pause = 0.0
+                pause, wait = 0.0, PACE_S if due.record.points else 0.0
                 self._end(due, None)
 
     def _next(self, pause: float) -> "_Due | None":

@@ -47,6 +47,7 @@ class Place:
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "PACE_S", 0.0)
     monkeypatch.setattr(background, "FIRST_S", 0.001)
     monkeypatch.setattr(background, "END_S", LONG)
 

@@ -26,6 +26,7 @@ from tests.track.test_background import until
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(background, "PACE_S", 0.0)
     monkeypatch.setattr(background, "LONGEST_S", 1.0)
     monkeypatch.chdir(tmp_path)
 
@@ -45,7 +46,7 @@ def _whole(client: MlflowClient, one: Run) -> Mapping[str, Any]:
     return {**one.to_dictionary(), "histories": histories, "artifacts": list(_artifacts(client, run_id, ""))}
 
 
-def _artifacts(client: MlflowClient, run_id: str, path: str) -> list[tuple[str, int]]:
+def _artifacts(client: MlflowClient, run_id: str, path: str) -> list[tuple[str, int | None]]:
     found: list[FileInfo] = client.list_artifacts(run_id, path)
     return [
         each
