@@ -6,10 +6,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from autotune import cli_devices, cli_study
+from autotune import cli_devices, cli_study, cli_track
 from autotune.argument_types import duration, natural, positive, share
 from autotune.cli_devices import DEVICE
 from autotune.cli_study import add_folder, add_targets, add_trust
@@ -122,11 +121,7 @@ def _parser() -> argparse.ArgumentParser:
 
     cli_study.add_commands(commands, _FORMAT)
     cli_devices.add_commands(commands, _FORMAT)
-
-    ui = commands.add_parser("ui", help="open the MLflow UI on loopback", formatter_class=_FORMAT)
-    ui.add_argument("--tracking-uri", metavar="URI", help=f"(default: $MLFLOW_TRACKING_URI or {TRACKING})")
-    ui.add_argument("--port", type=positive, default=5000, help="(default: 5000)")
-    ui.set_defaults(command=_ui)
+    cli_track.add_commands(commands, _FORMAT)
     return parser
 
 
@@ -196,28 +191,3 @@ def _output(arguments: argparse.Namespace, jobs: int) -> "QuietOutput":
     if arguments.plain or not console.is_interactive or os.environ.get("CI"):
         return PlainOutput()
     return LiveOutput(jobs, arguments.timeout)
-
-
-def _ui(arguments: argparse.Namespace) -> int:
-    uri = tracking_uri(arguments.tracking_uri)
-    if uri is None:
-        raise UserError("--tracking-uri none: there is nothing to show")
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
-        raise UserError(f"no MLflow store {uri}; run a study here first, or give --tracking-uri")
-    if uri.startswith(("http://", "https://")):
-        print(f"the tracking server shows it: {uri}")
-        return DONE
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "ui",
-        "--backend-store-uri",
-        uri,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(arguments.port),
-    ]
-    print(f"MLflow UI of {uri}: http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", flush=True)
-    os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted

@@ -30,6 +30,7 @@ class Point:
         model: path of the file, None where there is none.
         free: whether nobody asked for it: it came with another one.
         held: by the targets' texts the intervals that were held against them, see margin.held().
+        began, ended: when it was asked for and told, in Unix time; 0 where that is not known.
     """
 
     trial: int
@@ -38,6 +39,8 @@ class Point:
     model: str | None
     free: bool = False
     held: dict[str, Interval] = field(default_factory=dict)
+    began: float = 0.0
+    ended: float = 0.0
 
     @property
     def feasible(self) -> bool:

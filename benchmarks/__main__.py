@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import growth, job, live, measuring, replay, report, scale, start, techniques, variants
+from benchmarks import growth, job, live, measuring, replay, report, scale, start, techniques, tracking, variants
 
 BENCHMARKS = {
     "start": start.main,
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "measuring": measuring.main,
     "replay": replay.main,
     "live": live.main,
+    "tracking": tracking.main,
 }
 
 

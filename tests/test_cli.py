@@ -129,6 +129,8 @@ NOTHING = text("unused", "x")
         (NOTHING, ("front", "none"), "no study 'none' in runs"),
         (NOTHING, ("pick", "none"), "no study 'none' in runs"),
         (NOTHING, ("ui",), "no MLflow store sqlite:///mlflow.db"),
+        (NOTHING, ("sync", "none"), "no study 'none' in runs"),
+        (NOTHING, ("sync", "toy", "--tracking-uri", "none"), "there is nowhere to write to"),
         (NOTHING, ("dance",), "invalid choice: 'dance'"),
         (NOTHING, (), "COMMAND"),
     ],

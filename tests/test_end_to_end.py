@@ -242,10 +242,15 @@ def test_mlflow_shows_the_study(study: tuple[Path, str]) -> None:
     )
     assert len(children) == len(trials("first", folder))
     names = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
-    assert names == {"front.json", "front.png", "models"}
-    assert len(client.list_artifacts(parent.info.run_id, "models")) == len(
-        {point["model"] for point in front("first", folder)}
-    )
+    assert names == {"front.html", "front.json", "front.png", "models"}
+    record = read(folder / "runs" / "first", "first")
+    points = record.front().points  # type: ignore[union-attr]  # it has a baseline
+    kept = {Path(artifact.path).name for artifact in client.list_artifacts(parent.info.run_id, "models")}
+    assert kept == {f"{point.trial}{suffix}" for point in points for suffix in (".json", ".tflite")}
+    assert parent.inputs is not None
+    assert {one.tags[0].value for one in parent.inputs.dataset_inputs} == {"train", "validation", "test"}
+    trained = [run for run in children if "training/prune_loss" in run.data.metrics]
+    assert len(client.get_metric_history(trained[0].info.run_id, "training/prune_loss")) == 2
 
 
 def test_the_ui_opens_on_loopback(study: tuple[Path, str]) -> None:

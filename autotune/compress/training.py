@@ -16,7 +16,7 @@ from autotune.compress.flatbuffer import named
 from autotune.compress.lessons import distillation_loss, lessons
 from autotune.compress.load import layers_of, open_base
 from autotune.compress.stage import TrainingData, is_tflite
-from autotune.config import TRAINING, Recipe
+from autotune.config import TRAINING, Recipe, snap
 
 KERNELS = {
     "Conv1D": "kernel",
@@ -53,6 +53,9 @@ STRIDE = 4
 
 SHORTEST = 3
 """Epochs of the shortest training that is continued."""
+
+HISTORY = ("loss", "accuracy", "agreement")
+"""Facts of a training that have a value for each epoch."""
 
 RESTART = 0.5
 """The rate of a training that continues another begins at this part of its own.
@@ -109,7 +112,8 @@ def fine_tune(
         callbacks: of the stage.
 
     Returns:
-        Facts: the epochs that were done, and the training loss after each.
+        Facts: the epochs that were done, and after each the HISTORY that there is: the training loss, of classes
+        also the share of samples that are decided as they should be, by the labels or by the teacher.
     """
     import tf_keras
 
@@ -123,7 +127,9 @@ def fine_tune(
             inner.momentum = min(inner.momentum, max(0.5, 1 - FORGOTTEN / steps))
     highest = parameters["learning_rate"] * (RESTART if "continues" in parameters else 1)
     rate = tf_keras.optimizers.schedules.CosineDecay(highest, steps)
-    model.compile(tf_keras.optimizers.Adam(rate), distillation_loss(data.loss) if distils else keras_loss(data.loss))
+    loss = distillation_loss(data.loss) if distils else keras_loss(data.loss)
+    classifies = data.loss.partition(":")[0].endswith("categorical_crossentropy")
+    model.compile(tf_keras.optimizers.Adam(rate), loss, metrics=["accuracy"] if classifies else [])
     stop = tf_keras.callbacks.EarlyStopping(
         "loss",
         patience=max(3, epochs // PATIENCE),
@@ -132,8 +138,23 @@ def fine_tune(
     )
     taught = lessons(data, parameters["batch_size"], parameters["augment"], open_base(base) if distils else None)
     history = model.fit(taught, epochs=epochs, verbose=0, callbacks=[*callbacks, stop])
-    losses = [float(value) for value in history.history["loss"]]
-    return {"epochs": len(losses), "loss": losses}
+    told = {"loss": "loss", "accuracy": "agreement" if distils else "accuracy"}
+    values = {told[name]: [float(value) for value in each] for name, each in history.history.items()}
+    return {"epochs": len(values["loss"]), **values}
+
+
+def add_history(trainings: list[dict[str, Any]], stage: str, facts: Mapping[str, Any]) -> None:
+    """Adds what an artifact's facts say of its training: its stage and its HISTORY, value by epoch. One that goes
+    on with the training before, as rungs() have it, goes on with its history, too.
+    """
+    found = {name: [snap(value) for value in facts[name]] for name in HISTORY if name in facts}
+    if not found:
+        return
+    if trainings and trainings[-1]["stage"] == stage:
+        for name, values in found.items():
+            trainings[-1][name] = [*trainings[-1].get(name, []), *values]
+    else:
+        trainings.append({"stage": stage, **found})
 
 
 def keras_loss(identifier: str) -> Any:

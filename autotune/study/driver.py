@@ -38,8 +38,9 @@ from autotune.study.samplers import these
 from autotune.study.search import Search
 from autotune.study.workshop import Workshop
 from autotune.target import LATENCY
+from autotune.track.background import Background
 from autotune.track.picture import draw
-from autotune.track.tracker import Guarded, Tracker
+from autotune.track.tracker import Tracker
 
 
 def run(
@@ -57,7 +58,7 @@ def run(
         device: to measure on.
         pool: to build in; closed by the caller.
         reporter: told of progress.
-        trackers: made once the input is known to be right; they may write.
+        trackers: made once the input is known to be right, in a thread of their own; they may write.
         importer: opens the model, in a worker.
 
     Raises:
@@ -80,8 +81,9 @@ def run(
             workshop = Workshop(
                 prepared.candidates, options.excluded, prepared.cache, pool, folder, options.jobs, watch
             )
-            tracker = Guarded(trackers, reporter.note)
-            return _Study(options, prepared, device, ledger, workshop, reporter, tracker).run(began)
+            with Background(trackers, reporter.note) as tracker:
+                tracker.update(ledger.record())
+                return _Study(options, prepared, device, ledger, workshop, reporter, tracker).run(began)
 
 
 def _following(options: Options, leader: Record) -> Options:
@@ -101,7 +103,7 @@ class _Study:
         ledger: Ledger,
         workshop: Workshop,
         reporter: Reporter,
-        tracker: Tracker,
+        tracker: Background,
     ) -> None:
         self._options, self._prepared, self._device = options, prepared, device
         self._ledger, self._workshop = ledger, workshop

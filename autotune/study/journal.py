@@ -116,7 +116,8 @@ def point_of(trial: FrozenTrial, record: Record, targets: Sequence[Target]) -> P
     """A finished trial, held against targets where the record has a baseline."""
     outcome = _outcome(trial.user_attrs["outcome"], record.remeasured.get(str(trial.number)))
     model = str(model_path(record.folder, outcome.artifact)) if outcome.artifact else None
-    point = Point(trial.number, outcome, {}, model, trial.user_attrs.get(FREE, False))
+    began, ended = (when.timestamp() if when else 0.0 for when in (trial.datetime_start, trial.datetime_complete))
+    point = Point(trial.number, outcome, {}, model, trial.user_attrs.get(FREE, False), began=began, ended=ended)
     return record.judge(point, targets) if outcome.state == "measured" and record.baseline is not None else point
 
 

@@ -29,7 +29,7 @@ def run_on(
         asked: the same for each device, the one to search for first. The timeout is for all of it.
         pool: to build in; closed by the caller.
         reporter: told of progress.
-        trackers: made once the input is known to be right, for each device; they may write.
+        trackers: made once the input is known to be right, for each device, in a thread of their own; they may write.
         importer: opens the model, in a worker.
 
     Returns:

@@ -242,6 +242,18 @@ def judged_by(candidates: Sequence[Candidate]) -> dict[str, str]:
     }
 
 
+def _data(task: Task, source: str) -> dict[str, Any]:
+    """What the splits are, so that they can be told from others."""
+    splits = {"train": task.data.train, "validation": task.data.validation, "test": task.data.test}
+    return {
+        "name": Path(source).name,
+        "splits": {
+            name: {"samples": len(split), "shape": list(split.x.shape), "fingerprint": split.fingerprint()}
+            for name, split in splits.items()
+        },
+    }
+
+
 def _meta(
     options: Options,
     targets: Sequence[Target],
@@ -258,6 +270,7 @@ def _meta(
         "id": uuid.uuid4().hex,
         "seed": options.seed,
         "quality": asdict(task.quality),
+        "data": _data(task, options.data),
         "targets": [target.text for target in targets],
         "objectives": list(goals),
         "device": device.facts(),

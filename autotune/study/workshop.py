@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from autotune.compress import pipeline
 from autotune.compress.cache import ArtifactCache
 from autotune.compress.stage import Artifact, TrainingData
+from autotune.compress.training import add_history
 from autotune.config import Recipe
 from autotune.errors import Fault, Infeasible
 from autotune.files import link
@@ -73,22 +75,25 @@ class Workshop:
         return self._cache.has(key)
 
     def build(self, recipe: Recipe) -> tuple[str, Artifact]:
-        """The recipe's file and its cache key, built where it is not there yet.
+        """The recipe's file and its cache key, built where it is not there yet. Its facts tell of the trainings
+        behind it, too, see add_history().
 
         Raises:
             Infeasible: the model can't be treated so.
             Fault: a worker was lost, or the work was stopped.
         """
         parent: bytes | None = None
+        trainings: list[dict[str, Any]] = []
         # Held to the end: else what comes after a training would wait for a worker behind the next training.
         with self._trainings if self.trains(recipe) else nullcontext():
             for step in self.steps(recipe):
                 artifact = self._artifact(step, recipe, parent)
                 parent = artifact.data
+                add_history(trainings, step.stage, artifact.facts)
         path = model_path(self.folder, step.key)
         if not path.exists():
             link(self._cache.path(step.key), path)
-        return step.key, artifact
+        return step.key, replace(artifact, facts=artifact.facts | {"training": trainings}) if trainings else artifact
 
     def _artifact(self, step: pipeline.Step, recipe: Recipe, parent: bytes | None) -> Artifact:
         found = self._cache.get(step.key)

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -200,7 +201,8 @@ class TrackerContract:
         )
         for _ in range(2):
             tracker = self.tracker(tmp_path)
-            tracker.update(record)
-            tracker.finish(record)
-            tracker.finish(record)
+            tracker.update(replace(record, baseline=None, points=[]))
+            tracker.update(record)  # the study may go on, and be marked so
+            assert tracker.finish(record) > 0
+            assert tracker.finish(record) == self.tracker(tmp_path).finish(record) == 0
         assert self.shown(tmp_path, record) == {0: "measured", 1: "measured", 2: "refused"}

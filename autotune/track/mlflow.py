@@ -1,198 +1,178 @@
 """A study in MLflow: a parent run, a nested run for each trial, the front as artifacts."""
 
 import json
-import logging
 import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.entities import Dataset
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from autotune.config import fingerprint
+from autotune.errors import Fault
 from autotune.front import ParetoFront, Point
-from autotune.outcome import Outcome
-from autotune.record import BASELINE, Record
+from autotune.record import Record
+from autotune.snippets import python
+from autotune.track.entries import study_entry, trial_entry
+from autotune.track.figures import write_front
 from autotune.track.picture import draw
+from autotune.track.runs import Runs
+from autotune.track.server import experiment, impatient, unreachable
 
-EXPERIMENT = "autotune"
-FIRST, SECOND = 0, 1
-"""Steps of a metric: as it was measured in the search, and once more at its end."""
+MODELS = "models"
+"""Folder of the parent's artifacts that holds the front's files."""
 
-_STUDY, _TRIAL = "autotune.study_id", "autotune.trial"
+_SHOWN = "autotune.shown"
+"""Tag of the parent: the fingerprint of what its artifacts show."""
 
-for _noisy in ("alembic", "mlflow"):
-    logging.getLogger(_noisy).setLevel(logging.ERROR)
+_DIGEST = 36
+"""Characters of a dataset's digest that MLflow takes."""
 
 
 class MlflowTracker:
-    """Writes to one tracking store. What is there already is found by its tags."""
+    """Writes to one tracking store, and finds again what is there. It is opened when first needed."""
 
-    def __init__(self, uri: str, experiment: str = EXPERIMENT) -> None:
+    def __init__(self, uri: str) -> None:
         """
         Args:
             uri: of the tracking store: sqlite:///FILE, http://HOST:PORT, …
-            experiment: in which the study's runs stand; made where it is not there.
         """
-        self._client = MlflowClient(tracking_uri=uri)
-        found = self._client.get_experiment_by_name(experiment)
-        self._experiment = found.experiment_id if found else self._client.create_experiment(experiment)
-        self._children: dict[str, str] | None = None
-        self._parent = ""
+        self._uri = uri
+        self._runs: dict[str, Runs] = {}
 
     def update(self, record: Record) -> None:
-        """Logs the trials that have no run yet."""
-        children = self._open(record)
-        for point in record.points:
-            if str(point.trial) not in children:
-                children[str(point.trial)] = self._log(record, point)
+        """Logs the trials that have no run yet, and which are on the front by now.
 
-    def finish(self, record: Record) -> None:
-        """Logs the front on the parent: front.json, front.png, and the files in models/; and on the trials
-        what has changed since they were logged.
+        Raises:
+            Fault: the store can't be reached, or refuses something.
         """
-        self.update(record)
-        front = record.front()
-        if front is None:
-            return
-        self._log_remeasured(record)
-        self._mark(record, front)
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "front.json").write_text(json.dumps(front.to_json(record.meta["device"]), indent=1))
-            draw(record, Path(folder) / "front.png")
-            self._client.log_artifacts(self._parent, folder)
-        for point in front.points:
-            assert point.model is not None  # a measured point has a file
-            self._client.log_artifact(self._parent, point.model, "models")
-        now = _now()
-        totals = {
-            "hypervolume": record.hypervolume(),
-            "trials": len(record.points),
-            "on_front": len(front.points),
-            "feasible": sum(point.feasible for point in record.points),
-        }
-        self._client.log_batch(self._parent, [Metric(name, value, now, 0) for name, value in totals.items()])
-        self._client.set_terminated(self._parent)
+        with self._reaching(record) as runs:
+            front = record.front()
+            if front is None:
+                return
+            runs.put(study_entry(record, finished=False))
+            ahead = {point.trial for point in front.points} | runs.marked("on_front")
+            self._put(runs, record, front, [p for p in record.points if p.trial in ahead or not runs.has(p.trial)])
 
-    def _open(self, record: Record) -> dict[str, str]:
-        """The parent run and its children, found or made."""
-        if self._children is not None:
-            return self._children
-        runs = self._runs(f"tags.`{_STUDY}` = '{record.meta['id']}'")
-        parents = [run for run in runs if _TRIAL not in run.data.tags]
-        self._parent = parents[0].info.run_id if parents else self._begin(record)
-        self._children = {run.data.tags[_TRIAL]: run.info.run_id for run in runs if _TRIAL in run.data.tags}
-        return self._children
+    def finish(self, record: Record) -> int:
+        """Logs all that is not logged yet, and the front on the parent: front.json, front.png, front.html, and
+        the files in models/, each with its recipe and measurement.
 
-    def _runs(self, query: str) -> list[Run]:
-        runs: list[Run] = []
-        token = None
-        while True:
-            page = self._client.search_runs([self._experiment], query, max_results=1000, page_token=token)
-            runs.extend(page)
-            token = page.token
-            if not token:
-                return runs
+        Returns:
+            How many runs were written or changed.
 
-    def _begin(self, record: Record) -> str:
-        meta = record.meta
-        run = self._client.create_run(self._experiment, run_name=record.name, tags={_STUDY: meta["id"]})
-        run_id: str = run.info.run_id
-        options = {name: str(value) for name, value in meta["options"].items()} | meta["device"]
-        params = [Param(name, str(value)[:500]) for name, value in options.items()]
-        params.append(Param("targets", ", ".join(meta["targets"]) or "none"))
-        params.append(Param("objectives", ", ".join(metric.name for metric in record.objectives)))
-        self._client.log_batch(run_id, _baseline(record, FIRST), params)
-        return run_id
+        Raises:
+            Fault: the store can't be reached, or refuses something.
+        """
+        with self._reaching(record) as runs:
+            front = record.front()
+            if front is None:
+                return 0
+            if not runs.tags():
+                runs.put(study_entry(record, finished=False))
+            written = self._put(runs, record, front, record.points)
+            changed = self._log_datasets(runs, record) | self._log_front(runs, record, front)
+            return written + (runs.put(study_entry(record, finished=True)) or changed)
 
-    def _log(self, record: Record, point: Point) -> str:
-        outcome = point.outcome
-        tags = {
-            MLFLOW_PARENT_RUN_ID: self._parent,
-            _STUDY: record.meta["id"],
-            _TRIAL: str(point.trial),
-            "quantize": outcome.config.recipe.quantize,
-            "delegate": outcome.config.runtime.delegate,
-            **_judged(record, point),
-        }
-        run = self._client.create_run(self._experiment, run_name=f"{point.trial}: {outcome.config}", tags=tags)
-        metrics = _logged(_metrics(outcome, record.quality.key), FIRST)
-        params = [Param(name, str(value)) for name, value in outcome.config.canonical().items()]
-        self._client.log_batch(run.info.run_id, metrics, params)
-        self._client.set_terminated(run.info.run_id, _status(outcome))
-        return str(run.info.run_id)
+    @contextmanager
+    def _reaching(self, record: Record) -> Iterator[Runs]:
+        """The study's runs. They are looked for again after a failure, which may have left one half written."""
+        study = record.meta["id"]
+        try:
+            with impatient():
+                if study not in self._runs:
+                    client = MlflowClient(tracking_uri=self._uri)
+                    self._runs[study] = Runs(client, experiment(client), study)
+                yield self._runs[study]
+        except Exception as error:
+            self._runs.pop(study, None)
+            if (reason := unreachable(error)) is not None:
+                raise Fault(f"MLflow at {self._uri} can't be reached: {reason}") from error
+            if isinstance(error, MlflowException):
+                raise Fault(f"MLflow at {self._uri}: {str(error).splitlines()[0]}") from error
+            raise
 
-    def _log_remeasured(self, record: Record) -> None:
-        """The metrics of what was measured once more, as a second step of theirs."""
-        children = self._open(record)
-        for point in record.points:
-            if str(point.trial) in record.remeasured:
-                run_id = children[str(point.trial)]
-                self._client.log_batch(run_id, _logged(_metrics(point.outcome, record.quality.key), SECOND))
-                self._client.set_terminated(run_id, _status(point.outcome))  # it may have been refused then
-        if str(BASELINE) in record.remeasured:
-            self._client.log_batch(self._parent, _baseline(record, SECOND))
+    def _put(self, runs: Runs, record: Record, front: ParetoFront, points: list[Point]) -> int:
+        """How many of these trials' runs were written or changed."""
+        on_front, pick = {point.trial for point in front.points}, front.pick()
+        extra = {name for point in record.points for name, _ in point.outcome.config.recipe.extra}
+        return sum(
+            runs.put(
+                trial_entry(
+                    record,
+                    point,
+                    extra,
+                    on_front=point.trial in on_front,
+                    recommended=pick is not None and point.trial == pick.trial,
+                ),
+                point.trial,
+            )
+            for point in points
+        )
 
-    def _mark(self, record: Record, front: ParetoFront) -> None:
-        """The tags that tell what a trial is now: all are judged by the baseline as it was measured last."""
-        children, pick = self._open(record), front.pick()
-        on_front = {point.trial for point in front.points}
-        for point in record.points:
-            tags = _judged(record, point) | {
-                "on_front": _flag(point.trial in on_front),
-                "recommended": _flag(pick is not None and point.trial == pick.trial),
-            }
-            self._client.log_batch(children[str(point.trial)], tags=[RunTag(*tag) for tag in tags.items()])
+    def _log_datasets(self, runs: Runs, record: Record) -> bool:
+        """The splits, each a dataset; studies from before they were kept have none. Whether any was new."""
+        data = record.meta.get("data", {})
+        new = [context for context in data.get("splits", ()) if (data["name"], context) not in runs.datasets]
+        for context in new:
+            split = data["splits"][context]
+            profile = {"num_rows": split["samples"], "features_shape": split["shape"]}
+            source = json.dumps({"uri": record.meta["options"]["data"]})
+            digest = split["fingerprint"][:_DIGEST]
+            runs.add_dataset(context, Dataset(data["name"], digest, "local", source, profile=json.dumps(profile)))
+        return bool(new)
+
+    def _log_front(self, runs: Runs, record: Record, front: ParetoFront) -> bool:
+        """The front's artifacts, where they would show anything else than those that are there."""
+        device = record.meta["device"]
+        shown = fingerprint([point.to_json(device) for point in record.points], record.meta["targets"], record.tests)
+        if runs.tags().get(_SHOWN) == shown:
+            return False
+        client = MlflowClient(tracking_uri=self._uri)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "front.json").write_text(json.dumps(front.to_json(device), indent=1))
+            draw(record, folder / "front.png")
+            write_front(record, folder / "front.html")
+            (folder / MODELS).mkdir()
+            for point in front.points:
+                _add_model(record, point, folder / MODELS)
+            kept = {path.name for path in (folder / MODELS).iterdir()}
+            client.log_artifacts(runs.parent, str(folder))
+        self._drop(client, runs.parent, kept)
+        runs.tag(_SHOWN, shown)
+        return True
+
+    def _drop(self, client: MlflowClient, parent: str, kept: set[str]) -> None:
+        """Files that are on the front no more."""
+        old = [file.path for file in client.list_artifacts(parent, MODELS) if Path(file.path).name not in kept]
+        if old:
+            run = client.get_run(parent)
+            artifacts = get_artifact_repository(run.info.artifact_uri, tracking_uri=self._uri)
+            for path in old:
+                artifacts.delete_artifacts(path)  # type: ignore[no-untyped-call]  # MLflow's own
 
 
-def _judged(record: Record, point: Point) -> dict[str, str]:
-    """Tags: what came of a trial, whether it meets the targets, and how far its latency is to be trusted."""
-    found, reason = point.outcome.latency, point.outcome.reason
-    return {
-        "state": point.outcome.state,
-        **({"reason": reason} if reason else {}),
-        "feasible": _flag(point.feasible),
-        "emulated": _flag(record.meta["device"].get("emulated", False)),
-        **({} if found is None else {"verdict": found.verdict}),
+def _add_model(record: Record, point: Point, folder: Path) -> None:
+    """A file of the front, and beside it in JSON its recipe and all that was measured of it."""
+    assert point.model is not None  # measured, so it had a file
+    file, outcome = folder / f"{point.trial}.tflite", point.outcome
+    if Path(point.model).exists():
+        file.symlink_to(Path(point.model).resolve())
+    told = {
+        **point.to_json(record.meta["device"]),
+        "model": file.name,
+        "study": record.name,
+        "interval": outcome.facts.get("interval"),
+        "measurement": outcome.facts.get("latency"),
+        "test": record.tests.get(str(point.trial)),
+        "violations": point.violations,
+        "layers": outcome.facts.get("layers"),
+        "training": outcome.facts.get("training"),
+        "device": record.meta["device"],
+        "load": python(Path(file.name), outcome.config),
     }
-
-
-def _status(outcome: Outcome) -> str:
-    return "FINISHED" if outcome.state == "measured" else "FAILED"
-
-
-def _flag(value: bool) -> str:
-    return str(value).lower()
-
-
-def _baseline(record: Record, step: int) -> list[Metric]:
-    metrics = _metrics(record.baseline, record.quality.key) if record.baseline else {}
-    return _logged({f"baseline_{name}": value for name, value in metrics.items()}, step)
-
-
-def _logged(metrics: Mapping[str, float], step: int) -> list[Metric]:
-    now = _now()
-    return [Metric(name, value, now, step) for name, value in metrics.items()]
-
-
-def _metrics(outcome: Outcome, quality: str) -> dict[str, float]:
-    """An outcome's metrics, the intervals of its quality and its latency, and what its file holds:
-    sparsity overall, most distinct weights of a layer.
-    """
-    metrics: dict[str, Any] = dict(outcome.metrics)
-    if "interval" in outcome.facts:
-        metrics[f"{quality}_low"], metrics[f"{quality}_high"] = outcome.facts["interval"]
-    if outcome.latency is not None:
-        metrics["latency_low_ms"], metrics["latency_high_ms"] = outcome.latency.low_ms, outcome.latency.high_ms
-    layers = outcome.facts.get("layers")
-    if layers:
-        weights = sum(layer["weights"] for layer in layers)
-        metrics["sparsity"] = sum(layer["sparsity"] * layer["weights"] for layer in layers) / weights
-        metrics["distinct_weights"] = float(max(layer["distinct"] for layer in layers))
-    return metrics
-
-
-def _now() -> int:
-    return int(time.time() * 1000)
+    file.with_suffix(".json").write_text(json.dumps(told, indent=1))

@@ -1,10 +1,8 @@
 """MLflow's model registry: a file as a model of the python-function flavour, and as a version of a registered model."""
 
-import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,18 +20,13 @@ from mlflow.utils import validation
 from numpy.typing import NDArray
 
 from autotune.errors import Fault, UserError, one_line
-from autotune.track.mlflow import EXPERIMENT
+from autotune.track.runs import STUDY, TRIAL
+from autotune.track.server import experiment, impatient
 
 ALIAS = "autotune"
 """Of what was picked last: champion and the like are the user's to give."""
 
-_TRIAL = "tags.`autotune.study_id` = '{}' and tags.`autotune.trial` = '{}'"
-
-_SETTINGS = {
-    "MLFLOW_UV_AUTO_DETECT": "false",  # a uv project that pick happens to be run in is not what the model needs
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # seconds, not minutes, until a server is given up
-}
-"""Of MLflow, where the user says nothing else."""
+_FOUND = f"tags.`{STUDY}` = '{{}}' and tags.`{TRIAL}` = '{{}}'"
 
 
 @dataclass(frozen=True)
@@ -150,7 +143,7 @@ def register(uri: str, function: Function, name: str, alias: str, origin: Origin
         Fault: the store can't be reached, or fails.
     """
     try:
-        with _settings():
+        with impatient():
             client = MlflowClient(uri)
             logged = _logged(client, function, name, _run(client, origin))
             description = f"{origin.config}: trial {origin.trial} of study {origin.study}"
@@ -161,26 +154,14 @@ def register(uri: str, function: Function, name: str, alias: str, origin: Origin
         raise Fault(one_line(error)) from error
 
 
-@contextmanager
-def _settings() -> Iterator[None]:
-    ours = {name: value for name, value in _SETTINGS.items() if name not in os.environ}
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        for name in ours:
-            del os.environ[name]
-
-
 def _run(client: MlflowClient, origin: Origin) -> Run:
     """The trial's run, found or made."""
-    found = client.get_experiment_by_name(EXPERIMENT)
-    experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
-    runs = client.search_runs([experiment], _TRIAL.format(origin.study_id, origin.trial), max_results=1)
+    where = experiment(client)
+    runs = client.search_runs([where], _FOUND.format(origin.study_id, origin.trial), max_results=1)
     if runs:
         return runs[0]
     # Without a tracker's tags: it would take the run for the trial's, and never log that.
-    run = client.create_run(experiment, run_name=f"{origin.study}, trial {origin.trial}, registered")
+    run = client.create_run(where, run_name=f"{origin.study}, trial {origin.trial}, registered")
     now = int(time.time() * 1000)
     metrics = [Metric(key, value, now, 0) for key, value in origin.metrics.items()]
     client.log_batch(run.info.run_id, metrics, [Param(key, str(value)) for key, value in origin.params.items()])

@@ -1,49 +1,28 @@
 """What a tracker is: a projection of a study's record to where people look."""
 
-import logging
-from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from autotune.record import Record
 
-log = logging.getLogger("autotune")
-
 
 class Tracker(Protocol):
-    """Shows a study somewhere. Both methods may be called again at any time, to no further effect.
+    """Shows a study somewhere. Both methods may be called again at any time, to no further effect: what is
+    there already is found again, by whatever tracker wrote it.
 
-    Whatever they raise costs no trial: the ledger has it all.
+    Whatever they raise costs no trial: the ledger has it all, and they are called again later. They may be
+    called from another thread than the one that the tracker was made in.
     """
 
     def update(self, record: Record) -> None:
-        """Shows the trials that are not shown yet."""
+        """Shows the trials that are not shown yet. The record may have no baseline yet: then it is enough to
+        find out whether the place can be reached.
+        """
         ...
 
-    def finish(self, record: Record) -> None:
-        """Shows the front as it is now."""
+    def finish(self, record: Record) -> int:
+        """Shows all of the record as it is now.
+
+        Returns:
+            How many entries were written or changed, the study's own among them; 0 where all was there.
+        """
         ...
-
-
-class Guarded:
-    """Trackers whose failures cost nothing but a line. They are made when first needed."""
-
-    def __init__(self, make: Callable[[], Sequence[Tracker]], note: Callable[[str], None]) -> None:
-        self._make, self._note = make, note
-        self._trackers: list[Tracker] | None = None
-
-    def update(self, record: Record) -> None:
-        self._each(lambda tracker: tracker.update(record))
-
-    def finish(self, record: Record) -> None:
-        self._each(lambda tracker: tracker.finish(record))
-
-    def _each(self, act: Callable[[Tracker], None]) -> None:
-        try:
-            if self._trackers is None:
-                self._trackers = list(self._make())
-            for tracker in self._trackers:
-                act(tracker)
-        except Exception as error:  # whatever a tracking server does, it must not cost a trial
-            log.exception("tracking failed")
-            self._trackers = []
-            self._note(f"tracking failed, the study goes on without it: {str(error).splitlines()[0][:200]}")

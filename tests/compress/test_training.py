@@ -9,7 +9,7 @@ import pytest
 
 from autotune.compress.load import import_model, layers_of, open_base
 from autotune.compress.stage import TrainingData
-from autotune.compress.training import RESTART, compressible, fine_tune, kernel, untreated, wrap_layers
+from autotune.compress.training import RESTART, add_history, compressible, fine_tune, kernel, untreated, wrap_layers
 from autotune.compress.worker import start
 
 start(2)
@@ -53,6 +53,8 @@ def test_a_training_that_gains_goes_on(base: bytes, data: TrainingData) -> None:
     facts = fine_tune(open_base(base), base, SETTINGS | {"learning_rate": 0.003}, data, [])
     assert facts["epochs"] == 20
     assert facts["loss"][-1] < facts["loss"][0]
+    assert len(facts["accuracy"]) == 20
+    assert facts["accuracy"][-1] > facts["accuracy"][0]
 
 
 def test_a_continued_training_is_not_the_first_one_again(base: bytes, data: TrainingData) -> None:
@@ -105,3 +107,16 @@ def test_layers_that_tfmot_leaves_alone() -> None:
 def test_a_file_has_no_layers_of_that_kind() -> None:
     """It is compressed without training, and all of it is."""
     assert untreated(b"\0\0\0\0TFL3") == []
+
+
+def test_a_history_goes_on_with_the_training_that_it_continues() -> None:
+    """One for each stage; facts of what does not train, or was built before there were histories, add none."""
+    trainings: list[dict[str, Any]] = []
+    add_history(trainings, "prune", {"epochs": 2, "loss": [0.5, 0.25], "accuracy": [0.123456789, 1.0]})
+    add_history(trainings, "qat", {"loss": [3.0]})
+    add_history(trainings, "qat", {"loss": [2.0], "agreement": [0.5]})
+    add_history(trainings, "convert", {"download_bytes": 10})
+    assert trainings == [
+        {"stage": "prune", "loss": [0.5, 0.25], "accuracy": [0.123457, 1.0]},
+        {"stage": "qat", "loss": [3.0, 2.0], "agreement": [0.5]},
+    ]

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,4 +41,24 @@ def test_what_follows_a_training_does_not_wait_for_the_next_one(tmp_path: Path) 
     half = len(order) // 2
     assert order[half - 1] == order[-1]
     assert order[:half].count(order[-1]) == 1
+    pool.close()
+
+
+def test_a_file_tells_of_the_trainings_behind_it(tmp_path: Path) -> None:
+    """Also where they are taken from the cache; what is kept there is as it was."""
+
+    def build(step: pipeline.Step, *arguments: Any) -> Artifact:
+        built = toy_build(step, *arguments)
+        return replace(built, facts=built.facts | ({"loss": [0.5, 0.25]} if step.trains else {}))
+
+    pool = FakePool(1, build)
+    cache = ArtifactCache(tmp_path / "cache")
+    candidates = open_candidates(options(tmp_path), cache, pool, toy_import).candidates
+    recipe = Recipe(prune=0.5, quantize="int8", epochs=1)
+    for _ in range(2):
+        key, file = Workshop(candidates, (), cache, pool, tmp_path).build(recipe)
+        assert file.facts["training"] == [{"stage": "prune", "loss": [0.5, 0.25]}]
+    kept = cache.get(key)
+    assert kept is not None
+    assert "training" not in kept.facts
     pool.close()

@@ -1,6 +1,9 @@
 """Real MLflow on sqlite: a parent, a nested run for each trial, the front as artifacts."""
 
 import json
+import os
+import shutil
+import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,6 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from autotune.errors import Fault
 from autotune.outcome import Outcome
 from autotune.record import Record
 from autotune.testing import TrackerContract, toy_measurement, toy_outcome, toy_record
@@ -35,8 +39,9 @@ def runs(folder: Path, record: Record) -> tuple[list[Run], list[Run]]:
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> None:
     """MLflow puts artifacts beside where it is run."""
+    shutil.copy(empty_store, tmp_path)
     monkeypatch.chdir(tmp_path)
 
 
@@ -95,11 +100,21 @@ def test_the_front_is_on_the_parent(tmp_path: Path) -> None:
     front = json.loads((fetched / "front.json").read_text())
     assert [point["trial"] for point in front] == [0, 1]
     assert (fetched / "front.png").read_bytes().startswith(b"\x89PNG")
-    assert sorted(path.name for path in (fetched / "models").iterdir()) == ["0.tflite", "1.tflite"]
+    assert "plotly" in (fetched / "front.html").read_text(encoding="utf-8")
+    assert sorted(path.name for path in (fetched / "models").iterdir()) == [
+        "0.json",
+        "0.tflite",
+        "1.json",
+        "1.tflite",
+    ]
+    assert (fetched / "models" / "1.tflite").read_bytes() == b"toy"
+    told = json.loads((fetched / "models" / "1.json").read_text())
+    assert (told["trial"], told["model"], told["config"]["prune"]) == (1, "1.tflite", 0.5)
+    assert told["metrics"]["latency_ms"] == 0.5
 
 
 def test_marks_move_with_the_front(tmp_path: Path) -> None:
-    """A point that a later one betters is no longer tagged as on the front."""
+    """A point that a later one betters is no longer tagged as on the front, and its file not among the artifacts."""
     record = some_record(tmp_path)
     tracker = MlflowTracker(uri(tmp_path))
     tracker.finish(record)
@@ -107,6 +122,9 @@ def test_marks_move_with_the_front(tmp_path: Path) -> None:
     tracker.finish(replace(record, points=[*record.points, replace(better, trial=9)]))
     _, children = runs(tmp_path, record)
     assert [run.data.tags["autotune.trial"] for run in children if run.data.tags["on_front"] == "true"] == ["9"]
+    [parent], _ = runs(tmp_path, record)
+    files = MlflowClient(uri(tmp_path)).list_artifacts(parent.info.run_id, "models")
+    assert [Path(file.path).name for file in files] == ["9.json", "9.tflite"]
 
 
 def test_how_far_a_latency_is_to_be_trusted(tmp_path: Path) -> None:
@@ -173,3 +191,49 @@ def test_writes_from_another_thread(tmp_path: Path) -> None:
     thread.start()
     thread.join()
     assert len(runs(tmp_path, record)[1]) == 4
+
+
+def test_while_the_study_goes_on(tmp_path: Path) -> None:
+    """Before there is a baseline there is no run; then it is a running one, and the marks move with the front."""
+    record = some_record(tmp_path)
+    tracker = MlflowTracker(uri(tmp_path))
+    tracker.update(replace(record, baseline=None, points=[]))
+    assert runs(tmp_path, record) == ([], [])
+    tracker.update(record)
+    better = replace(toy_record(tmp_path / "more", toy_outcome(0.95, 0.1, 100)).points[0], trial=9)
+    tracker.update(replace(record, points=[*record.points, better]))
+    [parent], children = runs(tmp_path, record)
+    assert parent.info.status == "RUNNING"
+    assert [run.data.tags["autotune.trial"] for run in children if run.data.tags["on_front"] == "true"] == ["9"]
+
+
+def test_mlflow_s_own_variables_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They name the experiment, by its id or by its name; and ours are gone afterwards."""
+    client = MlflowClient(uri(tmp_path))
+    known = client.create_experiment("mine")
+    before = dict(os.environ)
+    for name, value in (("ID", known), ("NAME", "another")):
+        monkeypatch.setenv(f"MLFLOW_EXPERIMENT_{name}", value)
+        MlflowTracker(uri(tmp_path)).update(some_record(tmp_path))
+        monkeypatch.delenv(f"MLFLOW_EXPERIMENT_{name}")
+    assert dict(os.environ) == before
+    found = {one.name: len(client.search_runs([one.experiment_id])) for one in client.search_experiments()}
+    assert found == {"mine": 5, "another": 5, "Default": 0}
+
+
+def test_a_server_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the time that the user gives it, with a reason."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        server = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        with pytest.raises(Fault, match=f"MLflow at {server} can't be reached: timed out"):
+            MlflowTracker(server).update(some_record(tmp_path))
+
+
+def test_what_the_store_refuses_is_said(tmp_path: Path) -> None:
+    """By MLflow itself."""
+    with pytest.raises(Fault, match="MLflow at nonsense://: "):
+        MlflowTracker("nonsense://").update(some_record(tmp_path))

@@ -30,6 +30,7 @@ from autotune.testing import toy_outcome, toy_record
 from autotune.track import registry
 from autotune.track.mlflow import MlflowTracker
 from autotune.track.registry import Function, Origin, Version
+from autotune.track.runs import STUDY
 from tests.conftest import ROOT
 from tests.devices.test_shipped import ALONE
 
@@ -145,7 +146,9 @@ def test_each_time_is_a_version(registered: Version, folder: Path) -> None:
         assert (run.data.metrics, run.data.params) == ({"latency_ms": 0.5}, {"quantize": "int8"})
         tracker = MlflowTracker(STORE)
         tracker.update(other)
-        assert again.run_id not in {tracker._parent, *(tracker._children or {}).values()}
+        shown = client.search_runs([run.info.experiment_id], f"tags.`{STUDY}` = '{other.meta['id']}'")
+        assert shown
+        assert again.run_id not in [one.info.run_id for one in shown]
 
 
 @pytest.fixture(scope="module")

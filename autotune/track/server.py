@@ -1,0 +1,56 @@
+"""An MLflow store: how it is reached, and how long it is waited for."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mlflow import MlflowClient
+from urllib3.exceptions import HTTPError
+
+EXPERIMENT = "autotune"
+
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Tag of the experiment: MLflow's UI opens it as one of models, not of prompts."""
+
+_IMPATIENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",  # a uv project that pick happens to be run in is not what a model needs
+}
+"""In place of MLflow's own defaults, by which a server that is not there holds up its caller for minutes."""
+
+for _noisy in ("alembic", "mlflow"):
+    logging.getLogger(_noisy).setLevel(logging.ERROR)
+
+
+def experiment(client: MlflowClient) -> str:
+    """The id of the experiment that MLflow's variables name, else of EXPERIMENT; made where it is not there."""
+    if known := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+        return str(client.get_experiment(known).experiment_id)
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+    found = client.get_experiment_by_name(name)
+    return str(found.experiment_id if found else client.create_experiment(name, tags=_KIND))
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """MLflow's variables, where the user has not set them, are ours for now."""
+    ours = {name: value for name, value in _IMPATIENT.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
+
+
+def unreachable(error: BaseException) -> str | None:
+    """Why a server could not be reached, None where it was something else."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    if not any(isinstance(one, HTTPError) for one in chain):
+        return None
+    return getattr(chain[-1], "strerror", None) or str(chain[-1])

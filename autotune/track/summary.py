@@ -1,0 +1,81 @@
+"""A study in words and numbers: what MLflow shows as a run's description (Markdown)."""
+
+from autotune.front import ParetoFront, Point
+from autotune.outcome import Outcome
+from autotune.record import Record
+from autotune.show_table import listed, missed
+from autotune.show_units import median, price, within
+from autotune.target import LATENCY, METRICS, Metric
+
+_FACTS = ("cpu", "machine", "cores", "system", "litert")
+"""Of a device, those that tell it from another at a glance."""
+
+
+def summary(record: Record) -> str:
+    """What was asked for, what is recommended, the front as a table, and how to take a file of it.
+
+    Args:
+        record: with a baseline.
+    """
+    front = record.front()
+    assert front is not None  # with a baseline there is one
+    costs = list(dict.fromkeys([*record.objectives[1:], METRICS["size"]]))
+    targets = ", ".join(f"`{target.text}`" for target in front.targets) or "none"
+    facts = record.meta["device"]
+    known = ", ".join(f"{name} {facts[name]}" for name in _FACTS if facts.get(name))
+    lines = [
+        f"**Recommended**: {_recommended(record, front, costs)}",
+        f"**Targets**: {targets}",
+        f"**Device**: {record.device}" + (f" ({known})" if known else "") + " (emulated)" * bool(facts.get("emulated")),
+        f"**Trials**: {len(record.points)}, {len(front.points)} of them on the front",
+        _table(front, costs),
+        *([found] if (found := "\n".join(f"- {line}" for line in record.findings())) else []),
+        f"To take the recommended file, with its recipe and code that runs it: `autotune pick {record.name}`. "
+        "The files of the front are among the artifacts, in `models/`; `front.html` is the front to look around in. "
+        'Trials are the runs below this one; `tags.on_front = "true"` filters those on the front.',
+    ]
+    return "\n\n".join(lines)
+
+
+def _recommended(record: Record, front: ParetoFront, costs: list[Metric]) -> str:
+    pick = front.pick()
+    if pick is None:
+        nearest = front.nearest()
+        told = f"; nearest is trial {nearest.trial}, which {missed(front, nearest)}" if nearest else ""
+        return f"nothing meets the targets{told}"
+    told = ", ".join([_quality(pick.outcome, front), *(_gain(pick, front.baseline, cost) for cost in costs)])
+    test = record.tests.get(str(pick.trial))
+    tested = "" if test is None else f"; {within(test, test, front.quality)} on {test['samples']} test samples"
+    return f"trial {pick.trial}, {pick.outcome.config}: {told}{tested}"
+
+
+def _gain(point: Point, baseline: Outcome, cost: Metric) -> str:
+    """A cost, and what it is of the baseline's."""
+    told = f"{cost.name} {price(point.outcome.metrics, cost)}"
+    if cost.key not in point.outcome.metrics or not baseline.metrics.get(cost.key):
+        return told
+    return f"{told} ({point.outcome.metrics[cost.key] / baseline.metrics[cost.key]:.0%} of the baseline's)"
+
+
+def _table(front: ParetoFront, costs: list[Metric]) -> str:
+    heads = ["trial", "configuration", front.quality.name, *(cost.name for cost in costs), "targets"]
+    rows = [["baseline", str(front.baseline.config), *_numbers(front.baseline, front, costs), ""]]
+    rows += [
+        [
+            str(point.trial),
+            str(point.outcome.config),
+            *_numbers(point.outcome, front, costs),
+            "met" if point.feasible else missed(front, point),
+        ]
+        for point in listed(front, everything=False)
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows))
+
+
+def _numbers(outcome: Outcome, front: ParetoFront, costs: list[Metric]) -> list[str]:
+    told = [median(outcome) if cost == LATENCY else price(outcome.metrics, cost) for cost in costs]
+    return [within(outcome.metrics, outcome.facts, front.quality), *told]
+
+
+def _quality(outcome: Outcome, front: ParetoFront) -> str:
+    return f"{front.quality.name} {within(outcome.metrics, outcome.facts, front.quality)}"
