@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,8 +13,7 @@ from autotune.cli_devices import DEVICE
 from autotune.cli_study import add_folder, add_targets, add_trust
 from autotune.errors import Fault, UserError
 from autotune.status import DONE, INPUT, INTERRUPTED, OURS, UNMET
-
-TRACKING = "sqlite:///mlflow.db"
+from autotune.track.store import TRACKING, tracking_uri
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -143,32 +141,16 @@ exit status: 0 done and targets met, 3 done and nothing meets them, 2 wrong inpu
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from autotune import plugins
     from autotune.experiment import settle
 
-    settings = settle(arguments)  # before the heavier imports: most mistakes are found here
-    from autotune.compress.worker import start
-    from autotune.devices.device import cores
-    from autotune.devices.device_file import load_device
-    from autotune.show import TerminalReporter, console, print_summaries
-    from autotune.study.on_devices import run_on
-    from autotune.study.pool import RayPool, sensible_jobs
+    given = vars(arguments) | {"targets": arguments.target}
+    settings = settle(given)  # before the heavier imports: most mistakes are found here
+    from autotune.launch import launch
+    from autotune.show import TerminalReporter, print_summaries
 
-    jobs, asked = settings.jobs or sensible_jobs(cores()), []
-    for spec in settings.devices:  # all of them, before hours are spent on the first
-        with console.status(f"trying {spec}"):
-            device = load_device(spec)
-            options, remarks = settings.options(spec, device, jobs)
-        asked.append((options, device))
-        for remark in [*settings.remarks, *remarks] if len(asked) == 1 else remarks:
-            console.print(remark, style="yellow", soft_wrap=True)
-    pool = RayPool(jobs, partial(start, trust=settings.trust), settings.ray)
     uri = tracking_uri(settings.tracking_uri)
-    try:
-        with TerminalReporter() as reporter:
-            summaries = run_on(asked, pool, reporter, lambda: [plugins.load("trackers", "mlflow")(uri)] if uri else [])
-    finally:
-        pool.close()
+    with TerminalReporter() as reporter:
+        summaries = launch(settings, reporter, uri)
     print_summaries(summaries, uri)
     fronts = [summary.record.front() for summary in summaries]
     return DONE if all(front is not None and front.pick() is not None for front in fronts) else UNMET
@@ -197,9 +179,3 @@ def _ui(arguments: argparse.Namespace) -> int:
     ]
     print(f"MLflow UI of {uri}: http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", flush=True)
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
-
-
-def tracking_uri(asked: str | None) -> str | None:
-    """The MLflow store to use, None for none."""
-    uri = asked or os.environ.get("MLFLOW_TRACKING_URI") or TRACKING
-    return None if uri == "none" else uri

@@ -1,7 +1,6 @@
 """The commands that take a study that is there: front, pick; and the options that they share with run."""
 
 import argparse
-import contextlib
 import json
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,6 @@ from autotune.status import DONE, UNMET
 
 if TYPE_CHECKING:
     from autotune.choice import Choice
-    from autotune.devices.device import Device
     from autotune.front import Point
     from autotune.record import Record
     from autotune.study.recheck import Rechecked
@@ -117,12 +115,13 @@ def _front(arguments: argparse.Namespace) -> int:
 
 
 def _pick(arguments: argparse.Namespace) -> int:
+    from autotune.choice import parse_choice
     from autotune.show import console
     from autotune.target import parse_all, resolve
 
     targets, remarks = parse_all(arguments.target) if arguments.target else (None, [])
     record = _record(arguments)
-    choice = _choice(arguments, record)
+    choice = parse_choice(arguments.by, arguments.weights, arguments.trial, record.objectives)
     if not arguments.json:
         for remark in remarks:
             console.print(remark, style="yellow", soft_wrap=True)
@@ -184,63 +183,16 @@ def _print_file(file: Path, load: str) -> None:
     console.print(f"\n{load}", markup=False, soft_wrap=True)
 
 
-def _choice(arguments: argparse.Namespace, record: "Record") -> "Choice":
-    """Raises:
-    UserError: --by, --weights and --trial say different things.
-    """
-    from autotune.choice import ONE_SE, RULES, TRIAL, WEIGHTS, Choice, parse_weights
-
-    by, weights = arguments.by, arguments.weights
-    if by is not None and by not in RULES:
-        raise UserError(f"--by {by!r} is unknown; known are {', '.join(RULES)}")
-    if arguments.trial is not None:
-        if by or weights:
-            raise UserError(f"--trial goes without {'--weights' if weights else '--by'}: it names the file itself")
-        return Choice(TRIAL)
-    if weights is None:
-        if by == WEIGHTS:
-            raise UserError(f"--by {WEIGHTS} needs --weights, such as {record.quality.name}=2,latency=1")
-        return Choice(by or ONE_SE)
-    if by not in (None, WEIGHTS):
-        raise UserError(f"--weights go with --by {WEIGHTS}, not with --by {by}")
-    return Choice(WEIGHTS, parse_weights(weights, record.objectives))
-
-
 def _rechecked(arguments: argparse.Namespace, record: "Record", point: "Point") -> "Rechecked":
     """The file once more on the study's device, where that can be found."""
     from autotune.compress.trust import Trust
-    from autotune.compress.worker import start
     from autotune.show_devices import progress
-    from autotune.study.pool import RayPool
-    from autotune.study.recheck import UNMEASURED, Rechecked, recheck
+    from autotune.study.recheck import Rechecked, recheck_found
 
     if arguments.no_measure:
         return Rechecked.unmeasured(record, point)
-    try:
-        device = _device(arguments, record)
-    except UserError as error:
-        return Rechecked.unmeasured(record, point, f"{UNMEASURED}: {error}; see --device")
-    trust = Trust.of(arguments.trust, arguments.register or ())
-    pool = RayPool(1, partial(start, trust=trust))
-    try:
-        with progress() as say:
-            return recheck(record, point, device, say, pool, trust)
-    finally:
-        pool.close()
-
-
-def _device(arguments: argparse.Namespace, record: "Record") -> "Device":
-    """The study's device: by what the user calls it now, or by what it was called then.
-
-    Raises:
-        UserError: there is none.
-    """
-    from autotune.devices.device_file import load_device
-
-    if arguments.device is not None:
-        with contextlib.suppress(UserError):  # it is but the name
-            return load_device(arguments.device)
-    return load_device(record.meta["options"].get("device") or record.device)
+    with progress() as say:
+        return recheck_found(record, point, arguments.device, say, Trust.of(arguments.trust, arguments.register or ()))
 
 
 def _record(arguments: argparse.Namespace) -> "Record":
@@ -249,16 +201,7 @@ def _record(arguments: argparse.Namespace) -> "Record":
     Raises:
         UserError: there is none.
     """
-    from autotune.devices.device_file import load_device
     from autotune.experiment import FOLDER
-    from autotune.study import siblings
-    from autotune.study.journal import read
+    from autotune.study.siblings import find
 
-    folder = Path(arguments.dir or FOLDER)
-    if arguments.device is None:
-        return read(folder / arguments.study, arguments.study)
-    found, name = siblings.siblings(folder, arguments.study), arguments.device
-    if name not in found:
-        with contextlib.suppress(UserError):  # to be told where it was measured helps more
-            name = load_device(name).name
-    return siblings.on(found, name)
+    return find(Path(arguments.dir or FOLDER), arguments.study, arguments.device)

@@ -24,7 +24,7 @@ class Reporter(Protocol):
         ...
 
     def progress(self, record: Record, trials: int) -> None:
-        """Where the study stands, of how many trials."""
+        """Where the study stands, of how many trials. May raise StopStudy."""
         ...
 
 

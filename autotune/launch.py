@@ -1,0 +1,44 @@
+"""Runs what is asked for: finds the devices, starts the workers, and runs the study on each device."""
+
+from functools import partial
+
+from autotune import plugins
+from autotune.compress.worker import start
+from autotune.devices import device_file
+from autotune.devices.device import cores
+from autotune.experiment import Settings
+from autotune.study.on_devices import run_on
+from autotune.study.pool import RayPool, sensible_jobs
+from autotune.study.reporting import Reporter, Summary
+
+
+def launch(settings: Settings, reporter: Reporter, tracking_uri: str | None) -> list[Summary]:
+    """Runs or continues a study, on this machine's workers or on a cluster's.
+
+    Args:
+        settings: what is asked for.
+        reporter: told of progress.
+        tracking_uri: MLflow's store, None for none.
+
+    Returns:
+        As run_on().
+
+    Raises:
+        UserError: as run_on(), or a device can't be found. Nothing was written then.
+    """
+    jobs, asked, remarks = settings.jobs or sensible_jobs(cores()), [], list(settings.remarks)
+    for spec in settings.devices:  # all of them, before hours are spent on the first
+        reporter.status(f"trying {spec}")
+        device = device_file.load_device(spec)
+        options, more = settings.options(spec, device, jobs)
+        asked.append((options, device))
+        remarks += more
+    for remark in remarks:
+        reporter.note(remark)
+    pool = RayPool(jobs, partial(start, trust=settings.trust), settings.ray)
+    try:
+        return run_on(
+            asked, pool, reporter, lambda: [plugins.load("trackers", "mlflow")(tracking_uri)] if tracking_uri else []
+        )
+    finally:
+        pool.close()
