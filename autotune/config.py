@@ -191,7 +191,7 @@ class Config:
     def _repr_html_(self) -> str:
         values = [(escape(name), escape(str(value))) for name, value in self.canonical().items()]
         rows = "".join(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in values)
-        return f"<div><b>{escape(str(self))}</b><table>{rows}</table></div>"
+        return f"<div><b>{escape(str(self))}</b><table style='color:inherit'>{rows}</table></div>"
 
 
 TRAINING = ("augment", "epochs", "learning_rate", "batch_size")

@@ -1,6 +1,8 @@
 """A study as a pandas table."""
 
+from collections import ChainMap
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -20,22 +22,18 @@ def frame(front: ParetoFront, points: Sequence[Point]) -> pd.DataFrame:
         dimensions, empty where one does not matter; the metrics by their keys, which end in their units;
         the 95 % intervals of quality and latency, as KEY_low and KEY_high; verdict on the latency; model, a path.
     """
-    rows = [_row(front, point) for point in points]
+    pick = front.pick()
+    ahead, best = {point.trial for point in front.points}, -1 if pick is None else pick.trial
+    rows = [_row(front, point, on_front=point.trial in ahead, recommended=point.trial == best) for point in points]
+    columns = [name for parts in zip(*rows, strict=True) for name in dict.fromkeys(chain.from_iterable(parts))]
     index = pd.Index([point.trial for point in points], name="trial", dtype=int)
-    return pd.concat([pd.DataFrame(list(part), index=index) for part in zip(*rows, strict=True)], axis=1)
+    return pd.DataFrame([dict(ChainMap(*row)) for row in rows], index=index, columns=columns)
 
 
-def _row(front: ParetoFront, point: Point) -> tuple[dict[str, Any], ...]:
+def _row(front: ParetoFront, point: Point, **where: bool) -> tuple[dict[str, Any], ...]:
     """Its parts: what it is, its configuration, its metrics, what is known of them."""
-    pick, outcome = front.pick(), point.outcome
-    head = {
-        "on_front": any(point.trial == one.trial for one in front.points),
-        "recommended": pick is not None and point.trial == pick.trial,
-        "feasible": point.feasible,
-        "free": point.free,
-        "state": outcome.state,
-        "reason": outcome.reason,
-    }
+    outcome = point.outcome
+    head = where | {"feasible": point.feasible, "free": point.free, "state": outcome.state, "reason": outcome.reason}
     return head, outcome.config.canonical(), outcome.metrics, _intervals(front, point) | {"model": point.model}
 
 

@@ -14,7 +14,7 @@ _ROWS = {
 
 def table_html(table: Table) -> str:
     """The table with its columns' headers and alignment, and with its rows' styles."""
-    aligned = [f"text-align:{column.justify};white-space:nowrap" for column in table.columns]
+    aligned = [f"text-align:{column.justify};white-space:nowrap;padding:0.1em 0.5em" for column in table.columns]
     head = "".join(
         f'<th style="{style}">{escape(str(column.header))}</th>'
         for style, column in zip(aligned, table.columns, strict=True)
@@ -26,4 +26,5 @@ def table_html(table: Table) -> str:
         + "</tr>"
         for row, cells in rows
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    inner = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<table style="color:inherit;border-collapse:collapse">{inner}</table>'

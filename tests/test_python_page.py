@@ -1,0 +1,37 @@
+"""docs/python.md: its code runs as it stands, in a thread; and what tune() really does, by the way."""
+
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from autotune import Front
+from tests.conftest import ROOT
+
+PAGE = ROOT / "docs" / "python.md"
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the page's names stand for in the end."""
+    folder = tmp_path_factory.mktemp("page")
+    for name, called in (("digits.keras", "model.keras"), ("digits.npz", "data.npz")):
+        shutil.copy(ROOT / "experiments" / "digits" / name, folder / called)
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL))
+    names: dict[str, Any] = {"__name__": "page"}
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as thread:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        thread.submit(exec, compile(code, str(PAGE), "exec"), names).result()
+    return names | {"folder": folder}
+
+
+def test_the_front_is_of_real_files(ran: dict[str, Any]) -> None:
+    """Of the model and the arrays in memory, which are kept where the command line finds them."""
+    front: Front = ran["front"]
+    assert front.recommended is not None
+    assert front.recommended.outcome.metrics["accuracy"] > 0.9
+    kept = {path.name for path in (ran["folder"] / "runs" / "digits" / "given").rglob("*.*")}
+    assert kept == {f"{ran['model'].name}.keras", "data.npz"}
