@@ -50,7 +50,14 @@ def arrays() -> dict[str, Any]:
 
 
 def tuned(**given: Any) -> Front:
-    usual = {"model": "toy.keras", "data": "toy.npz", "space": SPACE, "trials": 4, "jobs": 2, "quiet": True}
+    usual: dict[str, Any] = {
+        "model": "toy.keras",
+        "data": "toy.npz",
+        "space": SPACE,
+        "trials": 4,
+        "jobs": 2,
+        "quiet": True,
+    }
     return autotune.tune(**usual | given)
 
 
