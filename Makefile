@@ -1,5 +1,5 @@
 # Each target does its own set-up; only Python 3.11+ and make are needed.
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo test check docs bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -19,14 +19,17 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest
 
-check: $(READY)
+check: $(READY) docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # with --quiet it would count no warnings
+
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv build dist site

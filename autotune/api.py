@@ -34,7 +34,7 @@ def tune(
     metric: str | None = None,
     validation_share: float | None = None,
     exclude: str | Sequence[str] | None = None,
-    register: str | Path | Sequence[str | Path] | None = None,
+    custom_objects: str | Path | Sequence[str | Path] | None = None,
     trust: bool = False,
     dir: str | Path | None = None,
     ray: str | None = None,
@@ -68,7 +68,7 @@ def tune(
         metric: that the model is judged by; by default what loss and labels suggest.
         validation_share: of the test samples that the search may see, where there is no validation split.
         exclude: layers to leave alone; * stands for any letters.
-        register: modules, or .py files, that register custom classes.
+        custom_objects: modules, or .py files, that register custom classes.
         trust: lets a model file run code of its own.
         dir: that holds the studies.
         ray: address of a running cluster.
@@ -111,7 +111,7 @@ def load(
     *,
     dir: str | Path = "runs",
     device: str | None = None,
-    register: str | Path | Sequence[str | Path] | None = None,
+    custom_objects: str | Path | Sequence[str | Path] | None = None,
     trust: bool = False,
 ) -> Front:
     """The front of a study that is there, finished or not.
@@ -120,7 +120,7 @@ def load(
         study: its name.
         dir: that holds the studies.
         device: of those that its files were measured on; by default the one that it searched for.
-        register: as tune(); for models that have to be opened once more, see Pick.save().
+        custom_objects: as tune(); for models that have to be opened once more, see Pick.save().
         trust: likewise.
 
     Raises:
@@ -130,7 +130,7 @@ def load(
     from autotune.compress.trust import Trust
     from autotune.study.siblings import find
 
-    modules = plain({"register": register}).get("register", ())
+    modules = plain({"custom_objects": custom_objects}).get("custom_objects", ())
     return Front(find(Path(dir), study, device), Trust.of(trust, modules))
 
 

@@ -18,7 +18,7 @@ _NUMBERS: dict[str, Callable[[str], float]] = {
     "timeout": duration,
     "validation_share": share,
 }
-_LISTS = ("device", "targets", "objectives", "exclude", "register")
+_LISTS = ("device", "targets", "objectives", "exclude", "custom_objects")
 _TEXTS = ("experiment", "space", "sampler", "name", "loss", "metric", "dir", "ray", "tracking_uri")
 
 

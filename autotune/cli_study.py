@@ -85,9 +85,9 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
-    """Adds --register and --trust."""
+    """Adds --custom-objects and --trust."""
     parser.add_argument(
-        "--register", action="append", metavar="MODULE", help="a .py file or module that registers custom classes"
+        "--custom-objects", action="append", metavar="MODULE", help="a .py file or module that registers custom classes"
     )
     parser.add_argument("--trust", action="store_true", help="let the model file run code of its own (Lambda layers)")
 
@@ -191,8 +191,9 @@ def _rechecked(arguments: argparse.Namespace, record: "Record", point: "Point") 
 
     if arguments.no_measure:
         return Rechecked.unmeasured(record, point)
+    trust = Trust.of(arguments.trust, arguments.custom_objects or ())
     with progress() as say:
-        return recheck_found(record, point, arguments.device, say, Trust.of(arguments.trust, arguments.register or ()))
+        return recheck_found(record, point, arguments.device, say, trust)
 
 
 def _record(arguments: argparse.Namespace) -> "Record":

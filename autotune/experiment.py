@@ -39,7 +39,7 @@ KEYS = {
     "metric": str,
     "validation_share": float,
     "exclude": list,
-    "register": list,
+    "custom_objects": list,
 }
 """What an experiment file may say, and as what."""
 
@@ -73,7 +73,7 @@ class Settings:
     @property
     def trust(self) -> Trust:
         """What code model files may run."""
-        return Trust.of(self.trusted, self.values.get("register", ()))
+        return Trust.of(self.trusted, self.values.get("custom_objects", ()))
 
     @property
     def devices(self) -> list[str]:
@@ -201,8 +201,8 @@ def read(name: str) -> tuple[dict[str, Any], Lines]:
         values["model"] = [str(path.parent / model) for model in _listed(values["model"])]
     if "data" in values and not values["data"].startswith("tfds:"):
         values["data"] = str(path.parent / values["data"])
-    if "register" in values:
-        values["register"] = [_beside(path, module) for module in values["register"]]
+    if "custom_objects" in values:
+        values["custom_objects"] = [_beside(path, module) for module in values["custom_objects"]]
     if isinstance(values.get("space"), str):
         values["space"] = _beside(path, values["space"])
     if "device" in values:

@@ -304,7 +304,7 @@ def test_a_device_file_beside_the_experiment(tmp_path: Path) -> None:
 def test_several_models_are_candidates(tmp_path: Path) -> None:
     """As a list in the experiment or repeated on the command line; the first names the study."""
     text = "model: [a.keras, b.tflite]\ndata: tfds:mnist\nexclude: [dense]\nvalidation_share: 0.25\n"
-    text += "register: [keras, own.py]\n"
+    text += "custom_objects: [keras, own.py]\n"
     (tmp_path / "own.py").touch()
     options, _ = settle(arguments(experiment=experiment(tmp_path, text))).options("local", Board(), 1)
     assert options.models == (tmp_path / "a.keras", tmp_path / "b.tflite")

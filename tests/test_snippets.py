@@ -10,6 +10,7 @@ from autotune.config import Config
 from autotune.devices.local import LocalDevice
 from autotune.devices.runner_device import PROBE
 from autotune.snippets import python, snippets
+from tests.devices import gpu
 
 
 def config(delegate: str, threads: int = 4, io: str = "float32") -> Config:
@@ -35,8 +36,10 @@ def test_python_loads_the_file_as_measured(delegate: str, resolver: str) -> None
 
 
 @pytest.mark.parametrize("delegate", ["xnnpack", "builtin", "reference", "gpu", "openvino_cpu"])
-def test_python_runs(tmp_path: Path, delegate: str) -> None:
+def test_python_runs(tmp_path: Path, delegate: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a process of its own, through the delegate; on a file whose name has all that a text may trip over."""
+    if delegate == "gpu":
+        gpu.found(monkeypatch)
     if delegate not in LocalDevice().delegates:
         pytest.skip(f"this machine runs nothing on {delegate}")
     file = tmp_path / 'it\'s a "model".tflite'

@@ -330,11 +330,11 @@ NAN = np.full((30, 4), np.nan, np.float32)
         (
             custom,
             RUN,
-            "m.keras: layer 'twice' (Double) is a custom class; name the module that registers it with --reg",
+            "m.keras: layer 'twice' (Double) is a custom class; name the module that registers it with --cus",
         ),
-        (custom, (*RUN, "--register", "json"), "layer 'twice' (Double) is a custom class"),
-        (custom, (*RUN, "--trust"), "--register MODULE"),
-        (both(), (*RUN, "--register", "no_such_module"), "--register no_such_module: can't be imported"),
+        (custom, (*RUN, "--custom-objects", "json"), "layer 'twice' (Double) is a custom class"),
+        (custom, (*RUN, "--trust"), "--custom-objects MODULE"),
+        (both(), (*RUN, "--custom-objects", "no_such_module"), "--custom-objects no_such_module: can't be imported"),
         # Several models.
         (
             two("a/m.keras", "b/m.keras"),
@@ -393,9 +393,9 @@ def test_one_line(
 def test_module_that_can_not_be_imported(
     tmp_path: Path, refusal: Callable[[Prepare, tuple[str, ...]], str], content: str | None, says: str
 ) -> None:
-    """--register names a file that is not there, or fails."""
-    line = refusal(module(content), (*RUN, "--register", f"layers_of_{tmp_path.name}.py"))
-    assert "--register" in line
+    """--custom-objects names a file that is not there, or fails."""
+    line = refusal(module(content), (*RUN, "--custom-objects", f"layers_of_{tmp_path.name}.py"))
+    assert "--custom-objects" in line
     assert "can't be imported" in line
     assert says in line
 

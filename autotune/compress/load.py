@@ -143,7 +143,7 @@ def _opened(load: Callable[[], Any]) -> Any:
         return load()
     except Exception as error:  # whatever Keras raises over a file, the file is what is wrong
         reason = _line(error)
-        hint = "; if that is code of yours, name its module with --register MODULE" if _NOT_FOUND.search(reason) else ""
+        hint = "; if it is your code, name its module with --custom-objects MODULE" * bool(_NOT_FOUND.search(reason))
         raise UserError(f"can't be opened: {reason}{hint}") from error
 
 
@@ -241,7 +241,7 @@ def _trainable(model: Any, training: dict[str, Any]) -> Artifact:
         unknown = [layer for layer in bare.layers if not _has_config(layer)]
         if unknown:
             label = f"layer {unknown[0].name!r} ({type(unknown[0]).__name__})"
-            raise ValueError(f"the class of {label} is not known; name its module with --register MODULE")
+            raise ValueError(f"the class of {label} is not known; name its module with --custom-objects MODULE")
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "base.keras"
             bare.save(file)

@@ -51,7 +51,7 @@ class Trust:
 
     Attributes:
         code: whether code that a model file holds or names may run (--trust).
-        modules: that register classes of models when they are imported (--register): dotted
+        modules: that register classes of models when they are imported (--custom-objects): dotted
             names, or paths of .py files.
     """
 
@@ -120,7 +120,7 @@ def _refused_object(node: dict[str, Any], trust: Trust) -> str | None:
     name = str(config) if kind == "function" else kind
     if _is_keras(node, name) or _is_allowed(node, name, trust):
         return None
-    hint = "name the module that registers it with --register MODULE, or allow any code with --trust"
+    hint = "name the module that registers it with --custom-objects MODULE, or allow any code with --trust"
     return f"{name if kind == 'function' else label} is a custom class; {hint}"
 
 
@@ -166,6 +166,6 @@ def _register(module: str) -> None:
         found = importlib.import_module(name)
     except (Exception, SystemExit) as error:  # the user's code may fail in any way
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise UserError(f"--register {module}: can't be imported: {reason}") from error
+        raise UserError(f"--custom-objects {module}: can't be imported: {reason}") from error
     if module.endswith(".py") and Path(found.__file__ or "").resolve() != path:
-        raise UserError(f"--register {module}: another module is called {name!r} already; rename the file")
+        raise UserError(f"--custom-objects {module}: another module is called {name!r} already; rename the file")

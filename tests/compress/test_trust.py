@@ -101,7 +101,7 @@ def test_keras_3_lambda_is_trained_never(tmp_path: Path) -> None:
 def test_registered_tf_keras_layer_can_be_trained(tmp_path: Path, name: str) -> None:
     """Refused until its module is named."""
     module, model = written(tmp_path, tf_keras, name)
-    with pytest.raises(UserError, match=r"\(.*Twice\) is a custom class; .*--register MODULE.*--trust"):
+    with pytest.raises(UserError, match=r"\(.*Twice\) is a custom class; .*--custom-objects MODULE.*--trust"):
         import_model(model.read_bytes(), name)
     imported = import_model(model.read_bytes(), name, Trust(modules=(str(module),)))
     assert imported.facts["untrainable"] is None
@@ -129,7 +129,7 @@ def test_unregistered_class_gets_a_hint(tmp_path: Path) -> None:
             return 2 * x
 
     tf_keras.Sequential([K.InputLayer((4,)), Twice(), K.Dense(3)]).save(tmp_path / "m.h5")
-    with pytest.raises(UserError, match=r"can't be opened: Unknown layer: 'Twice'.*--register MODULE") as caught:
+    with pytest.raises(UserError, match=r"can't be opened: Unknown layer: 'Twice'.*--custom-objects MODULE") as caught:
         import_model((tmp_path / "m.h5").read_bytes(), "m.h5")
     assert "\n" not in str(caught.value)
 
@@ -267,7 +267,7 @@ def test_module_that_can_not_be_imported(tmp_path: Path, content: str | None, wr
         module.write_text(content)
     launch = pickle.loads(pickle.dumps(partial(start, trust=Trust(modules=(str(module),)))))
     launch(2)
-    with pytest.raises(UserError, match=f"^--register {module}: can't be imported: .*{wrong}") as caught:
+    with pytest.raises(UserError, match=f"^--custom-objects {module}: can't be imported: .*{wrong}") as caught:
         import_model(b"", "m.keras")
     assert "\n" not in str(caught.value)
 
@@ -277,7 +277,7 @@ def test_dotted_module() -> None:
     allow(Trust(modules=("json.decoder",)))
     assert trusted().modules == ("json.decoder",)
     allow(Trust(modules=("no.such.module",)))
-    with pytest.raises(UserError, match=r"--register no.such.module: can't be imported: ModuleNotFoundError"):
+    with pytest.raises(UserError, match=r"--custom-objects no.such.module: can't be imported: ModuleNotFoundError"):
         trusted()
 
 

@@ -12,10 +12,10 @@ from autotune.config import Runtime
 from autotune.devices.device import Session
 from autotune.devices.local import LocalDevice
 from autotune.errors import Infeasible
+from tests.devices import gpu
 from tests.devices.several import several
 
 RESNET8 = Path(__file__).parents[4] / "shared" / "models" / "resnet8_float.tflite"
-SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
 PARTIAL = Path(__file__).with_name("partial.tflite")
 """A convolution, and transposes of six dimensions that no GPU delegate takes."""
 
@@ -26,11 +26,10 @@ pytestmark = pytest.mark.skipif(not RESNET8.exists(), reason="needs ../shared")
 def accelerated(request: pytest.FixtureRequest) -> Iterator[tuple[str, Session]]:
     """A delegate that this machine has, and a session on it."""
     delegate = request.param
-    device = LocalDevice(delegates=[delegate, "builtin", "xnnpack"])
     with pytest.MonkeyPatch.context() as patch:
-        if delegate == "gpu" and "gpu" in device.missing() and SWIFTSHADER.exists():
-            patch.setitem(os.environ, "VK_DRIVER_FILES", str(SWIFTSHADER))
-            device = LocalDevice(delegates=[delegate, "builtin", "xnnpack"])
+        if delegate == "gpu":
+            gpu.found(patch)
+        device = LocalDevice(delegates=[delegate, "builtin", "xnnpack"])
         if reason := device.missing().get(delegate):
             pytest.skip(reason)
         with device.open() as session:

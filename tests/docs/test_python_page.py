@@ -1,6 +1,5 @@
 """docs/python.md: its code runs as it stands, in a thread; and what tune() really does, by the way."""
 
-import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 
 from autotune import Front
-from tests.conftest import ROOT
+from tests.docs.test_examples import ROOT, blocks
 
 PAGE = ROOT / "docs" / "python.md"
 
@@ -19,7 +18,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("page")
     for name, called in (("digits.keras", "model.keras"), ("digits.npz", "data.npz")):
         shutil.copy(ROOT / "experiments" / "digits" / name, folder / called)
-    code = "\n".join(re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL))
+    code = "\n".join(content for page, _, content in blocks("python") if page == PAGE)
     names: dict[str, Any] = {"__name__": "page"}
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as thread:
         patch.chdir(folder)

@@ -1,0 +1,17 @@
+"""The GPU that a machine has, else one in software."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from autotune.devices.local import LocalDevice
+
+SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
+"""Of Debian's chromium-common."""
+
+
+def found(patch: pytest.MonkeyPatch) -> None:
+    """Lets LiteRT find the software where it finds nothing else."""
+    if "gpu" in LocalDevice(delegates=["gpu", "builtin"]).missing() and SWIFTSHADER.exists():
+        patch.setitem(os.environ, "VK_DRIVER_FILES", str(SWIFTSHADER))
