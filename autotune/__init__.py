@@ -7,9 +7,10 @@ The values that everything else speaks in, and tune() and load(), which do what 
 from autotune.api import load, tune
 from autotune.config import Config, Recipe, Runtime
 from autotune.errors import Fault, StopStudy, UserError
-from autotune.facade import Front, Pick, Saved, Unmet
+from autotune.facade import Front
 from autotune.front import ParetoFront, Point
 from autotune.outcome import Outcome
+from autotune.picks import Pick, PickForAll, Saved, Unmet
 from autotune.target import Target
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Outcome",
     "ParetoFront",
     "Pick",
+    "PickForAll",
     "Point",
     "Recipe",
     "Runtime",

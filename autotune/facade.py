@@ -1,16 +1,15 @@
-"""What users of the Python API get of a study: its front, and what they pick from it."""
+"""What users of the Python API get of a study."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune.config import Config
 from autotune.errors import UserError
 from autotune.front import ParetoFront, Point
 from autotune.outcome import Outcome
+from autotune.picks import Pick, PickForAll, Unmet, told
 from autotune.target import Target
 
 if TYPE_CHECKING:
@@ -19,89 +18,6 @@ if TYPE_CHECKING:
     from autotune.choice import Choice
     from autotune.compress.trust import Trust
     from autotune.record import Record
-
-
-class Unmet(Exception):
-    """Nothing meets the targets.
-
-    Attributes:
-        nearest: the trial that misses them by least; None where nothing but the baseline was measured.
-    """
-
-    def __init__(self, message: str, nearest: Point | None) -> None:
-        super().__init__(message)
-        self.nearest = nearest
-
-
-@dataclass(frozen=True)
-class Saved:
-    """Where a picked file lies.
-
-    Attributes:
-        file: the .tflite.
-        recipe: what it is and how it was measured, JSON.
-        page: the same for people, with code that runs it as it was measured; Markdown.
-        remarks: what its second measurement has brought to light; a line each.
-    """
-
-    file: Path
-    recipe: Path
-    page: Path
-    remarks: list[str] = field(default_factory=list)
-
-
-class Pick:
-    """A file that was picked: `autotune pick`.
-
-    Attributes:
-        point: the trial that it is of.
-    """
-
-    def __init__(self, record: "Record", front: ParetoFront, point: Point, choice: "Choice", trust: "Trust") -> None:
-        self.point = point
-        self._record, self._front, self._choice, self._trust = record, front, choice, trust
-
-    @property
-    def config(self) -> Config:
-        """How it was made, and how it is to be run."""
-        return self.point.outcome.config
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """As the study measured them, by their keys, which end in their units."""
-        return dict(self.point.outcome.metrics)
-
-    @property
-    def file(self) -> Path:
-        """The .tflite file in the study's folder."""
-        return Path(str(self.point.model))
-
-    def save(self, dir: str | Path = ".", *, measure: bool = True, device: str | None = None) -> Saved:
-        """Copies the file, with its recipe and a page on it.
-
-        Args:
-            dir: to put them into; made where it is not there.
-            measure: whether to measure the file once more, and to evaluate it on the test split unless the study
-                has done so. Where the device is not to be found, the numbers are the study's, with a remark.
-            device: what the study's device is called now, where that has changed.
-
-        Raises:
-            UserError: the folder can't be written to, or the device refuses the file now.
-        """
-        from autotune.pick import Picked, hand_out
-        from autotune.study.recheck import Rechecked, recheck_found
-        from autotune.study.reporting import log
-
-        record, point = self._record, self.point
-        found = Rechecked.unmeasured(record, point)
-        if measure:
-            found = recheck_found(record, point, device, log.info, self._trust)
-        picked = Picked(record, self._front, point, found, self._choice)
-        file, _ = hand_out(picked, Path(dir))
-        return Saved(file, file.with_suffix(".json"), file.with_suffix(".md"), picked.remarks)
-
-    def __repr__(self) -> str:
-        return f"<Pick: trial {self.point.trial}, {_short(self._front, self.point)}>"
 
 
 class Front:
@@ -209,23 +125,60 @@ class Front:
             Unmet: nothing meets the targets.
             UserError: a target, the rule or the trial makes no sense, or the file is gone.
         """
+        from autotune.pick import choose
+
+        parsed, choice = self._asked(targets, by, weights, trial)
+        front, point = choose(self._record, parsed, trial, choice)
+        if point is None:
+            raise self._unmet(front)
+        return Pick(self._record, front, point, choice, self._trust)
+
+    def pick_for_all(
+        self,
+        *targets: str | Target,
+        by: str | None = None,
+        weights: Mapping[str, float] | None = None,
+        trial: int | None = None,
+    ) -> PickForAll:
+        """The one file that serves best on all devices: `autotune pick --all-devices`. Arguments are those of pick().
+
+        Raises:
+            Unmet: no file meets the targets on every device.
+            UserError: as pick(), or no file was measured on all of them.
+        """
+        from autotune.pick import choose_together
+        from autotune.study.siblings import siblings
+
+        parsed, choice = self._asked(targets, by, weights, trial)
+        records = siblings(self.folder.parent, self.name)
+        found, point = choose_together(records, parsed, trial, choice)
+        if point is None:
+            raise self._unmet(found.front)
+        each = found.on_each(point).items()
+        return PickForAll(
+            {name: Pick(records[name], found.fronts[name], one, choice, self._trust) for name, one in each}
+        )
+
+    def _asked(
+        self, targets: Sequence[str | Target], by: str | None, weights: Mapping[str, float] | None, trial: int | None
+    ) -> "tuple[list[Target] | None, Choice]":
+        """The targets, None for the study's own, and the rule."""
         from autotune.asked import plain
         from autotune.choice import parse_choice
-        from autotune.pick import choose
-        from autotune.show_table import missed
         from autotune.target import parse_all, resolve
 
         parsed = resolve(parse_all(plain({"targets": targets})["targets"])[0], self._record.quality)
         weighed = None if weights is None else ",".join(f"{name}={weight}" for name, weight in weights.items())
-        choice = parse_choice(by, weighed, trial, self._record.objectives)
-        front, point = choose(self._record, parsed or None, trial, choice)
-        if point is None:
-            near = front.nearest()
-            how = "nothing but the baseline was measured"
-            if near is not None:
-                how = f"nearest is trial {near.trial}: {_short(front, near)}: {missed(front, near)}"
-            raise Unmet(f"nothing meets the targets; {how}", near)
-        return Pick(self._record, front, point, choice, self._trust)
+        return parsed or None, parse_choice(by, weighed, trial, self._record.objectives)
+
+    def _unmet(self, front: ParetoFront) -> Unmet:
+        from autotune.show_table import missed
+
+        near = front.nearest()
+        how = "nothing but the baseline was measured"
+        if near is not None:
+            how = f"nearest is trial {near.trial}: {told(front, near)}: {missed(front, near)}"
+        return Unmet(f"nothing meets the targets; {how}", near)
 
     def to_frame(self, *, everything: bool = False) -> "pd.DataFrame":
         """As a pandas table, indexed by trial; see frame.frame() for its columns.
@@ -251,7 +204,7 @@ class Front:
         pick = self.recommended
         best = "nothing meets the targets"
         if pick is not None:
-            best = f"recommended is trial {pick.trial}, {_short(self._front, pick)}"
+            best = f"recommended is trial {pick.trial}, {told(self._front, pick)}"
         return f"<Front of study {self.name!r} on {self.device}: {len(self)} points; {best}>"
 
     def _repr_html_(self) -> str:
@@ -264,9 +217,3 @@ class Front:
         title = f"<b>{escape(self.name)}</b> on {escape(self.device)}" + f", for {escape(targets)}" * bool(targets)
         legend = f"{len(shown)}{more} points; * recommended; ± is the 95 % interval; ≈ can't be told apart from above"
         return f"<div>{title}{table_html(front_table(self._front))}<small>{legend}</small></div>"
-
-
-def _short(front: ParetoFront, point: Point) -> str:
-    from autotune.show import short
-
-    return short(point, front.quality, front.objectives[1:])

@@ -133,6 +133,18 @@ def test_save_as_it_stands(front: Front, tmp_path: Path) -> None:
     assert json.loads(gone.save(tmp_path, device="board.yaml").recipe.read_text())["remeasured"]["change"] == 0
 
 
+def test_one_file_for_all_devices(front: Front, tmp_path: Path) -> None:
+    """On each of them on the runtime that suits it there; saved as the command line saves it."""
+    pick = front.pick_for_all("latency<1s", weights={"latency": 1})
+    assert {device: one.config.runtime.threads for device, one in pick.on.items()} == {"fake": 2, "board": 1}
+    assert {one.file.read_bytes() for one in pick.on.values()} == {pick.file.read_bytes()}
+    saved = pick.save(tmp_path)
+    found = json.loads(saved.recipe.read_text())["devices"]
+    assert {device: one["remeasured"]["change"] for device, one in found.items()} == {"fake": 0, "board": 0}
+    with pytest.raises(Unmet, match=r"nothing meets the targets; nearest is trial .*misses latency<0.03ms by"):
+        front.pick_for_all("latency<0.03ms")
+
+
 def test_save_into_a_place_that_can_not_be_written(front: Front, tmp_path: Path) -> None:
     """As the command line says it."""
     (tmp_path / "blocked").touch()

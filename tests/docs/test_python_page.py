@@ -1,12 +1,13 @@
 """docs/python.md: its code runs as it stands, in a thread; and what tune() really does, by the way."""
 
+import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from autotune import Front
+from autotune import Front, Saved
 from tests.docs.test_examples import ROOT, blocks
 
 PAGE = ROOT / "docs" / "python.md"
@@ -34,3 +35,19 @@ def test_the_front_is_of_real_files(ran: dict[str, Any]) -> None:
     assert front.recommended.outcome.metrics["accuracy"] > 0.9
     kept = {path.name for path in (ran["folder"] / "runs" / "digits" / "given").rglob("*.*")}
     assert kept == {f"{ran['model'].name}.keras", "data.npz"}
+
+
+def test_the_file_is_saved(ran: dict[str, Any]) -> None:
+    """With its recipe and its page, measured once more where the study was."""
+    saved: Saved = ran["saved"]
+    names = {path.name for path in (ran["folder"] / "ship").iterdir()}
+    assert names == {saved.file.name, saved.recipe.name, saved.page.name}
+    recipe = json.loads((ran["folder"] / saved.recipe).read_text())
+    assert recipe["remeasured"]["p50_ms"] > 0
+    assert recipe["test"]["accuracy"] > 0.9
+
+
+def test_the_same_call_finds_all_done(ran: dict[str, Any]) -> None:
+    """It builds nothing, and no callback is called."""
+    assert sum(not point.free for point in ran["front"].trials) == 3
+    assert [run["converted"] + run["trained"] for run in ran["front"]._record.runs][1:] == [0]
