@@ -242,8 +242,13 @@ def _written(picked: Picked, file: Path, recipe: dict[str, Any], text: str) -> t
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(picked.point.model, file)
-        file.with_suffix(".json").write_text(json.dumps(recipe, indent=1) + "\n")
+        write_recipe(file, recipe)
         file.with_suffix(".md").write_text(text)
     except OSError as error:
         raise UserError(f"--out {file.parent}: {error.strerror}; choose another folder") from error
     return file, recipe
+
+
+def write_recipe(file: Path, recipe: Mapping[str, Any]) -> None:
+    """Writes the recipe of a file that was handed out beside it."""
+    file.with_suffix(".json").write_text(json.dumps(recipe, indent=1) + "\n")

@@ -1,7 +1,9 @@
 """What people see of a picked file: how it was chosen, what a second look at it says, what it stands against."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from rich.table import Table
 
@@ -66,6 +68,24 @@ def print_nearest_together(found: Together) -> None:
         front = found.fronts[device]
         told = f"trial {point.trial}, {short(point, front.quality, front.objectives[1:])}"
         console.print(f"  on {device} {told}: {missed(front, point) or 'meets them'}", soft_wrap=True)
+
+
+def print_registered(registered: Mapping[str, Any]) -> None:
+    """The version in MLflow's registry, and how to load and to serve it.
+
+    Args:
+        registered: as a recipe has it.
+    """
+    store, uri = registered["tracking_uri"], registered["uri"]
+    told = (
+        f"registered as {registered['name']}, version {registered['version']}, alias {registered['alias']}, in {store}"
+    )
+    console.print(f"\n{told}", style="bold", markup=False, soft_wrap=True)
+    load = (
+        f"import mlflow\nmlflow.set_tracking_uri({store!r})\ny = mlflow.pyfunc.load_model({uri!r}).predict(x)\n\n"
+        f"MLFLOW_TRACKING_URI={shlex.quote(store)} mlflow models serve -m {shlex.quote(uri)} --env-manager local"
+    )
+    console.print(f"\n{load}", markup=False, soft_wrap=True)
 
 
 def _rule(front: ParetoFront, choice: Choice) -> str | None:

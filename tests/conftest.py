@@ -1,10 +1,14 @@
 """What tests share: where the real model and data are, and models made on the spot."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from autotune import bench
+from autotune.devices.measure import Rules, measure
+from autotune.study import instrument
 from autotune.testing import FakeDevice
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +45,14 @@ def cifar10() -> dict[str, np.ndarray]:
 def digits() -> Path:
     """The folder of the demo's model and data."""
     return ROOT / "experiments" / "digits"
+
+
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measurements end after a few rounds: for tests of what comes of them, not of how narrow they are."""
+    rules = partial(Rules, within=0.2, most_rounds=4)
+    monkeypatch.setattr(bench, "Rules", rules)
+    monkeypatch.setattr(instrument, "measure", partial(measure, rules=rules(again=0)))
 
 
 class BusyDevice(FakeDevice):

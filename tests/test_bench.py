@@ -166,6 +166,7 @@ def test_what_was_not_measured_is_not_held_against_anything() -> None:
     assert found_in(rows) == []
 
 
+@pytest.mark.usefixtures("brief")
 def test_on_a_real_device() -> None:
     """Beside a core that is kept busy, too."""
     device = LocalDevice(delegates=["xnnpack", "builtin"])

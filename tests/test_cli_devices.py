@@ -12,6 +12,8 @@ from autotune.devices import survey
 from autotune.devices.runner_device import PROBE
 from tests.compress import tables
 
+pytestmark = pytest.mark.usefixtures("brief")
+
 KERNELS = "delegates: [xnnpack, builtin]\n"
 
 

@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from autotune import cli
+from autotune.errors import Fault, UserError
 from autotune.space_file import parse
 from autotune.study.driver import run
 from autotune.study.journal import read
@@ -254,3 +256,110 @@ def test_pick_for_all_devices_where_nothing_meets_the_targets(
     assert "on board trial" in shown
     assert "misses latency<0.03ms by" in shown
     assert not Path("out").exists()
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """In place of MLflow's: what is to be registered, and the fault that comes of it where there is one."""
+    from autotune.track.registry import Function, Origin, Version
+
+    calls: list[Any] = []
+
+    def register(uri: str, function: Function, name: str, alias: str, origin: Origin, tags: dict[str, str]) -> Version:
+        if calls and isinstance(calls[-1], Fault):
+            raise calls[-1]
+        assert function.file.exists()
+        assert (function.code / "pyfunc.py").exists()
+        calls.append((function, origin, tags))
+        return Version(name, 3, alias, f"models:/{name}@{alias}", uri, "0" * 32)
+
+    end = np.dtype(np.float32), (1,)
+    monkeypatch.setattr("autotune.track.registry.register", register)
+    monkeypatch.setattr("autotune.devices.shipped.ends", lambda file, delegate: (end, end))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return calls
+
+
+def test_pick_registers(device: FakeDevice, registry: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """What is handed out, with samples that it was validated on; people and programs are told the version."""
+    shown = pick(capsys, "--register", "it", "--tracking-uri", "sqlite:///it's.db")
+    assert "registered as it, version 3, alias autotune, in sqlite:///it's.db" in shown
+    assert "y = mlflow.pyfunc.load_model('models:/it@autotune').predict(x)" in shown
+    assert """MLFLOW_TRACKING_URI='sqlite:///it'"'"'s.db' mlflow models serve -m models:/it@autotune""" in shown
+    recipe = picked(capsys, "--register", "it", "--alias", "best")
+    told = {"name": "it", "version": 3, "alias": "best", "uri": "models:/it@best", "run_id": "0" * 32}
+    assert recipe["registered"] == told | {"tracking_uri": "sqlite:///mlflow.db"}
+    function, origin, tags = registry[-1]
+    assert function.config == {"delegate": "xnnpack", "threads": 2}
+    assert function.example.shape == (2, 1)
+    assert function.example.any()
+    assert (origin.study, origin.trial, origin.params["threads"]) == ("toy", recipe["trial"], 2)
+    assert (tags["study"], tags["device"], tags["targets"]) == ("toy", "fake", "latency<0.06ms")
+    assert float(tags["latency_remeasured_ms"]) == pytest.approx(recipe["remeasured"]["p50_ms"])
+    assert float(tags["test_accuracy"]) == pytest.approx(recipe["test"]["accuracy"])
+
+
+def test_pick_registers_without_data(
+    device: FakeDevice, registry: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which may be gone: the example is one of zeros then."""
+    Path("toy.npz").unlink()
+    picked(capsys, "--register", "it")
+    example = registry[-1][0].example
+    assert (example.tolist(), example.dtype) == ([[0.0]], np.float32)
+
+
+def test_pick_registers_for_all_devices(
+    device: FakeDevice, measured: Path, registry: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One version, run as on the first of them; tags say what it is on each."""
+    arguments = ("--all-devices", "--no-measure", "--target", "latency<1s", "--weights", "latency=1")
+    assert picked(capsys, *arguments, "--register", "it")["registered"]["version"] == 3
+    function, _, tags = registry[-1]
+    assert function.config["threads"] == 2
+    assert (tags["device"], tags["threads"], tags["board.device"], tags["board.threads"]) == ("fake", "2", "board", "1")
+    assert float(tags["board.latency_ms"]) > float(tags["latency_ms"])
+
+
+def test_pick_hands_out_what_it_can_not_register(
+    device: FakeDevice, registry: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All is there and shown, and one line says what is not done."""
+    registry.append(Fault("nobody answers"))
+    for more in ((), ("--json",)):
+        assert cli.main(["pick", "toy", "--out", "out", "--register", "it", *more]) == 1
+        out, err = capsys.readouterr()
+        [file] = Path("out").glob("*.tflite")
+        why = "sqlite:///mlflow.db: nobody answers; the same command tries again"
+        assert err == f"autotune: {file} is not registered: {why}\n"
+        assert "registered" not in out
+        assert "num_threads=2" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--register", "a/b"), "--register 'a/b': MLflow refuses it"),
+        (("--register", "it", "--alias", "latest"), "--alias 'latest': MLflow refuses it"),
+        (("--register", "it", "--tracking-uri", "none"), "--register needs an MLflow store"),
+        (("--alias", "best"), "--alias goes with --register"),
+        (("--register", "it"), ": x.tflite has 2 inputs"),
+        (("--register", "it", "--all-devices"), ": x.tflite has 2 inputs"),
+    ],
+)
+def test_pick_of_what_can_not_be_registered(
+    device: FakeDevice,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    says: str,
+) -> None:
+    """One line, nothing written, nothing run."""
+
+    def ends(file: Path, delegate: str) -> None:
+        raise UserError("x.tflite has 2 inputs")
+
+    monkeypatch.setattr("autotune.devices.shipped.ends", ends)
+    assert says in pick(capsys, *arguments, status=2)
+    assert not Path("out").exists()
+    assert device.calls == []

@@ -10,8 +10,11 @@ import pytest
 
 import autotune
 from autotune import Front, Unmet, UserError
+from autotune.compress.trust import Trust
 from autotune.frame import frame
 from autotune.outcome import Outcome
+from autotune.pick import Picked
+from autotune.registration import Registration
 from autotune.space_file import parse
 from autotune.study.driver import run
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_import, toy_outcome, toy_record
@@ -143,6 +146,25 @@ def test_one_file_for_all_devices(front: Front, tmp_path: Path) -> None:
     assert {device: one["remeasured"]["change"] for device, one in found.items()} == {"fake": 0, "board": 0}
     with pytest.raises(Unmet, match=r"nothing meets the targets; nearest is trial .*misses latency<0.03ms by"):
         front.pick_for_all("latency<0.03ms")
+
+
+def test_save_registers(front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the command line has it, for one device or for all."""
+    told: list[tuple[str, list[str]]] = []
+
+    def register(self: Registration, picked: list[Picked], file: Path, recipe: dict[str, Any], trust: Trust) -> None:
+        told.append((self.uri, [one.record.device for one in picked]))
+        recipe["registered"] = {"uri": f"models:/{self.name}@{self.alias}"}
+
+    monkeypatch.setattr(Registration, "register", register)
+    monkeypatch.setattr(Registration, "check", lambda self, point: None)
+    asked: dict[str, Any] = {"measure": False, "register": "it", "tracking_uri": "sqlite:///its.db"}
+    assert front.pick().save(tmp_path, **asked).registered == "models:/it@autotune"
+    assert front.pick_for_all("latency<1s").save(tmp_path, **asked, alias="best").registered == "models:/it@best"
+    assert told == [("sqlite:///its.db", ["fake"]), ("sqlite:///its.db", ["fake", "board"])]
+    assert front.pick().save(tmp_path, measure=False).registered is None
+    with pytest.raises(UserError, match="--alias goes with --register"):
+        front.pick().save(tmp_path, measure=False, alias="best")
 
 
 def test_save_into_a_place_that_can_not_be_written(front: Front, tmp_path: Path) -> None:

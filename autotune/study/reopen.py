@@ -1,11 +1,16 @@
 """The models and the data of a study that is there, opened once more."""
 
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 from autotune import userfile
 from autotune.compress.cache import ArtifactCache
+from autotune.compress.load import import_model
 from autotune.compress.trust import Trust
+from autotune.data import Array
 from autotune.errors import UserError
+from autotune.front import Point
 from autotune.record import Record
 from autotune.space import Space
 from autotune.study.options import Options
@@ -31,6 +36,38 @@ def reopened(record: Record, pool: Pool, importer: Importer, trust: Trust) -> di
     candidates = open_candidates(options, cache_of(record), pool, importer).candidates
     _check(record, candidates, options.data)
     return candidates
+
+
+def samples(record: Record, point: Point, count: int, trust: Trust) -> Array | None:
+    """Some validation inputs, as a trial's file takes them.
+
+    Args:
+        record: of the study.
+        point: the trial.
+        count: how many.
+        trust: as reopened().
+
+    Returns:
+        (count, …); None where models or data are gone, or a worker would have to open them.
+    """
+    try:
+        candidates = reopened(record, _NoPool(), import_model, trust)
+    except UserError:
+        return None
+    return candidates[point.outcome.config.recipe.model].task.data.validation.x[:count]
+
+
+class _NoPool:
+    """A pool without workers."""
+
+    def share(self, value: Any) -> Any:
+        return value
+
+    def submit(self, function: Any, *arguments: Any) -> Future[Any]:  # noqa: ARG002  # as Pool has them
+        raise UserError(f"{function.__name__} takes a worker")
+
+    def close(self) -> None:
+        """Has nothing to end."""
 
 
 def cache_of(record: Record) -> ArtifactCache:

@@ -41,6 +41,7 @@ def build(*_: Any) -> Artifact:
     return Artifact(file, {"download_bytes": len(file), "layers": []})
 
 
+@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize(
     ("kind", "told", "delegates"),
     [

@@ -119,23 +119,32 @@ def decoded(values: Any, exit_: dict[str, Any]) -> Any:
 
 
 def outputs(request):
-    """Runs inputs; the first outputs come in their order. What else a file has for input is zero."""
+    """Runs some of the inputs; the outputs come in their order."""
     inputs = np.load(request["inputs_path"], mmap_mode="r", allow_pickle=False)
-    model = opened(request)
-    batch = min(request["batch"], len(inputs))
-    if batch == 1 or not model.batched(batch):
+    some, batch = inputs[request["from"] : request["to"]], min(request["batch"], len(inputs))
+    found, batch = through(opened(request), some, batch)
+    file = io.BytesIO()
+    np.save(file, found)
+    return {"batch": batch}, file.getvalue()
+
+
+def through(model, inputs, batch):
+    """Runs inputs (n, …), so many at once where the file can be resized to it. What else it has for input is zero.
+
+    Returns:
+        The first outputs (n, …) as float32, and how many were run at once.
+    """
+    if [batch] != list(model.entries[0]["shape"][:1]) and not model.batched(batch):
         batch = 1
     first, *more = model.entries
     others = [np.zeros(entry["shape"], entry["dtype"]) for entry in more]
     parts = []
-    for start in range(request["from"], request["to"], batch):
-        part = inputs[start : min(start + batch, request["to"])]
+    for start in range(0, len(inputs), batch):
+        part = inputs[start : start + batch]
         padding = np.repeat(part[:1], batch - len(part), axis=0)
         found = model.infer([encoded(np.concatenate([part, padding]), first), *others])[0]
         parts.append(decoded(found[: len(part)], model.exits[0]))
-    file = io.BytesIO()
-    np.save(file, np.concatenate(parts))
-    return {"batch": batch}, file.getvalue()
+    return np.concatenate(parts), batch
 
 
 def timed(request):

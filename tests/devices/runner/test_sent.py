@@ -14,7 +14,7 @@ from tests.devices.here import Here
 FOLDER = Path(runner.__file__).parent
 
 
-@pytest.mark.parametrize("name", runner.SENT)
+@pytest.mark.parametrize("name", sorted({*runner.SENT, *runner.SERVED}))
 def test_is_python_3_9(name: str) -> None:
     """Boards have what they have."""
     ast.parse((FOLDER / f"{name}.py").read_text(), feature_version=(3, 9))

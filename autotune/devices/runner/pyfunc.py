@@ -1,0 +1,53 @@
+"""A .tflite file as a python function of MLflow's: opened once, and run as the runner runs it.
+
+Where a model is served there is no autotune: shipped with it are these modules, under another package's name.
+"""
+
+import os
+from threading import Lock
+
+import numpy as np
+
+from autotune.devices.runner.inference import BATCH, opened, through
+
+
+class PythonFunction:
+    """One file on one delegate and a number of threads; may be called from several threads."""
+
+    def __init__(self, path, delegate, threads):
+        """Raises RuntimeError where the delegate is not there, or does not run the file: no other takes its place."""
+        cores = os.sched_getaffinity(0) if delegate == "openvino_cpu" else None
+        try:
+            self._model = opened({"path": path, "delegate": delegate, "threads": threads})
+        except (ImportError, RuntimeError, ValueError) as error:
+            advice = "serve it where that runs, or load it with another model_config, such as {'delegate': 'xnnpack'}"
+            reason = " ".join(str(error).split())
+            raise RuntimeError(f"the delegate {delegate} does not run this model here: {reason}; {advice}") from error
+        finally:
+            if cores:  # OpenVINO's threads stay on theirs; whoever loads a model keeps all
+                os.sched_setaffinity(0, cores)
+        self._lock = Lock()
+
+    def predict(self, inputs):
+        """The outputs for inputs.
+
+        Args:
+            inputs: (n, …), as the data that the model was tuned with: a file with an integer input scales them itself.
+
+        Returns:
+            (n, …), float32.
+        """
+        if not len(inputs):
+            return np.zeros((0, *self._model.exits[0]["shape"][1:]), np.float32)
+        with self._lock:
+            return through(self._model, inputs, min(BATCH, len(inputs)))[0]
+
+
+def _load_pyfunc(path, model_config):
+    """What MLflow calls.
+
+    Args:
+        path: of the file.
+        model_config: delegate and threads.
+    """
+    return PythonFunction(path, model_config["delegate"], model_config["threads"])

@@ -1,0 +1,76 @@
+"""What is shipped with a model that is registered: the modules that run it, and what they need.
+
+They are the runner's own, so that what is served is what was measured, under the name of a package of their own:
+neither an autotune of another version in the same Python, nor another model's modules come between.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autotune.devices import runner
+from autotune.devices.runner import inference
+from autotune.devices.runner_device import DELEGATES
+from autotune.errors import UserError
+
+End = tuple[np.dtype[Any], tuple[int, ...]]
+"""What a function takes or gives: the type, and the shape of a sample."""
+
+
+def write(folder: Path) -> str:
+    """Writes the modules as a package, named by their content.
+
+    Args:
+        folder: to put the package into.
+
+    Returns:
+        The name of the module with MLflow's _load_pyfunc(), as it is imported from that folder.
+    """
+    sources = {name: (Path(runner.__file__).parent / f"{name}.py").read_text() for name in runner.SERVED}
+    package = f"litert_{hashlib.sha256(''.join(sources.values()).encode()).hexdigest()[:8]}"
+    (folder / package).mkdir(parents=True)
+    (folder / package / "__init__.py").touch()
+    for name, source in sources.items():
+        (folder / package / f"{name}.py").write_text(source.replace(runner.__name__, package))
+    return f"{package}.{runner.SERVED[-1]}"
+
+
+def requirements(delegate: str, facts: Mapping[str, Any]) -> list[str]:
+    """The packages that they import, pinned: LiteRT to the device's version, the others to those that are here.
+
+    Args:
+        delegate: that the file is run by.
+        facts: of the device that it was measured on.
+    """
+    known = facts.get("litert", "unknown") != "unknown"  # phones and unpacked wheels don't say
+    litert = f"{facts['runtime']}=={facts['litert']}" if known else _pinned("ai-edge-litert")
+    return [litert, _pinned("numpy"), *([_pinned("openvino")] if delegate.startswith("openvino") else [])]
+
+
+def _pinned(package: str) -> str:
+    try:
+        return f"{package}=={version(package)}"
+    except PackageNotFoundError:  # it is on the device alone
+        return package
+
+
+def ends(file: Path, delegate: str) -> tuple[End, End]:
+    """What the function takes and gives.
+
+    Raises:
+        UserError: the file has several inputs or outputs, or the delegate is one that the runner has no way to.
+    """
+    if delegate not in DELEGATES:
+        raise UserError(f"{delegate} is no delegate of LiteRT in Python; known are {', '.join(DELEGATES)}")
+    request = {"path": str(file), "threads": 1, "delegate": "reference"}
+    opened = inference.interpreter(request)  # type: ignore[no-untyped-call]
+    entries, exits = opened.get_input_details(), opened.get_output_details()
+    if len(entries) + len(exits) > 2:
+        raise UserError(f"{file} has {len(entries)} inputs and {len(exits)} outputs; a function has one of each")
+    [entry], [exit_] = entries, exits
+    taken = np.dtype(np.float32 if entry["quantization"][0] else entry["dtype"])
+    return (taken, tuple(map(int, entry["shape"][1:]))), (np.dtype(np.float32), tuple(map(int, exit_["shape"][1:])))

@@ -1,0 +1,156 @@
+"""Registers a picked file in MLflow's model registry."""
+
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotune.compress.trust import Trust
+from autotune.devices import shipped
+from autotune.errors import Fault, UserError
+from autotune.front import Point
+from autotune.pick import Picked, write_recipe
+from autotune.study.reopen import samples
+from autotune.track import registry
+from autotune.track.registry import Function, Origin
+from autotune.track.store import tracking_uri
+
+EXAMPLES = 2
+"""Samples of a model's input example."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What a file is to be registered as.
+
+    Attributes:
+        uri: of the tracking store.
+        name: of the registered model.
+        alias: that the new version gets.
+    """
+
+    uri: str
+    name: str
+    alias: str
+
+    @classmethod
+    def of(cls, name: str | None, alias: str | None = None, asked: str | None = None) -> Self:
+        """
+        Args:
+            name: of the registered model.
+            alias: None for registry.ALIAS.
+            asked: the tracking store, as tracking_uri() takes it.
+
+        Raises:
+            UserError: MLflow refuses name or alias, there is but an alias, or no store is meant.
+        """
+        if name is None:
+            raise UserError("--alias goes with --register: it is of a registered model")
+        alias = registry.ALIAS if alias is None else alias
+        registry.check(name, alias)
+        uri = tracking_uri(asked)
+        if uri is None:
+            raise UserError("--register needs an MLflow store; --tracking-uri or $MLFLOW_TRACKING_URI says none")
+        return cls(uri, name, alias)
+
+    def check(self, point: Point) -> None:
+        """Raises:
+        UserError: Python has no way to run the point's file as it was measured.
+        """
+        try:
+            shipped.ends(Path(str(point.model)), point.outcome.config.runtime.delegate)
+        except UserError as error:
+            raise UserError(f"--register {self.name}: trial {point.trial}: {error}") from error
+
+    def register(self, picked: Sequence[Picked], file: Path, recipe: dict[str, Any], trust: Trust) -> None:
+        """Makes a file a new version of the registered model, which runs it as on the first of its devices.
+
+        Args:
+            picked: the file's point, on each device.
+            file: as it was handed out.
+            recipe: of it; it is told of the version, and written once more.
+            trust: what code the study's models may run, as it was when they were opened.
+
+        Raises:
+            Fault: the store can't be reached, or fails. The message says how to try again.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            function = _function(picked[0], file, Path(folder), trust)
+            try:
+                version = registry.register(self.uri, function, self.name, self.alias, _origin(picked[0]), tags(picked))
+            except Fault as error:
+                raise Fault(f"{file} is not registered: {self.uri}: {error}; the same command tries again") from error
+        recipe["registered"] = version.to_json()
+        write_recipe(file, recipe)
+
+
+def _function(picked: Picked, file: Path, folder: Path, trust: Trust) -> Function:
+    """What MLflow is to run.
+
+    Args:
+        picked: what the file is on the device whose runtime counts.
+        file: as it was handed out.
+        folder: for its modules.
+        trust: as Registration.register().
+    """
+    runtime, loader = picked.point.outcome.config.runtime, shipped.write(folder)
+    takes, gives = shipped.ends(file, runtime.delegate)
+    return Function(
+        file=file,
+        code=folder / loader.partition(".")[0],
+        loader=loader,
+        config={"delegate": runtime.delegate, "threads": runtime.threads},
+        requirements=shipped.requirements(runtime.delegate, picked.record.meta["device"]),
+        takes=takes,
+        gives=gives,
+        example=_example(picked, takes, trust),
+    )
+
+
+def _origin(picked: Picked) -> Origin:
+    record, point = picked.record, picked.point
+    config = point.outcome.config
+    return Origin(record.name, record.meta["id"], point.trial, str(config), config.canonical(), _metrics(picked))
+
+
+def tags(picked: Sequence[Picked]) -> dict[str, str]:
+    """What a version is found by, and told from others: where it comes from, its recipe, and what it is on each device.
+
+    Args:
+        picked: the file's point, on each device. What it is on the second and the others begins with their names.
+    """
+    first = picked[0]
+    found = {
+        "study": first.record.name,
+        "trial": first.point.trial,
+        "targets": ", ".join(target.text for target in first.front.targets),
+    }
+    found |= first.point.outcome.config.recipe.canonical()
+    for one in picked:
+        start = "" if one is first else re.sub(r"[^\w.-]", "_", one.record.device) + "."
+        runtime = one.point.outcome.config.runtime
+        on = {"device": one.record.device, "delegate": runtime.delegate, "threads": runtime.threads, **_metrics(one)}
+        found |= {f"{start}{name}": value for name, value in on.items()}
+    return {name: f"{value:.10g}" if isinstance(value, float) else str(value) for name, value in found.items()}
+
+
+def _metrics(picked: Picked) -> dict[str, float]:
+    """The study's, and those of the second look at the file."""
+    metrics, found, quality = dict(picked.point.outcome.metrics), picked.found, picked.record.quality
+    if found.latency is not None:
+        metrics["latency_remeasured_ms"] = found.latency.p50_ms
+    if found.test is not None:
+        metrics[f"test_{quality.key}"] = found.test[quality.key]
+    return metrics
+
+
+def _example(picked: Picked, takes: shipped.End, trust: Trust) -> NDArray[np.generic]:
+    """Validation samples where they are at hand, else zeros."""
+    kind, shape = takes
+    found = samples(picked.record, picked.point, EXAMPLES, trust)
+    return np.zeros((1, *shape), kind) if found is None else found.astype(kind)

@@ -1,0 +1,124 @@
+"""What is shipped with a registered model: what runs it there, and that it computes what was measured."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotune.config import Runtime
+from autotune.devices import shipped
+from autotune.devices.local import LocalDevice
+from autotune.devices.runner.pyfunc import PythonFunction
+from autotune.devices.runner_device import PROBE
+from autotune.errors import UserError
+from tests.devices.several import several
+
+ALONE = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Blocked(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] in ("autotune", "tensorflow", "keras", "tf_keras", "ray", "optuna"):
+            raise ModuleNotFoundError(f"no {name} here")
+
+sys.meta_path.insert(0, Blocked())
+"""
+"""A sitecustomize.py for a Python as it is where models are served."""
+
+
+@pytest.fixture(scope="module")
+def inputs() -> np.ndarray[Any, Any]:
+    """More than fit into a batch."""
+    return np.random.default_rng(0).random((130, 8, 8, 1), np.float32)
+
+
+def measured(file: Path, folder: Path, inputs: np.ndarray[Any, Any], runtime: Runtime) -> np.ndarray[Any, Any]:
+    """The runner's outputs."""
+    np.save(folder / "inputs.npy", inputs)
+    with LocalDevice().open() as session:
+        return session.outputs(file, runtime, folder / "inputs.npy")
+
+
+def test_needs_numpy_and_litert_alone(tmp_path: Path, inputs: np.ndarray[Any, Any]) -> None:
+    """The runner's outputs, where nothing else of ours can be imported; integers by their scale, as there."""
+    from autotune.compress import flatquant
+
+    file = tmp_path / "int8.tflite"
+    file.write_bytes(flatquant.quantize(PROBE.read_bytes(), "int8_io", inputs))
+    loader = shipped.write(tmp_path / "code")
+    (tmp_path / "code" / "sitecustomize.py").write_text(ALONE)
+    expected = measured(file, tmp_path, inputs, Runtime("builtin"))
+    code = (
+        f"import sys; import numpy as np; from {loader} import _load_pyfunc as load\n"
+        "function = load(sys.argv[1], {'delegate': 'builtin', 'threads': 1})\n"
+        "np.save('outputs.npy', function.predict(np.load('inputs.npy')))\n"
+        "assert 'mlflow' not in sys.modules"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "code")}
+    subprocess.run([sys.executable, "-c", code, str(file)], cwd=tmp_path, env=environment, check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "outputs.npy"), expected)
+    assert shipped.ends(file, "builtin") == shipped.ends(PROBE, "builtin")
+
+
+def test_batches_of_any_size(tmp_path: Path, inputs: np.ndarray[Any, Any]) -> None:
+    """One after the other through the same function: each gets what the runner gives it."""
+    function = PythonFunction(str(PROBE), "xnnpack", 1)  # type: ignore[no-untyped-call]
+    for count in (3, 1, 130, 3, 1):
+        some = inputs[:count]
+        expected = measured(PROBE, tmp_path, some, Runtime("xnnpack"))
+        np.testing.assert_array_equal(function.predict(some), expected)  # type: ignore[no-untyped-call]
+    empty = function.predict(inputs[:0])  # type: ignore[no-untyped-call]
+    assert (empty.shape, empty.dtype) == ((0, 6, 6, 4), np.float32)
+
+
+@pytest.mark.parametrize("delegate", ["gpu", "openvino_cpu", "abacus"])
+def test_a_delegate_that_is_not_there(delegate: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One error that names it; the CPU does not step in unasked."""
+    monkeypatch.setattr("autotune.devices.runner.accelerators.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setenv("VK_DRIVER_FILES", "/nowhere")
+    with pytest.raises(RuntimeError, match=f"^the delegate {delegate} does not run this model here: .*model_config"):
+        PythonFunction(str(PROBE), delegate, 1)  # type: ignore[no-untyped-call]
+
+
+def test_openvino_leaves_the_process_its_cores() -> None:
+    """Its own threads are bound to as many as were asked for; who loads a model is not."""
+    if "openvino_cpu" not in LocalDevice().delegates:
+        pytest.skip("this machine has no OpenVINO")
+    code = (
+        "import os, sys; from autotune.devices.runner.pyfunc import PythonFunction\n"
+        "before = os.sched_getaffinity(0); PythonFunction(sys.argv[1], 'openvino_cpu', 1)\n"
+        "assert os.sched_getaffinity(0) == before"
+    )
+    subprocess.run([sys.executable, "-c", code, str(PROBE)], check=True)  # threads of OpenVINO's are there to stay
+
+
+def test_a_package_is_named_by_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two models in one process have each its own modules, unless they are the same."""
+    first, again = shipped.write(tmp_path / "first"), shipped.write(tmp_path / "again")
+    monkeypatch.setattr("autotune.devices.runner.SERVED", ("machine", "pyfunc"))
+    assert first == again != shipped.write(tmp_path / "other")
+    assert not [file for file in (tmp_path / "first").rglob("*.py") if "from autotune" in file.read_text()]
+
+
+def test_requirements_are_pinned() -> None:
+    """LiteRT to what the device has, else to what is here."""
+    here = [f"ai-edge-litert=={version('ai-edge-litert')}", f"numpy=={version('numpy')}"]
+    assert shipped.requirements("xnnpack", {}) == here
+    assert shipped.requirements("xnnpack", {"runtime": "ai-edge-litert", "litert": "unknown"}) == here
+    board = {"runtime": "tflite-runtime", "litert": "2.14.0"}
+    assert shipped.requirements("builtin", board) == ["tflite-runtime==2.14.0", here[1]]
+    assert shipped.requirements("openvino_npu", {})[2].startswith("openvino")
+
+
+def test_what_is_no_function(tmp_path: Path) -> None:
+    """A file with several inputs, and a delegate that Python has no way to; in one line."""
+    with pytest.raises(UserError, match="has 2 inputs and 2 outputs"):
+        shipped.ends(several(tmp_path), "xnnpack")
+    with pytest.raises(UserError, match="nnapi is no delegate of LiteRT in Python"):
+        shipped.ends(PROBE, "nnapi")

@@ -1,0 +1,38 @@
+"""What is registered of a picked file: the tags."""
+
+from pathlib import Path
+
+from autotune.pick import Picked, choose
+from autotune.record import Record
+from autotune.registration import tags
+from autotune.study.recheck import Rechecked
+from autotune.target import parse
+from autotune.testing import toy_outcome, toy_record
+
+
+def picked(record: Record, *targets: str) -> Picked:
+    front, point = choose(record, [parse(text)[0] for text in targets], None)
+    assert point is not None
+    return Picked(record, front, point, Rechecked.unmeasured(record, point))
+
+
+def test_tags_are_plain_numbers_with_units(tmp_path: Path) -> None:
+    """The recipe without what does not matter, bytes as they are, and the targets that were asked for."""
+    record = toy_record(tmp_path / "study", toy_outcome(0.9, 0.0125, 12_345_678, prune=0.5, quantize="int8"))
+    found = tags([picked(record, "latency<1ms")])
+    assert (found["study"], found["trial"], found["targets"]) == ("study", "0", "latency<1ms")
+    assert (found["prune"], found["quantize"], found["cluster"]) == ("0.5", "int8", "0")
+    assert (found["delegate"], found["threads"], found["device"]) == ("xnnpack", "1", "fake")
+    assert (found["accuracy"], found["latency_ms"], found["download_bytes"]) == ("0.9", "0.0125", "12345678")
+    assert "test_accuracy" not in found
+    assert "latency_remeasured_ms" not in found
+
+
+def test_tags_of_several_devices(tmp_path: Path) -> None:
+    """Those of the others begin with their names, as far as MLflow takes them."""
+    first = toy_record(tmp_path / "study", toy_outcome(0.9, 1.0, 1000))
+    other = toy_record(tmp_path / "other", toy_outcome(0.9, 2.0, 1000, threads=4))
+    other.meta["device"] = {"device": "pi@home"}
+    found = tags([picked(first), picked(other)])
+    assert (found["latency_ms"], found["pi_home.latency_ms"], found["pi_home.threads"]) == ("1", "2", "4")
+    assert (found["device"], found["pi_home.device"]) == ("fake", "pi@home")
