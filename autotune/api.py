@@ -1,17 +1,13 @@
 """The Python API: what the command line does, by calls."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autotune.facade import Front
 from autotune.front import Point
 from autotune.target import Target
-
-if TYPE_CHECKING:
-    from autotune.study.reporting import Reporter
 
 
 def tune(
@@ -91,6 +87,8 @@ def tune(
     from autotune.experiment import settle
     from autotune.launch import launch
     from autotune.live import kept
+    from autotune.noise import heard
+    from autotune.show_lines import PlainOutput
     from autotune.study.callbacks import CallingReporter
     from autotune.track.store import tracking_uri as store
 
@@ -98,9 +96,10 @@ def tune(
     settings = settle(plain(given))
     folder, study, allowed = settings.folder, settings.values["name"], settings.trust
     calls = [lambda point, record, call=call: call(point, Front(record, allowed)) for call in callbacks]
-    with kept(folder / study, settings.values) as values, _shown(quiet) as shown:
-        reporter = CallingReporter(shown, calls, _known(folder, study) if calls else {})
-        summaries = launch(replace(settings, values=values), reporter, store(settings.tracking_uri))
+    with kept(folder / study, settings.values) as values:
+        reporter = CallingReporter(None if quiet else PlainOutput(), calls, _known(folder, study) if calls else {})
+        with heard(reporter.note):
+            summaries = launch(replace(settings, values=values), reporter, store(settings.tracking_uri))
         for note in [note for summary in summaries for note in summary.notes]:
             reporter.note(note)
     return Front(summaries[0].record, allowed, reporter.notes)
@@ -141,9 +140,3 @@ def _known(folder: Path, name: str) -> dict[str, set[int]]:
     if first(folder, name) is None:
         return {}
     return {record.name: {point.trial for point in record.points} for record in siblings(folder, name).values()}
-
-
-def _shown(quiet: bool) -> "AbstractContextManager[Reporter | None]":
-    from autotune.show import TerminalReporter
-
-    return nullcontext() if quiet else TerminalReporter()

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from autotune import cli_devices, cli_study
 from autotune.argument_types import duration, natural, positive, share
@@ -14,6 +14,9 @@ from autotune.cli_study import add_folder, add_targets, add_trust
 from autotune.errors import Fault, UserError
 from autotune.status import DONE, INPUT, INTERRUPTED, OURS, UNMET
 from autotune.track.store import TRACKING, tracking_uri
+
+if TYPE_CHECKING:
+    from autotune.show_lines import QuietOutput
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -109,6 +112,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--tracking-uri", metavar="URI", help=f"MLflow store, or none (default: $MLFLOW_TRACKING_URI or {TRACKING})"
     )
+    shown = run.add_mutually_exclusive_group()
+    shown.add_argument("--quiet", action="store_true", help="show the end result alone")
+    shown.add_argument("--plain", action="store_true", help="a line a trial, as where there is no terminal")
+    shown.add_argument("--json", action="store_true", help="a JSON line an event (docs/json.md)")
     run.set_defaults(command=_run)
 
     cli_study.add_commands(commands, _FORMAT)
@@ -145,15 +152,32 @@ def _run(arguments: argparse.Namespace) -> int:
 
     given = vars(arguments) | {"targets": arguments.target}
     settings = settle(given)  # before the heavier imports: most mistakes are found here
-    from autotune.launch import launch
-    from autotune.show import TerminalReporter, print_summaries
+    from autotune.launch import launch, workers
+    from autotune.noise import out_of_sight
 
     uri = tracking_uri(settings.tracking_uri)
-    with TerminalReporter() as reporter:
-        summaries = launch(settings, reporter, uri)
-    print_summaries(summaries, uri)
+    output = _output(arguments, workers(settings))
+    with output, out_of_sight(output.note):
+        summaries = launch(settings, output, uri)
     fronts = [summary.record.front() for summary in summaries]
-    return DONE if all(front is not None and front.pick() is not None for front in fronts) else UNMET
+    status = DONE if all(front is not None and front.pick() is not None for front in fronts) else UNMET
+    output.end(summaries, uri, status)
+    return status
+
+
+def _output(arguments: argparse.Namespace, jobs: int) -> "QuietOutput":
+    """What shows a run: a view that is drawn anew where there is a terminal for it, else lines."""
+    from autotune.show import console
+    from autotune.show_lines import JsonOutput, PlainOutput, QuietOutput
+    from autotune.show_progress import LiveOutput
+
+    if arguments.json:
+        return JsonOutput(sys.stdout)
+    if arguments.quiet:
+        return QuietOutput()
+    if arguments.plain or not console.is_interactive or os.environ.get("CI"):
+        return PlainOutput()
+    return LiveOutput(jobs, arguments.timeout)
 
 
 def _ui(arguments: argparse.Namespace) -> int:

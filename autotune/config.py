@@ -130,6 +130,21 @@ class Recipe:
             idle.add("io")
         return idle
 
+    def __str__(self) -> str:
+        parts = []
+        if self.prune:
+            pattern = "" if self.prune_pattern == "unstructured" else f" ({self.prune_pattern})"
+            parts.append(f"prune {self.prune:.0%}{pattern}")
+        if self.cluster:
+            parts.append(f"cluster {self.cluster}")
+        if parts and not self.trains:
+            parts.append("one shot")
+        parts += [f"{name} {value}" for name, value in self.extra]
+        parts.append("float" if self.quantize == "none" else self.quantize)
+        if self.mixed and self.matters("mixed"):
+            parts[-1] += f" mixed {self.mixed:.0%}"
+        return (f"{self.model}: " if self.model else "") + " + ".join(parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
@@ -137,6 +152,9 @@ class Runtime:
 
     delegate: str = "xnnpack"
     threads: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.delegate}, {self.threads} thread{'' if self.threads == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,21 +190,7 @@ class Config:
         return fingerprint(self.canonical())
 
     def __str__(self) -> str:
-        recipe, parts = self.recipe, []
-        if recipe.prune:
-            pattern = "" if recipe.prune_pattern == "unstructured" else f" ({recipe.prune_pattern})"
-            parts.append(f"prune {recipe.prune:.0%}{pattern}")
-        if recipe.cluster:
-            parts.append(f"cluster {recipe.cluster}")
-        if parts and not recipe.trains:
-            parts.append("one shot")
-        parts += [f"{name} {value}" for name, value in recipe.extra]
-        parts.append("float" if recipe.quantize == "none" else recipe.quantize)
-        if recipe.mixed and recipe.matters("mixed"):
-            parts[-1] += f" mixed {recipe.mixed:.0%}"
-        model = f"{recipe.model}: " if recipe.model else ""
-        plural = "" if self.runtime.threads == 1 else "s"
-        return f"{model}{' + '.join(parts)} on {self.runtime.delegate}, {self.runtime.threads} thread{plural}"
+        return f"{self.recipe} on {self.runtime}"
 
     def _repr_html_(self) -> str:
         values = [(escape(name), escape(str(value))) for name, value in self.canonical().items()]

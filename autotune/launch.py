@@ -1,5 +1,6 @@
 """Runs what is asked for: finds the devices, starts the workers, and runs the study on each device."""
 
+from contextlib import closing
 from functools import partial
 
 from autotune import plugins
@@ -7,9 +8,14 @@ from autotune.compress.worker import start
 from autotune.devices import device_file
 from autotune.devices.device import cores
 from autotune.experiment import Settings
-from autotune.study.on_devices import run_on
-from autotune.study.pool import RayPool, sensible_jobs
+from autotune.study import on_devices, pool
 from autotune.study.reporting import Reporter, Summary
+from autotune.track.tracker import Tracker
+
+
+def workers(settings: Settings) -> int:
+    """How many build: as many as are asked for, else as are sensible here."""
+    return settings.jobs or pool.sensible_jobs(cores())
 
 
 def launch(settings: Settings, reporter: Reporter, tracking_uri: str | None) -> list[Summary]:
@@ -26,7 +32,7 @@ def launch(settings: Settings, reporter: Reporter, tracking_uri: str | None) -> 
     Raises:
         UserError: as run_on(), or a device can't be found. Nothing was written then.
     """
-    jobs, asked, remarks = settings.jobs or sensible_jobs(cores()), [], list(settings.remarks)
+    jobs, asked, remarks = workers(settings), [], list(settings.remarks)
     for spec in settings.devices:  # all of them, before hours are spent on the first
         reporter.status(f"trying {spec}")
         device = device_file.load_device(spec)
@@ -35,10 +41,10 @@ def launch(settings: Settings, reporter: Reporter, tracking_uri: str | None) -> 
         remarks += more
     for remark in remarks:
         reporter.note(remark)
-    pool = RayPool(jobs, partial(start, trust=settings.trust), settings.ray)
-    try:
-        return run_on(
-            asked, pool, reporter, lambda: [plugins.load("trackers", "mlflow")(tracking_uri)] if tracking_uri else []
-        )
-    finally:
-        pool.close()
+    trackers = partial(_trackers, tracking_uri)
+    with closing(pool.RayPool(jobs, partial(start, trust=settings.trust), settings.ray)) as builders:
+        return on_devices.run_on(asked, builders, reporter, trackers)
+
+
+def _trackers(uri: str | None) -> list[Tracker]:
+    return [plugins.load("trackers", "mlflow")(uri)] if uri else []

@@ -1,17 +1,14 @@
-"""What people see in the terminal of a study: progress, the front, the recommendation."""
+"""What people see in the terminal of a study: the front, the recommendation, what a run ends with."""
 
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
 from autotune.front import ParetoFront, Point, interval
 from autotune.record import Record
-from autotune.show_table import TIED, doubt, front_table, listed, missed
+from autotune.show_table import TIED, doubt, front_table, listed, missed, short_table, width_of
 from autotune.show_units import UNSTABLE, clock, median, number, price
 from autotune.study.reporting import Summary
 from autotune.target import DOWNLOAD, LATENCY, Metric
@@ -22,62 +19,29 @@ RIVALS = 5
 """Trials that the recommendation names as no worse or better."""
 
 
-class TerminalReporter:
-    """A live line on a terminal, plain lines elsewhere."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._status, self._line = "starting", ""
-        self._study, self._done = "", 0
-        self._first: tuple[int, float] | None = None
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
-
-    def __enter__(self) -> "TerminalReporter":
-        if console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
-
-    def note(self, text: str) -> None:
-        console.print(Text(text, style="yellow"), soft_wrap=True)
-
-    def status(self, text: str) -> None:
-        self._status = text
-
-    def progress(self, record: Record, trials: int) -> None:
-        if record.name != self._study:
-            self._study, self._done, self._first = record.name, 0, None
-        done = record.asked
-        self._first = self._first or (done, time.monotonic())
-        front = record.front()
-        pick = front.pick() if front else None
-        best = short(pick, record.quality, record.objectives[1:]) if pick else "nothing meets the targets yet"
-        self._line = (
-            f"{done}/{trials} trials · hypervolume {record.hypervolume():.3f} · best: {best}{self._left(done, trials)}"
-        )
-        if not console.is_terminal and done != self._done:
-            self._done = done
-            console.print(self._line, soft_wrap=True)
-            sys.stdout.flush()
-
-    def _left(self, done: int, trials: int) -> str:
-        assert self._first is not None
-        since, at = self._first
-        if done <= since or done >= trials:
-            return ""
-        return f" · {clock((time.monotonic() - at) / (done - since) * (trials - done))} left"
-
-    def _render(self) -> Text:
-        elapsed = clock(time.monotonic() - self._began)
-        return Text(f"{self._line}\n" if self._line else "") + Text(f"{elapsed} · {self._status}", style="dim")
-
-
 def print_front(record: Record, front: ParetoFront, *, everything: bool = False) -> None:
     """The front as a table, and the recommendation."""
-    console.print(front_table(front, everything=everything))
     shown = listed(front, everything=everything)
+    table = front_table(front, everything=everything)
+    if width_of(table) > console.width:
+        console.print(short_table(front, shown, console.width))
+        console.print(f"{UNSTABLE} not stable; a wider terminal has intervals, too", style="dim")
+    else:
+        console.print(table)
+        console.print(_legend(record, front, shown), style="dim")
+    left = len(front.points) - len(shown)
+    if left:
+        console.print(
+            f"{left} more on the front: autotune front {record.name}{_in(record)} --all", style="dim", soft_wrap=True
+        )
+    console.print()
+    print_pick(record, front)
+    for finding in record.findings():
+        console.print(f"  {finding}", style="dim", soft_wrap=True)
+
+
+def _legend(record: Record, front: ParetoFront, shown: Sequence[Point]) -> str:
+    """What the marks of a table mean."""
     legend = "± is the 95 % interval"
     found = {point.trial: latency for point in shown if (latency := point.outcome.latency) and not latency.stable}
     for trial, latency in list(found.items())[:1]:
@@ -86,14 +50,7 @@ def print_front(record: Record, front: ParetoFront, *, everything: bool = False)
         legend += f"; {TIED} can't be told apart from the trial above (on the same samples, or by latency's interval)"
     if _emulated(record):
         legend += "; latencies are an emulator's"
-    console.print(legend, style="dim")
-    left = len(front.points) - len(shown)
-    if left:
-        console.print(f"{left} more on the front: autotune front {record.name}{_in(record)} --all", style="dim")
-    console.print()
-    print_pick(record, front)
-    for finding in record.findings():
-        console.print(f"  {finding}", style="dim", soft_wrap=True)
+    return legend
 
 
 def short(point: Point, quality: Metric, costs: Sequence[Metric]) -> str:

@@ -3,16 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from autotune.config import FIELDS
 from autotune.front import ParetoFront, Point, interval
 from autotune.outcome import Outcome
-from autotune.show_units import bare, median, number, price
+from autotune.show_units import bare, bare_median, median, number, price
 from autotune.target import LATENCY, METRICS, Metric, Target
 
 ROWS = 15
 """Rows of a front that a table shows."""
+
+NARROW, WIDEST = 60, 1000
+"""Columns of a terminal below which a table has but the least, and that no table needs."""
 
 COLUMNS = (METRICS["size"], METRICS["download"])
 """Costs that a table has beside the latency, be they objectives or not."""
@@ -60,15 +64,54 @@ def front_table(front: ParetoFront, *, everything: bool = False) -> Table:
     return table
 
 
-def listed(front: ParetoFront, *, everything: bool) -> list[Point]:
+def width_of(table: Table) -> int:
+    """The columns that a table takes where there is room."""
+    return Console(width=WIDEST).measure(table).maximum
+
+
+def short_table(front: ParetoFront, points: Sequence[Point], width: int) -> Table:
+    """The same for a terminal that is too narrow for it, recipes in words, cut where they are too long.
+
+    Args:
+        front: to show.
+        points: of it, in its order.
+        width: of the terminal. Below NARROW columns it is without what they run on, and other costs than the latency.
+    """
+    narrow = width < NARROW
+    quality, costs = front.quality, [cost for cost in front.objectives[1:] if cost != LATENCY and not narrow]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=True)
+    table.add_column("front", justify="right", no_wrap=True)
+    table.add_column("recipe", ratio=1, no_wrap=True, overflow="ellipsis")
+    if not narrow:
+        table.add_column("runs on", no_wrap=True)
+    for name in (quality.name, "median", *(cost.name for cost in costs)):
+        table.add_column(name, justify="right", no_wrap=True)
+    pick = front.pick()
+    rows = [(str(point.trial), point.outcome, point.feasible) for point in points]
+    for trial, outcome, feasible in [("base", front.baseline, False), *rows]:
+        config, metrics = outcome.config, outcome.metrics
+        table.add_row(
+            trial,
+            str(config.recipe),
+            *([] if narrow else [f"{config.runtime.delegate} x{config.runtime.threads}"]),
+            number(metrics[quality.key], quality),
+            bare_median(outcome),
+            *(price(metrics, cost) for cost in costs),
+            style="bold green" if pick is not None and trial == str(pick.trial) else "" if feasible else "dim",
+        )
+    table.width = min(width, width_of(table))
+    return table
+
+
+def listed(front: ParetoFront, *, everything: bool, most: int = ROWS) -> list[Point]:
     """All points, or the feasible ones (all where none is), spread over the front where they are too many."""
     if everything:
         return front.points
     points = front.feasible or front.points
-    if len(points) <= ROWS:
+    if len(points) <= most:
         return points
     pick = front.pick()
-    wanted = {round(index * (len(points) - 1) / (ROWS - 1)) for index in range(ROWS)}
+    wanted = {round(index * (len(points) - 1) / max(1, most - 1)) for index in range(most)}
     return [point for index, point in enumerate(points) if index in wanted or point is pick]
 
 

@@ -49,8 +49,10 @@ def clock(seconds: float) -> str:
 
 def median(outcome: Outcome) -> str:
     """A latency: the median, how far its interval reaches, and UNSTABLE before it where it is not to be trusted."""
-    told = milliseconds(outcome.metrics["latency_ms"])
-    if outcome.latency is None:
-        return told
-    found = outcome.latency
-    return f"{UNSTABLE} " * (not found.stable) + f"{told} ±{found.reach:.1%}"
+    return bare_median(outcome) + ("" if outcome.latency is None else f" ±{outcome.latency.reach:.1%}")
+
+
+def bare_median(outcome: Outcome) -> str:
+    """The same without the interval."""
+    doubtful = outcome.latency is not None and not outcome.latency.stable
+    return f"{UNSTABLE} " * doubtful + milliseconds(outcome.metrics["latency_ms"])

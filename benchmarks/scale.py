@@ -26,7 +26,7 @@ from autotune.config import Config, Recipe
 from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import Record
-from autotune.show import TerminalReporter
+from autotune.show_lines import PlainOutput
 from autotune.space_file import parse
 from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
@@ -109,7 +109,7 @@ class Study:
         search = Search(self._ledger, space, self._steps, self._built.__contains__, gate, 0)
         proposals = Proposals(self._ledger, space, [""], TRIALS, plugins.load("samplers", sampler)(search), gate)
         self._proposals, self._plain = proposals, itertools.chain.from_iterable(proposals.baselines())
-        self._reporter, self._patience = TerminalReporter(), Patience(TRIALS)
+        self._reporter, self._patience = PlainOutput(), Patience(TRIALS)
         self.asks: list[tuple[int, float]] = []
         self.tells: list[tuple[int, float]] = []
 

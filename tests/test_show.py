@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from autotune.record import Record
 from autotune.show import print_front, print_pick
@@ -156,3 +157,21 @@ def test_the_widest_row_of_a_front_fits(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"{TIED} {UNSTABLE} 99.8 ms ±1.0%" in lines[3]
     assert max(map(len, lines[:4])) <= 120
     assert "…" not in "".join(lines[:4])
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_front_fits_the_terminal(
+    width: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where that is too narrow for all columns, the numbers are whole and the recipes are cut."""
+    monkeypatch.setattr("autotune.show.console", Console(highlight=False, width=width))
+    pruned = {"prune": 0.5, "cluster": 16, "quantize": "int8", "mixed": 0.5}
+    outcomes = [toy_outcome(0.9, 10, 146_400), toy_outcome(0.88, 5.25, 90_000, **pruned)]
+    lines = shown(
+        toy_record(tmp_path, *[one.timed(toy_measurement(one.metrics["latency_ms"])) for one in outcomes]), capsys
+    )
+    assert all(len(line) <= width for line in lines[:4])
+    for text in ("88.0%", "5.25 ms", *(["90.0 kB", "xnnpack x1"] if width > 40 else [])):
+        assert text in lines[3]
+    assert ("…" in lines[3]) == (width < 120)
+    assert ("±" in lines[3]) == (width == 120)

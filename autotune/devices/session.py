@@ -3,6 +3,7 @@
 import getpass
 import hashlib
 import io
+import logging
 import os
 import platform
 import threading
@@ -21,6 +22,8 @@ from autotune.devices.connection import Connection, Transport
 from autotune.devices.device import OperatorTime, Timing
 from autotune.devices.runner import inference, server
 from autotune.errors import Fault, Infeasible
+
+log = logging.getLogger("autotune.runner")
 
 LIMIT = 120.0
 """Seconds that a file may take over what it is asked for."""
@@ -138,6 +141,8 @@ class RunnerSession:
                 request = {"do": do, "model": self._send(model), "limit_s": limit, **self._fixed, **extra}
                 request |= {"delegate": runtime.delegate, "threads": runtime.threads}
                 answer, data = self._connection.exchange(request, limit + GRACE)
+                for line in answer.pop("said", ()):
+                    log.info("%s: %s", self._transport.name, line)
                 if "refused" in answer:
                     raise Infeasible(f"{runtime.delegate} refuses the file: {answer['refused'][:300]}")
                 if "died" not in answer:

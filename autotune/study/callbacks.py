@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from autotune.front import Point
 from autotune.record import Record
-from autotune.study.reporting import Reporter
+from autotune.study.reporting import Activity, Reporter
 
 Callback = Callable[[Point, Record], None]
 
@@ -39,6 +39,10 @@ class CallingReporter:
     def status(self, text: str) -> None:
         if self._reporter is not None:
             self._reporter.status(text)
+
+    def working(self, under_way: Sequence[Activity]) -> None:
+        if self._reporter is not None:
+            self._reporter.working(under_way)
 
     def progress(self, record: Record, trials: int) -> None:
         if self._reporter is not None:

@@ -65,17 +65,22 @@ def run(
     """
     began = time.monotonic()
     reporter.status("opening the model")
-    prepared = prepare(options, device, pool, importer)
-    folder = prepared.folder
-    if prepared.leader is not None:
-        options = _following(options, prepared.leader)
-    for remark in prepared.remarks():
-        reporter.note(remark)
-    with journal.exclusive(folder, prepared.name), logged(folder):
-        ledger = Ledger(folder, prepared.name, prepared.space, prepared.meta, prepared.fits)
-        workshop = Workshop(prepared.candidates, options.excluded, prepared.cache, pool, folder, options.jobs)
-        tracker = Guarded(trackers, reporter.note)
-        return _Study(options, prepared, device, ledger, workshop, reporter, tracker).run(began)
+    with logged() as log_to:
+        prepared = prepare(options, device, pool, importer)
+        folder = prepared.folder
+        if prepared.leader is not None:
+            options = _following(options, prepared.leader)
+        for remark in prepared.remarks():
+            reporter.note(remark)
+        with journal.exclusive(folder, prepared.name):
+            log_to(folder)
+            ledger = Ledger(folder, prepared.name, prepared.space, prepared.meta, prepared.fits)
+            watch = reporter.working
+            workshop = Workshop(
+                prepared.candidates, options.excluded, prepared.cache, pool, folder, options.jobs, watch
+            )
+            tracker = Guarded(trackers, reporter.note)
+            return _Study(options, prepared, device, ledger, workshop, reporter, tracker).run(began)
 
 
 def _following(options: Options, leader: Record) -> Options:
@@ -165,7 +170,6 @@ class _Study:
             quiet=self._device.shares_host,
             tell=self._tell,
             fail=self._fail,
-            status=self._reporter.status,
             deadline=deadline,
         )
         with contextlib.closing(rows):

@@ -22,6 +22,7 @@ from autotune.record import model_path, scores_path
 from autotune.score import Score, score_with
 from autotune.study.elsewhere import Elsewhere, taken
 from autotune.study.parity import SPREAD, Parity, differs, drawn, parity, senseless, shifted
+from autotune.study.reporting import Activity
 from autotune.study.workshop import Workshop
 
 Array = NDArray[np.float32]
@@ -138,7 +139,7 @@ class Evaluator:
         outcome, each = found
         data = self._workshop.candidates[config.recipe.model].task.data.validation
         some = drawn(len(data.x))
-        with self._lock, self._leased(), self._workshop.work.under_way():
+        with self._lock, self._leased(), self._under_way(config.recipe):
             inputs = self._inputs(f"parity-{config.recipe.model}", data.x[some])
             outputs = self._session.outputs(model_path(self._workshop.folder, key), config.runtime, inputs)
         try:
@@ -161,11 +162,14 @@ class Evaluator:
         assert point.model is not None  # only measured points are picked
         config = point.outcome.config
         task = self._workshop.candidates[config.recipe.model].task
-        with self._lock, self._leased():
+        with self._lock, self._leased(), self._under_way(config.recipe):
             inputs = self._inputs(f"test-{config.recipe.model}", task.data.test.x)
             outputs = self._session.outputs(Path(point.model), config.runtime, inputs)
         score = self._score(config.recipe, outputs, task.data.test.y)
         return {task.quality.key: score.value, **score.facts(), "samples": len(outputs)}
+
+    def _under_way(self, recipe: Recipe) -> AbstractContextManager[None]:
+        return self._workshop.work.under_way(Activity("device", "evaluate", recipe))
 
     def _keep(self, score: Score, key: str, delegate: str) -> None:
         """What pairs the score with other files', for comparisons on the same samples."""
@@ -180,7 +184,7 @@ class Evaluator:
         """
         model, recipe = model_path(self._workshop.folder, key), config.recipe
         x = self._workshop.candidates[recipe.model].task.data.validation.x
-        with self._lock, self._leased(), self._workshop.work.under_way():
+        with self._lock, self._leased(), self._under_way(recipe):
             inputs = self._inputs(f"validation-{recipe.model}", x)
             outputs = self._session.outputs(model, config.runtime, inputs)
             if config.runtime.delegate in OWN:

@@ -12,6 +12,7 @@ from autotune.errors import Fault, Infeasible, UserError
 from autotune.outcome import Measurement, Outcome
 from autotune.record import model_path
 from autotune.study.latencies import Latencies
+from autotune.study.reporting import Activity
 from autotune.study.workshop import Workshop
 
 Result = Outcome | Fault
@@ -98,7 +99,7 @@ class Instrument:
         folder = self._workshop.folder
         jobs = [Job(model_path(folder, _artifact(outcome)), outcome.config.runtime) for outcome in outcomes]
         try:
-            with self._leased(), self._workshop.work.under_way():
+            with self._leased(), self._workshop.work.under_way(Activity("device", "measure")):
                 return measure(self._session, jobs, status=self._status, rest=self._rest)
         except Fault as error:  # the device was lost while we waited for it
             return [error] * len(outcomes)

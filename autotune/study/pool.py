@@ -1,17 +1,23 @@
 """Ray workers that import TensorFlow once and then build whatever they are given."""
 
+import itertools
+import logging
 import os
 import queue
 import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from autotune.errors import Fault, Infeasible, UserError
 
 T = TypeVar("T")
+
+log = logging.getLogger("autotune.worker")
 
 MOST_MEMORY = 1.6e9
 """Bytes of resident memory after which a worker is replaced by a fresh one: TensorFlow grows."""
@@ -42,7 +48,7 @@ class RayPool:
     """A pool of Ray actors, on this machine or on a cluster.
 
     Nothing is started before the first submit(): a study whose files are all in the cache
-    needs no worker.
+    needs no worker. What workers on this machine print goes to the log; of those elsewhere Ray keeps it.
     """
 
     def __init__(self, jobs: int, start: Callable[[int], None], address: str | None = None) -> None:
@@ -57,12 +63,13 @@ class RayPool:
         # so they are started by one that ends after them.
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="pool-keeper")
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="pool")
-        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[_Hired] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._scratch = tempfile.TemporaryDirectory(prefix="autotune-")
         self._ray: Any = None
         self._own = False
-        self._workers: list[Any] = []
+        self._workers: list[_Hired] = []
+        self._numbers = itertools.count(1)
         self._closing = False
 
     def share(self, value: Any) -> Any:
@@ -78,7 +85,7 @@ class RayPool:
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._ray is not None:
             for worker in self._workers:
-                self._ray.kill(worker)
+                self._ray.kill(worker.actor)
             self._threads.shutdown(wait=True)
             if self._own:
                 self._ray.shutdown()
@@ -90,15 +97,17 @@ class RayPool:
         ray = self._connected()
         worker = self._idle.get()
         try:
-            answer, memory = ray.get(worker.run.remote(function, *arguments))
+            answer, memory = ray.get(worker.actor.run.remote(function, *arguments))
         except ray.exceptions.RayTaskError as error:
             self._idle.put(worker)
             raise RuntimeError(str(error)) from error
         except ray.exceptions.RayError as error:
             self._idle.put(worker if self._closing else self._worker(instead_of=worker))
             raise Fault(f"a worker was lost ({type(error).__name__})") from error
+        finally:
+            worker.report()
         if memory > MOST_MEMORY:
-            ray.kill(worker)
+            ray.kill(worker.actor)
             worker = self._worker(instead_of=worker)
         self._idle.put(worker)
         if isinstance(answer, UserError | Infeasible | Fault):
@@ -115,12 +124,12 @@ class RayPool:
                     self._idle.put(self._worker())
             return self._ray
 
-    def _worker(self, instead_of: Any = None) -> Any:
+    def _worker(self, instead_of: "_Hired | None" = None) -> "_Hired":
         if instead_of is not None:
             self._workers.remove(instead_of)
-        worker = self._ray.remote(num_cpus=1)(_Worker).remote(
-            self._start, None if self._address else self._scratch.name
-        )
+        number = next(self._numbers)
+        printed = None if self._address else Path(self._scratch.name) / f"printed-{number}"
+        worker = _Hired(self._ray.remote(num_cpus=1)(_Worker).remote(self._start, printed), number, printed)
         self._workers.append(worker)
         return worker
 
@@ -153,11 +162,34 @@ def _launch(jobs: int, address: str | None) -> tuple[Any, bool]:
     return ray, True
 
 
+@dataclass(frozen=True)
+class _Hired:
+    """A worker, as the pool has it: Ray's handle, its number, and the file that gets what it prints."""
+
+    actor: Any
+    number: int
+    printed: Path | None
+
+    def report(self) -> None:
+        """Takes what the worker has printed into the log, and empties the file."""
+        with suppress(OSError):  # it did not live to make one
+            if self.printed is not None:
+                text = self.printed.read_text(errors="replace")
+                os.truncate(self.printed, 0)
+                for line in text.splitlines():
+                    if line.strip():
+                        log.info("%d: %s", self.number, line)
+
+
 class _Worker:
     """Lives in a process of its own."""
 
-    def __init__(self, start: Callable[[int], None], scratch: str | None) -> None:
-        tempfile.tempdir = scratch  # a worker is killed in the end, and can't tidy up by itself
+    def __init__(self, start: Callable[[int], None], printed: Path | None) -> None:
+        if printed is not None:
+            tempfile.tempdir = str(printed.parent)  # a worker is killed in the end, and can't tidy up by itself
+            file = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            for stream in (1, 2):  # native code's, too
+                os.dup2(file, stream)
         start(1)
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:

@@ -1,30 +1,71 @@
 """What a run tells the person who waits for it, and what it leaves in the study's log."""
 
 import logging
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from logging.handlers import MemoryHandler, RotatingFileHandler
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
+from autotune.config import Recipe
 from autotune.record import Record
 
 log = logging.getLogger("autotune")
 
+MOST_LOG, MOST_PRINTED = 4_000_000, 2000
+"""Bytes of a study.log, after which it becomes study.log.1, in place of an older one; and lines that a run puts
+there of what others print.
+"""
+
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Something under way.
+
+    Attributes:
+        place: where. What a worker is to do may still wait for one to be free: what began first goes first.
+        doing: the name of the stage that is built; "evaluate" or "measure" on the device.
+        recipe: of the file; None where it is several files.
+        trains: whether the stage trains.
+        since: when it began, on the clock of time.monotonic().
+    """
+
+    place: Literal["worker", "device"]
+    doing: str
+    recipe: Recipe | None = None
+    trains: bool = False
+    since: float = field(default_factory=time.monotonic)
+
 
 class Reporter(Protocol):
-    """Shows a run to the person who waits for it."""
+    """Shows a run to the person who waits for it.
+
+    Its methods return at once. They are called from several threads: working() by one at a time, progress() by
+    the one that runs the study alone.
+    """
 
     def note(self, text: str) -> None:
         """Something worth a line."""
         ...
 
     def status(self, text: str) -> None:
-        """What is being done."""
+        """What is being done or waited for, beside what working() tells: by the driver, or on the device."""
+        ...
+
+    def working(self, under_way: Sequence[Activity]) -> None:
+        """All that is under way from now on, in the order in which it began."""
         ...
 
     def progress(self, record: Record, trials: int) -> None:
-        """Where the study stands, of how many trials. May raise StopStudy."""
+        """Where the study stands, of how many trials: at its beginning, and with each trial that ends.
+
+        May raise StopStudy, which ends the study in order.
+        """
         ...
 
 
@@ -46,14 +87,52 @@ class Summary:
 
 
 @contextmanager
-def logged(folder: Path) -> Iterator[None]:
-    """Autotune's log lines in the study's study.log."""
-    handler = logging.FileHandler(folder / "study.log")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
+def logged() -> Iterator[Callable[[Path], None]]:
+    """Keeps autotune's log lines: in memory until what this gives is told the study's folder, then in its study.log.
+
+    Lines of level INFO are what workers, runners and libraries print.
+    """
+    kept = MemoryHandler(0, flushLevel=logging.NOTSET)  # it has no target yet, and gives nothing up till then
+    file: list[logging.Handler] = []
+
+    def begin(folder: Path) -> None:
+        file.append(_StudyLog(folder / "study.log", maxBytes=MOST_LOG, backupCount=1, encoding="utf-8"))
+        file[0].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        file[0].addFilter(_Once())
+        kept.setTarget(file[0])
+        kept.flush()
+
+    log.addHandler(kept)
+    before = log.propagate, log.level
     log.propagate = False
+    log.setLevel(logging.INFO)
     try:
-        yield
+        yield begin
     finally:
-        log.removeHandler(handler)
-        handler.close()
+        log.removeHandler(kept)
+        log.propagate, level = before
+        log.setLevel(level)
+        for handler in (kept, *file):
+            handler.close()
+
+
+class _StudyLog(RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        """Says nothing of a full disk: it would be said to stderr, which ends up here."""
+
+
+class _Once(logging.Filter):
+    """Lets what others print pass once, whatever numbers are in it; a library repeats itself with every build."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed = set[str]()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno > logging.INFO:
+            return True
+        line = _NUMBER.sub("", record.getMessage())
+        if line in self._passed or len(self._passed) >= MOST_PRINTED:
+            return False
+        self._passed.add(line)
+        return True

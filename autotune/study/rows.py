@@ -60,7 +60,6 @@ class Rows:
         quiet: bool,
         tell: Callable[[int | None, Outcome], None],
         fail: Callable[[int | None, Config, str, bool], None],
-        status: Callable[[str], None],
         deadline: float | None,
     ) -> None:
         """
@@ -73,12 +72,11 @@ class Rows:
             quiet: whether nothing may be built while something is measured.
             tell: gets each outcome, with the number of its trial or None.
             fail: gets what failed: its trial, the configuration, the reason, and whether it is tried again.
-            status: told what is being done.
             deadline: on the clock of time.monotonic(), None for none.
         """
         self._jobs, self._workshop, self._evaluator, self._instrument = jobs, workshop, evaluator, instrument
         self._hold, self._quiet, self._tell, self._fail = building, quiet, tell, fail
-        self._status, self._deadline = status, deadline
+        self._deadline = deadline
         self._threads = ThreadPoolExecutor(jobs + 2)
         self._building: dict[Future[list[Outcome | Exception]], Row] = {}
         self._measuring: Future[list[Result]] | None = None
@@ -146,7 +144,6 @@ class Rows:
                 self._since = time.monotonic()
             self._workshop.work.row(self._jobs)
             self._building[self._threads.submit(self._evaluator.evaluate_row, row.configs)] = row
-            self._status(f"building {len(self._building)}")
         return True
 
     def _is_due(self) -> bool:

@@ -2,11 +2,12 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from autotune.compress import pipeline
+from autotune.study.reporting import Activity
 
 
 @dataclass
@@ -14,6 +15,7 @@ class Work:
     """What was done and what was not: counts, and the time in which something was under way.
 
     Attributes:
+        watch: told of all that is under way whenever that changes, as Reporter.working().
         trained, converted: builds by kind.
         reused: stages that came from the cache.
         reused_training: those of them that would have trained.
@@ -24,6 +26,7 @@ class Work:
         searching: seconds from the first row that was begun to the last, which idle is summed over.
     """
 
+    watch: Callable[[Sequence[Activity]], None] = field(default=lambda _: None, repr=False)
     trained: int = 0
     converted: int = 0
     reused: int = 0
@@ -32,7 +35,7 @@ class Work:
     begun: float = 0.0
     idle: float = 0.0
     searching: float = 0.0
-    _under_way: int = field(default=0, repr=False)
+    _under_way: list[Activity] = field(default_factory=list, repr=False)
     _workers: int = field(default=0, repr=False)
     _resting: bool = field(default=False, repr=False)
     _free: float = field(default=0.0, repr=False)
@@ -41,16 +44,18 @@ class Work:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @contextmanager
-    def under_way(self) -> Iterator[None]:
+    def under_way(self, activity: Activity) -> Iterator[None]:
         """Marks a build, an evaluation or a measurement."""
         with self._settled() as now:
             self.begun = self.begun or now
-            self._under_way += 1
+            self._under_way.append(activity)
+            self.watch(tuple(self._under_way))
         try:
             yield
         finally:
             with self._settled():
-                self._under_way -= 1
+                self._under_way.remove(activity)
+                self.watch(tuple(self._under_way))
 
     def row(self, workers: int) -> None:
         """Marks that a row is begun: it waited while workers had nothing to do.
@@ -80,9 +85,9 @@ class Work:
         with self._lock:
             now = time.monotonic()
             took, self._since = now - self._since, now
-            self.busy += took * (self._under_way > 0)
+            self.busy += took * bool(self._under_way)
             if not self._resting:
-                self._free += took * max(0, self._workers - self._under_way)
+                self._free += took * max(0, self._workers - len(self._under_way))
             yield now
 
     def count(self, step: pipeline.Step, *, built: bool) -> None:

@@ -1,7 +1,7 @@
 """From a recipe to its file: built stage by stage, or taken from the cache."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from autotune.files import link
 from autotune.record import model_path
 from autotune.study.pool import Pool
 from autotune.study.prepare import Candidate
+from autotune.study.reporting import Activity
 from autotune.study.work import Work
 
 REFUSED = "refused"
@@ -36,6 +37,7 @@ class Workshop:
         pool: Pool,
         folder: Path,
         trainings: int = 1,
+        watch: Callable[[Sequence[Activity]], None] = lambda _: None,
     ) -> None:
         """
         Args:
@@ -45,8 +47,9 @@ class Workshop:
             pool: to build in.
             folder: of the study; files are kept in its models/.
             trainings: that may be under way at once.
+            watch: told of all that is under way, as Reporter.working().
         """
-        self.candidates, self.folder, self.work = candidates, folder, Work()
+        self.candidates, self.folder, self.work = candidates, folder, Work(watch)
         self._excluded, self._cache, self.pool = excluded, cache, pool
         self._shared: dict[str, tuple[Any, Any]] = {}
         self._lock = threading.Lock()
@@ -80,30 +83,30 @@ class Workshop:
         # Held to the end: else what comes after a training would wait for a worker behind the next training.
         with self._trainings if self.trains(recipe) else nullcontext():
             for step in self.steps(recipe):
-                artifact = self._artifact(step, recipe.model, parent)
+                artifact = self._artifact(step, recipe, parent)
                 parent = artifact.data
         path = model_path(self.folder, step.key)
         if not path.exists():
             link(self._cache.path(step.key), path)
         return step.key, artifact
 
-    def _artifact(self, step: pipeline.Step, model: str, parent: bytes | None) -> Artifact:
+    def _artifact(self, step: pipeline.Step, recipe: Recipe, parent: bytes | None) -> Artifact:
         found = self._cache.get(step.key)
         if found is None:
             with self._cache.building(step.key):
                 found = self._cache.get(step.key)
                 if found is None:
-                    return self._built(step, model, parent)
+                    return self._built(step, recipe, parent)
         self.work.count(step, built=False)
         if REFUSED in found.facts:
             raise Infeasible(found.facts[REFUSED])
         return found
 
-    def _built(self, step: pipeline.Step, model: str, parent: bytes | None) -> Artifact:
+    def _built(self, step: pipeline.Step, recipe: Recipe, parent: bytes | None) -> Artifact:
         if self._stopped.is_set():
             raise Fault("stopped")
-        with self.work.under_way():
-            base, data = self._inputs(model)
+        with self.work.under_way(Activity("worker", step.stage, recipe, step.trains)):
+            base, data = self._inputs(recipe.model)
             self.work.count(step, built=True)
             try:
                 artifact = self.pool.submit(pipeline.build, step, base, parent, data).result()

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +21,7 @@ from autotune.devices.cooling import Cooling
 from autotune.devices.device import OperatorTime, Session, Timing
 from autotune.errors import Fault, Infeasible
 from autotune.record import Record
+from autotune.study.reporting import Activity
 
 T = TypeVar("T")
 
@@ -264,6 +265,9 @@ class SilentReporter:
         self.notes.append(text)
 
     def status(self, text: str) -> None:
+        pass
+
+    def working(self, under_way: Sequence[Activity]) -> None:
         pass
 
     def progress(self, record: Record, trials: int) -> None:

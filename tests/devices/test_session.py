@@ -63,6 +63,16 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return requests
 
 
+def test_what_litert_prints_goes_to_the_log(opened: RunnerSession, caplog: pytest.LogCaptureFixture) -> None:
+    """Once, however often it is said; and to nobody's stderr."""
+    with caplog.at_level("INFO", "autotune.runner"):
+        for _ in range(2):
+            opened.latency(PROBE, GOOD)
+    said = [record.getMessage() for record in caplog.records]
+    assert [line for line in said if "XNNPACK delegate" in line] == said[:1]
+    assert said[0].startswith("here: INFO: Created ")
+
+
 def runner_of(opened: RunnerSession) -> psutil.Process:
     opened.facts()  # starts one where there is none
     assert opened._connection.process is not None

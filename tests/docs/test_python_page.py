@@ -24,7 +24,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as thread:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.setattr("autotune.launch.sensible_jobs", lambda cores: 1)  # each imports TensorFlow first
+        patch.setattr("autotune.study.pool.sensible_jobs", lambda cores: 1)  # each imports TensorFlow first
         thread.submit(exec, compile(code, str(PAGE), "exec"), names).result()
     return names | {"folder": folder}
 

@@ -24,7 +24,7 @@ from autotune.study.checks import refuse_changes
 from autotune.study.driver import run
 from autotune.study.journal import read
 from autotune.study.options import Options
-from autotune.study.reporting import Summary
+from autotune.study.reporting import Activity, Summary
 from autotune.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import
 from autotune.track.tracker import Tracker
@@ -114,6 +114,26 @@ def _betters(a: dict[str, float], b: dict[str, float]) -> bool:
         b["download_bytes"] - a["download_bytes"],
     ]
     return min(gains) >= 0 and max(gains) > 0
+
+
+def test_says_what_is_under_way(tmp_path: Path) -> None:
+    """Every stage by its recipe, every evaluation, every measurement; nothing in the end."""
+
+    class Sees(SilentReporter):
+        def working(self, under_way: Sequence[Activity]) -> None:
+            seen.append(under_way)
+
+    seen: list[Sequence[Activity]] = []
+    pool = FakePool()
+    record = study(options(tmp_path, trials=5), pool=pool, reporter=Sees()).record
+    begun = {(one.place, one.doing, one.recipe, one.since): one for some in seen for one in some}.values()
+    built = [one for one in begun if one.place == "worker"]
+    assert sorted(one.doing for one in built) == sorted(step.stage for step in pool.built)
+    evaluated = {one.recipe.key for one in begun if one.doing == "evaluate" and one.recipe}
+    assert evaluated == {point.outcome.config.recipe.key for point in record.points}
+    assert any(one.doing == "measure" for one in begun)
+    assert {one.trains for one in built} == {True, False}
+    assert seen[-1] == ()
 
 
 def test_no_stage_is_built_twice(tmp_path: Path) -> None:

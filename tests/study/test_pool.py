@@ -50,6 +50,16 @@ def die() -> None:
     os._exit(1)
 
 
+def die_loudly() -> None:
+    os.write(2, b"last words\n")
+    os._exit(1)
+
+
+def chatter(text: str) -> None:
+    print(text)  # noqa: T201
+    os.write(2, f"native {text}\n".encode())
+
+
 def die_once(marker: str) -> str:
     if not Path(marker).exists():
         Path(marker).touch()
@@ -117,6 +127,22 @@ def test_a_lost_worker_is_a_fault_and_is_replaced(pool: RayPool) -> None:
             future.result()
     answers = [future.result() for future in [pool.submit(started) for _ in range(12)]]
     assert len({pid for pid, _ in answers}) == 2
+
+
+def test_what_workers_print_goes_to_the_log(
+    pool: RayPool, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """And nowhere else: native code's lines too, with the worker's number, and what one said before it was lost."""
+    with caplog.at_level("INFO", "autotune.worker"):
+        pool.submit(chatter, "hello").result()
+        pool.submit(chatter, "again").result()
+        with pytest.raises(Fault):
+            pool.submit(die_loudly).result()
+    said = [record.getMessage().split(": ", 1) for record in caplog.records]
+    for text in ("hello", "native hello", "again", "native again", "last words"):
+        assert [line for _, line in said].count(text) == 1
+    assert all(number.isdigit() for number, _ in said)
+    assert not {"hello", "native again", "last words"} & set("".join(capfd.readouterr()).splitlines())
 
 
 def test_a_worker_that_grew_is_replaced(pool: RayPool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,6 @@ def test_short_work_is_let_in_beside_the_training_that_quiet_waits_for(monkeypat
             quiet=True,
             tell=lambda trial, outcome: told.append(outcome),
             fail=lambda trial, config, reason, again: pytest.fail(reason),
-            status=lambda text: None,
             deadline=None,
         )
     ) as working:

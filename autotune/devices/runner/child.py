@@ -12,6 +12,12 @@ from pathlib import Path
 from autotune.devices.runner.frames import read_frame, write_frame
 from autotune.devices.runner.machine import BURNERS
 
+HEARD: set[str] = set()
+"""Lines that children have printed, so that each is told once."""
+
+MOST_HEARD = 500
+"""Lines that a runner tells of what its children print."""
+
 
 def last_line(said: str) -> str:
     """The last line of a log that says anything, "" where none does."""
@@ -36,7 +42,10 @@ def fault(request):
 
 
 def isolated(work, request):
-    """What work(request) gives, or how it ended; what native code prints goes to a log of its own."""
+    """What work(request) gives, or how it ended; what native code prints goes to a log of its own.
+
+    What is new in that log goes with the answer, as "said": [LINE].
+    """
     with tempfile.TemporaryFile() as log, tempfile.TemporaryFile() as answer:
         over, alive = os.pipe()  # the kernel closes the child's end of it, however the child ends
         parent, child = os.getpid(), os.fork()
@@ -55,12 +64,24 @@ def isolated(work, request):
         os.close(alive)
         how = ended(child, over, request["limit_s"])
         os.close(over)
-        if how is None:
-            answer.seek(0)
-            return read_frame(answer)
         log.seek(0)
-        said = last_line(log.read().decode(errors="replace"))[:200]
-        return {"died": ": ".join(filter(None, [how, said]))}, b""
+        said = log.read().decode(errors="replace")
+        if how is not None:
+            return {"died": ": ".join(filter(None, [how, last_line(said)[:200]]))}, b""
+        answer.seek(0)
+        found, data = read_frame(answer)
+        new = unheard(said)
+        return ({**found, "said": new} if new else found), data
+
+
+def unheard(said):
+    """The lines of a log that no child has printed before."""
+    new = []
+    for line in said.splitlines():
+        if line.strip() and line not in HEARD and len(HEARD) < MOST_HEARD:
+            HEARD.add(line)
+            new.append(line[:300])
+    return new
 
 
 def answered(work, request):

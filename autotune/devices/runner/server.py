@@ -22,7 +22,7 @@ where … is "model": SHA256, "delegate": D, "threads": N, "limit_s": S and opti
 
 An answer is {"ok": {…}}; {"refused": REASON} where LiteRT refuses the file or the delegate;
 {"died": HOW} where the child was ended by a signal or by its limit; {"broken": REASON} where the
-runner itself can't work.
+runner itself can't work. With it comes "said": [LINE] where the child printed what none did before.
 """
 
 import fcntl
