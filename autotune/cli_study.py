@@ -1,4 +1,4 @@
-"""The commands that take a study that is there: front, pick; and the options that they share with run."""
+"""The commands that take a study that is there: front, report, pick; and the options that they share with run."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from autotune.choice import Choice
     from autotune.compress.trust import Trust
-    from autotune.front import Point
+    from autotune.front import ParetoFront, Point
     from autotune.pick import Picked
     from autotune.record import Record
     from autotune.registration import Registration
@@ -44,6 +44,10 @@ with --all-devices as on the first of them; --alias points to it from then on.
 exit status: 0 handed out, 3 nothing meets the targets, 2 wrong input, or the device refuses the file now,
 1 handed out, but not registered."""
 
+REPORT = """Write STUDY.html: the front, what each dimension does, each technique beside the float model, where the
+time goes, the device, and how to have each point again. It is one file that works offline. Beside it go the front
+and the importance of dimensions as pictures (PNG, 300 dpi)."""
+
 SHORTHANDS = {
     "--max-latency": "latency<=",
     "--max-size": "size<=",
@@ -64,6 +68,13 @@ def add_commands(commands: Any, formatter: Any) -> None:
     front.add_argument("--json", action="store_true", help="as a JSON list")
     front.add_argument("--all", action="store_true", help="points that miss a target, too")
     front.set_defaults(command=_front)
+
+    report = commands.add_parser(
+        "report", help="write a study as one HTML page, and pictures", description=REPORT, formatter_class=formatter
+    )
+    _study(report)
+    report.add_argument("--out", metavar="DIR", default=".", help="where to put the files (default: here)")
+    report.set_defaults(command=_report)
 
     pick = commands.add_parser(
         "pick", help="copy the best file and its recipe", description=PICK, formatter_class=formatter
@@ -118,16 +129,24 @@ def add_targets(parser: argparse.ArgumentParser) -> None:
 
 
 def _front(arguments: argparse.Namespace) -> int:
-    record = _record(arguments)
-    front = record.front()
-    if front is None:
-        raise UserError(f"study {record.name!r} has no trials yet; run it first")
+    record, front = _begun(arguments)
     if arguments.json:
         print(json.dumps(front.to_json(record.meta["device"]), indent=1))
         return DONE
     from autotune.show import print_front
 
     print_front(record, front, everything=arguments.all)
+    return DONE
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from autotune.show import console
+    from autotune.study.importance import importance
+    from autotune.track.report import write_report
+
+    record, _ = _begun(arguments)
+    for path in write_report(record, importance(record), Path(arguments.out)):
+        console.print(str(path), style="cyan", soft_wrap=True)
     return DONE
 
 
@@ -270,6 +289,19 @@ def _trust(arguments: argparse.Namespace) -> "Trust":
     from autotune.compress.trust import Trust
 
     return Trust.of(arguments.trust, arguments.custom_objects or ())
+
+
+def _begun(arguments: argparse.Namespace) -> "tuple[Record, ParetoFront]":
+    """As _record(), with its front.
+
+    Raises:
+        UserError: there is none.
+    """
+    record = _record(arguments)
+    front = record.front()
+    if front is None:
+        raise UserError(f"study {record.name!r} has no trials yet; run it first")
+    return record, front
 
 
 def _record(arguments: argparse.Namespace) -> "Record":

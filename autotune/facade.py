@@ -14,6 +14,7 @@ from autotune.target import Target
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
     from autotune.choice import Choice
     from autotune.compress.trust import Trust
@@ -189,6 +190,29 @@ class Front:
         from autotune.frame import frame
 
         return frame(self._front, self._record.points if everything else self._front.points)
+
+    def plot(self) -> "go.Figure":
+        """As a Plotly figure: the quality over each cost, with intervals and targets."""
+        from autotune.track.figures import front_figure
+
+        return front_figure(self._record)
+
+    def report(self, dir: str | Path = ".") -> list[Path]:
+        """Writes a page that works offline, and pictures for papers: `autotune report`.
+
+        Args:
+            dir: to put them into; made where it is not there.
+
+        Returns:
+            What was written, the page first.
+
+        Raises:
+            UserError: the folder can't be written to.
+        """
+        from autotune.study.importance import importance
+        from autotune.track.report import write_report
+
+        return write_report(self._record, importance(self._record), Path(dir))
 
     def to_json(self) -> list[dict[str, Any]]:
         """Its points, as `autotune front --json` has them."""

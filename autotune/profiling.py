@@ -6,7 +6,7 @@ from pathlib import Path
 
 from autotune.compress.operators import Operator, operators
 from autotune.config import Runtime
-from autotune.devices.device import Device, OperatorTime
+from autotune.devices.device import Device, OperatorTime, Session
 from autotune.errors import Infeasible
 
 _FAMILIES = {
@@ -61,12 +61,29 @@ def profile(device: Device, model: Path, runtime: Runtime, say: Callable[[str], 
         UserError: it is no whole .tflite file, or the device can't be reached.
         Fault: the device or the way to it failed.
     """
+    with device.open() as session, session.lease(waiting=lambda by: say(f"waiting for {device.name}: {by}")):
+        say(f"profiling {model.name} on {device.name}")
+        return profiled(session, model, runtime, device.name)
+
+
+def profiled(session: Session, model: Path, runtime: Runtime, device: str, seconds: float = 1.0) -> Profile:
+    """The same in a session that holds its device.
+
+    Args:
+        session: on the device.
+        model: a .tflite file.
+        runtime: to run it with.
+        device: its name.
+        seconds: that it is run for.
+
+    Raises:
+        UserError: it is no whole .tflite file.
+        Fault: the device or the way to it failed.
+    """
     table = operators(model.read_bytes())
-    untold = f"{device.name} doesn't tell what single operators take on {runtime.delegate} x{runtime.threads}"
+    untold = f"{device} doesn't tell what single operators take on {runtime.delegate} x{runtime.threads}"
     try:
-        with device.open() as session, session.lease(waiting=lambda by: say(f"waiting for {device.name}: {by}")):
-            say(f"profiling {model.name} on {device.name}")
-            times = session.profile(model, runtime)
+        times = session.profile(model, runtime, seconds)
     except Infeasible as error:
         times, untold = None, str(error)
     if times is None:

@@ -25,6 +25,9 @@ Each = NDArray[Any]
 BASELINE = -1
 """In place of a trial's number."""
 
+MARK = "@"
+"""Between the name of a study that searched and a device that has its files, too; no user's name has it."""
+
 
 class Gaps:
     """How far files' quality is from another's on the same samples; no file is read twice."""
@@ -71,6 +74,8 @@ class Record:
         remeasured: the latencies of those that were on the front, taken once more at the end, as
             Measurement.to_json(), or {"refused": reason}, by trial; that of the baseline by BASELINE.
             Outcomes have them already.
+        profiles: where the time of some files goes, by trial, that of the baseline by BASELINE: parts as
+            profiling.Part and untold, why they have no times.
         gaps: to the baseline, for the targets that are relative to its quality.
     """
 
@@ -83,6 +88,7 @@ class Record:
     tests: dict[str, dict[str, Any]]
     runs: list[dict[str, float]]
     remeasured: dict[str, dict[str, Any]] = field(default_factory=dict)
+    profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     gaps: Gaps = field(default_factory=Gaps, repr=False, compare=False)
 
     @cached_property
@@ -94,6 +100,11 @@ class Record:
     def device(self) -> str:
         """The name of the device that it was measured on."""
         return str(self.meta["device"]["device"])
+
+    @property
+    def asked_as(self) -> str:
+        """What its user called it, be it on this device or on the one that searched."""
+        return self.name.partition(MARK)[0]
 
     @property
     def quality(self) -> Metric:

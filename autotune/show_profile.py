@@ -1,6 +1,5 @@
 """What people see of where a file's time goes."""
 
-import re
 from collections.abc import Callable, Sequence
 
 from rich.table import Table
@@ -8,7 +7,7 @@ from rich.text import Text
 
 from autotune.profiling import Part, Profile
 from autotune.show import console
-from autotune.show_units import milliseconds, size
+from autotune.show_units import kernel, milliseconds, size
 
 PARTS = 40
 """Operators that a profile shows at most: those that take most."""
@@ -97,9 +96,9 @@ def _kept(found: Profile) -> list[Column]:
 
 
 def _kind(part: Part) -> str:
-    """What ran, without the layouts that all have."""
+    """What ran."""
     kind = part.time.kind if part.time is not None else part.operator.kind if part.operator is not None else ""
-    kind = re.sub(r"\b(NHWC|NC|ND)(, |\b)", "", kind).replace(" ()", "")
+    kind = kernel(kind)
     return kind if len(kind) <= KIND else f"{kind[: KIND - 1]}…"
 
 

@@ -38,6 +38,8 @@ STAGES = {
 }
 """The built-in stages in words; a plug-in's has its name."""
 
+ON_DEVICE = {"evaluate": "evaluating", "measure": "measuring", "profile": "profiling"}
+
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 
@@ -221,7 +223,7 @@ def _since(began: float, text: str) -> Text:
 def _described(activity: Activity) -> str:
     recipe = "" if activity.recipe is None else str(activity.recipe)
     if activity.place == "device":
-        return "measuring" if activity.doing == "measure" else f"evaluating {recipe}"
+        return f"{ON_DEVICE[activity.doing]} {recipe}".strip()
     doing = STAGES.get(activity.doing, activity.doing)
     tuned = activity.trains and "training" not in doing
     return f"{recipe} · {doing}{' and fine-tuning' if tuned else ''}"

@@ -1,5 +1,6 @@
-"""Numbers as people read them."""
+"""Numbers and names as people read them."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,8 @@ def milliseconds(value: float) -> str:
 
 
 def size(value: float) -> str:
+    if value >= 1e9:
+        return f"{value / 1e9:.2f} GB"
     return f"{value / 1e3:.1f} kB" if value < 1e6 else f"{value / 1e6:.2f} MB"
 
 
@@ -41,6 +44,22 @@ def price(metrics: Mapping[str, float], cost: Metric) -> str:
     if cost.key not in metrics:
         return "?"
     return (milliseconds if cost.kind == "time" else size)(metrics[cost.key])
+
+
+def change(value: float, base: float, metric: Metric) -> str:
+    """How far a value is from the baseline's: a share in points, all else in percent of that, or as a factor."""
+    if metric.kind == "share":
+        told = f"{100 * (value - base):+.1f} pts"
+    elif not base:
+        return "?"
+    else:
+        told = f"x{value / base:.3g}" if value / base >= 2 else f"{value / base - 1:+.0%}"
+    return "same" if told in ("+0.0 pts", "-0.0 pts", "+0%", "-0%") else told
+
+
+def kernel(kind: str) -> str:
+    """What a runtime calls what it ran, without the layouts that all have."""
+    return re.sub(r"\b(NHWC|NC|ND)(, |\b)", "", kind).replace(" ()", "")
 
 
 def clock(seconds: float) -> str:

@@ -2,11 +2,12 @@
 
 import sys
 
-from benchmarks import growth, job, live, measuring, replay, scale, start, techniques, variants
+from benchmarks import growth, job, live, measuring, replay, report, scale, start, techniques, variants
 
 BENCHMARKS = {
     "start": start.main,
     "scale": scale.main,
+    "report": report.main,
     "variants": variants.main,
     "job": job.main,
     "growth": growth.main,

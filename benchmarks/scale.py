@@ -50,7 +50,14 @@ SPACE: dict[str, Any] = {
 """The space `full` with more steps of pruning: 5500 files."""
 
 TARGETS = ["accuracy>=baseline-2%", "latency<8ms"]
-META = {"seed": 0, "id": "", "quality": asdict(ACCURACY), "targets": TARGETS, "options": {}, "device": {}}
+META = {
+    "seed": 0,
+    "id": "",
+    "quality": asdict(ACCURACY),
+    "targets": TARGETS,
+    "options": {},
+    "device": {"device": "replayed"},
+}
 SAMPLERS = ("ehvi", "random")
 TRIALS = 10_000
 WINDOW = 1000

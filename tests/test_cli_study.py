@@ -11,6 +11,7 @@ import pytest
 from autotune import cli
 from autotune.errors import Fault, UserError
 from autotune.space_file import parse
+from autotune.study.asktell import Ledger
 from autotune.study.driver import run
 from autotune.study.journal import read
 from autotune.study.options import Options
@@ -363,3 +364,34 @@ def test_pick_of_what_can_not_be_registered(
     assert says in pick(capsys, *arguments, status=2)
     assert not Path("out").exists()
     assert device.calls == []
+
+
+def test_report_writes_a_page_and_pictures(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Into --out; their paths are printed."""
+    assert cli.main(["report", "toy", "--out", "page"]) == 0
+    assert "page/toy.html" in capsys.readouterr().out
+    page = (tmp_path / "page" / "toy.html").read_text()
+    assert "toy on fake" in page
+    assert "autotune pick toy --trial" in page
+    assert (tmp_path / "page" / "toy-front.png").is_file()
+
+
+def test_report_of_what_is_none(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown study, a damaged one, one without trials, a place that is a file: a line each, and nothing written."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "runs" / "bad").mkdir()
+    (tmp_path / "runs" / "bad" / "journal.log").write_text("no journal")
+    (tmp_path / "runs" / "begun").mkdir()
+    Ledger(tmp_path / "runs" / "begun", "begun", parse(SPACE, "toy", (1, 2)), read(finished, "toy").meta)
+    for asked, told in (
+        (["none"], "no study 'none'"),
+        (["bad"], "damaged or empty"),
+        (["begun"], "study 'begun' has no trials yet; run it first"),
+        (["toy", "--out", "file"], "--out file: "),
+    ):
+        assert cli.main(["report", *asked]) == 2
+        shown = capsys.readouterr()
+        assert told in shown.err
+        assert shown.err.count("\n") == 1
+        assert shown.out == ""
+    assert not list(tmp_path.glob("*.html"))

@@ -203,6 +203,20 @@ def test_frame_with_what_was_refused(tmp_path: Path) -> None:
     assert len(frame(front, [])) == 0
 
 
+def test_plot_and_report(front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report's figure, and what the report's command writes."""
+    asked: list[Path] = []
+
+    def write(record: object, found: object, folder: Path) -> list[Path]:
+        asked.append(folder)
+        return [folder / "report.html"]
+
+    monkeypatch.setattr("autotune.track.report.write_report", write)
+    assert front.report(tmp_path) == [tmp_path / "report.html"]
+    assert asked == [tmp_path]
+    assert len(front.plot().data) > 0
+
+
 def test_in_a_notebook(front: Front) -> None:
     """A table with the recommendation marked, and nothing that is not its own."""
     shown = front._repr_html_()

@@ -28,6 +28,7 @@ from autotune.study.options import Options
 from autotune.study.patience import Patience
 from autotune.study.pool import Pool
 from autotune.study.prepare import Importer, Prepared, prepare
+from autotune.study.profiles import profile_pick
 from autotune.study.proposals import Proposals
 from autotune.study.recheck import test_once
 from autotune.study.remeasure import measure_front
@@ -290,12 +291,14 @@ class _Study:
         self._reporter.note(f"{config}: {reason}; {'queued again' if again else 'given up, see study.log'}")
 
     def _finish(self) -> None:
-        """The front once more, then the recommended file on the test split."""
+        """The front once more, then the recommended file on the test split, then where its time goes."""
         measure_front(self._ledger, self._instrument, self._reporter.note, whole=self._changed)
         try:
             self._test()
         except (Fault, Infeasible, UserError) as error:
             self._reporter.note(f"the recommended file was not evaluated on the test split: {error}")
+        self._reporter.status("profiling the recommended file")
+        profile_pick(self._ledger, self._instrument)
 
     def _test(self) -> None:
         """The recommended file's quality on the test split, once."""

@@ -10,10 +10,14 @@ from autotune.devices.measure import Job, measure
 from autotune.devices.measure import Result as Found
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.outcome import Measurement, Outcome
+from autotune.profiling import Profile, profiled
 from autotune.record import model_path
 from autotune.study.latencies import Latencies
 from autotune.study.reporting import Activity
 from autotune.study.workshop import Workshop
+
+PROFILE_S = 0.5
+"""Seconds that a file is run for to see where its time goes."""
 
 Result = Outcome | Fault
 _Key = tuple[str, Runtime]
@@ -80,6 +84,21 @@ class Instrument:
     def measure_anew(self, outcomes: Sequence[Outcome]) -> list[Result]:
         """The same outcomes, each file measured itself, whatever is known of its structure."""
         return [timed(outcome, found) for outcome, found in zip(outcomes, self._times(outcomes), strict=True)]
+
+    def profile(self, outcome: Outcome, device: str) -> Profile:
+        """Where the time of an outcome's file goes.
+
+        Args:
+            outcome: measured.
+            device: its name.
+
+        Raises:
+            UserError: only LiteRT can tell what the file is.
+            Fault: the device or the way to it failed.
+        """
+        model = model_path(self._workshop.folder, _artifact(outcome))
+        with self._leased(), self._workshop.work.under_way(Activity("device", "profile", outcome.config.recipe)):
+            return profiled(self._session, model, outcome.config.runtime, device, PROFILE_S)
 
     def anchor(self, outcome: Outcome) -> tuple[Result, str | None]:
         """Measures the baseline, whatever is known of it.

@@ -21,6 +21,10 @@ from autotune.record import BASELINE, Gaps, Record, model_path
 from autotune.target import Target
 
 JOURNAL = "journal.log"
+PACKAGE = "litert-autotune"
+FORMAT = 1
+"""Of what a journal holds; a study's meta has the one that it was written in."""
+
 FREE = "free"
 """Attribute of trials that nobody asked for."""
 
@@ -31,7 +35,7 @@ def read(folder: Path, name: str) -> Record:
     """A study's record, without writing to it.
 
     Raises:
-        UserError: there is no such study.
+        UserError: there is no such study, it is damaged, or from a newer version of autotune.
     """
     if not (folder / JOURNAL).is_file():
         known = sorted(path.parent.name for path in folder.parent.glob(f"*/{JOURNAL}"))
@@ -84,12 +88,20 @@ def record_of(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:
         study: it.
         folder: of it.
         gaps: to the baseline, as far as they are known.
+
+    Raises:
+        UserError: it is from a newer version of autotune.
     """
     attrs = study.user_attrs
+    if attrs["meta"].get("format", 0) > FORMAT:
+        raise UserError(
+            f"study {study.study_name!r} is from a newer version of autotune "
+            f"({attrs['meta'].get('versions', {}).get(PACKAGE, 'unknown')}); update autotune, or choose another --name"
+        )
     again = attrs.get("remeasured", {})
     baseline = _outcome(attrs["baseline"], again.get(str(BASELINE))) if "baseline" in attrs else None
-    tests, runs = attrs.get("tests", {}), attrs.get("runs", [])
-    record = Record(study.study_name, folder, attrs["meta"], baseline, [], {}, tests, runs, again, gaps)
+    tests, runs, profiles = attrs.get("tests", {}), attrs.get("runs", []), attrs.get("profiles", {})
+    record = Record(study.study_name, folder, attrs["meta"], baseline, [], {}, tests, runs, again, profiles, gaps)
     targets = record.targets
     points, failed = [], Counter[str]()
     for trial in study.get_trials(deepcopy=False):

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,8 @@ def _meta(
     """What a study is kept with: its identity, and what a person wants to know of it."""
     task = next(iter(candidates.values())).task
     return {
+        "format": journal.FORMAT,
+        "versions": {journal.PACKAGE: version(journal.PACKAGE), **pipeline.toolchain()},
         "id": uuid.uuid4().hex,
         "seed": options.seed,
         "quality": asdict(task.quality),

@@ -29,7 +29,7 @@ class Activity:
 
     Attributes:
         place: where. What a worker is to do may still wait for one to be free: what began first goes first.
-        doing: the name of the stage that is built; "evaluate" or "measure" on the device.
+        doing: the name of the stage that is built; "evaluate", "measure" or "profile" on the device.
         recipe: of the file; None where it is several files.
         trains: whether the stage trains.
         since: when it began, on the clock of time.monotonic().

@@ -11,16 +11,13 @@ from pathlib import Path
 from autotune.config import Recipe
 from autotune.devices import device_file
 from autotune.errors import UserError
-from autotune.record import Record
+from autotune.record import MARK, Record
 from autotune.study import journal
-
-_MARK = "@"
-"""Between the name of the study that searched and that of the device; no user's name has it."""
 
 
 def beside(name: str, device: str) -> str:
     """The study of this name on another device than its own."""
-    return name + _MARK + re.sub(r"[^A-Za-z0-9._-]", "-", device)
+    return name + MARK + re.sub(r"[^A-Za-z0-9._-]", "-", device)
 
 
 def first(folder: Path, name: str) -> Record | None:
@@ -55,8 +52,8 @@ def siblings(folder: Path, name: str) -> dict[str, Record]:
     Raises:
         UserError: there is no such study.
     """
-    first = name.partition(_MARK)[0]
-    others = sorted(path.parent for path in folder.glob(f"{first}{_MARK}*/{journal.JOURNAL}"))
+    first = name.partition(MARK)[0]
+    others = sorted(path.parent for path in folder.glob(f"{first}{MARK}*/{journal.JOURNAL}"))
     records = [journal.read(path, path.name) for path in [folder / first, *others]]
     return {record.device: record for record in records if record.baseline is not None}
 

@@ -245,7 +245,9 @@ def test_the_front_is_measured_once_more(tmp_path: Path) -> None:
         assert point.outcome.metrics["latency_ms"] == pytest.approx(1.5 * before[str(point.trial)])
     assert set(record.remeasured) >= {"-1", *(str(point.trial) for point in front.points)}
     assert record.baseline.metrics["latency_ms"] == pytest.approx(0.15)
-    assert front.pick() is not None
+    pick = front.pick()
+    assert pick is not None
+    assert set(record.profiles) == {"-1", str(pick.trial)}
     others = [point for point in record.points if str(point.trial) not in record.remeasured]
     assert all(point.outcome.metrics["latency_ms"] == pytest.approx(before[str(point.trial)]) for point in others)
     assert read(record.folder, "toy").front() == front

@@ -30,3 +30,16 @@ def test_two_writers_are_one_too_many(tmp_path: Path) -> None:
         pass
     with exclusive(tmp_path, "toy"):
         pass
+
+
+def test_a_newer_versions_study_is_left_alone(tmp_path: Path) -> None:
+    """Neither read nor run on: what it holds may mean something else by then."""
+    study = ledger(tmp_path / "toy")
+    meta = study.record().meta
+    with pytest.raises(UserError, match="newer version of autotune"):
+        study.note("meta", meta | {"format": journal.FORMAT + 1, "versions": {journal.PACKAGE: "9.1"}})
+    for opened in (read, lambda folder, _: ledger(folder)):
+        with pytest.raises(
+            UserError, match=r"study 'toy' is from a newer version of autotune \(9.1\); update autotune"
+        ):
+            opened(tmp_path / "toy", "toy")

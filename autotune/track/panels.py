@@ -1,0 +1,73 @@
+"""What a picture of the front shows, whatever draws it: quality against a cost."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from autotune.config import SCHEMES
+from autotune.front import Point
+from autotune.target import LATENCY, Metric
+
+PANELS = 2
+"""Costs that the quality is drawn against at most."""
+
+COLOURS = dict(
+    zip(
+        SCHEMES,
+        ("#4d4d4d", "#1f77b4", "#2ca02c", "#17becf", "#d62728", "#9467bd", "#8c564b", "#ff7f0e"),
+        strict=True,
+    )
+)
+"""Of quantization schemes."""
+
+TONES = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#8c564b")
+"""Of objectives."""
+
+BOUND = "#b00020"
+"""Colour of targets."""
+
+
+def scheme(name: str) -> str:
+    """What people call a quantization scheme."""
+    return "float32" if name == "none" else name
+
+
+def value(metrics: Mapping[str, float], cost: Metric) -> float:
+    """In the axis' unit; NaN, which is not drawn, where the device could not tell."""
+    return metrics.get(cost.key, math.nan) / unit(cost)
+
+
+def unit(cost: Metric) -> float:
+    """Of a cost's axis, in the unit that it is kept in."""
+    return 1e3 if cost.kind == "bytes" else 1.0
+
+
+def caption(cost: Metric) -> str:
+    """Of a cost's axis."""
+    return "latency, median (ms)" if cost == LATENCY else f"{cost.name} (kB)"
+
+
+def stairs(points: Sequence[Point], cost: Metric, quality: Metric) -> list[tuple[float, float]]:
+    """The best quality to be had at each cost, among the feasible points or, with none, all: (value(), quality),
+    rising; none before anything in the space was measured.
+    """
+    sign = 1 if quality.better == "higher" else -1
+    known = [point for point in points if cost.key in point.outcome.metrics]
+    chosen = [point for point in known if point.feasible] or known
+    pairs = [(value(point.outcome.metrics, cost), point.outcome.metrics[quality.key]) for point in chosen]
+    steps: list[tuple[float, float]] = []
+    for price, reached in sorted(pairs, key=lambda pair: (pair[0], -sign * pair[1])):
+        if not steps or sign * reached > sign * steps[-1][1]:
+            steps.append((price, reached))
+    return steps
+
+
+def ticks(low: float, high: float, least: int = 4) -> list[float]:
+    """Round numbers on a logarithmic axis, at least so many where there are, and a hundredfold to either side of it,
+    where one may pan.
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for digits in ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)):
+        found = [digit * 10.0**power for power in range(first - 2, last + 2) for digit in digits]
+        if sum(low <= tick <= high for tick in found) >= least:
+            break
+    return found

@@ -1,0 +1,65 @@
+"""How what a study found is found again: commands, and a search space of one point."""
+
+import json
+import shlex
+from pathlib import Path
+
+from autotune import userfile
+from autotune.front import Point
+from autotune.record import Record
+from autotune.target import is_quality
+
+_INLINE = "in "
+"""How the source of a space begins that is part of an experiment's file."""
+
+
+def study_command(record: Record) -> str:
+    """That runs the study once more; --register and --trust are for the user to give."""
+    options = record.meta["options"]
+    space = str(options.get("space", ""))
+    inline = space.startswith(_INLINE)
+    words = [space.removeprefix(_INLINE)] if inline else []
+    words += [] if inline or not space else ["--space", space]
+    words += [word for target in record.meta["targets"] for word in ("--target", target)]
+    words += [word for metric in record.objectives for word in ("--objective", _objective(record, metric.name))]
+    return _run(record, [*words, "--trials", str(max(record.asked, 1)), "--name", record.asked_as])
+
+
+def _objective(record: Record, name: str) -> str:
+    return "quality" if name == record.quality.name else name
+
+
+def point_space(point: Point) -> str:
+    """A search space (JSON, which is YAML, too) of nothing but this point."""
+    return json.dumps(point.outcome.config.canonical())
+
+
+def point_command(record: Record) -> str:
+    """That builds, evaluates and measures a point once more, its point_space() being in point.yaml."""
+    return _run(record, ["--space", "point.yaml", "--trials", "1", "--name", f"{record.asked_as}-point"])
+
+
+def pick_command(record: Record, trial: int | str) -> str:
+    """That hands out a trial's file."""
+    device = ["--device", record.device] if record.name != record.asked_as else []
+    return shlex.join(["autotune", "pick", record.asked_as, "--trial", str(trial), *device, *_folder(record.folder)])
+
+
+def _run(record: Record, words: list[str]) -> str:
+    """What data, model and device were, and these words."""
+    options = record.meta["options"]
+    given = [word for model in options.get("model", ()) for word in ("--model", model)]
+    for option, name in (("--data", "data"), ("--device", "device"), ("--seed", "seed"), ("--loss", "loss")):
+        if (value := options.get(name)) is not None and not (name == "loss" and userfile.is_function(value)):
+            given += [option, str(value)]
+    if is_quality(str(options.get("metric"))):
+        given += ["--metric", options["metric"]]
+    if options.get("validation_share", 0.5) != 0.5:
+        given += ["--validation-share", str(options["validation_share"])]
+    given += [word for layer in options.get("excluded", ()) for word in ("--exclude", layer)]
+    here = words[:1] if words and not words[0].startswith("-") else []
+    return shlex.join(["autotune", "run", *here, *given, *words[len(here) :], *_folder(record.folder)])
+
+
+def _folder(folder: Path) -> list[str]:
+    return [] if str(folder.parent) == "runs" else ["--dir", str(folder.parent)]

@@ -1,0 +1,98 @@
+"""Each plain technique beside the float model, as the tables of papers have it; and what delegates took."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from autotune.config import SCHEMES, Recipe, Runtime
+from autotune.front import Point
+from autotune.outcome import Outcome
+from autotune.record import Record
+from autotune.target import LATENCY
+
+_TITLES = {
+    "none": "float32",
+    "float16": "float16",
+    "dynamic": "dynamic range",
+    "weight_int8": "int8 weights only",
+    "int8": "full integer",
+    "int16x8": "int8 weights, int16 activations",
+    "int4": "int4",
+    "qat": "quantization-aware training",
+}
+
+
+def techniques(record: Record) -> list[tuple[str, Point]]:
+    """The first trial of each technique, with its name: quantization schemes without more, then pruning, clustering
+    and both. On the baseline's runtime where it was measured there, else on the fastest.
+
+    Args:
+        record: of a study with a baseline.
+    """
+    assert record.baseline is not None
+    recipes: dict[Recipe, list[Point]] = defaultdict(list)
+    for point in record.points:
+        recipes[point.outcome.config.recipe].append(point)
+    first: dict[tuple[str, str, bool, bool], Recipe] = {}
+    for recipe in recipes:
+        combined = bool(recipe.prune or recipe.cluster)
+        kind = (recipe.model, "" if combined else recipe.quantize, recipe.prune > 0, recipe.cluster > 0)
+        if not recipe.extra:
+            first.setdefault(kind, recipe)
+    order = sorted(first, key=_place)
+    return [(_title(first[kind]), _on(recipes[first[kind]], record.baseline.config.runtime)) for kind in order]
+
+
+def _place(kind: tuple[str, str, bool, bool]) -> tuple[str, int, bool, int]:
+    """In the table: by model, schemes alone, pruning before clustering, both."""
+    model, quantize, prune, cluster = kind
+    return model, prune + cluster, cluster, SCHEMES.index(quantize) if quantize else 0
+
+
+def _title(recipe: Recipe) -> str:
+    parts = [f"pruned {recipe.prune:.0%}"] if recipe.prune else []
+    parts += [f"clustered to {recipe.cluster}"] if recipe.cluster else []
+    parts += [_TITLES[recipe.quantize]] if recipe.quantize != "none" or not parts else []
+    spared = f", {recipe.mixed:.0%} of the layers more precise" if recipe.mixed and recipe.matters("mixed") else ""
+    return (f"{recipe.model}: " if recipe.model else "") + " + ".join(parts) + spared
+
+
+def _on(points: Sequence[Point], runtime: Runtime) -> Point:
+    measured = [point for point in points if LATENCY.key in point.outcome.metrics]
+    same = [point for point in measured if point.outcome.config.runtime == runtime]
+    return same[0] if same else min(measured, key=lambda p: p.outcome.metrics[LATENCY.key], default=points[0])
+
+
+@dataclass
+class Delegation:
+    """What a delegate took of the files that ran through it.
+
+    Attributes:
+        files: that were measured.
+        whole: those of them of which it took every operator.
+        left: kinds of operators that it left, with the number of files.
+    """
+
+    files: int = 0
+    whole: int = 0
+    left: Counter[str] = field(default_factory=Counter)
+
+
+def delegation(outcomes: Iterable[Outcome]) -> dict[str, Delegation]:
+    """By the delegates' names; those that can't tell are left out.
+
+    Args:
+        outcomes: of a study; of several that are a file under one delegate, one counts.
+    """
+    found: dict[str, Delegation] = {}
+    seen = set()
+    for outcome in outcomes:
+        delegate, latency = outcome.config.runtime.delegate, outcome.latency
+        if latency is None or latency.delegated is None or (outcome.artifact, delegate) in seen:
+            continue
+        seen.add((outcome.artifact, delegate))
+        one = found.setdefault(delegate, Delegation())
+        one.files += 1
+        one.whole += latency.delegated == latency.operators
+        one.left.update(kind.partition(" x")[0] for kind in latency.fell_back)
+    return found
