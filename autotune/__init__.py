@@ -1,13 +1,34 @@
 """autotune: finds the best way to ship a Keras model on a device.
 
-The values that everything else speaks in. The rest is reached through its modules, so that
-`import autotune` stays quick: nothing here imports TensorFlow, Ray, Optuna or MLflow.
+The values that everything else speaks in, and tune() and load(), which do what the command line does.
+`import autotune` stays quick: nothing here imports TensorFlow, Ray, Optuna or MLflow before it is called.
 """
 
+from autotune.api import load, tune
 from autotune.config import Config, Recipe, Runtime
-from autotune.errors import UserError
+from autotune.errors import Fault, StopStudy, UserError
+from autotune.facade import Front
 from autotune.front import ParetoFront, Point
 from autotune.outcome import Outcome
+from autotune.picks import Pick, PickForAll, Saved, Unmet
 from autotune.target import Target
 
-__all__ = ["Config", "Outcome", "ParetoFront", "Point", "Recipe", "Runtime", "Target", "UserError"]
+__all__ = [
+    "Config",
+    "Fault",
+    "Front",
+    "Outcome",
+    "ParetoFront",
+    "Pick",
+    "PickForAll",
+    "Point",
+    "Recipe",
+    "Runtime",
+    "Saved",
+    "StopStudy",
+    "Target",
+    "Unmet",
+    "UserError",
+    "load",
+    "tune",
+]

@@ -84,6 +84,33 @@ def parse_weights(text: str, metrics: Sequence[Metric]) -> dict[str, float]:
     return found
 
 
+def parse_choice(by: str | None, weights: str | None, trial: int | None, metrics: Sequence[Metric]) -> Choice:
+    """How a point is to be chosen, from what the user said of it.
+
+    Args:
+        by: a rule's name.
+        weights: as parse_weights() takes them.
+        trial: to take, whatever the rule.
+        metrics: the objectives.
+
+    Raises:
+        UserError: they say different things, or are not known.
+    """
+    if by is not None and by not in RULES:
+        raise UserError(f"--by {by!r} is unknown; known are {', '.join(RULES)}")
+    if trial is not None:
+        if by or weights:
+            raise UserError(f"--trial goes without {'--weights' if weights else '--by'}: it names the file itself")
+        return Choice(TRIAL)
+    if weights is None:
+        if by == WEIGHTS:
+            raise UserError(f"--by {WEIGHTS} needs --weights, such as {metrics[0].name}=2,latency=1")
+        return Choice(by or ONE_SE)
+    if by not in (None, WEIGHTS):
+        raise UserError(f"--weights go with --by {WEIGHTS}, not with --by {by}")
+    return Choice(WEIGHTS, parse_weights(weights, metrics))
+
+
 def _weight(text: str) -> float:
     try:
         return float(text)

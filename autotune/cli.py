@@ -4,8 +4,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import closing
-from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from autotune import cli_devices, cli_study, cli_track
@@ -145,33 +143,17 @@ exit status: 0 done and targets met, 3 done and nothing meets them, 2 wrong inpu
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from autotune import plugins
     from autotune.experiment import settle
 
-    settings = settle(arguments)  # before the heavier imports: most mistakes are found here
-    from autotune.compress.worker import start
-    from autotune.devices.device import cores
-    from autotune.devices.device_file import load_device
+    given = vars(arguments) | {"targets": arguments.target}
+    settings = settle(given)  # before the heavier imports: most mistakes are found here
+    from autotune.launch import launch, workers
     from autotune.noise import out_of_sight
-    from autotune.study.on_devices import run_on
-    from autotune.study.pool import RayPool, sensible_jobs
 
-    jobs, asked = settings.jobs or sensible_jobs(cores()), []
     uri = tracking_uri(settings.tracking_uri)
-    output = _output(arguments, jobs)
-    with output:
-        for remark in settings.remarks:
-            output.note(remark)
-        for spec in settings.devices:  # all of them, before hours are spent on the first
-            output.status(f"trying {spec}")
-            device = load_device(spec)
-            options, remarks = settings.options(spec, device, jobs)
-            asked.append((options, device))
-            for remark in remarks:
-                output.note(remark)
-        workers = RayPool(jobs, partial(start, trust=settings.trust), settings.ray)
-        with out_of_sight(output.note), closing(workers) as pool:
-            summaries = run_on(asked, pool, output, lambda: [plugins.load("trackers", "mlflow")(uri)] if uri else [])
+    output = _output(arguments, workers(settings))
+    with output, out_of_sight(output.note):
+        summaries = launch(settings, output, uri)
     fronts = [summary.record.front() for summary in summaries]
     status = DONE if all(front is not None and front.pick() is not None for front in fronts) else UNMET
     output.end(summaries, uri, status)

@@ -1,7 +1,6 @@
 """The commands that take a study that is there: front, report, pick; and the options that they share with run."""
 
 import argparse
-import contextlib
 import json
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
     from autotune.choice import Choice
     from autotune.compress.trust import Trust
-    from autotune.devices.device import Device
     from autotune.front import ParetoFront, Point
     from autotune.pick import Picked
     from autotune.record import Record
@@ -153,13 +151,14 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _pick(arguments: argparse.Namespace) -> int:
+    from autotune.choice import parse_choice
     from autotune.show import console
     from autotune.target import parse_all, resolve
 
     targets, remarks = parse_all(arguments.target) if arguments.target else (None, [])
     registration = _registration(arguments)
     record = _record(arguments)
-    choice = _choice(arguments, record)
+    choice = parse_choice(arguments.by, arguments.weights, arguments.trial, record.objectives)
     if not arguments.json:
         for remark in remarks:
             console.print(remark, style="yellow", soft_wrap=True)
@@ -260,9 +259,7 @@ def _registration(arguments: argparse.Namespace) -> "Registration | None":
     """Raises:
     UserError: it can't be registered so, whatever the file.
     """
-    if arguments.register is None:
-        if arguments.alias is not None:
-            raise UserError("--alias goes with --register: it is of a registered model")
+    if arguments.register is None and arguments.alias is None:
         return None
     from autotune.registration import Registration
 
@@ -277,68 +274,21 @@ def _print_file(file: Path, load: str) -> None:
     console.print(f"\n{load}", markup=False, soft_wrap=True)
 
 
-def _choice(arguments: argparse.Namespace, record: "Record") -> "Choice":
-    """Raises:
-    UserError: --by, --weights and --trial say different things.
-    """
-    from autotune.choice import ONE_SE, RULES, TRIAL, WEIGHTS, Choice, parse_weights
-
-    by, weights = arguments.by, arguments.weights
-    if by is not None and by not in RULES:
-        raise UserError(f"--by {by!r} is unknown; known are {', '.join(RULES)}")
-    if arguments.trial is not None:
-        if by or weights:
-            raise UserError(f"--trial goes without {'--weights' if weights else '--by'}: it names the file itself")
-        return Choice(TRIAL)
-    if weights is None:
-        if by == WEIGHTS:
-            raise UserError(f"--by {WEIGHTS} needs --weights, such as {record.quality.name}=2,latency=1")
-        return Choice(by or ONE_SE)
-    if by not in (None, WEIGHTS):
-        raise UserError(f"--weights go with --by {WEIGHTS}, not with --by {by}")
-    return Choice(WEIGHTS, parse_weights(weights, record.objectives))
-
-
 def _rechecked(arguments: argparse.Namespace, record: "Record", point: "Point") -> "Rechecked":
     """The file once more on the study's device, where that can be found."""
-    from autotune.compress.worker import start
     from autotune.show_devices import progress
-    from autotune.study.pool import RayPool
-    from autotune.study.recheck import UNMEASURED, Rechecked, recheck
+    from autotune.study.recheck import Rechecked, recheck_found
 
     if arguments.no_measure:
         return Rechecked.unmeasured(record, point)
-    try:
-        device = _device(arguments, record)
-    except UserError as error:
-        return Rechecked.unmeasured(record, point, f"{UNMEASURED}: {error}; see --device")
-    trust = _trust(arguments)
-    pool = RayPool(1, partial(start, trust=trust))
-    try:
-        with progress() as say:
-            return recheck(record, point, device, say, pool, trust)
-    finally:
-        pool.close()
+    with progress() as say:
+        return recheck_found(record, point, arguments.device, say, _trust(arguments))
 
 
 def _trust(arguments: argparse.Namespace) -> "Trust":
     from autotune.compress.trust import Trust
 
     return Trust.of(arguments.trust, arguments.custom_objects or ())
-
-
-def _device(arguments: argparse.Namespace, record: "Record") -> "Device":
-    """The study's device: by what the user calls it now, or by what it was called then.
-
-    Raises:
-        UserError: there is none.
-    """
-    from autotune.devices.device_file import load_device
-
-    if arguments.device is not None:
-        with contextlib.suppress(UserError):  # it is but the name
-            return load_device(arguments.device)
-    return load_device(record.meta["options"].get("device") or record.device)
 
 
 def _begun(arguments: argparse.Namespace) -> "tuple[Record, ParetoFront]":
@@ -360,16 +310,7 @@ def _record(arguments: argparse.Namespace) -> "Record":
     Raises:
         UserError: there is none.
     """
-    from autotune.devices.device_file import load_device
     from autotune.experiment import FOLDER
-    from autotune.study import siblings
-    from autotune.study.journal import read
+    from autotune.study.siblings import find
 
-    folder = Path(arguments.dir or FOLDER)
-    if arguments.device is None:
-        return read(folder / arguments.study, arguments.study)
-    found, name = siblings.siblings(folder, arguments.study), arguments.device
-    if name not in found:
-        with contextlib.suppress(UserError):  # to be told where it was measured helps more
-            name = load_device(name).name
-    return siblings.on(found, name)
+    return find(Path(arguments.dir or FOLDER), arguments.study, arguments.device)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from html import escape
 from typing import Any, Self
 
 SCHEMES = ("none", "float16", "dynamic", "weight_int8", "int8", "int16x8", "int4", "qat")
@@ -190,6 +191,11 @@ class Config:
 
     def __str__(self) -> str:
         return f"{self.recipe} on {self.runtime}"
+
+    def _repr_html_(self) -> str:
+        values = [(escape(name), escape(str(value))) for name, value in self.canonical().items()]
+        rows = "".join(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in values)
+        return f"<div><b>{escape(str(self))}</b><table style='color:inherit'>{rows}</table></div>"
 
 
 TRAINING = ("augment", "epochs", "learning_rate", "batch_size")

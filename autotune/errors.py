@@ -1,4 +1,4 @@
-"""The three ways in which work ends without a result, and what others' exceptions say in one line."""
+"""The ways in which work ends without a result, how a callback ends a study, and others' exceptions in one line."""
 
 
 class UserError(Exception):
@@ -17,6 +17,10 @@ class Fault(Exception):
 
     The trial fails and its configuration is queued again; nothing is cached.
     """
+
+
+class StopStudy(Exception):
+    """Raised by a callback: nothing new is begun, what is under way is finished, and the study ends in order."""
 
 
 def one_line(error: BaseException, most: int = 300) -> str:

@@ -1,7 +1,7 @@
 """An experiment: what a run needs to know, from a YAML file and the command line."""
 
 import re
-from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,9 +53,9 @@ class Settings:
         targets: parsed.
         objectives: parsed; empty where the targets say.
         remarks: to be shown to the user.
-        file: of the experiment, None without one.
-        lines: of the keys of its own space, for messages.
-        folder, timeout, ray, tracking_uri, trusted: from the command line alone.
+        file: that a space of its own stands in, None where that is of the call.
+        lines: of this space's keys, for messages.
+        folder, timeout, ray, tracking_uri, trusted: from the command line or the call alone.
     """
 
     values: dict[str, Any]
@@ -132,7 +132,7 @@ class Settings:
         if isinstance(given, str):
             space = space_file.load(given, device.threads, extra, auto)
         else:
-            space = space_file.parse(given, f"in {self.file}", device.threads, extra, self.lines, auto)
+            space = space_file.parse(given, f"in {self.file or 'the call'}", device.threads, extra, self.lines, auto)
         left = [name for name in space.delegates() if name in device.delegates]
         known = {*runner_device.DELEGATES, *benchmark_model.DELEGATES, *device.missing()}
         lacking = [name for name in space.delegates() if name in known and name not in left]
@@ -143,19 +143,25 @@ class Settings:
         return replace(space, dimensions=space.dimensions | {"delegate": Choice(tuple(left))}), [remark]
 
 
-def settle(arguments: Namespace) -> Settings:
-    """What a `run` command asks for.
+def settle(given: Mapping[str, Any]) -> Settings:
+    """What a run is asked for.
+
+    Args:
+        given: by the names of KEYS, and experiment, dir, timeout, ray, tracking_uri, trust; None where it is not.
 
     Raises:
         UserError: the experiment file is not one, or model or data are not named anywhere.
     """
-    values, lines = read(arguments.experiment) if arguments.experiment else ({}, {})
-    given = {key: getattr(arguments, key) for key in KEYS if getattr(arguments, key, None) is not None}
-    values = {"targets": []} | values | given
+    given = {name: value for name, value in given.items() if value is not None}
+    experiment = given.get("experiment")
+    values, lines = read(experiment) if experiment else ({}, {})
+    if "space" in given:
+        experiment, lines = None, {}
+    values = {"targets": []} | values | {key: given[key] for key in KEYS if key in given}
     for key, what in (("model", "a .keras, .h5 or .tflite file, or a SavedModel folder"), ("data", DATA)):
         if not values.get(key):
             raise UserError(f"no --{key} ({what}), and no experiment that names one")
-    targets, remarks = parse_all(arguments.target or values["targets"])
+    targets, remarks = parse_all(values["targets"])
     goals, remark = objectives.parse(values.get("objectives", ()))
     values.setdefault("name", Path(values["model"][0]).resolve().stem)
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", values["name"]):
@@ -167,13 +173,13 @@ def settle(arguments: Namespace) -> Settings:
         targets,
         goals,
         [*remarks, *([remark] if remark else [])],
-        arguments.experiment,
+        experiment,
         lines,
-        Path(arguments.dir or FOLDER),
-        arguments.timeout,
-        arguments.ray,
-        arguments.tracking_uri,
-        arguments.trust,
+        Path(given.get("dir") or FOLDER),
+        given.get("timeout"),
+        given.get("ray"),
+        given.get("tracking_uri"),
+        given.get("trust", False),
     )
 
 

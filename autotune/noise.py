@@ -16,26 +16,35 @@ devices = logging.getLogger("autotune.devices")
 
 
 @contextmanager
+def heard(note: Callable[[str], None]) -> Iterator[None]:
+    """Notes what devices warn of: that one is lost or back."""
+    noting = _Noting(note)
+    devices.addHandler(noting)
+    try:
+        yield
+    finally:
+        devices.removeHandler(noting)
+
+
+@contextmanager
 def out_of_sight(note: Callable[[str], None]) -> Iterator[None]:
     """Takes what anything but our console writes to stdout and stderr, native code too, into autotune's log.
 
     Python's sys.stdout and sys.stderr are replaced meanwhile, and so is what is behind file descriptor 2.
 
     Args:
-        note: told what devices warn of all the same: that one is lost or back.
+        note: as heard().
     """
     reader, writer = os.pipe()
     threading.Thread(target=_take, args=(reader,), name="printed", daemon=True).start()
     said = os.fdopen(writer, "w", buffering=1, errors="replace")
     shown, errors, native = sys.stdout, sys.stderr, os.dup(2)
-    noting = _Noting(note)
     console.file, sys.stdout, sys.stderr = shown, said, said
     os.dup2(writer, 2)
-    devices.addHandler(noting)
     try:
-        yield
+        with heard(note):
+            yield
     finally:
-        devices.removeHandler(noting)
         os.dup2(native, 2)
         os.close(native)
         sys.stdout, sys.stderr = shown, errors

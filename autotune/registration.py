@@ -39,7 +39,7 @@ class Registration:
     alias: str
 
     @classmethod
-    def of(cls, name: str, alias: str | None = None, asked: str | None = None) -> Self:
+    def of(cls, name: str | None, alias: str | None = None, asked: str | None = None) -> Self:
         """
         Args:
             name: of the registered model.
@@ -47,8 +47,10 @@ class Registration:
             asked: the tracking store, as tracking_uri() takes it.
 
         Raises:
-            UserError: MLflow refuses name or alias, or no store is meant.
+            UserError: MLflow refuses name or alias, there is but an alias, or no store is meant.
         """
+        if name is None:
+            raise UserError("--alias goes with --register: it is of a registered model")
         alias = registry.ALIAS if alias is None else alias
         registry.check(name, alias)
         uri = tracking_uri(asked)

@@ -1,7 +1,6 @@
 """Experiments: the file, the command line over it, and what comes of both."""
 
 import re
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,9 @@ from autotune.space import Choice
 from autotune.testing import FakeDevice
 
 
-def arguments(**given: Any) -> Namespace:
-    """A `run` command with these options."""
-    names = ["experiment", "target", "dir", "timeout", "ray", "tracking_uri", "model", "data", "space", "device"]
-    names += ["trials", "seed", "jobs", "name", "loss", "metric", "validation_share", "exclude", "custom_objects"]
-    return Namespace(**(dict.fromkeys(names) | {"trust": False} | given))
+def arguments(**given: Any) -> dict[str, Any]:
+    """A run with these options, and others that are not given."""
+    return {"experiment": None, "targets": None, "trials": None, "dir": None, "trust": False} | given
 
 
 class Board(FakeDevice):
@@ -144,7 +141,7 @@ def test_settle_refuses_targets_of_the_experiment_that_are_no_texts(tmp_path: Pa
     path = experiment(tmp_path, "model: m.keras\ndata: d.npz\ntargets: [5]\n")
     for given in (None, ["latency<5ms"]):
         with pytest.raises(UserError, match="targets must be texts"):
-            settle(arguments(experiment=path, target=given))
+            settle(arguments(experiment=path, targets=given))
 
 
 def test_settle_puts_the_command_line_first(tmp_path: Path) -> None:
@@ -157,7 +154,7 @@ def test_settle_puts_the_command_line_first(tmp_path: Path) -> None:
             trials=9,
             seed=0,
             name="line",
-            target=["accuracy>=90%"],
+            targets=["accuracy>=90%"],
         )
     )
     assert settings.values["model"] == [str(tmp_path / "m.keras")]
@@ -211,7 +208,7 @@ def test_settle_takes_other_names(name: str) -> None:
 def test_settle_refuses_targets_that_are_none() -> None:
     """As the target parser says."""
     with pytest.raises(UserError, match="unknown metric 'speed'"):
-        settle(arguments(model=["m.keras"], data="d.npz", target=["speed<1"]))
+        settle(arguments(model=["m.keras"], data="d.npz", targets=["speed<1"]))
 
 
 def test_options_have_defaults() -> None:
@@ -236,7 +233,7 @@ def test_options_are_what_was_asked_for() -> None:
             loss="mse",
             metric="mae",
             name="n",
-            target=["size<1MB"],
+            targets=["size<1MB"],
             dir="studies",
             timeout=60.0,
         )

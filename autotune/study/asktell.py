@@ -2,6 +2,7 @@
 
 import json
 import random
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -69,6 +70,9 @@ class Ledger:
         )
         if "meta" not in self._study.user_attrs:
             self._study.set_user_attr("meta", meta)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                self._study.set_metric_names([goal.key for goal in goals])  # for Optuna's own views
         self._sampler: Anew | None = None
         self._given = optuna.samplers.RandomSampler()  # for trials of given values: others would learn for nothing
         self._record = journal.record_of(self._study, folder, Gaps())

@@ -11,7 +11,7 @@ from autotune.compress.load import import_model
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session, in_use
-from autotune.errors import Fault, Infeasible, UserError
+from autotune.errors import Fault, Infeasible, StopStudy, UserError
 from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import Record
@@ -114,13 +114,13 @@ class _Study:
             ledger, prepared.space, list(prepared.candidates), options.trials, options.sampler(search), gate
         )
         self._patience = Patience(options.patience)
-        self._told, self._changed = set[str](), False
+        self._told, self._changed, self._stopped = set[str](), False, False
 
     def run(self, began: float) -> Summary:
         found = self._ledger.record().asked
         notes: list[str] = []
         if found:
-            self._reporter.progress(self._ledger.record(), self._options.trials)
+            self._show()
         with self._device.open() as evaluating, self._device.open() as timing:
             shared = partial(self._leased, evaluating, shared=True)
             here = self._device.shares_host  # then to build disturbs as much as to evaluate
@@ -180,9 +180,9 @@ class _Study:
                 self._take_over(rows)
                 plain, trained = (iter(()), iter(())) if self._prepared.leader else self._proposals.baselines()
                 for group in (self._proposals.unfinished(), plain):
-                    rows.work(partial(next, group, None))
+                    rows.work(self._unless_stopped(partial(next, group, None)))
                     self._tracker.update(self._ledger.record())
-                rows.work(lambda: next(trained, None) or self._next(rows.recipes))
+                rows.work(self._unless_stopped(lambda: next(trained, None) or self._next(rows.recipes)))
             except KeyboardInterrupt:
                 return ["interrupted; the same command goes on from here"]
             except TimeIsUpError:
@@ -195,10 +195,20 @@ class _Study:
                 f"{self._proposals.left_out} configurations were not built: "
                 "files of their structure miss a target, whatever they learn"
             )
-        if self._proposals.left > 0:
+        if self._proposals.left > 0 and not self._stopped:
             self._reporter.note(self._why())
         self._finish()
-        return []
+        return ["stopped by a callback; the same command goes on from here"] if self._stopped else []
+
+    def _show(self) -> None:
+        """Where the study stands."""
+        try:
+            self._reporter.progress(self._ledger.record(), self._options.trials)
+        except StopStudy:
+            self._stopped = True
+
+    def _unless_stopped(self, source: Callable[[], Row | None]) -> Callable[[], Row | None]:
+        return lambda: None if self._stopped else source()
 
     def _take_over(self, rows: Rows) -> None:
         """What earlier studies found out."""
@@ -242,7 +252,7 @@ class _Study:
         if asked := self._ledger.ask_for(config):
             self._ledger.tell(asked[0], outcome, self._prepared.targets, outcome)
         self._tracker.update(self._ledger.record())
-        self._reporter.progress(self._ledger.record(), self._options.trials)
+        self._show()
 
     def _compare(self, baseline: Outcome) -> None:
         """Holds the device against what it was in an earlier run, where this one goes on."""
@@ -268,8 +278,8 @@ class _Study:
             self._ledger.add(outcome, self._prepared.targets, baseline)
         else:
             self._ledger.tell(trial, outcome, self._prepared.targets, baseline)
+        self._show()
         record = self._ledger.record()
-        self._reporter.progress(record, self._options.trials)
         self._patience.see(record.asked, record.hypervolume())
         if trial is not None:
             self._tracker.update(record)

@@ -67,6 +67,7 @@ class RayPool:
         self._lock = threading.Lock()
         self._scratch = tempfile.TemporaryDirectory(prefix="autotune-")
         self._ray: Any = None
+        self._own = False
         self._workers: list[_Hired] = []
         self._numbers = itertools.count(1)
         self._closing = False
@@ -86,7 +87,8 @@ class RayPool:
             for worker in self._workers:
                 self._ray.kill(worker.actor)
             self._threads.shutdown(wait=True)
-            self._ray.shutdown()
+            if self._own:
+                self._ray.shutdown()
             self._ray = None
         self._keeper.shutdown()
         self._scratch.cleanup()
@@ -117,7 +119,7 @@ class RayPool:
         """Ray, started with its workers on the first call."""
         with self._lock:
             if self._ray is None:
-                self._ray = self._keeper.submit(_launch, self._jobs, self._address).result()
+                self._ray, self._own = self._keeper.submit(_launch, self._jobs, self._address).result()
                 for _ in range(self._jobs):
                     self._idle.put(self._worker())
             return self._ray
@@ -132,8 +134,11 @@ class RayPool:
         return worker
 
 
-def _launch(jobs: int, address: str | None) -> Any:
-    """Ray, connected to the cluster at the address or to one started on loopback."""
+def _launch(jobs: int, address: str | None) -> tuple[Any, bool]:
+    """Ray, connected to the cluster at the address or to one started on loopback; and whether that was done here.
+
+    A program that tunes may use Ray itself: what it is connected to is taken, and stays.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if not address:
@@ -142,6 +147,8 @@ def _launch(jobs: int, address: str | None) -> Any:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     import ray
 
+    if ray.is_initialized():
+        return ray, False
     if address:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     else:
@@ -152,7 +159,7 @@ def _launch(jobs: int, address: str | None) -> Any:
             logging_level="ERROR",
             object_store_memory=512 * 1024**2,
         )
-    return ray
+    return ray, True
 
 
 @dataclass(frozen=True)

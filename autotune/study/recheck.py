@@ -1,7 +1,7 @@
 """A picked file once more, before it is handed out: measured, and held against the test split."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from autotune.compress.load import import_model
 from autotune.compress.trust import Trust
+from autotune.compress.worker import start
+from autotune.devices import device_file
 from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session, in_use
 from autotune.devices.measure import Job, measure
@@ -21,7 +23,7 @@ from autotune.study import journal
 from autotune.study.asktell import Ledger
 from autotune.study.evaluate import FAILURES, Evaluator
 from autotune.study.instrument import timed
-from autotune.study.pool import Pool
+from autotune.study.pool import Pool, RayPool
 from autotune.study.prepare import Importer
 from autotune.study.reopen import cache_of, reopened
 from autotune.study.workshop import Workshop
@@ -50,6 +52,42 @@ class Rechecked:
     def unmeasured(cls, record: Record, point: Point, *remarks: str) -> Self:
         """What the study knows of it."""
         return cls(None, record.tests.get(str(point.trial)), list(remarks))
+
+
+def recheck_found(record: Record, point: Point, called: str | None, say: Say, trust: Trust) -> Rechecked:
+    """As recheck(), on the study's device where that can be found, with a worker of its own.
+
+    Args:
+        record: of the study.
+        point: that was picked.
+        called: what the user calls the device now; None for what it was called then.
+        say: told what is being done or waited for.
+        trust: what code the study's models may run, where they have to be opened.
+
+    Raises:
+        UserError: as recheck().
+    """
+    try:
+        device = _found(record, called)
+    except UserError as error:
+        return Rechecked.unmeasured(record, point, f"{UNMEASURED}: {error}; see --device")
+    pool = RayPool(1, partial(start, trust=trust))
+    try:
+        return recheck(record, point, device, say, pool, trust)
+    finally:
+        pool.close()
+
+
+def _found(record: Record, called: str | None) -> Device:
+    """The study's device: by what the user calls it now, or by what it was called then.
+
+    Raises:
+        UserError: there is none.
+    """
+    if called is not None:
+        with suppress(UserError):  # it is but the name
+            return device_file.load_device(called)
+    return device_file.load_device(record.meta["options"].get("device") or record.device)
 
 
 def recheck(

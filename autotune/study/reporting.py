@@ -62,7 +62,10 @@ class Reporter(Protocol):
         ...
 
     def progress(self, record: Record, trials: int) -> None:
-        """Where the study stands, of how many trials: at its beginning, and with each trial that ends."""
+        """Where the study stands, of how many trials: at its beginning, and with each trial that ends.
+
+        May raise StopStudy, which ends the study in order.
+        """
         ...
 
 

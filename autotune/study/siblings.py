@@ -4,10 +4,12 @@ The first study of a name builds files, on a device of its own. A run of that na
 those files there, and keeps what it finds as a study of its own, NAME@DEVICE.
 """
 
+import contextlib
 import re
 from pathlib import Path
 
 from autotune.config import Recipe
+from autotune.devices import device_file
 from autotune.errors import UserError
 from autotune.record import MARK, Record
 from autotune.study import journal
@@ -54,6 +56,26 @@ def siblings(folder: Path, name: str) -> dict[str, Record]:
     others = sorted(path.parent for path in folder.glob(f"{first}{MARK}*/{journal.JOURNAL}"))
     records = [journal.read(path, path.name) for path in [folder / first, *others]]
     return {record.device: record for record in records if record.baseline is not None}
+
+
+def find(folder: Path, name: str, device: str | None = None) -> Record:
+    """A study on the device that is meant.
+
+    Args:
+        folder: that holds the studies.
+        name: as the user gave it.
+        device: its name, or what the user calls it now; None for the one that the study of this name was on.
+
+    Raises:
+        UserError: there is no such study, or it was not measured there.
+    """
+    if device is None:
+        return journal.read(folder / name, name)
+    found = siblings(folder, name)
+    if device not in found:
+        with contextlib.suppress(UserError):  # to be told where it was measured helps more
+            device = device_file.load_device(device).name
+    return on(found, device)
 
 
 def on(found: dict[str, Record], device: str) -> Record:

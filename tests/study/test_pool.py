@@ -1,12 +1,14 @@
 """The pool on real Ray: workers start once, are reused, and are replaced when lost."""
 
 import os
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import psutil
@@ -188,3 +190,17 @@ def test_closing_ends_what_runs(pool: RayPool) -> None:
     with pytest.raises(Fault):
         future.result(timeout=30)
     assert not leftover.exists()
+
+
+def test_takes_the_ray_that_its_program_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And leaves it running in the end; the workers alone are ended."""
+    ray = MagicMock()
+    ray.is_initialized.return_value = True
+    ray.get.return_value = ((7, "1"), 0)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    pool = RayPool(1, begin)
+    assert pool.submit(started).result() == (7, "1")
+    pool.close()
+    ray.init.assert_not_called()
+    ray.kill.assert_called_once()
+    ray.shutdown.assert_not_called()

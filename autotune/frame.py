@@ -1,0 +1,46 @@
+"""A study as a pandas table."""
+
+from collections import ChainMap
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import pandas as pd
+
+from autotune.front import ParetoFront, Point, interval
+
+
+def frame(front: ParetoFront, points: Sequence[Point]) -> pd.DataFrame:
+    """A row for each point: what it is, what was tried, and what came of it.
+
+    Args:
+        front: that says what is on it, and what is recommended.
+        points: to list.
+
+    Returns:
+        Indexed by trial. Columns: on_front, recommended, feasible, free, state, reason; the configuration's
+        dimensions, empty where one does not matter; the metrics by their keys, which end in their units;
+        the 95 % intervals of quality and latency, as KEY_low and KEY_high; verdict on the latency; model, a path.
+    """
+    pick = front.pick()
+    ahead, best = {point.trial for point in front.points}, -1 if pick is None else pick.trial
+    rows = [_row(front, point, on_front=point.trial in ahead, recommended=point.trial == best) for point in points]
+    columns = [name for parts in zip(*rows, strict=True) for name in dict.fromkeys(chain.from_iterable(parts))]
+    index = pd.Index([point.trial for point in points], name="trial", dtype=int)
+    return pd.DataFrame([dict(ChainMap(*row)) for row in rows], index=index, columns=columns)
+
+
+def _row(front: ParetoFront, point: Point, **where: bool) -> tuple[dict[str, Any], ...]:
+    """Its parts: what it is, its configuration, its metrics, what is known of them."""
+    outcome = point.outcome
+    head = where | {"feasible": point.feasible, "free": point.free, "state": outcome.state, "reason": outcome.reason}
+    return head, outcome.config.canonical(), outcome.metrics, _intervals(front, point) | {"model": point.model}
+
+
+def _intervals(front: ParetoFront, point: Point) -> dict[str, Any]:
+    outcome, quality, latency = point.outcome, front.quality.key, point.outcome.latency
+    if outcome.state != "measured":
+        return {}
+    low, high = interval(outcome.metrics, outcome.facts, front.quality)
+    timed = {} if latency is None else {"latency_ms_low": latency.low_ms, "latency_ms_high": latency.high_ms}
+    return {f"{quality}_low": low, f"{quality}_high": high, **timed, "verdict": latency and latency.verdict}
