@@ -4,13 +4,13 @@ The values that everything else speaks in, and tune() and load(), which do what 
 `import autotune` stays quick: nothing here imports TensorFlow, Ray, Optuna or MLflow before it is called.
 """
 
-from autotune.api import load, tune
+from autotune.api.front import Front
+from autotune.api.picks import Pick, PickForAll, Saved, Unmet
+from autotune.api.tune import load, tune
 from autotune.config import Config, Recipe, Runtime
 from autotune.errors import Fault, StopStudy, UserError
-from autotune.facade import Front
 from autotune.front import ParetoFront, Point
 from autotune.outcome import Outcome
-from autotune.picks import Pick, PickForAll, Saved, Unmet
 from autotune.target import Target
 
 __all__ = [

@@ -8,8 +8,8 @@ from typing import Any
 from autotune.front import ParetoFront, Point, interval
 from autotune.outcome import Measurement
 from autotune.record import Record
-from autotune.show_table import missed
-from autotune.show_units import milliseconds, number
+from autotune.show.table import missed
+from autotune.show.units import milliseconds, number
 from autotune.study.latencies import CHANGED
 from autotune.study.recheck import Rechecked
 from autotune.target import LATENCY

@@ -13,7 +13,7 @@ from autotune.doubts import doubts, drift
 from autotune.errors import UserError
 from autotune.front import ParetoFront, Point, interval
 from autotune.record import Record
-from autotune.show_units import milliseconds, price, within
+from autotune.show.units import milliseconds, price, within
 from autotune.snippets import python, snippets
 from autotune.study.recheck import Rechecked
 from autotune.target import DOWNLOAD, LATENCY, METRICS, Target

@@ -26,7 +26,7 @@ from autotune.config import Config, Recipe
 from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import Record
-from autotune.show_lines import PlainOutput
+from autotune.show.lines import PlainOutput
 from autotune.space_file import parse
 from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate

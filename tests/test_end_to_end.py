@@ -45,7 +45,7 @@ def watched(*arguments: str, folder: Path, status: int) -> tuple[str, set[str]]:
     """What a run that ends with this status prints, and what its driver has imported by then."""
     script = (
         "import json, sys\n"
-        "from autotune import cli\n"
+        "from autotune.cli import command as cli\n"
         "status = cli.main(sys.argv[1:])\n"
         "print(json.dumps(sorted(sys.modules)))\n"
         "sys.exit(status)\n"

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune import cli, plugins
+from autotune import plugins
+from autotune.cli import command as cli
 from autotune.compress import pipeline
 from autotune.compress.convert import converted
 from autotune.compress.flatbuffer import read_layers

@@ -27,7 +27,7 @@ def test_spaces_and_the_demo_are_in_the_wheel(tmp_path: Path) -> None:
         "for name in ('digits', 'experiments/digits.yaml'):\n"
         "    values, _ = experiment.read(name)\n"
         "    assert pathlib.Path(values['model'][0]).is_file() and pathlib.Path(values['data']).is_file()\n"
-        "from autotune.cli import main\n"
+        "from autotune.cli.command import main\n"
         "main(['--help'])\n"
     )
     away = tmp_path / "away"

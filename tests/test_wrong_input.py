@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autotune import cli
+from autotune.cli import command as cli
 from autotune.compress import pipeline
 from autotune.compress.trust import Trust, allow
 from autotune.compress.worker import start

@@ -15,6 +15,7 @@ from autotune.errors import Fault, Infeasible, StopStudy, UserError
 from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import Record
+from autotune.report.picture import draw
 from autotune.study import journal, siblings
 from autotune.study.asktell import Ledger
 from autotune.study.baseline import anchored, check_measurable, measured, no_better_than_chance
@@ -39,7 +40,6 @@ from autotune.study.search import Search
 from autotune.study.workshop import Workshop
 from autotune.target import LATENCY
 from autotune.track.background import Background
-from autotune.track.picture import draw
 from autotune.track.tracker import Tracker
 
 

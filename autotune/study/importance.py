@@ -11,8 +11,8 @@ from optuna.importance import FanovaImportanceEvaluator
 
 from autotune.front import Point, cost
 from autotune.record import Record
+from autotune.report.dimensions import Importance, spread, varied
 from autotune.target import Metric
-from autotune.track.dimensions import Importance, spread, varied
 
 TREES = 32
 """Of the forest; Optuna's usual 64 take twice as long for the same answer."""

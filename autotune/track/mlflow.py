@@ -15,10 +15,10 @@ from autotune.config import fingerprint
 from autotune.errors import Fault
 from autotune.front import ParetoFront, Point
 from autotune.record import Record
+from autotune.report.figures import write_front
+from autotune.report.picture import draw
 from autotune.snippets import python
 from autotune.track.entries import study_entry, trial_entry
-from autotune.track.figures import write_front
-from autotune.track.picture import draw
 from autotune.track.runs import Runs
 from autotune.track.server import experiment, impatient, unreachable
 

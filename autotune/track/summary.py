@@ -3,8 +3,8 @@
 from autotune.front import ParetoFront, Point
 from autotune.outcome import Outcome
 from autotune.record import Record
-from autotune.show_table import listed, missed
-from autotune.show_units import median, price, within
+from autotune.show.table import listed, missed
+from autotune.show.units import median, price, within
 from autotune.target import LATENCY, METRICS, Metric
 
 _FACTS = ("cpu", "machine", "cores", "system", "litert")

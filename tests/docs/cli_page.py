@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from unittest.mock import patch
 
-from autotune import cli
+from autotune.cli import command as cli
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 WIDTH = 100

@@ -814,7 +814,7 @@ def test_outputs_that_are_not_finite_are_refused(tmp_path: Path, monkeypatch: py
 
 def test_nothing_but_the_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where time is up so early, the front is empty, and is shown so."""
-    from autotune.show import print_summary
+    from autotune.show.study import print_summary
 
     space = {"quantize": ["int8"], "threads": [1, 2]}
     summary = study(options(tmp_path, "latency<1ms", space=space, timeout=1e-9))

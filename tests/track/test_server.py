@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import FileInfo, Run
 
-from autotune import cli
+from autotune.cli import command as cli
 from autotune.space_file import parse
 from autotune.study.driver import run
 from autotune.study.options import Options

@@ -1,0 +1,175 @@
+"""The command line: parses, resolves plug-ins, calls the study."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from autotune.argument_types import duration, natural, positive, share
+from autotune.cli import devices, study, track
+from autotune.cli.devices import DEVICE
+from autotune.cli.study import add_folder, add_targets, add_trust
+from autotune.errors import Fault, UserError
+from autotune.status import DONE, INPUT, INTERRUPTED, OURS, UNMET
+from autotune.track.store import TRACKING, tracking_uri
+
+if TYPE_CHECKING:
+    from autotune.show.lines import QuietOutput
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit status."""
+    try:
+        arguments = _parser().parse_args(argv)
+        status: int = arguments.command(arguments)
+        return status
+    except UserError as error:
+        print(f"autotune: {error}", file=sys.stderr)
+        return INPUT
+    except KeyboardInterrupt:
+        print("autotune: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except (Fault, OSError) as error:
+        kept = "; finished trials are kept, and the same command goes on" if arguments.command is _run else ""
+        print(f"autotune: {error}{kept}", file=sys.stderr)
+        return OURS
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="autotune",
+        description="Finds the best way to ship a Keras model on a device: the Pareto front of accuracy, "
+        "latency and size, every point a .tflite file that was really built and measured.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+
+    run = commands.add_parser("run", help="search, build and measure", description=RUN, formatter_class=_FORMAT)
+    run.add_argument(
+        "experiment",
+        nargs="?",
+        metavar="EXPERIMENT.yaml",
+        help="a file with any of the options below; a shipped one by its name",
+    )
+    run.add_argument(
+        "--model",
+        action="append",
+        help=".keras, legacy .h5 or .tflite file, or SavedModel folder; repeated: candidates, the first the baseline",
+    )
+    run.add_argument("--data", help=".npz, folder of class folders of images, tfds:NAME, or FILE.py:FUNCTION")
+    run.add_argument(
+        "--space", help="search space: a YAML file, or full (default), quick, post_training, edge_tpu, android"
+    )
+    run.add_argument(
+        "--device",
+        action="append",
+        help=f"to measure on: {DEVICE}; repeated: what is built for the first is measured on the others, too",
+    )
+    add_targets(run)
+    run.add_argument(
+        "--objective",
+        dest="objectives",
+        action="append",
+        metavar="NAME",
+        help="that the front weighs: quality, latency, size, download or memory; may be repeated (default: as below)",
+    )
+    run.add_argument(
+        "--trials",
+        type=positive,
+        help="files to build and measure in all, those of earlier runs included (default: 60)",
+    )
+    run.add_argument("--patience", type=positive, help="end after so many trials without a better front (default: 15)")
+    run.add_argument(
+        "--sampler", metavar="NAME", help="of trials: ehvi (default), tpe, nsga2, random, grid, gp, or a plug-in's"
+    )
+    run.add_argument("--timeout", type=duration, metavar="TIME", help="begin nothing new after this: 90s, 10m, 2h")
+    run.add_argument("--jobs", type=positive, help="workers that build (default: one a core, as memory allows)")
+    run.add_argument("--seed", type=natural, help="of splits, shuffles and sampling (default: 0)")
+    run.add_argument("--name", help="of the study (default: the experiment's or the model's)")
+    run.add_argument("--loss", help="where model and labels don't say: sparse_categorical_crossentropy, mse, …")
+    run.add_argument("--metric", help="accuracy, top5 (or any K), auc, f1, mae or mse")
+    run.add_argument(
+        "--validation-share",
+        type=share,
+        metavar="SHARE",
+        help="of the test samples that the search may see, where there is no validation split (default: 0.5)",
+    )
+    run.add_argument(
+        "--exclude", action="append", metavar="LAYER", help="neither prune, cluster nor quantize it; *, may be repeated"
+    )
+    add_trust(run)
+    add_folder(run)
+    run.add_argument("--ray", metavar="ADDRESS", help="a running Ray cluster to build on")
+    run.add_argument(
+        "--tracking-uri", metavar="URI", help=f"MLflow store, or none (default: $MLFLOW_TRACKING_URI or {TRACKING})"
+    )
+    shown = run.add_mutually_exclusive_group()
+    shown.add_argument("--quiet", action="store_true", help="show the end result alone")
+    shown.add_argument("--plain", action="store_true", help="a line a trial, as where there is no terminal")
+    shown.add_argument("--json", action="store_true", help="a JSON line an event (docs/json.md)")
+    run.set_defaults(command=_run)
+
+    study.add_commands(commands, _FORMAT)
+    devices.add_commands(commands, _FORMAT)
+    track.add_commands(commands, _FORMAT)
+    return parser
+
+
+_FORMAT = argparse.RawDescriptionHelpFormatter
+
+RUN = """Search, build and measure.
+
+example:
+  autotune run --model model.keras --data data.npz --target "latency<50ms" --target "accuracy>=baseline-1%"
+
+targets: METRIC<BOUND with the task's metric (accuracy, top5, auc, f1, mae, mse; "quality" stands for any),
+latency, latency_p90, size, download; units us, ms, s, B, kB, MB, KiB, MiB, %; bounds may be relative:
+baseline-1%, baseline*0.5, 50%*baseline. Quote them: the shell takes < and > for redirections. latency=50ms
+and --max-latency 50ms mean the same as "latency<=50ms". A target is met where its 95 % interval is on
+the right side of the bound, not the value alone.
+
+objectives: quality, latency and download, unless --objective says otherwise; size takes the place of
+download where a target is on size and none on download, and memory joins them where a target is on it.
+
+exit status: 0 done and targets met, 3 done and nothing meets them, 2 wrong input, 1 our fault."""
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from autotune.experiment import settle
+
+    given = vars(arguments) | {"targets": arguments.target}
+    settings = settle(given)  # before the heavier imports: most mistakes are found here
+    from autotune.launch import launch, workers
+    from autotune.show.noise import out_of_sight
+
+    uri = tracking_uri(settings.tracking_uri)
+    output = _output(arguments, workers(settings))
+    with output, out_of_sight(output.note):
+        summaries = launch(settings, output, uri)
+    fronts = [summary.record.front() for summary in summaries]
+    status = DONE if all(front is not None and front.pick() is not None for front in fronts) else UNMET
+    output.end(summaries, uri, status)
+    return status
+
+
+def _output(arguments: argparse.Namespace, jobs: int) -> "QuietOutput":
+    """What shows a run: a view that is drawn anew where there is a terminal for it, else lines."""
+    from autotune.show.lines import JsonOutput, PlainOutput, QuietOutput
+    from autotune.show.progress import LiveOutput
+    from autotune.show.study import console
+
+    if arguments.json:
+        return JsonOutput(sys.stdout)
+    if arguments.quiet:
+        return QuietOutput()
+    if arguments.plain or not console.is_interactive or os.environ.get("CI"):
+        return PlainOutput()
+    return LiveOutput(jobs, arguments.timeout)

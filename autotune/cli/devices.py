@@ -1,0 +1,222 @@
+"""The commands that take a device instead of a study: devices, bench, profile."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autotune.argument_types import cpus, duration, natural, threads, threads_or_all
+from autotune.errors import Fault, Infeasible, UserError
+from autotune.status import DONE, INPUT, OURS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autotune.bench import Row
+    from autotune.devices.device import Device, OperatorTime
+    from autotune.devices.measure import Job
+
+DEVICE = "local (default), ssh:HOST, adb, adb:SERIAL, a device file, or the name of one in devices/"
+
+BENCH = """Measure .tflite files as they are, side by side, in interleaved rounds, while nobody else measures there.
+
+examples:
+  autotune bench float.tflite int8.tflite
+  autotune bench model.tflite --delegate all --threads all --device ssh:pi@board
+  autotune bench model.tflite --sustain 60s
+
+A latency is that of one inference with inputs written and outputs read back. Its interval is one of 95 %.
+
+exit status: 0 something was measured, 2 wrong input, or no file runs there, 1 the device's fault or ours."""
+
+PROFILE = """What each operator of a .tflite file takes, where the runtime tells, and what it computes, keeps and moves.
+
+MACs are multiply-accumulates with weights, params are weights, "in + out" tensors that are computed; GMAC/s is
+the first by the time. What a delegate fuses or adds is no operator of the file.
+
+A trace opens in Perfetto (ui.perfetto.dev) and in chrome://tracing."""
+
+DEVICES = """List devices and try them: this machine, attached phones, the device files in devices/; or those named.
+
+Each delegate is tried with a tiny model. exit status: 0, or 2 where a device that was named can't be used."""
+
+
+def add_commands(commands: Any, formatter: Any) -> None:
+    """Adds the parsers of these commands.
+
+    Args:
+        commands: what argparse's add_subparsers() gives.
+        formatter: their formatter_class.
+    """
+    bench = commands.add_parser(
+        "bench", help="measure .tflite files on a device", description=BENCH, formatter_class=formatter
+    )
+    bench.add_argument("models", nargs="+", metavar="MODEL.tflite")
+    _device(bench)
+    bench.add_argument(
+        "--delegate", action="append", default=[], metavar="NAME", help="or all; may be repeated (default: the first)"
+    )
+    bench.add_argument(
+        "--threads",
+        action="append",
+        default=[],
+        type=threads_or_all,
+        metavar="N",
+        help="or all; may be repeated (default: 1)",
+    )
+    bench.add_argument("--cpus", type=cpus, metavar="LIST", help="to run on, such as 0,2-3 (default: any)")
+    bench.add_argument(
+        "--sustain", type=duration, metavar="TIME", help="run each on end for so long and show its latency over time"
+    )
+    bench.add_argument("--load", type=natural, default=0, metavar="N", help="keep so many cores busy meanwhile")
+    bench.add_argument("--json", action="store_true")
+    bench.set_defaults(command=_bench)
+
+    profile = commands.add_parser(
+        "profile", help="show where a .tflite file's time goes", description=PROFILE, formatter_class=formatter
+    )
+    profile.add_argument("model", metavar="MODEL.tflite")
+    _device(profile)
+    profile.add_argument("--delegate", metavar="NAME", help="(default: the device's first)")
+    profile.add_argument("--threads", type=threads, default=1, metavar="N", help="(default: 1)")
+    profile.add_argument("--trace", type=Path, metavar="FILE", help="write what was timed as a trace")
+    profile.add_argument("--json", action="store_true")
+    profile.set_defaults(command=_profile)
+
+    devices = commands.add_parser(
+        "devices", help="list and check devices", description=DEVICES, formatter_class=formatter
+    )
+    devices.add_argument("devices", nargs="*", metavar="DEVICE", help=f"{DEVICE} (default: all there are)")
+    devices.add_argument("--json", action="store_true")
+    devices.set_defaults(command=_devices)
+
+
+def _device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="local", help=DEVICE)
+
+
+def _devices(arguments: argparse.Namespace) -> int:
+    from autotune.devices.survey import devices, look
+    from autotune.show.devices import print_seen, progress
+
+    named = list(dict.fromkeys(arguments.devices))
+    found = []
+    for name in named or devices():
+        with progress() as say:
+            say(f"trying {name}")
+            found.append(look(name))
+        if not arguments.json:
+            print_seen(found[-1])
+    if arguments.json:
+        _print_json([asdict(seen) for seen in found])
+    return INPUT if named and any(seen.reason for seen in found) else DONE
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from autotune.bench import bench, found_in, read_tflite, runtimes
+    from autotune.devices.device_file import load_device
+    from autotune.devices.measure import Job
+    from autotune.show.devices import print_rows, progress
+
+    models = [Path(model) for model in dict.fromkeys(arguments.models)]
+    for model in models:
+        read_tflite(model)
+    device = load_device(arguments.device, **({"cpus": arguments.cpus} if arguments.cpus else {}))
+    with progress() as say:
+        say(f"trying {arguments.device}")
+        ways = runtimes(device, arguments.delegate, arguments.threads)
+    jobs = [Job(model, runtime) for model in models for runtime in ways]
+    if arguments.sustain:
+        return _sustain(arguments, device, jobs)
+    with progress() as say:
+        rows = bench(device, jobs, say, arguments.load)
+    found, facts = found_in(rows), device.facts()
+    if arguments.json:
+        _print_json({"device": facts, "results": [_row(row) for row in rows], "findings": found})
+    else:
+        print_rows(rows, found, facts, arguments.load)
+    return _status([row.result for row in rows])
+
+
+def _row(row: "Row") -> dict[str, Any]:
+    what = {"model": str(row.model), **asdict(row.runtime)}
+    if isinstance(row.result, Exception):
+        state = "refused" if isinstance(row.result, Infeasible) else "failed"
+        return {**what, "state": state, "reason": str(row.result)}
+    return {**what, "state": "measured", **row.result.to_json()}
+
+
+def _sustain(arguments: argparse.Namespace, device: "Device", jobs: "Sequence[Job]") -> int:
+    from autotune.bench import sustain
+    from autotune.show.devices import print_windows, progress
+
+    results: list[Any] = []
+    for job in jobs:
+        with progress() as say:
+            try:
+                results.append(sustain(device, job, arguments.sustain, say, arguments.load))
+            except (Infeasible, Fault) as error:
+                results.append(error)
+        if not arguments.json:
+            print_windows(job, results[-1])
+    if arguments.json:
+        _print_json({"device": device.facts(), "results": [_lasted(*pair) for pair in zip(jobs, results, strict=True)]})
+    return _status(results)
+
+
+def _lasted(job: "Job", result: Any) -> dict[str, Any]:
+    what = {"model": str(job.model), **asdict(job.runtime)}
+    if isinstance(result, Exception):
+        return {**what, "reason": str(result)}
+    return {**what, "windows": [asdict(window) for window in result]}
+
+
+def _profile(arguments: argparse.Namespace) -> int:
+    from autotune.bench import read_tflite, runtimes
+    from autotune.devices.device_file import load_device
+    from autotune.profiling import profile
+    from autotune.show.devices import progress
+    from autotune.show.profile import print_profile
+
+    model = Path(arguments.model)
+    read_tflite(model)
+    device = load_device(arguments.device)
+    with progress() as say:
+        say(f"trying {arguments.device}")
+        delegate = [arguments.delegate] if arguments.delegate else []
+        [runtime] = runtimes(device, delegate, [arguments.threads])
+        found = profile(device, model, runtime, say)
+    title = f"{model.name} on {device.name}, {runtime.delegate} x{runtime.threads}"
+    if arguments.json:
+        _print_json({"device": device.facts(), **asdict(runtime), **asdict(found)})
+    else:
+        print_profile(title, found)
+    if arguments.trace:
+        _write_trace(arguments.trace, found.times, title)
+    return DONE
+
+
+def _write_trace(path: Path, times: "Sequence[OperatorTime]", title: str) -> None:
+    """Raises:
+    UserError: there are no times, or no such place.
+    """
+    from autotune.devices.trace import trace_json
+
+    if not times:
+        raise UserError(f"--trace {path}: not written, since there are no times")
+    try:
+        path.write_text(json.dumps(trace_json(times, title)))
+    except OSError as error:
+        raise UserError(f"--trace {path}: can't be written: {error.strerror}") from error
+
+
+def _status(results: "Sequence[object]") -> int:
+    """Done where anything was measured; else by what stood in the way."""
+    if not all(isinstance(result, Exception) for result in results):
+        return DONE
+    return OURS if any(isinstance(result, Fault) for result in results) else INPUT
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1))

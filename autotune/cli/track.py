@@ -1,0 +1,102 @@
+"""The commands that have to do with MLflow: sync, ui."""
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from autotune.argument_types import positive
+from autotune.cli.study import add_folder
+from autotune.errors import UserError
+from autotune.status import DONE
+from autotune.track.store import TRACKING, tracking_uri
+
+HOST = "127.0.0.1"
+
+SYNC = """Bring MLflow up to what the study knows, on every device that its files were measured on.
+
+A run does so by itself. What it could not write, where the tracking server was not there, this makes up for;
+a study can also be shown in another store. What is there already is left as it is.
+
+exit status: 0 done, 1 the store can't be reached, 2 wrong input."""
+
+
+def add_commands(commands: Any, formatter: Any) -> None:
+    """Adds the parsers of these commands.
+
+    Args:
+        commands: what argparse's add_subparsers() gives.
+        formatter: their formatter_class.
+    """
+    sync = commands.add_parser(
+        "sync", help="bring MLflow up to what a study knows", description=SYNC, formatter_class=formatter
+    )
+    sync.add_argument("study", metavar="STUDY", help="its name")
+    add_folder(sync)
+    _add_store(sync)
+    sync.set_defaults(command=_sync)
+
+    ui = commands.add_parser("ui", help="open the MLflow UI on loopback", formatter_class=formatter)
+    _add_store(ui)
+    ui.add_argument("--port", type=positive, default=5000, help="(default: 5000)")
+    ui.set_defaults(command=_ui)
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tracking-uri", metavar="URI", help=f"MLflow store (default: $MLFLOW_TRACKING_URI or {TRACKING})"
+    )
+
+
+def _sync(arguments: argparse.Namespace) -> int:
+    from contextlib import ExitStack
+
+    from autotune import plugins
+    from autotune.experiment import FOLDER
+    from autotune.study import journal, siblings
+
+    uri = tracking_uri(arguments.tracking_uri)
+    if uri is None:
+        raise UserError("--tracking-uri none: there is nowhere to write to")
+    records = siblings.siblings(Path(arguments.dir or FOLDER), arguments.study)
+    if not records:
+        raise UserError(f"study {arguments.study!r} has no trials yet; run it first")
+    tracker = plugins.load("trackers", "mlflow")(uri)
+    with ExitStack() as held:
+        for record in records.values():  # whoever runs it writes to MLflow, too
+            held.enter_context(journal.exclusive(record.folder, record.name))
+        for record in records.values():
+            written, runs = tracker.finish(record), 1 + len(record.points)
+            print(f"study {record.name}: {written} runs written, {runs - written} were there already")
+    return DONE
+
+
+def _ui(arguments: argparse.Namespace) -> int:
+    uri = tracking_uri(arguments.tracking_uri)
+    if uri is None:
+        raise UserError("--tracking-uri none: there is nothing to show")
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        raise UserError(f"no MLflow store {uri}; run a study here first, or give --tracking-uri")
+    if uri.startswith(("http://", "https://")):
+        print(f"the tracking server shows it: {uri}")
+        return DONE
+    _check_port(arguments.port)
+    port = str(arguments.port)
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", port]
+    print(f"MLflow UI of {uri}: http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
+    os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
+
+
+def _check_port(port: int) -> None:
+    """Raises:
+    UserError: nothing can listen there.
+    """
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was just left is free
+            probe.bind((HOST, port))
+    except (OSError, OverflowError) as error:
+        reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "there is no such port"
+        raise UserError(f"--port {port}: {reason}; choose another --port") from error

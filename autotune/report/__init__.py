@@ -1,0 +1,1 @@
+"""A study to look at: pictures, interactive figures, one HTML page."""

@@ -1,0 +1,88 @@
+"""A panel's axis of cost, with the study's targets."""
+
+import math
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+
+from autotune.front import ParetoFront
+from autotune.record import Record
+from autotune.report.panels import BOUND, caption, ticks, unit, value
+from autotune.target import Metric
+
+GRID = "#e6e8eb"
+"""Colour of grids."""
+
+NEAR = 3.0
+"""How far beyond what was measured a target may be for the axis to reach to it, as a factor."""
+
+_DASHED = {"color": BOUND, "dash": "dash", "width": 1.2}
+
+
+def frame(figure: go.Figure, record: Record, front: ParetoFront, cost: Metric, column: int) -> None:
+    """Gives a panel its axis of cost, logarithmic, and the targets on that and on the quality.
+
+    Args:
+        figure: whose panel.
+        record: of the study.
+        front: of it.
+        cost: of the panel.
+        column: of the panel, from 1.
+    """
+    low, high = _reach(record, front, cost)
+    for target in front.targets:
+        bound = target.bound(front.baseline.metrics)
+        if target.metric == record.quality:
+            figure.add_hline(bound, line=_DASHED, row=1, col=column)
+            if column == 1:
+                where = {"x": 0, "xref": "x domain", "xanchor": "left", "y": bound, "yanchor": "top"}
+                figure.add_annotation(**where, **_label(target.text), row=1, col=1)
+        elif target.metric == cost:
+            at = bound / unit(cost)
+            near = low / NEAR <= at <= high * NEAR
+            if near:
+                low, high = min(low, at), max(high, at)
+                figure.add_vline(at, line=_DASHED, row=1, col=column)
+            where = {"x": math.log10(at), "xanchor": "right"} if near else _side(column, right=at > high)
+            text = target.text if near else f"{target.text} {'→' if at > high else '←'}"
+            where |= {"y": 0, "yref": f"{_axis('y', column)} domain", "yanchor": "bottom"}
+            figure.add_annotation(**where, **_label(text), row=1, col=column)
+    wide = max((high / low) ** 0.06, 1.05)
+    low, high = low / wide, high * wide
+    marks = ticks(low, high)
+    figure.update_xaxes(
+        type="log",
+        title=caption(cost),
+        tickangle=0,
+        range=[math.log10(low), math.log10(high)],
+        tickvals=marks,
+        ticktext=[f"{tick:g}" for tick in marks],
+        gridcolor=GRID,
+        zeroline=False,
+        row=1,
+        col=column,
+    )
+
+
+def _reach(record: Record, front: ParetoFront, cost: Metric) -> tuple[float, float]:
+    """The least and the most of what was measured, without what is not known or has no logarithm."""
+    measured = [point.outcome for point in record.points if point.outcome.state == "measured"]
+    prices = [value(outcome.metrics, cost) for outcome in [*measured, front.baseline]]
+    prices = [price for price in prices if price > 0]
+    return min(prices, default=1.0), max(prices, default=1.0)
+
+
+def _side(column: int, *, right: bool) -> dict[str, Any]:
+    """Where a target is named that is too far away for the axis."""
+    return {"x": float(right), "xref": f"{_axis('x', column)} domain", "xanchor": "right" if right else "left"}
+
+
+def _axis(letter: str, column: int) -> str:
+    """As Plotly calls it."""
+    return letter if column == 1 else f"{letter}{column}"
+
+
+def _label(text: str) -> dict[str, Any]:
+    font = {"color": BOUND, "size": 11}
+    return {"text": escape(text), "showarrow": False, "font": font, "bgcolor": "rgba(255, 255, 255, 0.75)"}

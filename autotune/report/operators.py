@@ -1,0 +1,82 @@
+"""Where the time goes, before and after, as the report shows it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from autotune.front import ParetoFront, Point
+from autotune.outcome import Outcome
+from autotune.record import BASELINE, Record
+from autotune.show.units import kernel, milliseconds
+
+HEAVIEST = 12
+"""Operators of a profile that are shown."""
+
+
+def profiles(record: Record, front: ParetoFront, best: Point | None) -> Iterator[dict[str, Any]]:
+    """Rows of tables for the baseline's and the best point's operators, as far as a run has kept them.
+
+    Args:
+        record: of the study.
+        front: of it.
+        best: the recommended point, or what is shown in its place.
+    """
+    shown = [("before: the baseline", BASELINE, front.baseline)]
+    shown += [("after: trial " + str(best.trial), best.trial, best.outcome)] if best else []
+    for title, trial, outcome in shown:
+        if str(trial) in record.profiles:
+            yield {
+                "title": title,
+                "config": str(outcome.config),
+                **_profile(record.profiles[str(trial)]),
+                **_took(outcome),
+            }
+
+
+def _profile(kept: dict[str, Any]) -> dict[str, Any]:
+    """The operators that take most, in the order in which they run; where there are no times, compute most."""
+    timed = not kept["untold"]
+    weights = [_weight(part, timed=timed) for part in kept["parts"]]
+    total, longest = sum(weights) or 1.0, max(weights, default=0.0) or 1.0
+    heaviest = sorted(sorted(range(len(weights)), key=weights.__getitem__, reverse=True)[:HEAVIEST])
+    return {
+        "rows": [
+            {
+                "kind": kernel(((part := kept["parts"][at])["time"] or part["operator"] or {"kind": ""})["kind"]),
+                "made": (part["operator"] or {"name": ""})["name"].partition(";")[0],
+                "through": ((part["time"] or {}).get("delegate") or "kernels") if timed else "",
+                "weight": _written(kept["parts"][at], weights[at], timed=timed),
+                "share": f"{weights[at] / total:.0%}",
+                "width": f"{100 * weights[at] / longest:.0f}",
+            }
+            for at in heaviest
+        ],
+        "unit": "time" if timed else "MACs",
+        "total": milliseconds(total / 1e3) if timed else f"{total:,.0f}",
+        "left": len(weights) - len(heaviest),
+        "untold": kept["untold"],
+    }
+
+
+def _written(part: dict[str, Any], weight: float, *, timed: bool) -> str:
+    whole_us = timed and part["time"] and part["time"]["delegate"]  # delegates tell whole microseconds
+    return "<1 us" if whole_us and weight < 1 else milliseconds(weight / 1e3) if timed else f"{weight:,.0f}"
+
+
+def _weight(part: dict[str, Any], *, timed: bool) -> float:
+    if timed:
+        return float(part["time"]["time_us"]) if part["time"] else 0.0
+    return float(part["operator"]["macs"]) if part["operator"] else 0.0
+
+
+def _took(outcome: Outcome) -> dict[str, str]:
+    """What the delegate took of a file."""
+    return {
+        "delegated": delegated(outcome),
+        "left_to": ", ".join(outcome.latency.fell_back) if outcome.latency else "",
+    }
+
+
+def delegated(outcome: Outcome) -> str:
+    """How many of a file's operators its delegate took, "" where that is not known."""
+    found = outcome.latency
+    return "" if found is None or found.delegated is None else f"{found.delegated} of {found.operators}"

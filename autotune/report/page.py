@@ -1,0 +1,279 @@
+"""A study as one HTML page that needs nothing else, and pictures for papers beside it."""
+
+import datetime
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from autotune.errors import UserError
+from autotune.files import whole
+from autotune.front import ParetoFront, Point, interval
+from autotune.outcome import Outcome
+from autotune.record import Record
+from autotune.report.dimensions import Importance
+from autotune.report.figures import CONFIG, front_figure
+from autotune.report.figures import MOST as DRAWN
+from autotune.report.operators import delegated, profiles
+from autotune.report.panels import BOUND, COLOURS, scheme
+from autotune.report.picture import draw, draw_importance
+from autotune.report.reproduce import pick_command, point_command, point_space, study_command
+from autotune.report.slices import MOST as SLICED
+from autotune.report.slices import importance_figure, slice_figures
+from autotune.report.techniques import delegation, techniques
+from autotune.show.table import missed
+from autotune.show.units import change, clock, number, price, size, within
+from autotune.target import DOWNLOAD, LATENCY, METRICS, Metric
+
+ROWS = 500
+"""Trials off the front that the page lists; of more the first ones."""
+
+DPI = 300
+"""Of the pictures."""
+
+WEIGHTS = (METRICS["size"], DOWNLOAD)
+
+
+def write_report(record: Record, found: Importance, folder: Path) -> list[Path]:
+    """Writes NAME.html, and NAME-front.png and NAME-importance.png for papers.
+
+    Args:
+        record: of a study with a baseline.
+        found: what its dimensions do.
+        folder: to put them into; made where it is not there.
+
+    Returns:
+        Their paths; without the last one where nothing is known of the dimensions.
+
+    Raises:
+        UserError: the folder can't be written to. A file is there whole, or as it was before.
+    """
+    page = report(record, found)
+    paths = [folder / f"{record.name}{end}" for end in (".html", "-front.png", "-importance.png")]
+    try:
+        with whole(paths[0]) as file:
+            file.write_text(page, encoding="utf-8")
+        with whole(paths[1]) as file:
+            draw(record, file, DPI)
+        if not found.shares:
+            return paths[:2]
+        with whole(paths[2]) as file:
+            draw_importance(found, file, DPI)
+    except OSError as error:
+        raise UserError(f"--out {folder}: {error.strerror}; choose another folder") from error
+    return paths
+
+
+def report(record: Record, found: Importance) -> str:
+    """The page (HTML).
+
+    Args:
+        record: of a study with a baseline.
+        found: what its dimensions do.
+    """
+    front = record.front()
+    assert front is not None  # there is a baseline
+    pick = front.pick()
+    best = pick or front.nearest()
+    measured = sum(point.outcome.state == "measured" for point in record.points)
+    environment = Environment(
+        loader=PackageLoader("autotune", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
+        record=record,
+        front=front,
+        pick=pick,
+        best=best,
+        today=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        measured=measured,
+        within=within,
+        drawn=min(measured - len(front.points), DRAWN),
+        sliced=min(measured, SLICED),
+        best_figures=_key_figures(record, front, best.outcome) if best else [],
+        doubts=list(_doubts(record, front, pick)),
+        findings=record.findings(),
+        fronts=[_json(front_figure(record, [cost], legend=False)) for cost in record.objectives[1:]],
+        legend=_legend(record),
+        bound=BOUND,
+        weights=WEIGHTS,
+        techniques=[_technique(record, name, point) for name, point in techniques(record)],
+        best_row=_technique(record, "recommended" if pick else "nearest to the targets", best) if best else None,
+        importance=found,
+        importance_figure=_json(importance_figure(found)) if found.shares else None,
+        slices={name: _json(figure) for name, figure in slice_figures(record, found.order).items()},
+        profiles=list(profiles(record, front, best)),
+        delegation=delegation(point.outcome for point in record.points),
+        trials=_trials(record, front, pick),
+        listed_of=len(record.points),
+        device=_device(record),
+        versions=record.meta.get("versions", {}),
+        runs=[_run(run) for run in record.runs],
+        study_command=study_command(record),
+        point_command=point_command(record),
+        plotly=Markup(get_plotlyjs()),  # noqa: S704  # Plotly's own
+        config=_safe(json.dumps(CONFIG)),
+    )
+
+
+def _json(figure: go.Figure) -> Markup:
+    return _safe(str(figure.to_json()))
+
+
+def _safe(text: str) -> Markup:
+    """JSON that can stand in a script: nothing in it ends one."""
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704  # escaped
+
+
+def _key_figures(record: Record, front: ParetoFront, outcome: Outcome) -> list[dict[str, str]]:
+    """What a reader looks for first: each with its name, the value, and what it is beside the baseline's."""
+    metrics, base = outcome.metrics, front.baseline.metrics
+    shown = [record.quality, LATENCY, *WEIGHTS]
+    shown += [cost for cost in record.objectives[1:] if cost not in shown]
+    return [
+        {
+            "name": "latency, median" if metric == LATENCY else metric.name,
+            "value": _value(metrics, metric, record.quality),
+            "change": change(metrics[metric.key], base[metric.key], metric),
+            "base": _value(base, metric, record.quality),
+        }
+        for metric in shown
+        if metric.key in metrics and metric.key in base
+    ]
+
+
+def _value(metrics: dict[str, float], metric: Metric, quality: Metric) -> str:
+    return number(metrics[metric.key], quality) if metric == quality else price(metrics, metric)
+
+
+def _doubts(record: Record, front: ParetoFront, pick: Point | None) -> Iterator[str]:
+    """What a reader should know before the numbers are trusted; a line each."""
+    if pick is None:
+        nearest = front.nearest()
+        what = f"; nearest is trial {nearest.trial}: {missed(front, nearest)}" if nearest else ""
+        yield f"nothing meets the targets{what}"
+    else:
+        latency = pick.outcome.latency
+        if latency is not None and not latency.stable:
+            yield f"the latency of the recommended file is not stable: {latency.verdict}"
+        if rivals := front.rivals(pick):
+            names = ", ".join(str(rival.trial) for rival in rivals)
+            yield f"in {front.quality.name} the recommendation can't be told apart from trial {names}"
+        scores = record.tests.get(str(pick.trial), {})
+        for target in front.targets if scores else ():
+            if target.metric == front.quality and not target.met(scores[target.metric.key], front.baseline.metrics):
+                yield f"on the test split the recommendation misses {target.text}: the search's best is partly luck"
+    if record.meta["device"].get("emulated"):
+        yield "latencies are an emulator's"
+    shaky = [str(p.trial) for p in front.points if p.outcome.latency is not None and not p.outcome.latency.stable]
+    if shaky:
+        yield f"latencies on the front that are not stable: trial {', '.join(shaky)}"
+    refused = Counter(point.outcome.reason for point in record.points if point.outcome.state == "refused")
+    for reason, count in refused.most_common(5):
+        yield f"refused, {count} of {len(record.points)}: {reason}"
+    for reason, count in record.failed.items():
+        yield f"failed, {count}: {reason}"
+
+
+def _legend(record: Record) -> list[tuple[str, str]]:
+    """Names and colours of the schemes that were measured."""
+    used = {point.outcome.config.recipe.quantize for point in record.points if point.outcome.state == "measured"}
+    return [(scheme(name), colour) for name, colour in COLOURS.items() if name in used]
+
+
+def _technique(record: Record, name: str, point: Point) -> dict[str, Any]:
+    """A row of the table of techniques: each number with its change against the baseline's."""
+    assert record.baseline is not None
+    outcome, base = point.outcome, record.baseline.metrics
+    itself = outcome.config == record.baseline.config
+    cells = [
+        (
+            _value(outcome.metrics, metric, record.quality),
+            "" if itself else change(outcome.metrics[metric.key], base[metric.key], metric),
+        )
+        for metric in (record.quality, LATENCY, *WEIGHTS)
+        if metric.key in outcome.metrics and metric.key in base
+    ]
+    runtime = outcome.config.runtime
+    return {
+        "name": name,
+        "trial": point.trial,
+        "runtime": f"{runtime.delegate} x{runtime.threads}",
+        "cells": cells,
+        "reason": outcome.reason,
+        "misses": outcome.state == "measured" and not point.feasible,
+    }
+
+
+def _trials(record: Record, front: ParetoFront, pick: Point | None) -> list[dict[str, Any]]:
+    """The front, then the others, ROWS of them at most."""
+    on_front = {point.trial for point in front.points}
+    others = [point for point in record.points if point.trial not in on_front][:ROWS]
+    return [
+        _trial(record, front, point, on_front=point.trial in on_front, best=point is pick)
+        for point in [*front.points, *others]
+    ]
+
+
+def _trial(record: Record, front: ParetoFront, point: Point, *, on_front: bool, best: bool) -> dict[str, Any]:
+    outcome, runtime = point.outcome, point.outcome.config.runtime
+    measured = outcome.state == "measured"
+    place = "recommended" if best else "on the front" if on_front else ""
+    state = ", ".join(filter(None, (place, missed(front, point)))) if measured else f"refused: {outcome.reason}"
+    return {
+        "trial": point.trial,
+        "on_front": on_front,
+        "best": best,
+        "feasible": point.feasible,
+        "config": str(outcome.config).rpartition(" on ")[0],
+        "runtime": f"{runtime.delegate} x{runtime.threads}",
+        "cells": _cells(outcome, record.quality) if measured else [("", "", "")] * (2 + len(WEIGHTS)),
+        "delegated": delegated(outcome),
+        "state": state,
+        "recipe": point_space(point),
+        "pick": pick_command(record, point.trial) if measured else "",
+    }
+
+
+def _cells(outcome: Outcome, quality: Metric) -> list[tuple[float | str, str, str]]:
+    """A trial's numbers: each to sort by, to read, and how sure it is."""
+    metrics, latency = outcome.metrics, outcome.latency
+    low, high = (number(end, quality) for end in interval(metrics, outcome.facts, quality))
+    sure = "" if latency is None else f"±{latency.reach:.1%}" + ", not stable" * (not latency.stable)
+    return [
+        (metrics[quality.key], number(metrics[quality.key], quality), f"{low} to {high}"),
+        (metrics.get(LATENCY.key, ""), price(metrics, LATENCY), sure),
+        *((metrics.get(cost.key, ""), price(metrics, cost), "") for cost in WEIGHTS),
+    ]
+
+
+def _device(record: Record) -> dict[str, str]:
+    """Its facts as people read them."""
+    return {
+        name.removesuffix("_bytes").replace("_", " "): _fact(name, fact)
+        for name, fact in record.meta["device"].items()
+        if fact not in (None, "", [], {})
+    }
+
+
+def _fact(name: str, fact: Any) -> str:
+    if name.endswith("_bytes") and isinstance(fact, int | float):
+        return size(fact)
+    if isinstance(fact, float):
+        return f"{fact:.3g}"
+    return ", ".join(map(str, fact)) if isinstance(fact, Sequence) and not isinstance(fact, str) else str(fact)
+
+
+def _run(run: dict[str, float]) -> dict[str, str]:
+    """What a run did, in words and times."""
+    times = {name.removesuffix("_s"): clock(value) for name, value in run.items() if name.endswith("_s")}
+    return {name: str(value) for name, value in run.items() if not name.endswith("_s")} | times

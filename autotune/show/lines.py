@@ -1,0 +1,140 @@
+"""What people and programs read of a run where nothing is drawn: plain lines, the end result alone, or JSON lines."""
+
+import json
+import threading
+from collections.abc import Sequence
+from typing import IO, Any, Self
+
+from rich.text import Text
+
+from autotune.errors import UserError
+from autotune.front import Point
+from autotune.record import Record
+from autotune.show.study import console, print_pick, print_summaries, short
+from autotune.status import INPUT, INTERRUPTED, OURS
+from autotune.study.reporting import Activity, Summary
+
+
+class QuietOutput:
+    """The recommendation, or the nearest miss, and nothing before it. As a Reporter, and what a command ends with."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+    def status(self, text: str) -> None:
+        pass
+
+    def working(self, under_way: Sequence[Activity]) -> None:
+        pass
+
+    def progress(self, record: Record, trials: int) -> None:
+        pass
+
+    def end(self, summaries: Sequence[Summary], tracking_uri: str | None, status: int) -> None:  # noqa: ARG002  # others' use
+        """What a run on one or more devices came to.
+
+        Args:
+            summaries: of it.
+            tracking_uri: the MLflow store, None for none.
+            status: that the command ends with.
+        """
+        for record in [summary.record for summary in summaries]:
+            front = record.front()
+            if front is not None:
+                print_pick(record, front)
+
+
+class PlainOutput(QuietOutput):
+    """A line for each trial that ends, and the summary."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[str, int] = ("", 0)
+
+    def note(self, text: str) -> None:
+        console.print(Text(text, style="yellow"), soft_wrap=True)
+
+    def progress(self, record: Record, trials: int) -> None:
+        if (record.name, record.asked) == self._seen:  # one that nobody asked for has ended
+            return
+        self._seen = (record.name, record.asked)
+        front = record.front()
+        pick = front.pick() if front else None
+        best = short(pick, record.quality, record.objectives[1:]) if pick else "nothing meets the targets yet"
+        line = f"{record.asked}/{trials} trials · hypervolume {record.hypervolume():.3f} · best: {best}"
+        console.print(line, soft_wrap=True)
+        console.file.flush()
+
+    def end(self, summaries: Sequence[Summary], tracking_uri: str | None, status: int) -> None:  # noqa: ARG002  # others' use
+        print_summaries(summaries, tracking_uri)
+
+
+class JsonOutput(QuietOutput):
+    """JSON lines, one an event; see docs/json.md."""
+
+    def __init__(self, file: IO[str]) -> None:
+        """
+        Args:
+            file: that gets the lines.
+        """
+        self._file, self._lock = file, threading.Lock()
+        self._status, self._told = "", set[tuple[str, int]]()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
+        if kind is not None:
+            status = {UserError: INPUT, KeyboardInterrupt: INTERRUPTED}.get(kind, OURS)
+            self._tell("end", status=status, error=str(error) or kind.__name__)
+
+    def note(self, text: str) -> None:
+        self._tell("note", text=text)
+
+    def status(self, text: str) -> None:
+        if text != self._status:
+            self._status = text
+            self._tell("status", text=text)
+
+    def progress(self, record: Record, trials: int) -> None:
+        for point in record.points:
+            if (record.name, point.trial) not in self._told:
+                self._told.add((record.name, point.trial))
+                self._trial(record, point, trials)
+
+    def end(self, summaries: Sequence[Summary], tracking_uri: str | None, status: int) -> None:
+        for summary in summaries:
+            record, front = summary.record, summary.record.front()
+            for note in summary.notes:
+                self.note(note)
+            if front is not None:
+                pick = front.pick()
+                self._tell(
+                    "front",
+                    study=record.name,
+                    device=record.device,
+                    recommended=None if pick is None else pick.trial,
+                    front=front.to_json(record.meta["device"]),
+                )
+        self._tell("end", status=status, tracking_uri=tracking_uri)
+
+    def _trial(self, record: Record, point: Point, trials: int) -> None:
+        self._tell(
+            "trial",
+            study=record.name,
+            **point.to_json(record.meta["device"]),
+            state=point.outcome.state,
+            reason=point.outcome.reason,
+            free=point.free,
+            done=record.asked,
+            trials=trials,
+            hypervolume=record.hypervolume(),
+        )
+
+    def _tell(self, event: str, **facts: Any) -> None:
+        line = json.dumps({"event": event, **facts})
+        with self._lock:
+            self._file.write(f"{line}\n")
+            self._file.flush()

@@ -1,0 +1,143 @@
+"""What people see of a picked file: how it was chosen, what a second look at it says, what it stands against."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rich.table import Table
+
+from autotune.choice import KNEE, ONE_SE, TRIAL, WEIGHTS, Choice, Trade
+from autotune.doubts import drift
+from autotune.front import ParetoFront, Point
+from autotune.pick import Picked
+from autotune.show.study import console, print_doubts, short
+from autotune.show.table import TIED, missed
+from autotune.show.units import milliseconds, within
+from autotune.study.recheck import Rechecked
+from autotune.target import LATENCY, Metric
+from autotune.together import DIFFERING, Together
+
+
+def print_picked(picked: Picked) -> None:
+    """The point in a few lines, and the runners-up as a table."""
+    front, point = picked.front, picked.point
+    told = short(point, front.quality, front.objectives[1:])
+    console.print(f"trial {point.trial}: {told}", style="bold", soft_wrap=True)
+    if rule := _rule(front, picked.choice):
+        console.print(f"  {rule}", soft_wrap=True)
+    print_doubts(picked.record, point)
+    for line in _second_look(front, point, picked.found):
+        console.print(f"  {line}", soft_wrap=True)
+    for remark in picked.remarks:
+        console.print(f"  {remark}", style="yellow", markup=False, soft_wrap=True)
+    if trades := picked.runners_up:
+        console.print("  in its place, and what that would change:")
+        console.print(_table(front, point, trades))
+        if any(trade.tied for trade in trades):
+            console.print(f"  {TIED} can't be told apart", style="dim")
+
+
+def print_together(found: Together, choice: Choice, picked: Mapping[str, Picked]) -> None:
+    """A file for several devices: how it was chosen, and what it is on each.
+
+    Args:
+        found: what there was to choose from.
+        choice: the rule.
+        picked: what was chosen, by device.
+    """
+    meet = sum(point.feasible for point in found.files.values())
+    that = " that meet the targets on each" if found.front.targets else ""
+    console.print(f"one file for {' and '.join(picked)}, of {meet}{that}", style="bold", soft_wrap=True)
+    quality, *costs = found.front.objectives
+    if rule := _rule(found.front, choice):
+        mean = [metric.name for metric in costs if metric in DIFFERING]
+        told = f", the geometric mean of {' and '.join(mean)}" if mean else ""
+        console.print(f"  {rule}; over all devices, which is the worst {quality.name}{told}", soft_wrap=True)
+    for device, one in picked.items():
+        console.rule(f"on {device}", align="left", style="dim")
+        print_picked(replace(one, choice=Choice(TRIAL)))
+
+
+def print_nearest_together(found: Together) -> None:
+    """What to say where no file meets the targets on every device."""
+    nearest = found.front.nearest()
+    assert nearest is not None  # there is a file
+    console.print("no file meets the targets on every device; nearest is this one:", style="bold red")
+    for device, point in found.on_each(nearest).items():
+        front = found.fronts[device]
+        told = f"trial {point.trial}, {short(point, front.quality, front.objectives[1:])}"
+        console.print(f"  on {device} {told}: {missed(front, point) or 'meets them'}", soft_wrap=True)
+
+
+def print_registered(registered: Mapping[str, Any]) -> None:
+    """The version in MLflow's registry, and how to load and to serve it.
+
+    Args:
+        registered: as a recipe has it.
+    """
+    store, uri = registered["tracking_uri"], registered["uri"]
+    told = (
+        f"registered as {registered['name']}, version {registered['version']}, alias {registered['alias']}, in {store}"
+    )
+    console.print(f"\n{told}", style="bold", markup=False, soft_wrap=True)
+    load = (
+        f"import mlflow\nmlflow.set_tracking_uri({store!r})\ny = mlflow.pyfunc.load_model({uri!r}).predict(x)\n\n"
+        f"MLFLOW_TRACKING_URI={shlex.quote(store)} mlflow models serve -m {shlex.quote(uri)} --env-manager local"
+    )
+    console.print(f"\n{load}", markup=False, soft_wrap=True)
+
+
+def _rule(front: ParetoFront, choice: Choice) -> str | None:
+    quality, costs = front.quality.name, [cost.name for cost in front.objectives[1:]]
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in choice.weights.items())
+    return {
+        ONE_SE: f"within one standard error of the best {quality}, the least {' x '.join(costs)}",
+        KNEE: f"the knee: nearest to the best {quality}, {' and '.join(costs)} at once",
+        WEIGHTS: f"the least loss, weighted by {weights}",
+    }.get(choice.rule)
+
+
+def _second_look(front: ParetoFront, point: Point, found: Rechecked) -> list[str]:
+    """The latency and the quality, then and now."""
+    lines = []
+    if found.latency is not None:
+        gap = drift(point, found.latency)
+        then, now = (milliseconds(value) for value in (point.outcome.metrics[LATENCY.key], found.latency.p50_ms))
+        meet = "meet" if gap["intervals_meet"] else "do not meet"
+        lines.append(f"latency {then} in the search, {now} now: {abs(gap['change']):.1%} off, the intervals {meet}")
+    if same := point.outcome.facts.get("evaluated_on"):
+        lines.append(
+            f"its {front.quality.name} is that on {same['device']}: {same['samples']} samples score so here, too"
+        )
+    if found.test is not None:
+        seen = within(point.outcome.metrics, point.outcome.facts, front.quality)
+        tested = within(found.test, found.test, front.quality)
+        samples = f"the {found.test['samples']} test samples that the search never saw"
+        lines.append(f"{front.quality.name} {seen} on validation, {tested} on {samples}")
+    return lines
+
+
+def _table(front: ParetoFront, point: Point, trades: Sequence[Trade]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    table.add_column("  trial", justify="right", no_wrap=True)
+    for metric in front.objectives:
+        table.add_column(metric.name, justify="right", no_wrap=True)
+    table.add_column("")
+    for trade in trades:
+        cells = [_change(point, trade, metric) for metric in front.objectives]
+        table.add_row(str(trade.point.trial), *cells, str(trade.point.outcome.config))
+    return table
+
+
+def _change(point: Point, trade: Trade, metric: Metric) -> str:
+    """An objective's change: a latency's as a factor, others' as a difference; "?" where it is not known."""
+    change = trade.change[metric.key]
+    if change is None:
+        return "?"
+    told = {
+        "share": lambda: f"{change * 100:+.1f} points",
+        "time": lambda: f"{1 + change / point.outcome.metrics[metric.key]:.2f}x",
+        "bytes": lambda: f"{change / 1e3:+.1f} kB",
+    }.get(metric.kind, lambda: f"{change:+.3g}")()
+    return f"{TIED} {told}" if metric.key in trade.tied else told

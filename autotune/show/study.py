@@ -1,0 +1,187 @@
+"""What people see in the terminal of a study: the front, the recommendation, what a run ends with."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from autotune.front import ParetoFront, Point, interval
+from autotune.record import Record
+from autotune.show.table import TIED, doubt, front_table, listed, missed, short_table, width_of
+from autotune.show.units import UNSTABLE, clock, median, number, price
+from autotune.study.reporting import Summary
+from autotune.target import DOWNLOAD, LATENCY, Metric
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+RIVALS = 5
+"""Trials that the recommendation names as no worse or better."""
+
+
+def print_front(record: Record, front: ParetoFront, *, everything: bool = False) -> None:
+    """The front as a table, and the recommendation."""
+    shown = listed(front, everything=everything)
+    table = front_table(front, everything=everything)
+    if width_of(table) > console.width:
+        console.print(short_table(front, shown, console.width))
+        console.print(f"{UNSTABLE} not stable; a wider terminal has intervals, too", style="dim")
+    else:
+        console.print(table)
+        console.print(_legend(record, front, shown), style="dim")
+    left = len(front.points) - len(shown)
+    if left:
+        console.print(
+            f"{left} more on the front: autotune front {record.name}{_in(record)} --all", style="dim", soft_wrap=True
+        )
+    console.print()
+    print_pick(record, front)
+    for finding in record.findings():
+        console.print(f"  {finding}", style="dim", soft_wrap=True)
+
+
+def _legend(record: Record, front: ParetoFront, shown: Sequence[Point]) -> str:
+    """What the marks of a table mean."""
+    legend = "± is the 95 % interval"
+    found = {point.trial: latency for point in shown if (latency := point.outcome.latency) and not latency.stable}
+    for trial, latency in list(found.items())[:1]:
+        legend += f"; {UNSTABLE} not stable (trial {trial}: {latency.verdict})"
+    if any(front.ties(shown)) or any(front.latency_ties(shown)):
+        legend += f"; {TIED} can't be told apart from the trial above (on the same samples, or by latency's interval)"
+    if _emulated(record):
+        legend += "; latencies are an emulator's"
+    return legend
+
+
+def short(point: Point, quality: Metric, costs: Sequence[Metric]) -> str:
+    """A point in one line.
+
+    Args:
+        point: measured.
+        quality: the metric of quality.
+        costs: the other objectives; the latency is told in any case.
+    """
+    metrics = point.outcome.metrics
+    told = [
+        price(metrics, cost) if cost == DOWNLOAD else f"{cost.name} {price(metrics, cost)}"
+        for cost in costs
+        if cost != LATENCY
+    ]
+    numbers = [f"{quality.name} {number(metrics[quality.key], quality)}", median(point.outcome), *told]
+    return f"{', '.join(numbers)} ({point.outcome.config})"
+
+
+def print_summaries(summaries: Sequence[Summary], tracking_uri: str | None) -> None:
+    """What runs on one or more devices end with."""
+    for summary in summaries:
+        if len(summaries) > 1:
+            console.rule(f"{summary.record.name} on {summary.record.device}", align="left", style="dim")
+        print_summary(summary, tracking_uri)
+    if len(summaries) > 1:
+        record = summaries[0].record
+        console.print(f"one file for all:   autotune pick {record.name}{_in(record)} --all-devices", soft_wrap=True)
+
+
+def print_summary(summary: Summary, tracking_uri: str | None) -> None:
+    """What a run ends with."""
+    record = summary.record
+    for note in summary.notes:
+        console.print(note, style="yellow")
+    front = record.front()
+    if front is None:
+        console.print("stopped before the baseline was measured")
+        return
+    print_front(record, front)
+    console.print(f"\n{_work(summary)}", style="dim", soft_wrap=True)
+    console.print(f"front as a picture: {record.folder / 'front.png'}", soft_wrap=True)
+    console.print(f"take a file home:   autotune pick {record.name}{_in(record)}", soft_wrap=True)
+    if tracking_uri is not None:
+        console.print(f"all trials:         autotune ui --tracking-uri {tracking_uri}", soft_wrap=True)
+
+
+def _in(record: Record) -> str:
+    return "" if str(record.folder.parent) == "runs" else f" --dir {record.folder.parent}"
+
+
+def print_pick(record: Record, front: ParetoFront) -> None:
+    """The recommendation with its file and its test score, or the nearest miss."""
+    pick = front.pick()
+    if pick is None:
+        print_nearest(front)
+        return
+    console.print(f"* recommended: trial {pick.trial}: {_short(front, pick)}", style="bold", soft_wrap=True)
+    console.print(
+        f"  of all that are within one standard error of the best {front.quality.name} "
+        f"(± {number(pick.outcome.facts['standard_error'], front.quality)}), the least "
+        f"{' x '.join(cost.name for cost in front.objectives[1:])}",
+        soft_wrap=True,
+    )
+    print_doubts(record, pick)
+    if rivals := front.rivals(pick):
+        names = [str(rival.trial) for rival in rivals[:RIVALS]]
+        more = f" and {len(rivals) - RIVALS} more" if len(rivals) > RIVALS else ""
+        console.print(
+            f"  in {front.quality.name} it can't be told apart from trial {', '.join(names)}{more}", soft_wrap=True
+        )
+    scores = record.tests.get(str(pick.trial))
+    if scores is not None:
+        _print_test(front, scores)
+    console.print(f"  {pick.model}", style="cyan", soft_wrap=True)
+
+
+def print_doubts(record: Record, point: Point) -> None:
+    """What speaks against a point's latency; nothing where nothing does."""
+    found = point.outcome.latency
+    if found is not None and not found.stable:
+        console.print(f"  {UNSTABLE} its latency is not stable: {found.verdict}", style="yellow", soft_wrap=True)
+    if _emulated(record):
+        console.print("  its latency is an emulator's", style="yellow", soft_wrap=True)
+
+
+def _emulated(record: Record) -> bool:
+    return bool(record.meta["device"].get("emulated"))
+
+
+def _print_test(front: ParetoFront, scores: Mapping[str, Any]) -> None:
+    """What the recommended file scored on the test split; and a word where that misses a target."""
+    value = scores[front.quality.key]
+    low, high = (number(end, front.quality) for end in interval(scores, scores, front.quality))
+    told = f"{number(value, front.quality)} (95 % interval {low} to {high})"
+    console.print(
+        f"  on the {scores['samples']} test samples that the search never saw: {front.quality.name} {told}",
+        soft_wrap=True,
+    )
+    for target in front.targets:
+        if target.metric == front.quality and not target.met(value, front.baseline.metrics):
+            console.print(
+                f"  there it misses {target.text}: the search's best is partly luck; ask for a margin, or pick another",
+                style="yellow",
+                soft_wrap=True,
+            )
+
+
+def print_nearest(front: ParetoFront) -> None:
+    """What to say where nothing meets the targets."""
+    nearest = front.nearest()
+    if nearest is None:
+        console.print("nothing but the baseline was measured", style="bold red")
+        return
+    console.print(f"nothing meets the targets; nearest is trial {nearest.trial}:", style="bold red")
+    console.print(f"  {_short(front, nearest)}: {missed(front, nearest)}", soft_wrap=True)
+    for target in front.unsure(nearest):
+        console.print(f"  {doubt(nearest, target, front.quality)}", style="yellow", soft_wrap=True)
+
+
+def _short(front: ParetoFront, point: Point) -> str:
+    return short(point, front.quality, front.objectives[1:])
+
+
+def _work(summary: Summary) -> str:
+    work = summary.work
+    done = f"{work['trained']} stages trained, {work['converted']} converted, {work['reused']} taken from the cache"
+    if not work["trained"] and not work["converted"]:
+        done = f"nothing was trained or converted: {work['reused']} stages taken from the cache"
+    if summary.found:
+        done += f"; {summary.found} trials were there already"
+    busy = work["busy_s"] / work["wall_s"]
+    return f"{clock(work['wall_s'])} in all, {busy:.0%} of it building, evaluating or measuring; {done}"

@@ -1,0 +1,172 @@
+"""The front as a table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from autotune.config import FIELDS
+from autotune.front import ParetoFront, Point, interval
+from autotune.outcome import Outcome
+from autotune.show.units import bare, bare_median, median, number, price
+from autotune.target import LATENCY, METRICS, Metric, Target
+
+ROWS = 15
+"""Rows of a front that a table shows."""
+
+NARROW, WIDEST = 60, 1000
+"""Columns of a terminal below which a table has but the least, and that no table needs."""
+
+COLUMNS = (METRICS["size"], METRICS["download"])
+"""Costs that a table has beside the latency, be they objectives or not."""
+
+TIED = "≈"
+"""Before a quality or a latency that can't be told apart from the one above it."""
+
+
+def front_table(front: ParetoFront, *, everything: bool = False) -> Table:
+    """The front, best quality first, with the baseline above it.
+
+    A quality and a latency have half their 95 % interval behind them (the longer half, where they differ),
+    and TIED before them where they can't be told apart from those of the trial above.
+
+    Args:
+        front: to show.
+        everything: all of it, with what misses a target; else what is feasible, ROWS of it.
+    """
+    quality = front.quality
+    costs = list(dict.fromkeys([*COLUMNS, *(cost for cost in front.objectives[1:] if cost != LATENCY)]))
+    pick = front.pick()
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    model = ("model",) if front.baseline.config.recipe.model else ()
+    for name in ("", "trial", *model, "prune", "cluster", "quantize", "runs on"):
+        table.add_column(name, justify="right" if name in ("trial", "prune", "cluster") else "left", no_wrap=True)
+    for name in (quality.name, "median", *(cost.name for cost in costs)):
+        table.add_column(name, justify="right", no_wrap=True)
+    shown = listed(front, everything=everything)
+    misses = any(not point.feasible for point in shown)
+    if misses:
+        table.add_column("", overflow="fold")
+    baseline = front.baseline
+    table.add_row("", "base", *_config(baseline.config.canonical()), *_numbers(baseline, quality, costs), style="dim")
+    for point, tied, as_fast in zip(shown, front.ties(shown), front.latency_ties(shown), strict=True):
+        best = pick is not None and point.trial == pick.trial
+        numbers = _numbers(point.outcome, quality, costs, tied=tied, as_fast=as_fast)
+        cells = [*_config(point.outcome.config.canonical()), *numbers]
+        table.add_row(
+            "*" if best else "",
+            str(point.trial),
+            *cells,
+            *([missed(front, point)] if misses else []),
+            style="bold green" if best else "" if point.feasible else "dim",
+        )
+    return table
+
+
+def width_of(table: Table) -> int:
+    """The columns that a table takes where there is room."""
+    return Console(width=WIDEST).measure(table).maximum
+
+
+def short_table(front: ParetoFront, points: Sequence[Point], width: int) -> Table:
+    """The same for a terminal that is too narrow for it, recipes in words, cut where they are too long.
+
+    Args:
+        front: to show.
+        points: of it, in its order.
+        width: of the terminal. Below NARROW columns it is without what they run on, and other costs than the latency.
+    """
+    narrow = width < NARROW
+    quality, costs = front.quality, [cost for cost in front.objectives[1:] if cost != LATENCY and not narrow]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=True)
+    table.add_column("front", justify="right", no_wrap=True)
+    table.add_column("recipe", ratio=1, no_wrap=True, overflow="ellipsis")
+    if not narrow:
+        table.add_column("runs on", no_wrap=True)
+    for name in (quality.name, "median", *(cost.name for cost in costs)):
+        table.add_column(name, justify="right", no_wrap=True)
+    pick = front.pick()
+    rows = [(str(point.trial), point.outcome, point.feasible) for point in points]
+    for trial, outcome, feasible in [("base", front.baseline, False), *rows]:
+        config, metrics = outcome.config, outcome.metrics
+        table.add_row(
+            trial,
+            str(config.recipe),
+            *([] if narrow else [f"{config.runtime.delegate} x{config.runtime.threads}"]),
+            number(metrics[quality.key], quality),
+            bare_median(outcome),
+            *(price(metrics, cost) for cost in costs),
+            style="bold green" if pick is not None and trial == str(pick.trial) else "" if feasible else "dim",
+        )
+    table.width = min(width, width_of(table))
+    return table
+
+
+def listed(front: ParetoFront, *, everything: bool, most: int = ROWS) -> list[Point]:
+    """All points, or the feasible ones (all where none is), spread over the front where they are too many."""
+    if everything:
+        return front.points
+    points = front.feasible or front.points
+    if len(points) <= most:
+        return points
+    pick = front.pick()
+    wanted = {round(index * (len(points) - 1) / max(1, most - 1)) for index in range(most)}
+    return [point for index, point in enumerate(points) if index in wanted or point is pick]
+
+
+def missed(front: ParetoFront, point: Point) -> str:
+    """Which targets a point misses, and by how much."""
+    unsure = [target.text for target in front.unsure(point)]
+    return ", ".join(
+        f"not for sure {text}"
+        if text in unsure
+        else f"misses {text} by {violation:.1%}"
+        if violation >= 0.001
+        else f"misses {text}"
+        for text, violation in point.violations.items()
+        if violation > 0
+    )
+
+
+def doubt(point: Point, target: Target, quality: Metric) -> str:
+    """Why a target that a point meets by its value counts as missed all the same, and what would help."""
+    metric, metrics, found = target.metric, point.outcome.metrics, point.held[target.text]
+    of_quality = metric == quality
+    paired = of_quality and found != interval(metrics, point.outcome.facts, quality)
+    low, high = (_told(end, metric, quality) for end in found)
+    return (
+        f"{metric.name} {_told(metrics[metric.key], metric, quality)} meets {target.text}, its interval"
+        f"{', beside the baseline on the same samples,' * paired} {low} to {high} does not: "
+        f"{'more validation samples' if of_quality else 'a quieter device'} would narrow it"
+    )
+
+
+def _told(value: float, metric: Metric, quality: Metric) -> str:
+    return number(value, quality) if metric == quality else price({metric.key: value}, metric)
+
+
+def _config(config: Mapping[str, Any]) -> list[str]:
+    once = " once" if config.get("fine_tune") == "none" else ""
+    scheme = {"none": "float32"}.get(config["quantize"], config["quantize"])
+    mixed = f" mixed {config['mixed']:.0%}" if config.get("mixed") else ""
+    plugged = "".join(f", {name} {value}" for name, value in config.items() if name not in FIELDS)
+    return [
+        *([config["model"]] if "model" in config else []),
+        f"{config['prune']:.0%}{once}" if config["prune"] else "-",
+        f"{config['cluster']}{once}" if config["cluster"] else "-",
+        scheme + mixed + (" in/out" if config.get("io") == "int8" else "") + plugged,
+        f"{config['delegate']} x{config['threads']}",
+    ]
+
+
+def _numbers(
+    outcome: Outcome, quality: Metric, costs: Sequence[Metric], *, tied: bool = False, as_fast: bool = False
+) -> list[str]:
+    metrics, value = outcome.metrics, outcome.metrics[quality.key]
+    low, high = interval(metrics, outcome.facts, quality)
+    return [
+        f"{TIED} " * tied + f"{number(value, quality)} ±{bare(max(value - low, high - value), quality)}",
+        f"{TIED} " * as_fast + median(outcome),
+        *(price(metrics, cost) for cost in costs),
+    ]

@@ -1,0 +1,39 @@
+"""Commands that give a study, or a point of it, once more."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from autotune.record import Record
+from autotune.report.reproduce import pick_command, point_command, point_space, study_command
+from autotune.testing import toy_outcome, toy_record
+
+
+def record(folder: Path, **options: object) -> Record:
+    made = toy_record(folder / "my runs" / "toy", toy_outcome(0.9, 1.0, 1000, quantize="qat", epochs=5))
+    given = {"model": ["m 1.keras"], "data": "d.npz", "seed": 3, "space": "quick", "metric": "accuracy"}
+    return replace(made, meta=made.meta | {"targets": ["latency<1ms"], "options": given | options})
+
+
+def test_a_study_once_more(tmp_path: Path) -> None:
+    """Quoted for a shell; what is the default is not said."""
+    folder = tmp_path / "my runs"
+    assert study_command(record(tmp_path, validation_share=0.5, loss="loss.py:mine")) == (
+        "autotune run --model 'm 1.keras' --data d.npz --seed 3 --metric accuracy --space quick "
+        "--target 'latency<1ms' --objective quality --objective latency --objective download "
+        f"--trials 1 --name toy --dir '{folder}'"
+    )
+    found = study_command(record(tmp_path, space="in my.yaml", validation_share=0.4, excluded=["a", "b"], loss="mse"))
+    assert found.startswith("autotune run my.yaml --model")
+    assert "--loss mse --metric accuracy --validation-share 0.4 --exclude a --exclude b --target" in found
+    assert "--space" not in found
+
+
+def test_a_point_once_more(tmp_path: Path) -> None:
+    """Its recipe is a search space; on another device it is picked there."""
+    made = record(tmp_path)
+    assert json.loads(point_space(made.points[0])) == made.points[0].outcome.config.canonical()
+    assert "--space point.yaml --trials 1 --name toy-point" in point_command(made)
+    assert pick_command(made, 0) == f"autotune pick toy --trial 0 --dir '{tmp_path}/my runs'"
+    beside = replace(made, name="toy@fake")
+    assert "pick toy --trial 0 --device fake" in pick_command(beside, 0)

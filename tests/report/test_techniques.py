@@ -1,0 +1,67 @@
+"""The table of techniques, and what delegates took."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from autotune.config import Config
+from autotune.outcome import Outcome
+from autotune.report.techniques import delegation, techniques
+from autotune.testing import toy_measurement, toy_outcome, toy_record
+
+
+def test_each_technique_has_a_row(tmp_path: Path) -> None:
+    """The first trial of it; schemes by themselves, then pruning, clustering and both."""
+    record = toy_record(
+        tmp_path,
+        toy_outcome(0.9, 1.0, 1000),
+        toy_outcome(0.8, 0.1, 300, prune=0.5, cluster=16, quantize="int8"),
+        toy_outcome(0.8, 0.1, 300, cluster=16, quantize="int8"),
+        toy_outcome(0.8, 0.1, 300, prune=0.5, quantize="int8"),
+        toy_outcome(0.7, 0.1, 300, prune=0.75, quantize="dynamic"),
+        toy_outcome(0.8, 0.1, 300, quantize="int4", mixed=0.5),
+        toy_outcome(0.8, 0.1, 300, quantize="dynamic"),
+        toy_outcome(0.8, 0.1, 300, quantize="dynamic", rounding=3),
+    )
+    assert [(name, point.trial) for name, point in techniques(record)] == [
+        ("float32", 0),
+        ("dynamic range", 6),
+        ("int4, 50% of the layers more precise", 5),
+        ("pruned 50% + full integer", 3),
+        ("clustered to 16 + full integer", 2),
+        ("pruned 50% + clustered to 16 + full integer", 1),
+    ]
+
+
+def test_they_are_compared_on_the_baselines_runtime(tmp_path: Path) -> None:
+    """Where they were measured there; else on the fastest. What runs nowhere has its reason."""
+    refused = Outcome(Config.of({"quantize": "int16x8"}), "refused", reason="no kernels")
+    record = toy_record(
+        tmp_path,
+        toy_outcome(0.9, 1.0, 1000),
+        toy_outcome(0.9, 0.2, 300, quantize="int8", threads=2),
+        toy_outcome(0.9, 0.4, 300, quantize="int8"),
+        toy_outcome(0.9, 0.9, 300, quantize="qat", delegate="builtin"),
+        toy_outcome(0.9, 0.7, 300, quantize="qat", threads=2),
+        refused,
+    )
+    found = dict(techniques(record))
+    assert found["full integer"].trial == 2
+    assert found["quantization-aware training"].trial == 4
+    assert found["int8 weights, int16 activations"].outcome.reason == "no kernels"
+
+
+def test_delegates_and_what_they_left() -> None:
+    """A file counts once, on however many threads; a runtime that can't tell does not."""
+    whole = toy_measurement(1.0)
+    part = replace(whole, delegated=2, fell_back=("SOFTMAX x 2", "PAD"))
+    silent = replace(whole, delegated=None)
+    outcomes = [
+        toy_outcome(0.9, 1.0, 1).timed(whole),
+        replace(toy_outcome(0.9, 1.0, 1, quantize="int8").timed(part), artifact="1"),
+        replace(toy_outcome(0.9, 1.0, 1, quantize="int8", threads=2).timed(part), artifact="1"),
+        toy_outcome(0.9, 1.0, 1, delegate="builtin").timed(silent),
+        toy_outcome(0.9, 1.0, 1, delegate="builtin"),
+    ]
+    [(name, found)] = delegation(outcomes).items()
+    assert (name, found.files, found.whole) == ("xnnpack", 2, 1)
+    assert found.left == {"SOFTMAX": 1, "PAD": 1}

@@ -1,0 +1,86 @@
+"""A picked file as people see it."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from autotune.choice import TRIAL, Choice
+from autotune.front import ParetoFront
+from autotune.outcome import Outcome
+from autotune.pick import Picked
+from autotune.record import Record
+from autotune.show.pick import print_picked
+from autotune.study.recheck import Rechecked
+from autotune.target import METRICS
+from autotune.testing import toy_measurement, toy_outcome, toy_record
+
+
+def shown(
+    capsys: pytest.CaptureFixture[str], record: Record, trial: int = 0, found: Rechecked | None = None
+) -> list[str]:
+    """Line by line, without what pads them."""
+    front = record.front()
+    assert front is not None
+    print_picked(Picked(record, front, record.points[trial], found or Rechecked()))
+    return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+
+def erring(error: float, latency: float) -> Outcome:
+    outcome = toy_outcome(0, latency, 1000)
+    facts = outcome.facts | {"interval": [error - 0.01, error + 0.01]}
+    return replace(outcome, metrics=outcome.metrics | {"mae": error}, facts=facts)
+
+
+def test_what_the_others_would_trade(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Quality in points, latency as a factor, download as a difference; what can't be told apart is marked."""
+    record = toy_record(
+        tmp_path, toy_outcome(0.9, 10, 50_000), toy_outcome(0.7, 5, 38_000), toy_outcome(0.89, 9, 50_000)
+    )
+    lines = shown(capsys, record, 2)
+    at = lines.index("trial accuracy latency download")
+    assert lines[at + 1] == "0 ≈ +1.0 points 1.11x ≈ +0.0 kB float on xnnpack, 1 thread"
+    assert lines[at + 2] == "1 -19.0 points 0.56x -12.0 kB float on xnnpack, 1 thread"
+    assert lines[at + 3] == "≈ can't be told apart"
+
+
+def test_nothing_else_to_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No table of nothing."""
+    lines = shown(capsys, toy_record(tmp_path, toy_outcome(0.9, 10, 1000)))
+    assert lines == [
+        "trial 0: accuracy 90.0%, 10 ms, 1.0 kB (float on xnnpack, 1 thread)",
+        "within one standard error of the best accuracy, the least latency x download",
+    ]
+
+
+def test_other_objectives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those of the study; what the device could not tell is no number."""
+    record = toy_record(tmp_path, erring(0.25, 10), erring(0.5, 5))
+    record.meta["quality"] = asdict(METRICS["mae"])
+    record.meta["objectives"] = ["quality", "latency", "memory"]
+    lines = shown(capsys, record)
+    at = lines.index("trial mae latency memory")
+    assert lines[at + 1].startswith("1 +0.25 0.50x ?")
+
+
+def test_then_and_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The search's numbers beside those of the second look, and what is amiss."""
+    record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000).timed(toy_measurement(10)))
+    scores = {"accuracy": 0.89, "standard_error": 0.01, "interval": [0.87, 0.91], "samples": 100}
+    found = Rechecked(toy_measurement(10.13, "it was hot"), scores, ["a remark [of old]"])
+    assert shown(capsys, record, 0, found)[2:] == [
+        "latency 10 ms in the search, 10.1 ms now: 1.3% off, the intervals meet",
+        "accuracy 90.0% (88.0% to 92.0%) on validation, 89.0% (87.0% to 91.0%) on the 100 test samples that the "
+        "search never saw",
+        "a remark [of old]",
+        "its latency now is not stable: it was hot",
+    ]
+
+
+def test_by_number_there_is_no_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It was the user's choice."""
+    record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000))
+    front = record.front()
+    assert isinstance(front, ParetoFront)
+    print_picked(Picked(record, front, record.points[0], Rechecked(), Choice(TRIAL)))
+    assert len(capsys.readouterr().out.splitlines()) == 1

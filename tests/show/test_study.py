@@ -1,0 +1,177 @@
+"""What people see in the terminal."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from autotune.record import Record
+from autotune.show.study import print_front, print_pick
+from autotune.show.table import TIED
+from autotune.show.units import UNSTABLE
+from autotune.testing import toy_measurement, toy_outcome, toy_record
+
+
+@pytest.mark.parametrize(("scored", "misses"), [(0.84, True), (0.86, False)])
+def test_a_test_score_that_misses_the_target_is_pointed_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], scored: float, misses: bool
+) -> None:
+    """The search's own number met it; the samples it never saw may not."""
+    record = toy_record(tmp_path, toy_outcome(0.9, 1.0, 1000))
+    tests = {"0": {"accuracy": scored, "standard_error": 0.01, "interval": [0.81, 0.89], "samples": 100}}
+    record = replace(record, meta={**record.meta, "targets": ["accuracy>=0.85"]}, tests=tests)
+    front = record.front()
+    assert front is not None
+    print_pick(record, front)
+    shown = capsys.readouterr().out
+    assert (
+        f"on the 100 test samples that the search never saw: accuracy {scored:.1%} (95 % interval 81.0% to 89.0%)"
+        in shown
+    )
+    assert ("there it misses accuracy>=0.85" in shown) == misses
+
+
+def shown(record: Record, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines that a front is printed in."""
+    front = record.front()
+    assert front is not None
+    print_front(record, front)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_front_says_what_is_tied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By a mark on the second of two neighbours, and by name below; with a line that explains the mark."""
+    outcomes = [toy_outcome(0.9, 10, 1000), toy_outcome(0.88, 5, 900, prune=0.5), toy_outcome(0.7, 1, 800, cluster=16)]
+    lines = shown(toy_record(tmp_path, *outcomes), capsys)
+    _, base, first, second, third = lines[:5]
+    assert "  90.0% ±2.0" in base
+    assert [TIED in line for line in (base, first, second, third)] == [False, False, True, False]
+    assert f"{TIED} 88.0% ±2.0" in second
+    assert lines[5].startswith(
+        "± is the 95 % interval; ≈ can't be told apart from the trial above (on the same samples"
+    )
+    assert "  in accuracy it can't be told apart from trial 1" in lines
+
+
+def test_a_front_without_ties_does_not_speak_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither in the table nor below it."""
+    lines = shown(toy_record(tmp_path, toy_outcome(0.9, 10, 1000), toy_outcome(0.7, 1, 800)), capsys)
+    assert not any(TIED in line or "told apart" in line for line in lines)
+
+
+def test_a_front_says_which_latencies_are_tied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the same mark, on the second of two whose intervals overlap."""
+    numbers = [(0.9, 10, 1000), (0.8, 9.9, 900), (0.7, 1, 800)]
+    outcomes = [toy_outcome(*three).timed(toy_measurement(three[1])) for three in numbers]
+    lines = shown(toy_record(tmp_path, *outcomes), capsys)
+    assert [TIED in line for line in lines[1:5]] == [False, False, True, False]
+    assert f"{TIED} 9.9 ms ±1.0%" in lines[3]
+    assert TIED in lines[5]
+
+
+def test_a_latency_that_is_not_to_be_trusted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a file is recommended it says so, as where the front is; nothing where there is nothing to say."""
+    outcome = toy_outcome(0.9, 10, 1000)
+    good = toy_record(tmp_path, outcome.timed(toy_measurement(10)))
+    bad = toy_record(tmp_path, outcome.timed(toy_measurement(10, "rounds differ by 20%")))
+    bad.meta["device"]["emulated"] = True
+    text = "\n".join(shown(bad, capsys))
+    assert "* recommended: trial 0: accuracy 90.0%, ! 10 ms ±1.0%, 1.0 kB" in text
+    assert "! its latency is not stable: rounds differ by 20%" in text
+    assert "latencies are an emulator's" in text.replace("\n", " ")
+    assert "  its latency is an emulator's" in text
+    text = "\n".join(shown(good, capsys))
+    assert "* recommended: trial 0: accuracy 90.0%, 10 ms ±1.0%, 1.0 kB" in text
+    assert "emulator" not in text
+    assert "stable" not in text
+
+
+def test_what_meets_a_target_by_its_value_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nothing meets the targets, the nearest miss says in words why it is one, and what would help."""
+    outcome = toy_outcome(0.871, 10, 1000).timed(toy_measurement(10))
+    record = toy_record(tmp_path, outcome)
+    for text, line in (
+        (
+            "accuracy>=86%",
+            "accuracy 87.1% meets accuracy>=86%, its interval 85.1% to 89.1% does not: "
+            "more validation samples would narrow it",
+        ),
+        (
+            "latency<10.05ms",
+            "latency 10 ms meets latency<10.05ms, its interval 9.9 ms to 10.1 ms does not: "
+            "a quieter device would narrow it",
+        ),
+    ):
+        record.meta["targets"] = [text]
+        lines = shown(replace(record, points=record.judged(record.targets)), capsys)
+        assert f"not for sure {text}" in lines[2]
+        assert any(one.startswith("nothing meets the targets; nearest is trial 0:") for one in lines)
+        assert f"  {line}" in lines
+    record.meta["targets"] = ["accuracy>=90%"]
+    lines = shown(replace(record, points=record.judged(record.targets)), capsys)
+    assert not any("narrow" in one for one in lines)
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_a_doubt_about_a_difference_says_so(paired: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where it is to the baseline on the same samples; else it is the file's own interval."""
+    record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000))
+    record.meta["targets"] = ["accuracy>=baseline-1%"]
+    point = record.judge(record.points[0], record.targets)
+    if paired:
+        point = replace(point, held={"accuracy>=baseline-1%": (0.885, 0.915)})
+    text = "\n".join(shown(replace(record, points=[point]), capsys))
+    told = ", beside the baseline on the same samples, 88.5% to 91.5%" if paired else " 88.0% to 92.0%"
+    assert f"accuracy 90.0% meets accuracy>=baseline-1%, its interval{told} does not" in text
+
+
+def test_objectives_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Memory as a column of its own, "?" where it is not known; by name in the recommendation."""
+    outcomes = [toy_outcome(0.9, 10, 1000).timed(toy_measurement(10)), toy_outcome(0.8, 5, 900, prune=0.5)]
+    record = toy_record(tmp_path, *outcomes)
+    record.meta["objectives"] = ["quality", "latency", "size", "memory"]
+    lines = shown(record, capsys)
+    assert lines[0].split()[-5:] == ["accuracy", "median", "size", "download", "memory"]
+    assert lines[2].endswith("1.00 MB")
+    assert lines[3].endswith("?")
+    assert any("accuracy 90.0%, 10 ms ±1.0%, size 1.2 kB, memory 1.00 MB (" in line for line in lines)
+    assert any(line.endswith("the least latency x size x memory") for line in lines)
+
+
+def test_many_rivals_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A few are named."""
+    outcomes = [toy_outcome(0.9 - index / 1000, 10 + index, 1000 - 100 * index) for index in range(9)]
+    lines = shown(toy_record(tmp_path, *outcomes), capsys)
+    [line] = [line for line in lines if "told apart from trial" in line and not line.startswith("±")]
+    assert line.endswith("and 3 more")
+
+
+def test_the_widest_row_of_a_front_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In 120 columns, none cut off."""
+    widest = {"prune": 0.85, "cluster": 256, "fine_tune": "none", "quantize": "dynamic", "mixed": 0.55}
+    first = toy_outcome(0.999, 99.9, 99_990_000, delegate="openvino_cpu", threads=16, **widest)
+    second = toy_outcome(0.998, 99.8, 99_980_000, delegate="openvino_cpu", threads=16, **widest)
+    outcomes = [one.timed(toy_measurement(one.metrics["latency_ms"], "rounds differ")) for one in (first, second)]
+    lines = shown(toy_record(tmp_path, *outcomes), capsys)
+    assert f"{TIED} {UNSTABLE} 99.8 ms ±1.0%" in lines[3]
+    assert max(map(len, lines[:4])) <= 120
+    assert "…" not in "".join(lines[:4])
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_front_fits_the_terminal(
+    width: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where that is too narrow for all columns, the numbers are whole and the recipes are cut."""
+    monkeypatch.setattr("autotune.show.study.console", Console(highlight=False, width=width))
+    pruned = {"prune": 0.5, "cluster": 16, "quantize": "int8", "mixed": 0.5}
+    outcomes = [toy_outcome(0.9, 10, 146_400), toy_outcome(0.88, 5.25, 90_000, **pruned)]
+    lines = shown(
+        toy_record(tmp_path, *[one.timed(toy_measurement(one.metrics["latency_ms"])) for one in outcomes]), capsys
+    )
+    assert all(len(line) <= width for line in lines[:4])
+    for text in ("88.0%", "5.25 ms", *(["90.0 kB", "xnnpack x1"] if width > 40 else [])):
+        assert text in lines[3]
+    assert ("…" in lines[3]) == (width < 120)
+    assert ("±" in lines[3]) == (width == 120)

@@ -1,0 +1,23 @@
+"""Numbers and names as people read them."""
+
+from autotune.show.units import change, kernel, milliseconds, size
+from autotune.target import ACCURACY, LATENCY
+
+
+def test_numbers_have_units_people_read() -> None:
+    """Microseconds below a millisecond, seconds above a thousand of them, megabytes above a million bytes."""
+    assert [milliseconds(value) for value in (0.0351, 12.34, 999.4, 1234)] == ["35.1 us", "12.3 ms", "999 ms", "1.23 s"]
+    assert (size(95904), size(4_300_000), size(25e9)) == ("95.9 kB", "4.30 MB", "25.00 GB")
+
+
+def test_changes_against_the_baseline() -> None:
+    """Shares in points, costs in percent, or as a factor from twice as much on."""
+    assert [change(value, 0.9, ACCURACY) for value in (0.88, 0.905, 0.9001)] == ["-2.0 pts", "+0.5 pts", "same"]
+    assert [change(value, 2.0, LATENCY) for value in (0.5, 2.5, 2.001, 50.0)] == ["-75%", "+25%", "same", "x25"]
+    assert change(1.0, 0.0, LATENCY) == "?"
+
+
+def test_layouts_are_left_out_of_kernels_names() -> None:
+    """All have them."""
+    assert kernel("Convolution (NHWC, F32) IGEMM") == "Convolution (F32) IGEMM"
+    assert kernel("Clamp (NC)") == "Clamp"
