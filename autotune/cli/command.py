@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from autotune.argument_types import duration, natural, positive, share
-from autotune.cli import devices, study, track
+from autotune.cli import devices, pick, study, track
 from autotune.cli.devices import DEVICE
-from autotune.cli.study import add_folder, add_targets, add_trust
+from autotune.cli.options import add_folder, add_targets, add_trust
 from autotune.errors import Fault, UserError
 from autotune.status import DONE, INPUT, INTERRUPTED, OURS, UNMET
 from autotune.track.store import TRACKING, tracking_uri
@@ -118,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
 
     study.add_commands(commands, _FORMAT)
+    pick.add_commands(commands, _FORMAT)
     devices.add_commands(commands, _FORMAT)
     track.add_commands(commands, _FORMAT)
     return parser

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.argument_types import positive
-from autotune.cli.study import add_folder
+from autotune.cli.options import add_folder
 from autotune.errors import UserError
 from autotune.status import DONE
 from autotune.track.store import TRACKING, tracking_uri

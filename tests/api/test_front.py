@@ -18,7 +18,7 @@ from autotune.registration import Registration
 from autotune.space_file import parse
 from autotune.study.driver import run
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_import, toy_outcome, toy_record
-from tests.cli.test_study import SPACE, Board, options
+from tests.cli.conftest import SPACE, Board, options
 
 
 @pytest.fixture(scope="module")

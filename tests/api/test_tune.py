@@ -18,7 +18,7 @@ from autotune.cli import command as cli
 from autotune.compress.load import import_model
 from autotune.testing import FakeDevice, FakePool, toy_files, toy_import
 from tests.api.test_live import Toy
-from tests.cli.test_study import SPACE, Board
+from tests.cli.conftest import SPACE, Board
 
 HEAVY = ("tensorflow", "ray", "optuna", "mlflow", "pandas", "plotly", "keras", "tf_keras", "numpy", "rich")
 
