@@ -1,5 +1,7 @@
 """What tests share: where the real model and data are, and models made on the spot."""
 
+import gc
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +15,14 @@ from autotune.testing import FakeDevice
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _frozen() -> Iterator[None]:
+    """What a module leaves behind is not looked through again: TensorFlow leaves millions of objects."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 def _shared(name: str) -> Path:

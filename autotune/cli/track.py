@@ -85,6 +85,7 @@ def _ui(arguments: argparse.Namespace) -> int:
     _check_port(arguments.port)
     port = str(arguments.port)
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", port]
+    command += ["--workers", "1"]  # for one person; it is there sooner
     print(f"MLflow UI of {uri}: http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
 
