@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from autotune.config import Config, Recipe
 from autotune.front import Point, cost
 from autotune.outcome import Outcome
 from autotune.record import BASELINE, Gaps, Record
-from autotune.space import Choice, Dimension, Space
+from autotune.space import Space
 from autotune.study import journal
 from autotune.study.anew import Anew
 from autotune.study.interrupts import uninterrupted
+from autotune.study.trials import Trials
 from autotune.target import Target
 
 DRAWS = 10_000
@@ -76,20 +76,14 @@ class Ledger:
         self._sampler: Anew | None = None
         self._given = optuna.samplers.RandomSampler()  # for trials of given values: others would learn for nothing
         self._record = journal.record_of(self._study, folder, Gaps())
-        trials = self._study.get_trials(deepcopy=False)
+        self._trials = Trials(self._study, space)
         # Another seed each time: the same one would propose again what is there already.
-        self.seed = int(meta["seed"]) + len(trials)
+        self.seed = int(meta["seed"]) + self._trials.found
         self._random = random.Random(self.seed)  # noqa: S311  # draws trials, not secrets
-        self._distributions = {name: _distribution(dim) for name, dim in space.free().items()}
         self._open: dict[int, optuna.Trial] = {}
         configs = [point.outcome.config for point in self._record.points]
         self._seen = {config.key for config in configs}
         self.recipes = {config.recipe.key for config in configs}
-        self._trials, self._waiting = len(trials), sum(trial.state == TrialState.WAITING for trial in trials)
-        for trial in trials:
-            if trial.state == TrialState.RUNNING:
-                self._study.tell(trial.number, state=TrialState.FAIL)
-                self._queue(trial.params)
 
     def admits(self, config: Config) -> bool:
         """Whether a configuration is in the space and makes sense."""
@@ -103,7 +97,7 @@ class Ledger:
     @property
     def queued(self) -> bool:
         """Whether trials wait to be tried again."""
-        return self._waiting > 0
+        return self._trials.queued
 
     def is_open(self, number: int) -> bool:
         """Whether a trial was asked for and has not ended."""
@@ -140,9 +134,8 @@ class Ledger:
     @uninterrupted()
     def again(self) -> tuple[int, Config] | None:
         """A configuration that was cut off, or that failed and is to be tried once more."""
-        self._study.sampler = self._given
         while self.queued:
-            trial = self._ask()
+            trial = self._trials.ask(self._given)
             config = self._space.config(trial.params)
             if config.key not in self._seen and self._fits(config):
                 return self._opened(trial, config)
@@ -159,10 +152,9 @@ class Ledger:
             None where the space has no other recipe.
         """
         assert self._sampler is not None
-        self._study.sampler = self._sampler
         self._sampler.left = RETRIES
         for _ in range(RETRIES):
-            trial = self._ask()
+            trial = self._trials.ask(self._sampler)
             config = self._space.config(trial.params)
             if self._is_new(config):
                 return self._opened(trial, config)
@@ -198,9 +190,8 @@ class Ledger:
         values = self._values(config)
         if values is None or config.key in self._seen:
             return None
-        self._study.sampler = self._given
-        self._queue(values)
-        trial = self._ask()
+        self._trials.queue(values)
+        trial = self._trials.ask(self._given)
         assert self._space.config(trial.params).key == config.key, "something else was queued before"
         return self._opened(trial, config)
 
@@ -261,7 +252,7 @@ class Ledger:
         self._failed(reason)
         if again:
             self._seen.discard(self._space.config(trial.params).key)
-            self._queue(trial.params)
+            self._trials.queue(trial.params)
 
     @uninterrupted()
     def add_failed(self, config: Config, reason: str) -> None:
@@ -270,28 +261,9 @@ class Ledger:
         self._failed(reason)
 
     def _add(self, config: Config, **given: Any) -> FrozenTrial:
-        """A trial as Optuna's create_trial() makes it."""
         params = self._values(config)
         assert params is not None, "not of the space"
-        trial = optuna.trial.create_trial(params=params, distributions=self._distributions, **given)
-        self._study.add_trial(trial)
-        trial.number = self._trials  # Optuna does not tell; to ask it takes a look at each
-        self._trials += 1
-        return trial
-
-    def _queue(self, params: dict[str, Any]) -> None:
-        self._study.enqueue_trial(params)
-        self._trials += 1
-        self._waiting += 1
-
-    def _ask(self) -> optuna.Trial:
-        """The trial that was queued first, else a new one."""
-        trial = self._study.ask(self._distributions)
-        if trial.number < self._trials:
-            self._waiting -= 1
-        else:
-            self._trials += 1
-        return trial
+        return self._trials.add(params, **given)
 
     def _end(
         self,
@@ -341,11 +313,3 @@ class Ledger:
     def _values(self, config: Config) -> dict[str, Any] | None:
         """A configuration as values of the free dimensions, None where it is outside or makes no sense."""
         return self._space.values(config) if self._fits(config) else None
-
-
-def _distribution(dim: Dimension) -> BaseDistribution:
-    if isinstance(dim, Choice):
-        return CategoricalDistribution(dim.values)
-    if isinstance(dim.low, int):
-        return IntDistribution(int(dim.low), int(dim.high), log=dim.log, step=1 if dim.log else int(dim.step or 1))
-    return FloatDistribution(dim.low, dim.high, log=dim.log, step=dim.step)
