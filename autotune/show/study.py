@@ -94,6 +94,7 @@ def print_summary(summary: Summary, tracking_uri: str | None) -> None:
     print_front(record, front)
     console.print(f"\n{_work(summary)}", style="dim", soft_wrap=True)
     console.print(f"front as a picture: {record.folder / 'front.png'}", soft_wrap=True)
+    console.print(f"a page to send:     autotune report {record.name}{_in(record)}", soft_wrap=True)
     console.print(f"take a file home:   autotune pick {record.name}{_in(record)}", soft_wrap=True)
     if tracking_uri is not None:
         console.print(f"all trials:         autotune ui --tracking-uri {tracking_uri}", soft_wrap=True)

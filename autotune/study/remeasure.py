@@ -6,7 +6,7 @@ from typing import Any
 from autotune.errors import Fault
 from autotune.front import Point
 from autotune.outcome import Outcome
-from autotune.record import BASELINE
+from autotune.record import BASELINE, Record
 from autotune.study.asktell import Ledger
 from autotune.study.instrument import Instrument
 
@@ -41,7 +41,14 @@ def measure_front(ledger: Ledger, instrument: Instrument, note: Callable[[str], 
         }
         if not told:
             return
-        ledger.note("remeasured", record.remeasured | told)
+        ledger.note("remeasured", record.remeasured | _twins(record, front.baseline, told) | told)
+
+
+def _twins(record: Record, baseline: Outcome, told: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The baseline's second measurement, for the trial that is the same file on the same runtime."""
+    again, key = told.get(str(BASELINE)), baseline.config.key
+    same = [p for p in record.points if p.outcome.config.key == key and p.outcome.state == "measured"]
+    return {} if again is None else {str(point.trial): again for point in same}
 
 
 def _again(point: Point, outcome: Outcome | Fault, note: Callable[[str], None]) -> dict[str, Any] | None:

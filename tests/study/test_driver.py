@@ -245,6 +245,8 @@ def test_the_front_is_measured_once_more(tmp_path: Path) -> None:
         assert point.outcome.metrics["latency_ms"] == pytest.approx(1.5 * before[str(point.trial)])
     assert set(record.remeasured) >= {"-1", *(str(point.trial) for point in front.points)}
     assert record.baseline.metrics["latency_ms"] == pytest.approx(0.15)
+    [itself] = [point for point in record.points if point.outcome.config.key == record.baseline.config.key]
+    assert itself.outcome.latency == record.baseline.latency
     pick = front.pick()
     assert pick is not None
     assert set(record.profiles) == {"-1", str(pick.trial)}
