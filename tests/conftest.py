@@ -9,12 +9,21 @@ import numpy as np
 import pytest
 
 from autotune import bench
+from autotune.devices import command
 from autotune.devices.measure import Rules, measure
 from autotune.study import instrument
 from autotune.testing import FakeDevice
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_lease(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Not the machine's: who measures there would be disturbed, and the tests would wait for him."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "LEASE", str(tmp_path_factory.mktemp("lease") / "lease"))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")
