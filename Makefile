@@ -17,7 +17,7 @@ demo: $(READY)
 	$(BIN)/autotune run experiments/digits.yaml --target "latency<1ms" --target "accuracy>=baseline-2%"
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder  # a module's tests share what they build
 
 check: $(READY) docs
 	$(BIN)/ruff check .

@@ -18,6 +18,11 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest module first: where two processes share the work, neither waits for it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_end_to_end.py")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_lease(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Not the machine's: who measures there would be disturbed, and the tests would wait for him."""
