@@ -15,6 +15,9 @@ from autotune.track.store import TRACKING, tracking_uri
 
 HOST = "127.0.0.1"
 
+PAGE = "#/experiments?workflowType=machine_learning"
+"""Of MLflow's UI, which begins with pages on language models otherwise."""
+
 SYNC = """Bring MLflow up to what the study knows, on every device that its files were measured on.
 
 A run does so by itself. What it could not write, where the tracking server was not there, this makes up for;
@@ -86,7 +89,7 @@ def _ui(arguments: argparse.Namespace) -> int:
     port = str(arguments.port)
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", port]
     command += ["--workers", "1"]  # for one person; it is there sooner
-    print(f"MLflow UI of {uri}: http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
+    print(f"MLflow UI of {uri}: http://{HOST}:{port}/{PAGE} (Ctrl-C ends it)", flush=True)
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
 
 
