@@ -88,9 +88,9 @@ def front_figure(record: Record, costs: Sequence[Metric] | None = None, *, legen
         **LAYOUT,
         title=title if legend else None,
         showlegend=legend,
-        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
-        margin={"l": 60, "r": 12, "t": 60 if legend else 32, "b": 56},
-        height=520 if legend else 440,
+        legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0, "x": 0},
+        margin={"l": 60, "r": 12, "t": 60 if legend else 32, "b": 150 if legend else 56},  # room for four rows of it
+        height=600 if legend else 440,
         hovermode="closest",
     )
     return figure
