@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -145,8 +145,15 @@ class _Study:
     def _instrument_on(self, session: Session) -> Instrument:
         latencies = Latencies(self._options.folder / ".cache" / "latency", self._device.facts())
         cool = partial(rest, self._device, session, self._reporter.status)
-        leased = partial(self._leased, session, shared=False)
+        leased = partial(self._measuring, session)
         return Instrument(self._workshop, session, latencies, leased, self._reporter.status, cool)
+
+    @contextlib.contextmanager
+    def _measuring(self, session: Session) -> Iterator[None]:
+        """Holds the device for itself; on this machine nothing is shown elsewhere meanwhile."""
+        hushed = self._tracker.hushed() if self._device.shares_host else contextlib.nullcontext()
+        with self._leased(session, shared=False), hushed:
+            yield
 
     def _leased(self, session: Session, *, shared: bool) -> contextlib.AbstractContextManager[None]:
         """Holds the device; to wait for it is told once for each other holder."""

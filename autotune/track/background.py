@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,6 +17,9 @@ PACE_S = 5.0
 
 FIRST_S, LONGEST_S = 1.0, 60.0
 """Seconds from a failure to the next attempt: doubled each time, between these."""
+
+HUSH_S = 1.0
+"""Seconds that a measurement waits for what is being shown."""
 
 END_S = 30.0
 """Seconds that a study waits at its end for what is not shown yet."""
@@ -39,7 +43,7 @@ class Background:
         self._due: _Due | None = None
         self._failed: tuple[_Due, str] | None = None
         self._closed = False
-        self._changed = threading.Condition()
+        self._changed, self._showing = threading.Condition(), threading.Lock()
         threading.Thread(target=self._work, name="tracking", daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -66,6 +70,16 @@ class Background:
             reason = self._reason(due) or f"it is not done after {END_S:.0f} s"
             self._closed = True
         self._note(f"tracking is behind ({reason}); autotune sync {record.name} catches up")
+
+    @contextmanager
+    def hushed(self) -> Iterator[None]:
+        """Nothing is shown meanwhile, as it would disturb what is measured; what takes longer than HUSH_S goes on."""
+        ours = self._showing.acquire(timeout=HUSH_S)
+        try:
+            yield
+        finally:
+            if ours:
+                self._showing.release()
 
     def _put(self, due: "_Due") -> None:
         with self._changed:
@@ -97,10 +111,11 @@ class Background:
             return None if self._closed else self._due
 
     def _show(self, due: "_Due") -> None:
-        if self._trackers is None:
-            self._trackers = self._make()
-        for tracker in self._trackers:
-            (tracker.finish if due.final else tracker.update)(due.record)
+        with self._showing:
+            if self._trackers is None:
+                self._trackers = self._make()
+            for tracker in self._trackers:
+                (tracker.finish if due.final else tracker.update)(due.record)
 
     def _end(self, due: "_Due", reason: str | None) -> None:
         """Settles an attempt, and says so where it went otherwise than the one before."""

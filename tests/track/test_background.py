@@ -134,6 +134,31 @@ def test_the_last_attempt_may_be_the_one_that_works(record: Record, monkeypatch:
     assert notes[1:] == ["tracking works again, and has caught up"]
 
 
+def test_nothing_is_shown_while_something_is_measured(record: Record) -> None:
+    """It is afterwards."""
+    place = Place()
+    with Background(lambda: [place], print) as tracker:
+        with tracker.hushed():
+            tracker.update(record)
+            assert not place.tried.wait(0.2)
+        assert place.tried.wait(LONG)
+        until(lambda: place.shown == [2])
+
+
+def test_to_measure_does_not_wait_for_what_hangs(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what hangs is not taken for ours when it is over."""
+    monkeypatch.setattr(background, "HUSH_S", 0.01)
+    place = Place()
+    place.open.clear()
+    with Background(lambda: [place], print) as tracker:
+        tracker.update(record)
+        assert place.tried.wait(LONG)
+        with tracker.hushed():
+            assert place.shown == []
+        place.open.set()
+        until(lambda: place.shown == [2])
+
+
 def test_what_hangs_holds_up_nothing(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the study nor, for long, its end; what came meanwhile is not shown one by one."""
     monkeypatch.setattr(background, "END_S", 0.05)
