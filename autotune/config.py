@@ -156,6 +156,11 @@ class Runtime:
     def __str__(self) -> str:
         return f"{self.delegate}, {self.threads} thread{'' if self.threads == 1 else 's'}"
 
+    @property
+    def short(self) -> str:
+        """As tables have it: xnnpack x2."""
+        return f"{self.delegate} x{self.threads}"
+
 
 @dataclass(frozen=True, slots=True)
 class Config:

@@ -186,7 +186,7 @@ def page(picked: Sequence[Picked], file: Path) -> str:
     first = picked[0]
     front, record = first.front, first.record
     targets = f", for {', '.join(target.text for target in front.targets)}" * bool(front.targets)
-    recipe = str(first.point.outcome.config).partition(" on ")[0]
+    recipe = first.point.outcome.config.recipe
     lines = [f"# {file.name}", "", f"{recipe}: study {record.name}{targets}. All of it is in {file.stem}.json.", ""]
     lines += [f"| device | runs on | {front.quality.name} | on the test split | median | size | download |"]
     lines += ["|---" * 7 + "|", *(_row(one) for one in picked), ""]
@@ -218,7 +218,7 @@ def _row(picked: Picked) -> str:
         median = f"{milliseconds(latency.p50_ms)} ±{latency.reach:.1%}" + f" ({latency.verdict})" * (not latency.stable)
     seen = within(outcome.metrics, outcome.facts, quality)
     sizes = [price(outcome.metrics, metric) for metric in (METRICS["size"], DOWNLOAD)]
-    cells = [picked.record.device, f"{runtime.delegate} x{runtime.threads}", seen, test, median, *sizes]
+    cells = [picked.record.device, runtime.short, seen, test, median, *sizes]
     return f"| {' | '.join(cells)} |"
 
 

@@ -81,7 +81,7 @@ def profiled(session: Session, model: Path, runtime: Runtime, device: str, secon
         Fault: the device or the way to it failed.
     """
     table = operators(model.read_bytes())
-    untold = f"{device} doesn't tell what single operators take on {runtime.delegate} x{runtime.threads}"
+    untold = f"{device} doesn't tell what single operators take on {runtime.short}"
     try:
         times = session.profile(model, runtime, seconds)
     except Infeasible as error:

@@ -107,6 +107,11 @@ class Record:
         return self.name.partition(MARK)[0]
 
     @property
+    def measured(self) -> list[Point]:
+        """The points that were not refused."""
+        return [point for point in self.points if point.outcome.state == "measured"]
+
+    @property
     def quality(self) -> Metric:
         return Metric(**self.meta["quality"])
 
@@ -160,7 +165,7 @@ class Record:
 
     def judged(self, targets: Sequence[Target]) -> list[Point]:
         """The measured points, held against other targets than the study's own."""
-        return [self.judge(point, targets) for point in self.points if point.outcome.state == "measured"]
+        return [self.judge(point, targets) for point in self.measured]
 
     def judge(self, point: Point, targets: Sequence[Target]) -> Point:
         """A measured point, held against targets."""

@@ -187,7 +187,7 @@ def _profile(arguments: argparse.Namespace) -> int:
         delegate = [arguments.delegate] if arguments.delegate else []
         [runtime] = runtimes(device, delegate, [arguments.threads])
         found = profile(device, model, runtime, say)
-    title = f"{model.name} on {device.name}, {runtime.delegate} x{runtime.threads}"
+    title = f"{model.name} on {device.name}, {runtime.short}"
     if arguments.json:
         _print_json({"device": device.facts(), **asdict(runtime), **asdict(found)})
     else:

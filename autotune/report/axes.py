@@ -67,7 +67,7 @@ def frame(figure: go.Figure, record: Record, front: ParetoFront, cost: Metric, c
 
 def _reach(record: Record, front: ParetoFront, cost: Metric) -> tuple[float, float]:
     """The least and the most of what was measured, without what is not known or has no logarithm."""
-    measured = [point.outcome for point in record.points if point.outcome.state == "measured"]
+    measured = [point.outcome for point in record.measured]
     prices = [value(outcome.metrics, cost) for outcome in [*measured, front.baseline]]
     prices = [price for price in prices if price > 0]
     return min(prices, default=1.0), max(prices, default=1.0)

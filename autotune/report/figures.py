@@ -82,7 +82,7 @@ def front_figure(record: Record, costs: Sequence[Metric] | None = None, *, legen
     quality = record.quality
     figure.update_yaxes(gridcolor=GRID, zeroline=False, tickformat=".1~%" if quality.kind == "share" else "")
     figure.update_yaxes(title=f"{quality.name} on validation, 95 % interval", automargin=True, title_standoff=10, col=1)
-    measured = sum(point.outcome.state == "measured" for point in record.points)
+    measured = len(record.measured)
     title = f"{escape(record.name)}: {len(front.points)} of {measured} measured configurations are on the front"
     figure.update_layout(
         **LAYOUT,
@@ -119,7 +119,7 @@ def _numbers(record: Record, outcome: Outcome) -> list[str]:
 def _traces(record: Record, front: ParetoFront, cost: Metric, *, legend: bool) -> list[go.Scatter]:
     """Of one panel, those below first."""
     on_front = {point.trial for point in front.points}
-    measured = [point for point in record.points if point.outcome.state == "measured"]
+    measured = record.measured
     off = spread([point for point in measured if point.trial not in on_front], MOST)
     found = [
         go.Scatter(

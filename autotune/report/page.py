@@ -28,7 +28,7 @@ from autotune.report.slices import MOST as SLICED
 from autotune.report.slices import importance_figure, slice_figures
 from autotune.report.techniques import delegation, techniques
 from autotune.show.table import missed
-from autotune.show.units import change, clock, number, price, size, within
+from autotune.show.units import amount, change, clock, number, price, size, within
 from autotune.target import DOWNLOAD, LATENCY, METRICS, Metric
 
 ROWS = 500
@@ -81,7 +81,7 @@ def report(record: Record, found: Importance) -> str:
     assert front is not None  # there is a baseline
     pick = front.pick()
     best = pick or front.nearest()
-    measured = sum(point.outcome.state == "measured" for point in record.points)
+    measured = len(record.measured)
     environment = Environment(
         loader=PackageLoader("autotune", "report"),
         autoescape=True,
@@ -142,17 +142,13 @@ def _key_figures(record: Record, front: ParetoFront, outcome: Outcome) -> list[d
     return [
         {
             "name": "latency, median" if metric == LATENCY else metric.name,
-            "value": _value(metrics, metric, record.quality),
+            "value": amount(metrics, metric, record.quality),
             "change": change(metrics[metric.key], base[metric.key], metric),
-            "base": _value(base, metric, record.quality),
+            "base": amount(base, metric, record.quality),
         }
         for metric in shown
         if metric.key in metrics and metric.key in base
     ]
-
-
-def _value(metrics: dict[str, float], metric: Metric, quality: Metric) -> str:
-    return number(metrics[metric.key], quality) if metric == quality else price(metrics, metric)
 
 
 def _doubts(record: Record, front: ParetoFront, pick: Point | None) -> Iterator[str]:
@@ -186,7 +182,7 @@ def _doubts(record: Record, front: ParetoFront, pick: Point | None) -> Iterator[
 
 def _legend(record: Record) -> list[tuple[str, str]]:
     """Names and colours of the schemes that were measured."""
-    used = {point.outcome.config.recipe.quantize for point in record.points if point.outcome.state == "measured"}
+    used = {point.outcome.config.recipe.quantize for point in record.measured}
     return [(scheme(name), colour) for name, colour in COLOURS.items() if name in used]
 
 
@@ -197,7 +193,7 @@ def _technique(record: Record, name: str, point: Point) -> dict[str, Any]:
     itself = outcome.config == record.baseline.config
     cells = [
         (
-            _value(outcome.metrics, metric, record.quality),
+            amount(outcome.metrics, metric, record.quality),
             "" if itself else change(outcome.metrics[metric.key], base[metric.key], metric),
         )
         for metric in (record.quality, LATENCY, *WEIGHTS)
@@ -207,7 +203,7 @@ def _technique(record: Record, name: str, point: Point) -> dict[str, Any]:
     return {
         "name": name,
         "trial": point.trial,
-        "runtime": f"{runtime.delegate} x{runtime.threads}",
+        "runtime": runtime.short,
         "cells": cells,
         "reason": outcome.reason,
         "misses": outcome.state == "measured" and not point.feasible,
@@ -234,8 +230,8 @@ def _trial(record: Record, front: ParetoFront, point: Point, *, on_front: bool, 
         "on_front": on_front,
         "best": best,
         "feasible": point.feasible,
-        "config": str(outcome.config).rpartition(" on ")[0],
-        "runtime": f"{runtime.delegate} x{runtime.threads}",
+        "config": str(outcome.config.recipe),
+        "runtime": runtime.short,
         "cells": _cells(outcome, record.quality) if measured else [("", "", "")] * (2 + len(WEIGHTS)),
         "delegated": delegated(outcome),
         "state": state,

@@ -38,7 +38,7 @@ def draw(record: Record, path: Path, dpi: int = 130) -> None:
     FigureCanvasAgg(figure)
     on_front = {point.trial for point in front.points}
     pick = front.pick()
-    measured = [point for point in record.points if point.outcome.state == "measured"]
+    measured = record.measured
     kinds = defaultdict(list)  # to mark each point by itself would take minutes where they are thousands
     for point in measured:
         kinds[point.outcome.config.recipe.quantize, point.trial in on_front, point.feasible].append(point)

@@ -14,7 +14,7 @@ _INLINE = "in "
 
 
 def study_command(record: Record) -> str:
-    """That runs the study once more; --register and --trust are for the user to give."""
+    """That runs the study once more; --custom-objects and --trust are for the user to give."""
     options = record.meta["options"]
     space = str(options.get("space", ""))
     inline = space.startswith(_INLINE)

@@ -62,7 +62,7 @@ def slice_figures(record: Record, order: Sequence[str] = ()) -> dict[str, go.Fig
         record: of the study.
         order: of the dimensions; others come behind.
     """
-    points = spread([point for point in record.points if point.outcome.state == "measured"], MOST)
+    points = spread(record.measured, MOST)
     columns = varied(points)
     numbers = {metric: [_number(point.outcome.metrics, metric) for point in points] for metric in record.objectives}
     names = [*(name for name in order if name in columns), *(name for name in columns if name not in order)]

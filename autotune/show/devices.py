@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from autotune.bench import Row, Window
-from autotune.config import Runtime
 from autotune.devices.measure import Job
 from autotune.devices.survey import Seen
 from autotune.outcome import Measurement
@@ -109,7 +108,7 @@ def print_rows(rows: Sequence[Row], found: Sequence[str], facts: Mapping[str, An
     alike: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
         for style, text in _remarks(row):
-            alike.setdefault((names[row.model], text, style), []).append(_on(row.runtime))
+            alike.setdefault((names[row.model], text, style), []).append(row.runtime.short)
     for (name, text, style), on in alike.items():
         console.print(Text(f"{name} on {', '.join(on)}: {text}", style=style), soft_wrap=True)
     for line in found:
@@ -129,7 +128,7 @@ def _table(rows: Sequence[Row], *, again: bool) -> Table:
     names = _names([row.model for row in rows])
     for row in rows:
         if isinstance(row.result, Measurement):
-            table.add_row(names[row.model], _on(row.runtime), *_cells(row.result, again=again))
+            table.add_row(names[row.model], row.runtime.short, *_cells(row.result, again=again))
     return table
 
 
@@ -173,16 +172,12 @@ def _names(models: Sequence[Path]) -> dict[Path, str]:
     return {path: str(path) for path in models}
 
 
-def _on(runtime: Runtime) -> str:
-    return f"{runtime.delegate} x{runtime.threads}"
-
-
 # --- sustain --------------------------------------------------------------------------------------
 
 
 def print_windows(job: Job, windows: "Sequence[Window] | Exception") -> None:
     """A latency over time, and what became of it."""
-    name = f"{job.model.name} on {_on(job.runtime)}"
+    name = f"{job.model.name} on {job.runtime.short}"
     if isinstance(windows, Exception):
         console.print(Text(f"{name}: {windows}", style="red"), soft_wrap=True)
         return

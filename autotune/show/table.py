@@ -9,7 +9,7 @@ from rich.table import Table
 from autotune.config import FIELDS
 from autotune.front import ParetoFront, Point, interval
 from autotune.outcome import Outcome
-from autotune.show.units import bare, bare_median, median, number, price
+from autotune.show.units import amount, bare, bare_median, median, number, price
 from autotune.target import LATENCY, METRICS, Metric, Target
 
 ROWS = 15
@@ -93,7 +93,7 @@ def short_table(front: ParetoFront, points: Sequence[Point], width: int) -> Tabl
         table.add_row(
             trial,
             str(config.recipe),
-            *([] if narrow else [f"{config.runtime.delegate} x{config.runtime.threads}"]),
+            *([] if narrow else [config.runtime.short]),
             number(metrics[quality.key], quality),
             bare_median(outcome),
             *(price(metrics, cost) for cost in costs),
@@ -134,16 +134,12 @@ def doubt(point: Point, target: Target, quality: Metric) -> str:
     metric, metrics, found = target.metric, point.outcome.metrics, point.held[target.text]
     of_quality = metric == quality
     paired = of_quality and found != interval(metrics, point.outcome.facts, quality)
-    low, high = (_told(end, metric, quality) for end in found)
+    low, high = (amount({metric.key: end}, metric, quality) for end in found)
     return (
-        f"{metric.name} {_told(metrics[metric.key], metric, quality)} meets {target.text}, its interval"
+        f"{metric.name} {amount(metrics, metric, quality)} meets {target.text}, its interval"
         f"{', beside the baseline on the same samples,' * paired} {low} to {high} does not: "
         f"{'more validation samples' if of_quality else 'a quieter device'} would narrow it"
     )
-
-
-def _told(value: float, metric: Metric, quality: Metric) -> str:
-    return number(value, quality) if metric == quality else price({metric.key: value}, metric)
 
 
 def _config(config: Mapping[str, Any]) -> list[str]:

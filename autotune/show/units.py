@@ -46,6 +46,11 @@ def price(metrics: Mapping[str, float], cost: Metric) -> str:
     return (milliseconds if cost.kind == "time" else size)(metrics[cost.key])
 
 
+def amount(metrics: Mapping[str, float], metric: Metric, quality: Metric) -> str:
+    """A metric as number() where it is the quality, else as price()."""
+    return number(metrics[metric.key], quality) if metric == quality else price(metrics, metric)
+
+
 def change(value: float, base: float, metric: Metric) -> str:
     """How far a value is from the baseline's: a share in points, all else in percent of that, or as a factor."""
     if metric.kind == "share":

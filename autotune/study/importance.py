@@ -33,7 +33,7 @@ def importance(record: Record) -> Importance:
     Args:
         record: of the study.
     """
-    measured = [point for point in record.points if point.outcome.state == "measured"]
+    measured = record.measured
     points = spread(measured, MOST)
     columns = varied(points) if len(points) >= LEAST else {}
     shares = {
