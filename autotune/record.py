@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.config import Config
+from autotune.errors import UserError
 from autotune.findings import Measured, findings
 from autotune.front import ParetoFront, Point, front_of, hypervolume, leading, overlap
 from autotune.margin import held, violations
@@ -135,6 +136,17 @@ class Record:
         if targets is None:
             return front_of(self.leading, self.objectives, self.targets, self.baseline, self.tied)
         return front_of(self.judged(targets), self.objectives, list(targets), self.baseline, self.tied)
+
+    def begun(self) -> ParetoFront:
+        """The front.
+
+        Raises:
+            UserError: there is none yet.
+        """
+        front = self.front()
+        if front is None:
+            raise UserError(f"study {self.name!r} has no trials yet; run it first")
+        return front
 
     @cached_property
     def leading(self) -> list[Point]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autotune.api.picks import Pick, PickForAll, Unmet, told
-from autotune.errors import UserError
 from autotune.front import ParetoFront, Point
 from autotune.outcome import Outcome
 from autotune.target import Target
@@ -35,10 +34,7 @@ class Front:
         Raises:
             UserError: nothing was measured.
         """
-        front = record.front()
-        if front is None:
-            raise UserError(f"study {record.name!r} has no trials yet; run it first")
-        self._record, self._trust, self._front, self._notes = record, trust, front, list(notes)
+        self._record, self._trust, self._front, self._notes = record, trust, record.begun(), list(notes)
 
     @property
     def name(self) -> str:

@@ -3,15 +3,10 @@
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autotune.cli.options import add_study, record_of
-from autotune.errors import UserError
 from autotune.status import DONE
-
-if TYPE_CHECKING:
-    from autotune.front import ParetoFront
-    from autotune.record import Record
 
 REPORT = """Write STUDY.html: the front, what each dimension does, each technique beside the float model, where the
 time goes, the device, and how to have each point again. It is one file that works offline. Beside it go the front
@@ -40,7 +35,8 @@ def add_commands(commands: Any, formatter: Any) -> None:
 
 
 def _front(arguments: argparse.Namespace) -> int:
-    record, front = _begun(arguments)
+    record = record_of(arguments)
+    front = record.begun()
     if arguments.json:
         print(json.dumps(front.to_json(record.meta["device"]), indent=1))
         return DONE
@@ -55,20 +51,7 @@ def _report(arguments: argparse.Namespace) -> int:
     from autotune.show.study import console
     from autotune.study.importance import importance
 
-    record, _ = _begun(arguments)
+    record = record_of(arguments)
     for path in write_report(record, importance(record), Path(arguments.out)):
         console.print(str(path), style="cyan", soft_wrap=True)
     return DONE
-
-
-def _begun(arguments: argparse.Namespace) -> "tuple[Record, ParetoFront]":
-    """As record_of(), with its front.
-
-    Raises:
-        UserError: there is none.
-    """
-    record = record_of(arguments)
-    front = record.front()
-    if front is None:
-        raise UserError(f"study {record.name!r} has no trials yet; run it first")
-    return record, front

@@ -44,7 +44,7 @@ def write_report(record: Record, found: Importance, folder: Path) -> list[Path]:
     """Writes NAME.html, and NAME-front.png and NAME-importance.png for papers.
 
     Args:
-        record: of a study with a baseline.
+        record: of the study.
         found: what its dimensions do.
         folder: to put them into; made where it is not there.
 
@@ -52,7 +52,8 @@ def write_report(record: Record, found: Importance, folder: Path) -> list[Path]:
         Their paths; without the last one where nothing is known of the dimensions.
 
     Raises:
-        UserError: the folder can't be written to. A file is there whole, or as it was before.
+        UserError: the study has no trials yet, or the folder can't be written to. A file is there whole, or as it
+            was before.
     """
     page = report(record, found)
     paths = [folder / f"{record.name}{end}" for end in (".html", "-front.png", "-importance.png")]
@@ -74,11 +75,13 @@ def report(record: Record, found: Importance) -> str:
     """The page (HTML).
 
     Args:
-        record: of a study with a baseline.
+        record: of the study.
         found: what its dimensions do.
+
+    Raises:
+        UserError: the study has no trials yet.
     """
-    front = record.front()
-    assert front is not None  # there is a baseline
+    front = record.begun()
     pick = front.pick()
     best = pick or front.nearest()
     measured = len(record.measured)

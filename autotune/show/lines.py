@@ -12,28 +12,16 @@ from autotune.front import Point
 from autotune.record import Record
 from autotune.show.study import console, print_pick, print_summaries, short
 from autotune.status import INPUT, INTERRUPTED, OURS
-from autotune.study.reporting import Activity, Summary
+from autotune.study.reporting import News, Silent, Summary
 
 
-class QuietOutput:
+class QuietOutput(Silent):
     """The recommendation, or the nearest miss, and nothing before it. As a Reporter, and what a command ends with."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
-
-    def status(self, text: str) -> None:
-        pass
-
-    def working(self, under_way: Sequence[Activity]) -> None:
-        pass
-
-    def progress(self, record: Record, trials: int) -> None:
         pass
 
     def end(self, summaries: Sequence[Summary], tracking_uri: str | None, status: int) -> None:  # noqa: ARG002  # others' use
@@ -83,7 +71,7 @@ class JsonOutput(QuietOutput):
             file: that gets the lines.
         """
         self._file, self._lock = file, threading.Lock()
-        self._status, self._told = "", set[tuple[str, int]]()
+        self._status, self._news = "", News()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
         if kind is not None:
@@ -99,10 +87,8 @@ class JsonOutput(QuietOutput):
             self._tell("status", text=text)
 
     def progress(self, record: Record, trials: int) -> None:
-        for point in record.points:
-            if (record.name, point.trial) not in self._told:
-                self._told.add((record.name, point.trial))
-                self._trial(record, point, trials)
+        for point in self._news.of(record):
+            self._trial(record, point, trials)
 
     def end(self, summaries: Sequence[Summary], tracking_uri: str | None, status: int) -> None:
         for summary in summaries:

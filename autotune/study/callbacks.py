@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from autotune.front import Point
 from autotune.record import Record
-from autotune.study.reporting import Activity, Reporter
+from autotune.study.reporting import Activity, News, Reporter, Silent
 
 Callback = Callable[[Point, Record], None]
 
@@ -28,27 +28,21 @@ class CallingReporter:
             known: numbers of trials that are no news, by study.
         """
         self.notes: list[str] = []
-        self._reporter, self._callbacks = reporter, callbacks
-        self._known = {study: set(trials) for study, trials in (known or {}).items()}
+        self._reporter, self._callbacks = Silent() if reporter is None else reporter, callbacks
+        self._news = News(known)
 
     def note(self, text: str) -> None:
         self.notes.append(text)
-        if self._reporter is not None:
-            self._reporter.note(text)
+        self._reporter.note(text)
 
     def status(self, text: str) -> None:
-        if self._reporter is not None:
-            self._reporter.status(text)
+        self._reporter.status(text)
 
     def working(self, under_way: Sequence[Activity]) -> None:
-        if self._reporter is not None:
-            self._reporter.working(under_way)
+        self._reporter.working(under_way)
 
     def progress(self, record: Record, trials: int) -> None:
-        if self._reporter is not None:
-            self._reporter.progress(record, trials)
-        known = self._known.setdefault(record.name, set())
-        for point in [point for point in record.points if point.trial not in known]:
-            known.add(point.trial)
+        self._reporter.progress(record, trials)
+        for point in self._news.of(record):
             for callback in self._callbacks:
                 callback(point, record)

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from logging.handlers import MemoryHandler, RotatingFileHandler
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from autotune.config import Recipe
+from autotune.front import Point
 from autotune.record import Record
 
 log = logging.getLogger("autotune")
@@ -67,6 +68,41 @@ class Reporter(Protocol):
         May raise StopStudy, which ends the study in order.
         """
         ...
+
+
+class Silent:
+    """A Reporter that shows nothing."""
+
+    def note(self, text: str) -> None:
+        pass
+
+    def status(self, text: str) -> None:
+        pass
+
+    def working(self, under_way: Sequence[Activity]) -> None:
+        pass
+
+    def progress(self, record: Record, trials: int) -> None:
+        pass
+
+
+class News:
+    """The trials that a reporter has not been told of yet."""
+
+    def __init__(self, known: Mapping[str, Iterable[int]] | None = None) -> None:
+        """
+        Args:
+            known: numbers of trials that are none, by study.
+        """
+        self._known = {study: set(trials) for study, trials in (known or {}).items()}
+
+    def of(self, record: Record) -> Iterator[Point]:
+        """Those of a study; told as they are taken."""
+        known = self._known.setdefault(record.name, set())
+        for point in record.points:
+            if point.trial not in known:
+                known.add(point.trial)
+                yield point
 
 
 @dataclass

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +20,7 @@ from autotune.config import Runtime
 from autotune.devices.cooling import Cooling
 from autotune.devices.device import OperatorTime, Session, Timing
 from autotune.errors import Fault, Infeasible
-from autotune.record import Record
-from autotune.study.reporting import Activity
+from autotune.study.reporting import Silent
 
 T = TypeVar("T")
 
@@ -251,7 +250,7 @@ def _scheme(history: list[tuple[str, dict[str, Any]]]) -> str:
     return str(history[-1][1]["scheme"])
 
 
-class SilentReporter:
+class SilentReporter(Silent):
     """Keeps what it is told.
 
     Attributes:
@@ -263,12 +262,3 @@ class SilentReporter:
 
     def note(self, text: str) -> None:
         self.notes.append(text)
-
-    def status(self, text: str) -> None:
-        pass
-
-    def working(self, under_way: Sequence[Activity]) -> None:
-        pass
-
-    def progress(self, record: Record, trials: int) -> None:
-        pass
