@@ -1,5 +1,7 @@
-"""Files that are written whole or not at all, or linked."""
+"""Files that are written whole or not at all, linked, told from others by their content, or removed."""
 
+import contextlib
+import hashlib
 import os
 import shutil
 import threading
@@ -28,12 +30,31 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def link(source: Path, path: Path) -> None:
-    """The file under another name; linked, so that it takes no room twice. What is there already stays."""
-    path.parent.mkdir(exist_ok=True)
-    try:
-        os.link(source, path)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without links
-        with whole(path) as file:
+    """The file under another name, in place of what is there; linked, so that it takes no room twice."""
+    if path.is_dir():
+        remove(path)
+    with whole(path) as file:
+        try:
+            os.link(source, file)
+        except OSError:  # a file system without links
             shutil.copyfile(source, file)
+
+
+def sha256(path: Path) -> str | None:
+    """The file's sha256 (64 hex digits), None where there is none or it can't be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder with all that is in it, as far as that is allowed."""
+    if path.is_dir() and not path.is_symlink():
+        with contextlib.suppress(OSError):
+            path.chmod(0o700)  # else what is in it can't be listed
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from autotune.files import whole
+from autotune.files import link, remove, sha256, whole
+from tests.damage import KINDS
 
 
 def test_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
@@ -49,3 +50,37 @@ def test_two_writers_do_not_meet(tmp_path: Path) -> None:
         other.submit(write, "second").result()
         assert path.read_text() == "second"
     assert path.read_text() == "first"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_link_takes_the_place_of_what_was_there(kind: str, tmp_path: Path) -> None:
+    """Whatever it was."""
+    source, path = tmp_path / "source", tmp_path / "links" / "file"
+    source.write_text("text")
+    path.parent.mkdir()
+    path.write_text("before")
+    KINDS[kind](path)
+    for _ in range(2):
+        link(source, path)
+        assert path.read_text() == "text"
+        assert list(path.parent.iterdir()) == [path]
+
+
+def test_removes_what_there_is(tmp_path: Path) -> None:
+    """A folder that can't be listed with what is in it, a file, a link but not what it leads to, nothing at all."""
+    (tmp_path / "folder" / "below").mkdir(parents=True)
+    (tmp_path / "folder").chmod(0)
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "kept")
+    for name in ("folder", "file", "link", "nothing"):
+        remove(tmp_path / name)
+    assert list(tmp_path.iterdir()) == [tmp_path / "kept"]
+
+
+def test_a_file_is_told_by_its_content(tmp_path: Path) -> None:
+    """What can't be read has none."""
+    (tmp_path / "file").write_bytes(b"abc")
+    assert sha256(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert sha256(tmp_path / "nothing") is None
+    assert sha256(tmp_path) is None

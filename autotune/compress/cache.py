@@ -1,55 +1,76 @@
-"""The artifact cache: content-addressed folders that appear whole or not at all."""
+"""The artifact cache: content-addressed folders that appear whole or not at all, and heal where they are damaged."""
 
+import errno
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from autotune.compress.stage import Artifact
+from autotune.files import remove
 
 DATA, FACTS = "data", "facts.json"
+
+FORMAT = 2
+"""Of an entry. In those of format 1, which had none, facts lie beside the sha256, which is of the data alone."""
+
+_SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""What the machine lacks for a moment; no entry is damaged for it."""
 
 
 class ArtifactCache:
     """A folder of artifacts, shared by all studies under it and by several processes.
 
     An artifact is written beside the cache and renamed into place, so that a killed process
-    leaves no half of one; its sha256 is checked on reading, so that a damaged one is built again.
+    leaves no half of one. On reading, the sha256 of its key, facts and data is checked: what is
+    damaged, in whatever way, is removed and as good as none, so that it is built again.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def get(self, key: str) -> Artifact | None:
-        """The artifact, or None where there is none (or none that is whole)."""
+        """The artifact, or None where there is none (or none that is whole: that is removed).
+
+        Raises:
+            OSError: the machine is short of something for the moment.
+        """
         folder = self._folder(key)
+        if not os.path.lexists(folder):
+            return None  # and not removed: another process may put it now
         try:
-            data = (folder / DATA).read_bytes()
-            facts = json.loads((folder / FACTS).read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
-            return None
-        if facts.pop("sha256") != hashlib.sha256(data).hexdigest():
-            shutil.rmtree(folder, ignore_errors=True)
-            return None
-        return Artifact(data, facts)
+            return _opened(key, (folder / DATA).read_bytes(), json.loads((folder / FACTS).read_bytes()))
+        except OSError as error:
+            if error.errno in _SHORT:
+                raise
+        except (ValueError, KeyError, TypeError, RecursionError):
+            pass
+        remove(folder)
+        return None
 
     def put(self, key: str, artifact: Artifact) -> None:
         """Stores; where another process was first, that one's stays."""
         folder = self._folder(key)
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=self.root))
         try:
             (fresh / DATA).write_bytes(artifact.data)
-            facts = artifact.facts | {"sha256": hashlib.sha256(artifact.data).hexdigest()}
-            (fresh / FACTS).write_text(json.dumps(facts, indent=1))
+            entry = {"format": FORMAT, "sha256": _seal(key, artifact.data, artifact.facts), "facts": artifact.facts}
+            (fresh / FACTS).write_text(json.dumps(entry, indent=1))
             fresh.chmod(0o755)
-            fresh.rename(folder)
+            if not folder.parent.is_dir():
+                remove(folder.parent)
+                folder.parent.mkdir(exist_ok=True)
+            if self.get(key) is None:
+                fresh.rename(folder)
         except OSError:
-            if not (folder / FACTS).exists():
+            if self.get(key) is None:
                 raise
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -77,3 +98,23 @@ class ArtifactCache:
 
     def _folder(self, key: str) -> Path:
         return self.root / key[:2] / key
+
+
+def _opened(key: str, data: bytes, entry: dict[str, Any]) -> Artifact:
+    """Raises:
+    ValueError, KeyError, TypeError: the entry is not what was put under this key.
+    """
+    checksum = entry["sha256"]
+    if entry.get("format") == FORMAT:
+        facts, expected = entry["facts"], _seal(key, data, entry["facts"])
+    else:
+        facts = {name: value for name, value in entry.items() if name != "sha256"}
+        expected = hashlib.sha256(data).hexdigest()
+    if checksum != expected:
+        raise ValueError("another checksum")
+    return Artifact(data, facts)
+
+
+def _seal(key: str, data: bytes, facts: dict[str, Any]) -> str:
+    """The sha256 of an entry, whatever way its JSON is written."""
+    return hashlib.sha256(json.dumps([key, hashlib.sha256(data).hexdigest(), facts]).encode()).hexdigest()

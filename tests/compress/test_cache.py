@@ -1,15 +1,22 @@
 """The artifact cache: whole or not at all, once and for all processes."""
 
+import errno
 import hashlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 from autotune.compress.cache import ArtifactCache
 from autotune.compress.stage import Artifact, pack, unpack
+from tests import damage
+from tests.damage import Damage
 
 KEY = hashlib.sha256(b"key").hexdigest()
 
@@ -34,14 +41,119 @@ def test_first_put_stays(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".new-*"))
 
 
-def test_damaged_artifact_is_built_again(tmp_path: Path) -> None:
-    """Bytes that don't have their checksum are as good as none, and can be put anew."""
+ARTIFACT = Artifact(b"data of it", {"download_bytes": 10.5, "layers": [{"name": "dense"}], "loss": [1.0, 0.5]})
+OTHER = hashlib.sha256(b"another key").hexdigest()
+
+
+def _swap(path: Path) -> None:
+    """Gets the content that another entry's file has."""
+    path.write_bytes((path.parents[2] / OTHER[:2] / OTHER / path.name).read_bytes())
+
+
+def _change_number(path: Path) -> None:
+    path.write_text(path.read_text().replace("10.5", "10.4"))
+
+
+FACTS: dict[str, str] = {
+    "a list": "[]",
+    "a number": "3",
+    "null": "null",
+    "a text": '"facts"',
+    "no keys": "{}",
+    "other keys": '{"a": 1}',
+    "no facts": json.dumps({"format": 2, "sha256": "0" * 64}),
+    "checksum of another kind": json.dumps({"format": 2, "sha256": [], "facts": {}}),
+    "facts of another kind": json.dumps({"format": 2, "sha256": "0" * 64, "facts": 3}),
+    "of a later format": json.dumps({"format": 3, "sha256": "0" * 64, "facts": {}}),
+    "no end": '{"format": 2, ' + '"a": [' * 100_000,
+}
+
+OF_FILES: dict[str, Damage] = damage.KINDS | {"that of another entry": _swap}
+
+
+def _on(damage: Damage, *names: str) -> Damage:
+    """The same on these files of an entry."""
+
+    def all_of_them(folder: Path) -> None:
+        for name in names:
+            damage(folder / name)
+
+    return all_of_them
+
+
+KINDS: dict[str, Damage] = {
+    **{f"{name}: {kind}": _on(OF_FILES[kind], name) for kind in OF_FILES for name in ("data", "facts.json")},
+    **{f"both: {kind}": _on(OF_FILES[kind], "data", "facts.json") for kind in OF_FILES},
+    **{f"facts.json: {kind}": _on(partial(damage.write, text.encode()), "facts.json") for kind, text in FACTS.items()},
+    "facts.json: another number": _on(_change_number, "facts.json"),
+    "a file in place of the entry": damage.file_instead,
+    "a file in place of the folder above": lambda folder: damage.file_instead(folder.parent),
+}
+"""What may have become of an entry, by its folder."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_damaged_is_made_again(kind: str, tmp_path: Path) -> None:
+    """Whatever the damage, the entry is as good as none, can be put anew, and others are left as they are."""
     cache = ArtifactCache(tmp_path)
-    cache.put(KEY, Artifact(b"data"))
-    cache.path(KEY).write_bytes(b"dat4")
+    cache.put(OTHER, Artifact(b"of another", {"download_bytes": 3.5}))
+    cache.put(KEY, ARTIFACT)
+    KINDS[kind](cache.path(KEY).parent)
     assert cache.get(KEY) is None
-    cache.put(KEY, Artifact(b"data"))
-    assert cache.get(KEY) == Artifact(b"data")
+    cache.put(KEY, ARTIFACT)
+    assert cache.get(KEY) == ARTIFACT
+    assert cache.get(OTHER) == Artifact(b"of another", {"download_bytes": 3.5})
+    assert not list(tmp_path.glob(".new-*"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_damaged_does_not_stay_in_place_of_a_new_one(kind: str, tmp_path: Path) -> None:
+    """Also where nobody has looked before it is put."""
+    cache = ArtifactCache(tmp_path)
+    for key in (OTHER, KEY):
+        cache.put(key, ARTIFACT)
+    KINDS[kind](cache.path(KEY).parent)
+    cache.put(KEY, ARTIFACT)
+    assert cache.get(KEY) == ARTIFACT
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("name", ["data", "facts.json", "."])
+def test_what_can_not_be_read_is_made_again(name: str, tmp_path: Path) -> None:
+    """A file or folder without permissions."""
+    cache = ArtifactCache(tmp_path)
+    cache.put(KEY, ARTIFACT)
+    (cache.path(KEY).parent / name).chmod(0)
+    assert cache.get(KEY) is None
+    cache.put(KEY, ARTIFACT)
+    assert cache.get(KEY) == ARTIFACT
+
+
+def test_a_machine_that_is_short_of_something_damages_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With too many files open nothing can be read, and nothing is removed."""
+    cache = ArtifactCache(tmp_path)
+    cache.put(KEY, ARTIFACT)
+
+    def short(*_: object) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", short)
+        with pytest.raises(OSError, match="Too many open files"):
+            cache.get(KEY)
+    assert cache.get(KEY) == ARTIFACT
+
+
+def test_entries_from_before_are_read(tmp_path: Path) -> None:
+    """Their checksum is of the data alone, and lies among the facts."""
+    cache, facts = ArtifactCache(tmp_path), {"download_bytes": 4, "layers": []}
+    folder = cache.path(KEY).parent
+    folder.mkdir(parents=True)
+    (folder / "data").write_bytes(b"data")
+    (folder / "facts.json").write_text(json.dumps({**facts, "sha256": hashlib.sha256(b"data").hexdigest()}, indent=1))
+    assert cache.get(KEY) == Artifact(b"data", facts)
+    damage.flip(folder / "data", 0.5)
+    assert cache.get(KEY) is None
 
 
 def test_killed_writer_leaves_no_half(tmp_path: Path) -> None:
