@@ -8,7 +8,7 @@ from typing import Any
 from autotune.front import ParetoFront, Point, interval
 from autotune.outcome import Measurement
 from autotune.record import Record
-from autotune.show.table import missed
+from autotune.show.table import missed, missed_there
 from autotune.show.units import milliseconds, number
 from autotune.study.latencies import CHANGED
 from autotune.study.recheck import Rechecked
@@ -27,7 +27,7 @@ def doubts(record: Record, front: ParetoFront, point: Point, found: Rechecked) -
     if found.latency is not None:
         yield from _doubts_of_latency(record, front, point, found.latency)
     if found.test is not None:
-        yield from _doubts_of_test(front, point, found.test)
+        yield from _doubts_of_test(front, point, found.test, found.baseline)
 
 
 def _doubts_of_latency(record: Record, front: ParetoFront, point: Point, now: Measurement) -> Iterator[str]:
@@ -44,7 +44,9 @@ def _doubts_of_latency(record: Record, front: ParetoFront, point: Point, now: Me
         yield f"as measured now: {missed(front, judged)}"
 
 
-def _doubts_of_test(front: ParetoFront, point: Point, scores: dict[str, Any]) -> Iterator[str]:
+def _doubts_of_test(
+    front: ParetoFront, point: Point, scores: dict[str, Any], baseline: dict[str, Any] | None
+) -> Iterator[str]:
     quality = front.quality
     seen, value = point.outcome.metrics[quality.key], scores[quality.key]
     if _apart(
@@ -55,9 +57,8 @@ def _doubts_of_test(front: ParetoFront, point: Point, scores: dict[str, Any]) ->
             f"its {quality.name} is {number(value, quality)} on the test split and {number(seen, quality)} on "
             "validation, further apart than chance makes them: quote the former"
         )
-    for target in front.targets:
-        if target.metric == quality and not target.met(value, front.baseline.metrics):
-            yield f"on the test split it misses {target.text}: the search's best is partly luck; ask for a margin"
+    if missing := missed_there(front, scores, baseline):
+        yield f"on the test split it misses {missing}: the search's best is partly luck; ask for a margin"
 
 
 def _apart(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:

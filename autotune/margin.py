@@ -53,6 +53,27 @@ def held(
     return found
 
 
+def missed_on_test(
+    targets: Sequence[Target], quality: Metric, scores: Mapping[str, float], baseline: Mapping[str, float] | None
+) -> list[Target]:
+    """The targets on quality that a file misses on the test split, by its value there.
+
+    Args:
+        targets: that it was to meet.
+        quality: the metric of quality.
+        scores: of the file on the test split, by key.
+        baseline: likewise its own; None where nobody knows it. Nothing is said then of targets that are relative
+            to it: what it scores on other samples is no measure.
+    """
+    return [
+        target
+        for target in targets
+        if target.metric == quality
+        and (baseline is not None or not target.factor)
+        and not target.met(scores[quality.key], baseline or {})
+    ]
+
+
 def violations(
     found: Mapping[str, Interval], targets: Sequence[Target], baseline: Mapping[str, float]
 ) -> dict[str, float]:

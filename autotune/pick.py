@@ -129,6 +129,7 @@ class Picked:
             "runners_up": [trade.to_json() for trade in self.runners_up],
             "remeasured": None if found.latency is None else found.latency.to_json() | drift(point, found.latency),
             "test": found.test,
+            "baseline_test": found.baseline,
             "remarks": self.remarks,
             "standard_error": point.outcome.facts["standard_error"],
             "interval": list(interval(point.outcome.metrics, point.outcome.facts, self.front.quality)),

@@ -70,7 +70,8 @@ class Record:
         baseline: the original model, converted and nothing else; None before it was measured.
         points: the finished trials in order.
         failed: number of trials that the machine or we failed, by reason.
-        tests: what the picked trials scored on the test split, by trial.
+        tests: what the picked trials scored on the test split, by trial; that of the baseline by BASELINE, since
+            targets relative to it are held against that.
         runs: what each run of the study did, as Work.to_json(), with wall_s and startup_s.
         remeasured: the latencies of those that were on the front, taken once more at the end, as
             Measurement.to_json(), or {"refused": reason}, by trial; that of the baseline by BASELINE.
@@ -106,6 +107,11 @@ class Record:
     def asked_as(self) -> str:
         """What its user called it, be it on this device or on the one that searched."""
         return self.name.partition(MARK)[0]
+
+    @property
+    def baseline_test(self) -> dict[str, Any] | None:
+        """What the baseline scored on the test split; None before anything was tested, or by this version."""
+        return self.tests.get(str(BASELINE))
 
     @property
     def measured(self) -> list[Point]:

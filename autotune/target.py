@@ -129,15 +129,18 @@ class Target:
         """Of the ends of an interval the other one."""
         return low if self.operator in ("<", "<=") else high
 
+    def excess(self, value: float, baseline: Mapping[str, float]) -> float:
+        """How far a value is beyond the bound, in the metric's unit; below 0 on the right side of it."""
+        beyond = value - self.bound(baseline)
+        return beyond if self.operator in ("<", "<=") else -beyond
+
     def violation(self, value: float, baseline: Mapping[str, float]) -> float:
         """How far a value misses, in units of the bound, so that violations can be summed.
 
         Returns:
             Above 0 exactly where the target is missed; else 0 or less, larger nearer to the bound.
         """
-        bound = self.bound(baseline)
-        excess = value - bound if self.operator in ("<", "<=") else bound - value
-        scaled = excess / (abs(bound) or 1.0)
+        scaled = self.excess(value, baseline) / (abs(self.bound(baseline)) or 1.0)
         return scaled if not (scaled <= 0 and not self.met(value, baseline)) else 1e-9
 
 

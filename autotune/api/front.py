@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from autotune.choice import Choice
     from autotune.compress.trust import Trust
     from autotune.record import Record
+    from autotune.together import Together
 
 
 class Front:
@@ -150,7 +151,7 @@ class Front:
         records = siblings(self.folder.parent, self.name)
         found, point = choose_together(records, parsed, trial, choice)
         if point is None:
-            raise self._unmet(found.front)
+            raise self._unmet_together(found)
         each = found.on_each(point).items()
         return PickForAll(
             {name: Pick(records[name], found.fronts[name], one, choice, self._trust) for name, one in each}
@@ -176,6 +177,16 @@ class Front:
         if near is not None:
             how = f"nearest is trial {near.trial}: {told(front, near)}: {missed(front, near)}"
         return Unmet(f"nothing meets the targets; {how}", near)
+
+    def _unmet_together(self, found: "Together") -> Unmet:
+        """On each device by itself: what a file is to all of them together was measured nowhere."""
+        from autotune.show.table import missed
+
+        near = found.front.nearest()
+        assert near is not None  # there is a file
+        each = found.on_each(near).items()
+        how = "; ".join(f"on {device} {missed(found.fronts[device], point) or 'meets them'}" for device, point in each)
+        return Unmet(f"nothing meets the targets; nearest is trial {near.trial}: {how}", near)
 
     def to_frame(self, *, everything: bool = False) -> "pd.DataFrame":
         """As a pandas table, indexed by trial; see frame.frame() for its columns.

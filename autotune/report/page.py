@@ -27,7 +27,7 @@ from autotune.report.reproduce import pick_command, point_command, point_space, 
 from autotune.report.slices import MOST as SLICED
 from autotune.report.slices import importance_figure, slice_figures
 from autotune.report.techniques import delegation, techniques
-from autotune.show.table import missed
+from autotune.show.table import missed, missed_there
 from autotune.show.units import amount, change, clock, number, price, size, within
 from autotune.target import DOWNLOAD, LATENCY, METRICS, Metric
 
@@ -167,10 +167,9 @@ def _doubts(record: Record, front: ParetoFront, pick: Point | None) -> Iterator[
         if rivals := front.rivals(pick):
             names = ", ".join(str(rival.trial) for rival in rivals)
             yield f"in {front.quality.name} the recommendation can't be told apart from trial {names}"
-        scores = record.tests.get(str(pick.trial), {})
-        for target in front.targets if scores else ():
-            if target.metric == front.quality and not target.met(scores[target.metric.key], front.baseline.metrics):
-                yield f"on the test split the recommendation misses {target.text}: the search's best is partly luck"
+        scores = record.tests.get(str(pick.trial))
+        if scores is not None and (missing := missed_there(front, scores, record.baseline_test)):
+            yield f"on the test split the recommendation misses {missing}: the search's best is partly luck"
     if record.meta["device"].get("emulated"):
         yield "latencies are an emulator's"
     shaky = [str(p.trial) for p in front.points if p.outcome.latency is not None and not p.outcome.latency.stable]

@@ -13,7 +13,7 @@ from autotune.front import ParetoFront, Point
 from autotune.pick import Picked
 from autotune.show.study import console, print_doubts, short
 from autotune.show.table import TIED, missed
-from autotune.show.units import milliseconds, within
+from autotune.show.units import milliseconds, number, within
 from autotune.study.recheck import Rechecked
 from autotune.target import LATENCY, Metric
 from autotune.together import DIFFERING, Together
@@ -114,7 +114,10 @@ def _second_look(front: ParetoFront, point: Point, found: Rechecked) -> list[str
         seen = within(point.outcome.metrics, point.outcome.facts, front.quality)
         tested = within(found.test, found.test, front.quality)
         samples = f"the {found.test['samples']} test samples that the search never saw"
-        lines.append(f"{front.quality.name} {seen} on validation, {tested} on {samples}")
+        beside = ""
+        if found.baseline is not None:
+            beside = f", where the baseline has {number(found.baseline[front.quality.key], front.quality)}"
+        lines.append(f"{front.quality.name} {seen} on validation, {tested} on {samples}{beside}")
     return lines
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from autotune.front import ParetoFront, Point, interval
 from autotune.record import Record
-from autotune.show.table import TIED, doubt, front_table, listed, missed, short_table, width_of
+from autotune.show.table import TIED, doubt, front_table, listed, missed, missed_there, short_table, width_of
 from autotune.show.units import UNSTABLE, clock, median, number, price
 from autotune.study.reporting import Summary
 from autotune.target import DOWNLOAD, LATENCY, Metric
@@ -126,7 +126,7 @@ def print_pick(record: Record, front: ParetoFront) -> None:
         )
     scores = record.tests.get(str(pick.trial))
     if scores is not None:
-        _print_test(front, scores)
+        _print_test(front, scores, record.baseline_test)
     console.print(f"  {pick.model}", style="cyan", soft_wrap=True)
 
 
@@ -143,22 +143,23 @@ def _emulated(record: Record) -> bool:
     return bool(record.meta["device"].get("emulated"))
 
 
-def _print_test(front: ParetoFront, scores: Mapping[str, Any]) -> None:
+def _print_test(front: ParetoFront, scores: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> None:
     """What the recommended file scored on the test split; and a word where that misses a target."""
     value = scores[front.quality.key]
     low, high = (number(end, front.quality) for end in interval(scores, scores, front.quality))
     told = f"{number(value, front.quality)} (95 % interval {low} to {high})"
+    if baseline is not None:
+        told += f", the baseline {number(baseline[front.quality.key], front.quality)}"
     console.print(
         f"  on the {scores['samples']} test samples that the search never saw: {front.quality.name} {told}",
         soft_wrap=True,
     )
-    for target in front.targets:
-        if target.metric == front.quality and not target.met(value, front.baseline.metrics):
-            console.print(
-                f"  there it misses {target.text}: the search's best is partly luck; ask for a margin, or pick another",
-                style="yellow",
-                soft_wrap=True,
-            )
+    if missing := missed_there(front, scores, baseline):
+        console.print(
+            f"  there it misses {missing}: the search's best is partly luck; ask for a margin, or pick another",
+            style="yellow",
+            soft_wrap=True,
+        )
 
 
 def print_nearest(front: ParetoFront) -> None:

@@ -8,8 +8,9 @@ from rich.table import Table
 
 from autotune.config import FIELDS
 from autotune.front import ParetoFront, Point, interval
+from autotune.margin import missed_on_test
 from autotune.outcome import Outcome
-from autotune.show.units import amount, bare, bare_median, median, number, price
+from autotune.show.units import amount, bare, bare_median, distance, median, number, price
 from autotune.target import LATENCY, METRICS, Metric, Target
 
 ROWS = 15
@@ -116,17 +117,34 @@ def listed(front: ParetoFront, *, everything: bool, most: int = ROWS) -> list[Po
 
 
 def missed(front: ParetoFront, point: Point) -> str:
-    """Which targets a point misses, and by how much."""
-    unsure = [target.text for target in front.unsure(point)]
+    """Which targets a point misses, and by how much, in their own units."""
+    metrics, baseline = point.outcome.metrics, front.baseline.metrics
+    unsure = front.unsure(point)
     return ", ".join(
-        f"not for sure {text}"
-        if text in unsure
-        else f"misses {text} by {violation:.1%}"
-        if violation >= 0.001
-        else f"misses {text}"
-        for text, violation in point.violations.items()
-        if violation > 0
+        f"not for sure {target.text}" if target in unsure else f"misses {_by(target, metrics, baseline)}"
+        for target in front.targets
+        if point.violations.get(target.text, 0.0) > 0
     )
+
+
+def missed_there(front: ParetoFront, scores: Mapping[str, float], baseline: Mapping[str, float] | None) -> str:
+    """Likewise on the test split, without the word.
+
+    Args:
+        front: with the targets.
+        scores: of a file there, by key.
+        baseline: likewise its own, None where nobody knows it.
+    """
+    missing = missed_on_test(front.targets, front.quality, scores, baseline)
+    return ", ".join(_by(target, scores, baseline or {}) for target in missing)
+
+
+def _by(target: Target, metrics: Mapping[str, float], baseline: Mapping[str, float]) -> str:
+    """A target that is missed, and by how much."""
+    if target.metric.key not in metrics:
+        return f"{target.text}, since the device can't tell"
+    excess = target.excess(metrics[target.metric.key], baseline)
+    return f"{target.text} by {distance(excess, target.metric)}" if excess else target.text
 
 
 def doubt(point: Point, target: Target, quality: Metric) -> str:

@@ -39,6 +39,16 @@ def size(value: float) -> str:
     return f"{value / 1e3:.1f} kB" if value < 1e6 else f"{value / 1e6:.2f} MB"
 
 
+def distance(value: float, metric: Metric) -> str:
+    """How far two values of a metric are apart, in its own unit: a share in points."""
+    if metric.kind == "share":
+        points = f"{100 * value:.2g}"
+        return f"{points} point{'' if points == '1' else 's'}"
+    if metric.kind == "bytes":
+        return size(value) if value >= 1e3 else f"{value:.0f} B"
+    return milliseconds(value) if metric.kind == "time" else f"{value:.2g}"
+
+
 def price(metrics: Mapping[str, float], cost: Metric) -> str:
     """A cost, "?" where the device could not tell."""
     if cost.key not in metrics:

@@ -12,7 +12,6 @@ from autotune.config import Config, Recipe, Runtime
 from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session, in_use
 from autotune.errors import Fault, Infeasible, StopStudy, UserError
-from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import Record
 from autotune.report.picture import draw
@@ -317,6 +316,6 @@ class _Study:
         if pick is not None:
             test_once(self._ledger, pick, self._tested)
 
-    def _tested(self, point: Point) -> dict[str, Any]:
+    def _tested(self, outcome: Outcome) -> dict[str, Any]:
         with self._building():
-            return self._evaluator.test(point)
+            return self._evaluator.test(outcome)

@@ -16,7 +16,6 @@ from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Session
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.files import whole
-from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import model_path, scores_path
 from autotune.score import Score, score_with
@@ -153,18 +152,18 @@ class Evaluator:
         outcome = taken(outcome, self._elsewhere.record, self._workshop.folder)
         return replace(outcome, config=config, facts=outcome.facts | {"evaluated_on": same})
 
-    def test(self, point: Point) -> dict[str, Any]:
-        """What a file scores on the test split, which no search has seen.
+    def test(self, outcome: Outcome) -> dict[str, Any]:
+        """What a measured file scores on the test split, which no search has seen.
 
         Returns:
             The quality under its metric's key, Score.facts() and samples.
         """
-        assert point.model is not None  # only measured points are picked
-        config = point.outcome.config
+        assert outcome.artifact is not None  # only what was measured is tested
+        config = outcome.config
         task = self._workshop.candidates[config.recipe.model].task
         with self._lock, self._leased(), self._under_way(config.recipe):
             inputs = self._inputs(f"test-{config.recipe.model}", task.data.test.x)
-            outputs = self._session.outputs(Path(point.model), config.runtime, inputs)
+            outputs = self._session.outputs(model_path(self._workshop.folder, outcome.artifact), config.runtime, inputs)
         score = self._score(config.recipe, outputs, task.data.test.y)
         return {task.quality.key: score.value, **score.facts(), "samples": len(outputs)}
 

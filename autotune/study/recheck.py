@@ -17,7 +17,7 @@ from autotune.devices.measure import Job, measure
 from autotune.errors import Fault, Infeasible, UserError, one_line
 from autotune.front import Point
 from autotune.outcome import Measurement, Outcome
-from autotune.record import Record
+from autotune.record import BASELINE, Record
 from autotune.space import Space
 from autotune.study import journal
 from autotune.study.asktell import Ledger
@@ -42,16 +42,18 @@ class Rechecked:
         latency: as it is now, None where it was not measured.
         test: what it scores on the test split, as Evaluator.test() gives it; None where that is not known.
         remarks: why there is no latency, or no test; a line each.
+        baseline: as test, of the baseline.
     """
 
     latency: Measurement | None = None
     test: dict[str, Any] | None = None
     remarks: list[str] = field(default_factory=list)
+    baseline: dict[str, Any] | None = None
 
     @classmethod
     def unmeasured(cls, record: Record, point: Point, *remarks: str) -> Self:
         """What the study knows of it."""
-        return cls(None, record.tests.get(str(point.trial)), list(remarks))
+        return cls(None, record.tests.get(str(point.trial)), list(remarks), record.baseline_test)
 
 
 def recheck_found(record: Record, point: Point, called: str | None, say: Say, trust: Trust) -> Rechecked:
@@ -99,7 +101,7 @@ def recheck(
     trust: Trust = Trust(),  # noqa: B008  # frozen
     importer: Importer = import_model,
 ) -> Rechecked:
-    """Measures the file once more, and evaluates it on the test split where the study has not done so.
+    """Measures the file once more, and evaluates it and the baseline on the test split where the study has not.
 
     Args:
         record: of the study.
@@ -113,41 +115,50 @@ def recheck(
     Raises:
         UserError: it is another device, or refuses the file now.
     """
-    test, remarks = record.tests.get(str(point.trial)), []
+    tests, remarks = record.tests, []
     if device.name != record.device:
         raise UserError(f"study {record.name!r} was measured on device {record.device}, not on {device.name}")
     try:
         with device.open() as session:
             leased = partial(session.lease, waiting=lambda by: say(in_use(device, by)))
             again = _measured(point, device, session, leased, say)
-            if again.state == "measured" and test is None:
+            if again.state == "measured" and not {str(point.trial), str(BASELINE)} <= tests.keys():
                 try:
                     say("opening models and data, for the test split")
                     candidates = reopened(record, pool, importer, trust)
                     workshop = Workshop(candidates, (), cache_of(record), pool, record.folder)
-                    test = _tested(record, point, workshop, session, leased)
+                    tests = _tested(record, point, workshop, session, leased)
                 except (*FAILURES, Infeasible) as error:
-                    remarks.append(f"it was not evaluated on the test split: {one_line(error)}")
+                    what = "the baseline" if str(point.trial) in tests else "it"
+                    remarks.append(f"{what} was not evaluated on the test split: {one_line(error)}")
     except (Fault, UserError) as error:
         return Rechecked.unmeasured(record, point, f"{UNMEASURED}: {error}")
     if again.state == "refused":
         raise UserError(f"trial {point.trial}: device {device.name} does not run it any more: {again.reason}")
-    return Rechecked(again.latency, test, remarks)
+    return Rechecked(again.latency, tests.get(str(point.trial)), remarks, tests.get(str(BASELINE)))
 
 
-def test_once(ledger: Ledger, point: Point, test: Callable[[Point], dict[str, Any]]) -> dict[str, Any]:
-    """What a file scores on the test split: as the study has it, else found out and kept. Nobody looks twice.
+def test_once(ledger: Ledger, point: Point, test: Callable[[Outcome], dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What a file and the baseline score on the test split: as the study has it, else found out and kept.
+
+    Nobody looks twice.
 
     Args:
         ledger: of the study.
         point: of the file.
         test: as Evaluator.test().
+
+    Returns:
+        As Record.tests.
     """
-    known = ledger.record().tests
-    if str(point.trial) not in known:
-        known = known | {str(point.trial): test(point)}
-        ledger.note("tests", known)
-    return known[str(point.trial)]
+    record = ledger.record()
+    assert record.baseline is not None  # it was measured before any point was
+    tests = record.tests
+    for trial, outcome in ((point.trial, point.outcome), (BASELINE, record.baseline)):
+        if str(trial) not in tests:
+            tests = tests | {str(trial): test(outcome)}
+            ledger.note("tests", tests)
+    return tests
 
 
 def _measured(point: Point, device: Device, session: Session, leased: Leased, say: Say) -> Outcome:
@@ -166,7 +177,9 @@ def _measured(point: Point, device: Device, session: Session, leased: Leased, sa
     return again
 
 
-def _tested(record: Record, point: Point, workshop: Workshop, session: Session, leased: Leased) -> dict[str, Any]:
+def _tested(
+    record: Record, point: Point, workshop: Workshop, session: Session, leased: Leased
+) -> dict[str, dict[str, Any]]:
     """As test_once(); what can't be kept is not looked at."""
     with (
         journal.exclusive(record.folder, record.name),

@@ -14,7 +14,7 @@ import pytest
 from autotune.config import Config
 from autotune.errors import UserError
 from autotune.outcome import Outcome
-from autotune.record import Record
+from autotune.record import BASELINE, Record
 from autotune.report import page as module
 from autotune.report.dimensions import Importance
 from autotune.report.page import report, write_report
@@ -86,10 +86,23 @@ def test_tells_where_the_time_goes(tmp_path: Path) -> None:
 def test_nothing_meets_the_targets(tmp_path: Path) -> None:
     """The page says so first, and names what is nearest."""
     made = record(tmp_path)
-    far = [replace(point, violations={"accuracy>=80%": 0.1 * (3 - point.trial)}) for point in made.points[:3]]
+    made.meta["targets"] = ["accuracy>=95%"]
+    far = [replace(point, violations={"accuracy>=95%": 0.1 * (3 - point.trial)}) for point in made.points[:3]]
     found = text(report(replace(made, points=far), IMPORTANCE))
     assert "Nothing meets the targets. Nearest is trial 2," in found
-    assert "nothing meets the targets; nearest is trial 2: misses accuracy>=80% by 10.0%" in found
+    assert "nothing meets the targets; nearest is trial 2: misses accuracy>=95% by 25 points" in found
+
+
+@pytest.mark.parametrize(("baseline", "told"), [(0.505, False), (0.52, True), (None, False)])
+def test_targets_beside_the_baseline_on_the_test_split(tmp_path: Path, baseline: float | None, told: bool) -> None:
+    """Are held against what the baseline scores there; without that nothing is said."""
+    made = record(tmp_path)
+    made.meta["targets"] = ["accuracy>=baseline-1%"]
+    if baseline is not None:
+        made.tests[str(BASELINE)] = made.tests["1"] | {"accuracy": baseline}
+    found = text(report(made, IMPORTANCE))
+    assert ("the recommendation misses accuracy>=baseline-1% by 1 point:" in found) is told
+    assert (f"the baseline {baseline or 0:.1%} (45.0% to 55.0%)" in found) is (baseline is not None)
 
 
 def test_is_one_file(tmp_path: Path) -> None:

@@ -67,11 +67,11 @@ def test_then_and_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     """The search's numbers beside those of the second look, and what is amiss."""
     record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000).timed(toy_measurement(10)))
     scores = {"accuracy": 0.89, "standard_error": 0.01, "interval": [0.87, 0.91], "samples": 100}
-    found = Rechecked(toy_measurement(10.13, "it was hot"), scores, ["a remark [of old]"])
+    found = Rechecked(toy_measurement(10.13, "it was hot"), scores, ["a remark [of old]"], scores | {"accuracy": 0.92})
     assert shown(capsys, record, 0, found)[2:] == [
         "latency 10 ms in the search, 10.1 ms now: 1.3% off, the intervals meet",
         "accuracy 90.0% (88.0% to 92.0%) on validation, 89.0% (87.0% to 91.0%) on the 100 test samples that the "
-        "search never saw",
+        "search never saw, where the baseline has 92.0%",
         "a remark [of old]",
         "its latency now is not stable: it was hot",
     ]

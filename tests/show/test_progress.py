@@ -80,7 +80,7 @@ def test_nothing_meets_the_targets(tmp_path: Path) -> None:
     """Then the nearest miss is shown, and what it misses."""
     lines = drawn(mid_study(tmp_path / "toy", "latency<1ms"))
     assert lines[4].startswith("nearest      trial 2: accuracy 85.0%, 2 ms")
-    assert lines[5] == "             misses latency<1ms by 102.0%"
+    assert lines[5] == "             misses latency<1ms by 1 ms"
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])

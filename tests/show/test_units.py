@@ -1,7 +1,9 @@
 """Numbers and names as people read them."""
 
-from autotune.show.units import change, kernel, milliseconds, size
-from autotune.target import ACCURACY, LATENCY
+import pytest
+
+from autotune.show.units import change, distance, kernel, milliseconds, size
+from autotune.target import ACCURACY, LATENCY, METRICS
 
 
 def test_numbers_have_units_people_read() -> None:
@@ -15,6 +17,25 @@ def test_changes_against_the_baseline() -> None:
     assert [change(value, 0.9, ACCURACY) for value in (0.88, 0.905, 0.9001)] == ["-2.0 pts", "+0.5 pts", "same"]
     assert [change(value, 2.0, LATENCY) for value in (0.5, 2.5, 2.001, 50.0)] == ["-75%", "+25%", "same", "x25"]
     assert change(1.0, 0.0, LATENCY) == "?"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("accuracy", 0.029, "2.9 points"),
+        ("f1", 0.01, "1 point"),
+        ("auc", 0.0004, "0.04 points"),
+        ("accuracy", 0.37, "37 points"),
+        ("mae", 0.25, "0.25"),
+        ("latency", 1.3, "1.3 ms"),
+        ("init", 0.013, "13 us"),
+        ("size", 4000.0, "4.0 kB"),
+        ("memory", 40.0, "40 B"),
+    ],
+)
+def test_distances_are_in_the_metrics_own_unit(name: str, value: float, shown: str) -> None:
+    """Whatever the metric; none is a share of anything."""
+    assert distance(value, METRICS[name]) == shown
 
 
 def test_layouts_are_left_out_of_kernels_names() -> None:

@@ -18,7 +18,7 @@ from autotune.compress.stage import Artifact
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.statistics import LEAST_ROUNDS
 from autotune.errors import Fault, Infeasible, UserError
-from autotune.record import Record
+from autotune.record import BASELINE, Record
 from autotune.space_file import parse
 from autotune.study.checks import refuse_changes
 from autotune.study.driver import run
@@ -316,7 +316,7 @@ def test_the_time_is_up_with_a_metric_of_the_user_s(tmp_path: Path, monkeypatch:
     assert summary.notes == ["the time is up; the same command goes on from here"]
     assert any("was not evaluated on the test split: the workers were ended" in note for note in reporter.notes)
     again = study(options(tmp_path)).record
-    assert [found["samples"] for found in again.tests.values()] == [2]
+    assert [found["samples"] for found in again.tests.values()] == [2, 2]
 
 
 @pytest.mark.parametrize("error", [Infeasible("no answer"), Fault("lost")])
@@ -479,14 +479,18 @@ def test_relative_targets_speak_of_the_baseline(tmp_path: Path) -> None:
         assert point.feasible == (point.outcome.metrics["accuracy"] >= bound)
 
 
-def test_the_winner_alone_is_tested(tmp_path: Path) -> None:
-    """On the half that the search never saw, once; a second run does not do it again."""
+def test_the_winner_and_the_baseline_alone_are_tested(tmp_path: Path) -> None:
+    """On the half that the search never saw, once; a second run does not do it again. Targets that are relative to
+    the baseline are held against what it scores there.
+    """
     summary = study(options(tmp_path))
     front = summary.record.front()
     assert front is not None
     pick = front.pick()
     assert pick is not None
-    assert list(summary.record.tests) == [str(pick.trial)]
+    assert list(summary.record.tests) == [str(pick.trial), str(BASELINE)]
+    assert summary.record.baseline_test is not None
+    assert summary.record.baseline_test["accuracy"] == pytest.approx(0.9)
     assert summary.record.tests[str(pick.trial)]["samples"] == 100
     again = FakeDevice()
     study(options(tmp_path), again)

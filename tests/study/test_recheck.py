@@ -12,8 +12,10 @@ from autotune.devices.device import Session
 from autotune.errors import Fault, UserError
 from autotune.front import Point
 from autotune.pick import choose
-from autotune.record import Record
+from autotune.record import BASELINE, Record
+from autotune.space import Space
 from autotune.space_file import parse
+from autotune.study.asktell import Ledger
 from autotune.study.driver import run
 from autotune.study.journal import exclusive, read
 from autotune.study.options import Options
@@ -81,6 +83,18 @@ def test_another_file_is_tested_once(record: Record, tmp_path: Path) -> None:
     assert "outputs" not in device.calls
 
 
+def test_the_baseline_is_tested_where_the_study_has_not(record: Record) -> None:
+    """One from before that was done; the point's own test stays as it is."""
+    older = {trial: found for trial, found in record.tests.items() if trial != str(BASELINE)}
+    ledger = Ledger(record.folder, record.name, Space({}, ""), record.meta)
+    ledger.note("tests", older)
+    device, point = FakeDevice(), recommended(record)
+    found = looked(ledger.record(), point, device)
+    assert found.test == older[str(point.trial)]
+    assert found.baseline == record.baseline_test is not None
+    assert device.calls.count("outputs") == 1
+
+
 def test_what_another_process_has_found_out_meanwhile_holds(record: Record, tmp_path: Path) -> None:
     """Two that come at once don't both look: the second finds what the first has kept."""
     point, device = another(record), FakeDevice()
@@ -143,7 +157,8 @@ def test_a_device_that_is_lost(record: Record) -> None:
     """The study's numbers are all there is, and its test."""
     point = recommended(record)
     found = looked(record, point, FakeDevice(faults=99))
-    assert found == Rechecked(None, record.tests[str(point.trial)], [f"{UNMEASURED}: the connection was lost"])
+    remarks = [f"{UNMEASURED}: the connection was lost"]
+    assert found == Rechecked(None, record.tests[str(point.trial)], remarks, record.baseline_test)
 
 
 @pytest.mark.parametrize("error", [Fault("no route to host"), UserError("adb sees no phone")])
@@ -154,7 +169,8 @@ def test_a_device_that_can_not_be_reached(record: Record, monkeypatch: pytest.Mo
         raise error
 
     monkeypatch.setattr(FakeDevice, "open", fail)
-    assert looked(record, another(record)) == Rechecked(None, None, [f"{UNMEASURED}: {error}"])
+    remarks = [f"{UNMEASURED}: {error}"]
+    assert looked(record, another(record)) == Rechecked(None, None, remarks, record.baseline_test)
 
 
 def test_another_device_is_refused(record: Record) -> None:

@@ -26,4 +26,4 @@ def test_says_what_is_nearest_where_nothing_meets_the_targets(tmp_path: Path) ->
     record = toy_record(tmp_path, toy_outcome(0.9, 1.0, 1000))
     record.meta["targets"] = ["latency<0.5ms"]
     missing = replace(record, points=[replace(record.points[0], violations={"latency<0.5ms": 1.0})])
-    assert "nothing meets the targets; nearest is trial 0, which misses latency<0.5ms by 100.0%" in summary(missing)
+    assert "nothing meets the targets; nearest is trial 0, which misses latency<0.5ms by 500 us" in summary(missing)

@@ -1,0 +1,50 @@
+"""The front as a table, and what is said of a point that misses a target."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autotune.outcome import Outcome
+from autotune.show.table import missed
+from autotune.testing import toy_measurement, toy_outcome, toy_record
+
+OUTCOME = toy_outcome(0.861, 10, 1000).timed(toy_measurement(10))
+"""Its accuracy's interval reaches from 84.1 % to 88.1 %, its latency's from 9.9 to 10.1 ms."""
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("accuracy>=89%", "misses accuracy>=89% by 2.9 points"),
+        ("accuracy>=baseline-1%", "misses accuracy>=baseline-1% by 2.9 points"),
+        ("accuracy>=87.1%", "misses accuracy>=87.1% by 1 point"),
+        ("accuracy>=86%", "not for sure accuracy>=86%"),
+        ("latency<8.7ms", "misses latency<8.7ms by 1.3 ms"),
+        ("latency<baseline", "misses latency<baseline"),
+        ("latency_p90<=50us", "misses latency_p90<=50us by 10.9 ms"),
+        ("size<=700B", "misses size<=700B by 500 B"),
+        ("download<0.9kB", "misses download<0.9kB by 100 B"),
+        ("memory<=1MB", "misses memory<=1MB, since the device can't tell"),
+    ],
+)
+def test_by_how_much_a_target_is_missed_is_in_its_own_unit(tmp_path: Path, target: str, told: str) -> None:
+    """From the value to the bound: not a share of the bound, and not from an interval's far end."""
+    metrics = {key: value for key, value in OUTCOME.metrics.items() if key != "memory_bytes"}
+    record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000), replace(OUTCOME, metrics=metrics))
+    record.meta["targets"] = [target]
+    front = record.front(record.targets)
+    assert front is not None
+    assert missed(front, record.judge(record.points[1], record.targets)) == told
+
+
+def test_the_unit_is_that_of_the_tasks_metric(tmp_path: Path) -> None:
+    """An error has none."""
+    metrics = {"mae": 2.5, "latency_ms": 1.0, "download_bytes": 10.0, "size_bytes": 10.0}
+    outcome = Outcome(OUTCOME.config, "measured", metrics, {"standard_error": 0.1, "samples": 9}, "0" * 64)
+    record = toy_record(tmp_path, outcome)
+    mae = {"name": "mae", "key": "mae", "kind": "number", "better": "lower"}
+    record.meta.update(quality=mae, targets=["mae<=2.1"])
+    front = record.front(record.targets)
+    assert front is not None
+    assert missed(front, record.judge(record.points[0], record.targets)) == "misses mae<=2.1 by 0.4"
