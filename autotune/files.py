@@ -31,8 +31,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 def link(source: Path, path: Path) -> None:
     """The file under another name, in place of what is there; linked, so that it takes no room twice."""
-    if path.is_dir():
-        remove(path)
+    make_way(path)
     with whole(path) as file:
         try:
             os.link(source, file)
@@ -58,3 +57,11 @@ def remove(path: Path) -> None:
     else:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def make_way(path: Path) -> None:
+    """Removes what can't be where a file of ours is to be: a folder in its place, no folder in its folder's."""
+    if path.is_dir() and not path.is_symlink():
+        remove(path)
+    if not path.parent.is_dir():
+        remove(path.parent)

@@ -79,6 +79,7 @@ class Record:
         profiles: where the time of some files goes, by trial, that of the baseline by BASELINE: parts as
             profiling.Part and untold, why they have no times.
         gaps: to the baseline, for the targets that are relative to its quality.
+        damage: where its journal can't be read, in a line: the record is of what is before; None where all is whole.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Record:
     remeasured: dict[str, dict[str, Any]] = field(default_factory=dict)
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     gaps: Gaps = field(default_factory=Gaps, repr=False, compare=False)
+    damage: str | None = None
 
     @cached_property
     def asked(self) -> int:
@@ -243,6 +245,6 @@ def scores_of(path: Path) -> Each | None:
     """What lies at a scores_path(), None where there is none or it is damaged."""
     try:
         each: Each = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except Exception:  # noqa: BLE001  # numpy raises what it likes over a damaged file
         return None
-    return each
+    return each if isinstance(each, np.ndarray) and each.dtype.kind in "bifu" else None

@@ -35,7 +35,8 @@ class Front:
         Raises:
             UserError: nothing was measured.
         """
-        self._record, self._trust, self._front, self._notes = record, trust, record.begun(), list(notes)
+        self._record, self._trust, self._front = record, trust, record.begun()
+        self._notes = [*notes, *([record.damage] if record.damage else [])]
 
     @property
     def name(self) -> str:
@@ -96,7 +97,7 @@ class Front:
 
     @property
     def notes(self) -> list[str]:
-        """What the run that gave this front had to say; a line each."""
+        """What the run that gave this front had to say, and what could not be read of the study; a line each."""
         return list(self._notes)
 
     @property

@@ -1,6 +1,7 @@
 """What several commands take."""
 
 import argparse
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +50,7 @@ def add_targets(parser: argparse.ArgumentParser) -> None:
 
 
 def record_of(arguments: argparse.Namespace) -> "Record":
-    """The study that is meant, on the device that is meant.
+    """The study that is meant, on the device that is meant; where its journal is damaged, stderr has a line on it.
 
     Raises:
         UserError: there is none.
@@ -57,4 +58,12 @@ def record_of(arguments: argparse.Namespace) -> "Record":
     from autotune.experiment import FOLDER
     from autotune.study.siblings import find
 
-    return find(Path(arguments.dir or FOLDER), arguments.study, arguments.device)
+    record = find(Path(arguments.dir or FOLDER), arguments.study, arguments.device)
+    warn_of_damage(record)
+    return record
+
+
+def warn_of_damage(record: "Record") -> None:
+    """A line on stderr where not all of a study could be read."""
+    if record.damage:
+        print(f"autotune: {record.damage}", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 import json
 import random
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -36,6 +35,7 @@ class Ledger:
         name: of the study.
         seed: of whatever is drawn; another one each time.
         recipes: keys of those that there is or was a trial of.
+        mended: what became of what was damaged in the journal, in a line; None where nothing was.
     """
 
     def __init__(
@@ -55,24 +55,19 @@ class Ledger:
             space: what is sampled.
             meta: kept where the study is new; says what the objectives are.
             fits: whether a configuration makes sense; others never become trials.
-            storage: of Optuna's, in place of the journal.
+            storage: of Optuna's, in place of the journal; empty.
+
+        Raises:
+            UserError: as journal.found().
         """
         self._fits = fits
         self.folder, self.name, self._space = folder, name, space
         if storage is None:
-            journal.mend(folder / journal.JOURNAL)
-        goals = Record(name, folder, meta, None, [], {}, {}, []).objectives
-        self._study = optuna.create_study(
-            storage=storage or journal.storage(folder),
-            study_name=name,
-            directions=["maximize" if goal.better == "higher" else "minimize" for goal in goals],
-            load_if_exists=True,
-        )
-        if "meta" not in self._study.user_attrs:
-            self._study.set_user_attr("meta", meta)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                self._study.set_metric_names([goal.key for goal in goals])  # for Optuna's own views
+            self.mended = journal.mend(folder, name)
+            self._study = journal.begun(folder, name, meta)
+        else:
+            self.mended = None
+            self._study = journal.begin(storage, name, meta)
         self._sampler: Anew | None = None
         self._given = optuna.samplers.RandomSampler()  # for trials of given values: others would learn for nothing
         self._record = journal.record_of(self._study, folder, Gaps())

@@ -82,7 +82,8 @@ def refuse_changes(record: Record, meta: dict[str, Any], but: Sequence[str] = ()
         return
     if record.baseline is None:
         with journal.exclusive(record.folder, record.name):
-            (record.folder / journal.JOURNAL).unlink()
+            journal.mend(record.folder, record.name)  # keeps what is damaged
+            (record.folder / journal.JOURNAL).unlink(missing_ok=True)
         return
     raise UserError(
         f"study {record.name!r} was started with another {' and another '.join(changed)}; "

@@ -12,6 +12,7 @@ from autotune.config import Config, Recipe, Runtime
 from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session, in_use
 from autotune.errors import Fault, Infeasible, StopStudy, UserError
+from autotune.files import make_way
 from autotune.outcome import Outcome
 from autotune.record import Record
 from autotune.report.picture import draw
@@ -76,6 +77,8 @@ def run(
         with journal.exclusive(folder, prepared.name):
             log_to(folder)
             ledger = Ledger(folder, prepared.name, prepared.space, prepared.meta, prepared.fits)
+            if ledger.mended:
+                reporter.note(ledger.mended)
             watch = reporter.working
             workshop = Workshop(
                 prepared.candidates, options.excluded, prepared.cache, pool, folder, options.jobs, watch
@@ -137,7 +140,9 @@ class _Study:
         self._ledger.note("runs", [*record.runs, done])
         record = self._ledger.record()
         if record.baseline is not None:
-            draw(record, record.folder / "front.png")
+            picture = record.folder / "front.png"
+            make_way(picture)
+            draw(record, picture)
             self._tracker.finish(record)
         return Summary(record, done, found, notes)
 

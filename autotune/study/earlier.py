@@ -31,7 +31,7 @@ def earlier(meta: Mapping[str, Any], ledger: Ledger, workshop: Workshop) -> Iter
         folder = path.parent
         if folder == ledger.folder or (record := _read(folder)) is None:
             continue
-        if any(record.meta["identity"].get(name) != meta["identity"][name] for name in DECISIVE):
+        if any(record.meta.get("identity", {}).get(name) != meta["identity"][name] for name in DECISIVE):
             continue
         for point in record.points:
             config = point.outcome.config

@@ -15,7 +15,7 @@ from autotune.compress.stage import Artifact
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Session
 from autotune.errors import Fault, Infeasible, UserError
-from autotune.files import whole
+from autotune.files import make_way, whole
 from autotune.outcome import Outcome
 from autotune.record import model_path, scores_path
 from autotune.score import Score, score_with
@@ -172,7 +172,9 @@ class Evaluator:
 
     def _keep(self, score: Score, key: str, delegate: str) -> None:
         """What pairs the score with other files', for comparisons on the same samples."""
-        with whole(scores_path(self._workshop.folder, key, delegate)) as file:
+        path = scores_path(self._workshop.folder, key, delegate)
+        make_way(path)
+        with whole(path) as file:
             np.save(file, score.each)
 
     def _run(self, key: str, config: Config) -> tuple[Array, Array | str | None]:

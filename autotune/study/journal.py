@@ -1,7 +1,8 @@
 """Where a study lies: its journal, who may write to it, and what can be read from it."""
 
 import fcntl
-import json
+import os
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from autotune.errors import UserError
+from autotune.files import make_way, remove, whole
 from autotune.front import Point
+from autotune.ledger.journal_file import Damage, JournalFile, cut, free_name, opened
 from autotune.outcome import Measurement, Outcome
 from autotune.record import BASELINE, Gaps, Record, model_path
 from autotune.target import Target
 
-JOURNAL = "journal.log"
+JOURNAL, LOCK = "journal.log", "lock"
 PACKAGE = "litert-autotune"
 FORMAT = 1
 """Of what a journal holds; a study's meta has the one that it was written in."""
@@ -32,20 +34,69 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def read(folder: Path, name: str) -> Record:
-    """A study's record, without writing to it.
+    """A study's record, without writing to it; as far as its journal is whole.
 
     Raises:
-        UserError: there is no such study, it is damaged, or from a newer version of autotune.
+        UserError: as found(), or there is no such study, or nothing of it is whole.
     """
-    if not (folder / JOURNAL).is_file():
+    path = folder / JOURNAL
+    if not os.path.lexists(path):
         known = sorted(path.parent.name for path in folder.parent.glob(f"*/{JOURNAL}"))
         raise UserError(
             f"no study {name!r} in {folder.parent}; there {'is ' + ', '.join(known) if known else 'is none'}"
         )
+    record = found(folder, name)
+    if record is None:
+        raise UserError(f"study {name!r}: {path} is damaged or empty")
+    return record
+
+
+def found(folder: Path, name: str) -> Record | None:
+    """As read(); None where a run of this name begins anew: there is no journal, or nothing of it is whole.
+
+    Raises:
+        UserError: the journal can't be read, is of a study of another name, or from a newer version of autotune.
+    """
+    path = folder / JOURNAL
+    if not path.is_file():
+        return None
+    record, damage = _opened(folder, name)
+    if record is None or damage is None or (not damage.ended and _is_held(folder)):
+        return record
+    return replace(
+        record,
+        damage=f"study {name!r}: {path} is damaged from line {damage.line} on; "
+        "what is before counts, and the next run goes on from there",
+    )
+
+
+def _opened(folder: Path, name: str) -> tuple[Record | None, Damage | None]:
+    """A study's record as far as its journal is whole, and where that ends; None where it has not begun there.
+
+    Raises:
+        UserError: as found().
+    """
+    path = folder / JOURNAL
+
+    def record(storage: JournalStorage) -> Record | None:
+        names = {study.study_name for study in storage.get_all_studies()}
+        if names - {name}:
+            raise UserError(
+                f"study {name!r}: {path} is of study {min(names - {name})!r}; "
+                "call its folder so again, or choose another --name"
+            )
+        study = optuna.load_study(study_name=name, storage=storage) if names else None
+        if study is None or "meta" not in study.user_attrs:
+            return None
+        record = record_of(study, folder, Gaps())
+        assert record.device, "it is on some device"
+        record.hypervolume()  # looks at what all points are held against each other by
+        return record
+
     try:
-        return record_of(optuna.load_study(study_name=name, storage=storage(folder)), folder, Gaps())
-    except (KeyError, json.JSONDecodeError, AssertionError) as error:
-        raise UserError(f"study {name!r}: {folder / JOURNAL} is damaged or empty") from error
+        return opened(path, record)
+    except OSError as error:
+        raise UserError(f"study {name!r}: {path} can't be read: {error.strerror}") from error
 
 
 @contextmanager
@@ -55,7 +106,9 @@ def exclusive(folder: Path, name: str) -> Iterator[None]:
     Raises:
         UserError: another process holds it.
     """
-    with (folder / "lock").open("w") as file:
+    path = folder / LOCK
+    make_way(path)
+    with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -65,20 +118,80 @@ def exclusive(folder: Path, name: str) -> Iterator[None]:
         yield
 
 
+def _is_held(folder: Path) -> bool:
+    """Whether a process holds the study."""
+    try:
+        with (folder / LOCK).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def storage(folder: Path) -> JournalStorage:
     """A study's journal, for Optuna."""
-    path = str(folder / JOURNAL)
-    return JournalStorage(JournalFileBackend(path, lock_obj=JournalFileOpenLock(path)))
+    return JournalStorage(JournalFile(folder / JOURNAL))
 
 
-def mend(journal: Path) -> None:
-    """Takes back what a killed writer left: its lock, and a line without an end."""
-    journal.with_name(journal.name + ".lock").unlink(missing_ok=True)
-    if journal.exists():
-        data = journal.read_bytes()
-        if data and not data.endswith(b"\n"):
-            with journal.open("r+b") as file:
-                file.truncate(data.rfind(b"\n") + 1)
+def mend(folder: Path, name: str) -> str | None:
+    """Takes back what a killed writer left, and ends the journal where it is damaged, for whoever holds the study.
+
+    Returns:
+        What became of what was damaged, None where nothing was.
+
+    Raises:
+        UserError: as found().
+    """
+    path = folder / JOURNAL
+    for left in (path.with_name(path.name + ".lock"), *folder.glob(".new-*")):
+        remove(left)
+    if not os.path.lexists(path):
+        return None
+    if not path.is_file():
+        aside = path.rename(free_name(path))
+        return f"study {name!r}: {path} was no file, and is kept as {aside.name}; the study begins anew"
+    record, damage = _opened(folder, name)
+    note = None
+    if damage is not None:
+        aside = cut(path, damage)
+        note = f"study {name!r}: {path} was damaged from line {damage.line} on, which is kept as {aside.name}; " + (
+            "the study begins anew" if record is None else "the study goes on from what is before"
+        )
+    if record is None:
+        path.unlink()
+    return note
+
+
+def begin(storage: BaseStorage, name: str, meta: dict[str, Any]) -> optuna.Study:
+    """A new study.
+
+    Args:
+        storage: to keep it in.
+        name: of it.
+        meta: kept with it; says what the objectives are.
+    """
+    goals = Record(name, Path(), meta, None, [], {}, {}, []).objectives
+    study = optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=["maximize" if goal.better == "higher" else "minimize" for goal in goals],
+    )
+    study.set_user_attr("meta", meta)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names([goal.key for goal in goals])  # for Optuna's own views
+    return study
+
+
+def begun(folder: Path, name: str, meta: dict[str, Any]) -> optuna.Study:
+    """The study of a folder, begun where it is not there; its journal appears with all that a study begins with."""
+    path = folder / JOURNAL
+    if not path.exists():
+        with whole(path) as fresh:
+            begin(JournalStorage(JournalFile(fresh)), name, meta)
+    return optuna.load_study(study_name=name, storage=storage(folder))
 
 
 def record_of(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:

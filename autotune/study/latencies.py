@@ -3,11 +3,12 @@
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from autotune.config import Runtime, fingerprint
-from autotune.files import whole
+from autotune.files import make_way, whole
 from autotune.outcome import Measurement
 
 VERSION = 1
@@ -42,9 +43,8 @@ class Latencies:
     def put(self, structure: str, runtime: Runtime, found: Measurement) -> None:
         """Keeps a measurement if it is stable."""
         if found.stable:
-            text = json.dumps({"at": time.time(), "measurement": found.to_json()})
-            with whole(self._path(structure, runtime)) as file:
-                file.write_text(text)
+            path, kept = self._path(structure, runtime), {"at": time.time(), "measurement": found.to_json()}
+            _write(path, json.dumps(kept | {"sha256": fingerprint(path.stem, kept)}))
 
     def anchor(self, structure: str, runtime: Runtime, fresh: Measurement) -> str | None:
         """Holds a new measurement of something known against the old one.
@@ -59,8 +59,7 @@ class Latencies:
         change = 0.0 if kept is None else fresh.p50_ms / kept[1].p50_ms - 1
         if abs(change) > CHANGED:
             self._since = time.time()
-            with whole(self._mark) as file:
-                file.write_text(str(self._since))
+            _write(self._mark, str(self._since))
         elif kept is not None:
             self._since = self._changed()
         self.put(structure, runtime, fresh)
@@ -78,11 +77,22 @@ class Latencies:
 
     def _read(self, structure: str, runtime: Runtime) -> tuple[float, Measurement] | None:
         try:
-            kept = json.loads(self._path(structure, runtime).read_text())
-            return kept["at"], Measurement.from_json(kept["measurement"])
-        except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: measured anew
+            path = self._path(structure, runtime)
+            kept = json.loads(path.read_bytes())
+            checksum = kept.pop("sha256", None)  # those from before have none
+            found = Measurement.from_json(kept["measurement"])
+            if checksum not in (None, fingerprint(path.stem, kept)):
+                return None
+            return float(kept["at"]), replace(found, p50_ms=float(found.p50_ms))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # damaged: measured anew
             return None
 
     def _path(self, structure: str, runtime: Runtime) -> Path:
         key = fingerprint(VERSION, structure, runtime.delegate, runtime.threads, self._device)
         return self._folder / key[:2] / f"{key}.json"
+
+
+def _write(path: Path, text: str) -> None:
+    make_way(path)
+    with whole(path) as file:
+        file.write_text(text)

@@ -116,8 +116,8 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer) ->
     meta = _meta(options, targets, goals, candidates, keys, device)
     if leader is not None:
         refuse_changes(leader, meta, but=("device", "space"))
-    if (folder / journal.JOURNAL).exists():
-        refuse_changes(journal.read(folder, name), meta)
+    if (before := journal.found(folder, name)) is not None:
+        refuse_changes(before, meta)
     space = options.space if len(candidates) == 1 else options.space.of_models(tuple(candidates))
     goal = objectives.resolve(goals, quality)
     prepared = Prepared(candidates, space, targets, goal, cache, name, folder, meta, leader)

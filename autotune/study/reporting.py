@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from autotune.config import Recipe
+from autotune.files import make_way
 from autotune.front import Point
 from autotune.record import Record
 
@@ -132,6 +133,8 @@ def logged() -> Iterator[Callable[[Path], None]]:
     file: list[logging.Handler] = []
 
     def begin(folder: Path) -> None:
+        for name in ("study.log", "study.log.1"):
+            make_way(folder / name)
         file.append(_StudyLog(folder / "study.log", maxBytes=MOST_LOG, backupCount=1, encoding="utf-8"))
         file[0].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         file[0].addFilter(_Once())

@@ -28,12 +28,10 @@ def first(folder: Path, name: str) -> Record | None:
         name: as the user gave it.
 
     Raises:
-        UserError: it is damaged.
+        UserError: as journal.found().
     """
-    if not (folder / name / journal.JOURNAL).is_file():
-        return None
-    found = journal.read(folder / name, name)
-    return None if found.baseline is None else found
+    found = journal.found(folder / name, name)
+    return None if found is None or found.baseline is None else found
 
 
 def leader(folder: Path, name: str, device: str) -> Record | None:
@@ -43,18 +41,24 @@ def leader(folder: Path, name: str, device: str) -> Record | None:
 
 
 def siblings(folder: Path, name: str) -> dict[str, Record]:
-    """The studies of one search by their devices, the one that searched first.
+    """The studies of one search by their devices, the one that searched first; without others that can't be read.
 
     Args:
         folder: that holds the studies.
         name: of any of them.
 
     Raises:
-        UserError: there is no such study.
+        UserError: there is no such study, or it can't be read.
     """
     first = name.partition(MARK)[0]
     others = sorted(path.parent for path in folder.glob(f"{first}{MARK}*/{journal.JOURNAL}"))
-    records = [journal.read(path, path.name) for path in [folder / first, *others]]
+    records = []
+    for path in [folder / first, *others]:
+        try:
+            records.append(journal.read(path, path.name))
+        except UserError:
+            if path.name == name:
+                raise
     return {record.device: record for record in records if record.baseline is not None}
 
 

@@ -40,3 +40,22 @@ def test_report_of_what_is_none(finished: Path, tmp_path: Path, capsys: pytest.C
         assert shown.err.count("\n") == 1
         assert shown.out == ""
     assert not list(tmp_path.glob("*.html"))
+
+
+@pytest.mark.parametrize("asked", [["front", "toy"], ["front", "toy", "--json"], ["pick", "toy", "--no-measure"]])
+def test_a_damaged_journal_takes_one_line(asked: list[str], finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On stderr; what is whole is shown and picked as ever, and the journal is left as it is."""
+    path = finished / "journal.log"
+    assert cli.main(asked) == 0
+    before = capsys.readouterr()
+    path.write_bytes(path.read_bytes() + b"garbage\n")
+    damaged = path.read_bytes()
+    lines = damaged.count(b"\n")
+    assert cli.main(asked) == 0
+    shown = capsys.readouterr()
+    assert shown.out == before.out
+    assert shown.err == (
+        f"autotune: study 'toy': runs/toy/journal.log is damaged from line {lines} on; "
+        "what is before counts, and the next run goes on from there\n"
+    )
+    assert path.read_bytes() == damaged

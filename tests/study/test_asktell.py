@@ -18,7 +18,14 @@ from autotune.target import ACCURACY, Target, parse_all
 from autotune.testing import toy_measurement, toy_outcome
 
 SPACE = {"prune": [0, 0.5, 0.75], "quantize": ["none", "int8"], "threads": [1, 2], "epochs": {"low": 1, "high": 3}}
-META = {"seed": 0, "id": "1", "quality": asdict(ACCURACY), "targets": ["latency<5ms"], "options": {}, "device": {}}
+META = {
+    "seed": 0,
+    "id": "1",
+    "quality": asdict(ACCURACY),
+    "targets": ["latency<5ms"],
+    "options": {},
+    "device": {"device": "fake"},
+}
 RECIPES = 2 + 2 * 2 * 3
 """Dense ones, and pruned ones with their epochs."""
 

@@ -1,12 +1,17 @@
 """What is known of structures, between studies."""
 
+import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from autotune.config import Runtime
 from autotune.study.latencies import Latencies
 from autotune.testing import toy_measurement
+from tests import damage
 
 HERE = {"cpu": "toy", "load": 0.5}
 FOUND = toy_measurement(1.0)
@@ -72,3 +77,35 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
     for file in tmp_path.rglob("*.json"):
         file.write_text('{"at": 1')
     assert here.get("a", ONE) is None
+
+
+SHAPES = ["null", "3", "[]", "{}", '{"at": 1, "measurement": 2}', '{"at": "x", "measurement": {}}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("kind", [*damage.KINDS, *SHAPES])
+def test_what_is_damaged_is_measured_anew(kind: str, tmp_path: Path) -> None:
+    """Whatever the damage: a number that was never measured is not believed, and the new one is kept in its place."""
+    known(tmp_path).put("a", ONE, FOUND)
+    for path in tmp_path.glob("*/*.json"):
+        damage.KINDS.get(kind, partial(damage.write, kind.encode()))(path)
+    here = known(tmp_path)
+    assert here.get("a", ONE) is None
+    here.put("a", ONE, FOUND)
+    assert here.get("a", ONE) == FOUND
+    assert known(tmp_path).get("a", ONE) == FOUND
+
+
+def test_a_digit_that_flipped_is_no_measurement(tmp_path: Path) -> None:
+    """It is JSON all the same."""
+    known(tmp_path).put("a", ONE, FOUND)
+    for path in tmp_path.glob("*/*.json"):
+        path.write_text(path.read_text().replace('"p50_ms": 1.0', '"p50_ms": 9.0'))
+    assert known(tmp_path).get("a", ONE) is None
+
+
+def test_entries_from_before_are_read(tmp_path: Path) -> None:
+    """They have no checksum."""
+    known(tmp_path).put("a", ONE, FOUND)
+    for path in tmp_path.glob("*/*.json"):
+        path.write_text(json.dumps({name: json.loads(path.read_text())[name] for name in ("at", "measurement")}))
+    assert known(tmp_path).get("a", ONE) == FOUND

@@ -1,0 +1,1 @@
+"""The ledger: what a study's journal holds."""
