@@ -16,6 +16,9 @@ from autotune.target import Metric
 CALIBRATION = 100
 """Samples from which integer schemes learn the ranges of activations, where the data names none."""
 
+ROUNDING = 0.01
+"""By which outputs, and the sums of their rows, may be beyond what they stand for: those of 8 bits and of GPUs are."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -31,6 +34,7 @@ class Task:
         fingerprint: of all that a built file depends on, save its recipe.
         labels: what they are.
         scorer: the metric as FILE.py:FUNCTION where it is the user's own, else None.
+        stated: whether the user or the data names the loss, and so what outputs are.
     """
 
     model: str
@@ -42,6 +46,7 @@ class Task:
     fingerprint: str
     labels: Kind
     scorer: str | None = None
+    stated: bool = False
 
     def calibration(self) -> Array:
         """The data's own calibration inputs, else CALIBRATION drawn from train, stratified."""
@@ -72,6 +77,29 @@ class Task:
         if labels.shape == outputs.shape:  # one-hot, kept for a loss of the user's
             labels = labels.argmax(axis=1)
         return score.classification(self.quality, outputs, labels.astype(np.int64), logits=self._logits)
+
+    def misread(self, outputs: Array) -> str | None:
+        """Why the model's outputs can't be what they are taken for, None where they can or where that was stated.
+
+        Args:
+            outputs: (n, *output shape), float32, of the model as it is.
+        """
+        if self.labels == "quantities" or self.stated:
+            return None
+        low, high = float(outputs.min()), float(outputs.max())
+        probable = low >= -ROUNDING and high <= 1 + ROUNDING
+        rows = self.labels == "classes" and outputs.shape[-1] > 1
+        summing = rows and bool((np.abs(outputs.sum(axis=-1) - 1) <= ROUNDING).all())
+        if not (probable and (summing or not rows) if self._logits else not probable):
+            return None
+        loss = "sparse_categorical_crossentropy" if rows else "binary_crossentropy"
+        if not userfile.is_function(self.loss):
+            loss = self.loss.removesuffix(":logits")
+        return (
+            f"its outputs are taken for {'logits' if self._logits else 'probabilities'}, but go from {low:.3g} to "
+            f"{high:.3g}{' and sum to one' if summing else ''}; say what they are: --loss {loss} for probabilities, "
+            f"--loss {loss}:logits for logits"
+        )
 
     @property
     def half(self) -> float | None:
@@ -134,7 +162,8 @@ def make_task(
         seed,
         CALIBRATION if data.calibration is None else hashlib.sha256(data.calibration.tobytes()).hexdigest(),
     )
-    return Task(model, facts, data, settled.loss, settled.quality, seed, identity, settled.kind, settled.scorer)
+    stated = loss is not None or (data.loss is not None and not userfile.is_function(data.loss))
+    return Task(model, facts, data, settled.loss, settled.quality, seed, identity, settled.kind, settled.scorer, stated)
 
 
 def _check_classes(data: Data, settled: Settled, output: tuple[int, ...]) -> None:

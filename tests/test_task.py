@@ -399,6 +399,61 @@ def test_accuracy_of_a_single_output(activation: str, outputs: list[float]) -> N
     assert found.standard_error == pytest.approx(math.sqrt(0.75 * 0.25 / 4))
 
 
+ROWS = np.array([[0.2, 0.5, 0.3, 0.0], [0.9, 0.0, 0.0, 0.104]], np.float32)
+ONE = np.array([[0.2], [0.9]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("activation", "outputs", "line"),
+    [
+        (
+            "linear",
+            ROWS,
+            "its outputs are taken for logits, but go from 0 to 0.9 and sum to one; say what they are: "
+            "--loss sparse_categorical_crossentropy for probabilities, "
+            "--loss sparse_categorical_crossentropy:logits for logits",
+        ),
+        (
+            "linear",
+            ONE,
+            "its outputs are taken for logits, but go from 0.2 to 0.9; say what they are: --loss "
+            "binary_crossentropy for probabilities, --loss binary_crossentropy:logits for logits",
+        ),
+        (
+            "sigmoid",
+            ONE * 8 - 4,
+            "its outputs are taken for probabilities, but go from -2.4 to 3.2; say what they are: --loss "
+            "binary_crossentropy for probabilities, --loss binary_crossentropy:logits for logits",
+        ),
+        ("linear", ROWS / 2, None),
+        ("linear", ROWS * 8 - 4, None),
+        ("linear", ONE * 8 - 4, None),
+        ("softmax", ROWS, None),
+        ("sigmoid", ROWS * 1.1, None),
+        ("sigmoid", ONE, None),
+    ],
+)
+def test_what_outputs_are_is_held_against_them(activation: str, outputs: Array, line: str | None) -> None:
+    """Values that say otherwise than the model end in one line that asks for the loss, and not once it was given."""
+    labels, width = CLASSES % max(2, outputs.shape[1]), outputs.shape[1]
+    assert task(labels, facts(width, activation)).misread(outputs) == line
+    loss = task(labels, facts(width, activation)).loss
+    assert task(labels, facts(width, activation), loss).misread(outputs) is None
+
+
+def test_what_the_models_own_loss_says_is_held_against_outputs() -> None:
+    """A file compiled for logits that gives probabilities, and the reverse."""
+    logits = facts(1, "linear", compiled_loss="binary_crossentropy:logits")
+    assert "taken for logits" in (task(CLASSES % 2, logits).misread(ONE) or "")
+    probabilities = facts(1, "linear", compiled_loss="binary_crossentropy")
+    assert "taken for probabilities" in (task(CLASSES % 2, probabilities).misread(ONE * 8 - 4) or "")
+
+
+def test_quantities_may_be_anything() -> None:
+    """Such as shares that sum to one."""
+    assert task(QUANTITIES, facts(1, "linear")).misread(ONE) is None
+
+
 @pytest.mark.parametrize(("metric", "each"), [("mae", [0.5, 1.5, 3.5]), ("mse", [0.5, 2.5, 12.5])])
 def test_errors_of_quantities(metric: str, each: list[float]) -> None:
     """The mean over samples of each one's mean over outputs, and its standard error."""

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,6 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from autotune.errors import UserError
+from autotune.tflite.activation import activation
 
 _NUMPY = {
     schema.TensorType.FLOAT32: np.float32,
@@ -27,8 +28,6 @@ _WEIGHTED = {
     schema.BuiltinOperator.TRANSPOSE_CONV: 0,
 }
 """Operators with a weight tensor (their second input), and its axis of output channels."""
-
-_CASTS = ("QUANTIZE", "DEQUANTIZE")
 
 
 def _names(codes: type) -> dict[int, str]:
@@ -114,8 +113,8 @@ def describe(file: bytes) -> dict[str, Any]:
         inputs and outputs: lists of name, shape, shape_signature (-1 where a dimension is
         dynamic; both with the batch) and dtype; signatures: their names; custom_operators: the
         names of operators that are not LiteRT's own, sorted; quantized: whether some tensor is
-        quantized or in float16 already; last_operator: the kind of the one that makes the first output,
-        casts aside ("" where none does); operators: how often each kind is used.
+        quantized or in float16 already; activation: "softmax", "sigmoid" or "linear", what the values
+        of the first output are; operators: how often each kind is used.
 
     Raises:
         UserError: it is no whole .tflite file.
@@ -130,7 +129,7 @@ def describe(file: bytes) -> dict[str, Any]:
             "signatures": [signature.signatureKey.decode() for signature in model.signatureDefs or ()],
             "custom_operators": sorted(set(operators) - set(_OPERATORS.values())),
             "quantized": any(_is_reduced(tensor) for graph in model.subgraphs for tensor in graph.tensors),
-            "last_operator": _last_operator(model, main),
+            "activation": activation(int(main.outputs[0]), _made_by(model, main)),
             "operators": operators,
         }
 
@@ -277,12 +276,15 @@ def _is_reduced(tensor: Any) -> bool:
     return is_quantized(tensor) or tensor.type in (schema.TensorType.FLOAT16, schema.TensorType.INT4)
 
 
-def _last_operator(model: Any, graph: Any) -> str:
-    producers = {output: operator for operator in graph.operators for output in operator.outputs}
-    index = graph.outputs[0]
-    while index in producers and kind(model, producers[index]) in _CASTS:
-        index = producers[index].inputs[0]
-    return kind(model, producers[index]) if index in producers else ""
+def _made_by(model: Any, graph: Any) -> Callable[[int], tuple[str, list[int]] | None]:
+    """Of a tensor's number the kind of operator that makes it, and the numbers of that one's inputs."""
+    makers = {int(output): operator for operator in graph.operators for output in operator.outputs}
+
+    def made_by(tensor: int) -> tuple[str, list[int]] | None:
+        operator = makers.get(tensor)
+        return None if operator is None else (kind(model, operator), [int(index) for index in operator.inputs])
+
+    return made_by
 
 
 def _code(model: Any, operator: Any) -> int:

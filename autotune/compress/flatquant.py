@@ -140,7 +140,7 @@ def sensitivity(file: bytes, scheme: str, calibration: NDArray[np.float32]) -> d
     facts = _check(file, scheme)
     ranges = _ranges(file, calibration) if scheme in STATIC else {}
     wanted = _outputs(file, calibration)
-    error = _divergence if facts["last_operator"] == "SOFTMAX" else _squared_error
+    error = _divergence if facts["activation"] == "softmax" else _squared_error
     whole = _quantized(file, scheme, ranges)
     quantized = {row.name for row in read_layers(whole) if row.dtype == WEIGHTS.get(scheme, "int8")}
     groups: dict[str, list[Layer]] = {}

@@ -18,8 +18,9 @@ from autotune.compress.stage import Artifact, is_tflite, unpack
 from autotune.compress.translate import translate
 from autotune.compress.trust import Trust, allow, refused, trusted
 from autotune.errors import UserError
+from autotune.model import keras_facts
 
-VERSION = 3
+VERSION = 4
 """Raised when the same file would become another base."""
 
 _NOT_FOUND = re.compile(r"\b(unknown|not (be )?(locate|deserialize))", re.IGNORECASE)
@@ -40,8 +41,9 @@ def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact
         format ("keras" or "tflite"), untrainable (None, or in one line why it can't be trained),
         input_shape, output_shape (without the batch), input_dtype, output_dtype,
         layers (names of those with weights), parameters (their number), largest_layer (the number of
-        weights in it), activation of the last layer, quantized (whether it came quantized),
-        compiled_loss and compiled_metrics (None and empty where the file has none).
+        weights in it), activation ("softmax", "sigmoid" or "linear": what the outputs are),
+        quantized (whether it came quantized), compiled_loss and compiled_metrics (None and empty
+        where the file has none).
 
     Raises:
         UserError: it can't be opened, has custom code, or is no model that can be tuned.
@@ -69,15 +71,6 @@ def open_base(base: bytes, parent: bytes | None = None) -> Any:
     if parent is not None:
         model.set_weights(unpack(parent))
     return model
-
-
-def layers_of(model: Any) -> Iterator[Any]:
-    """Its layers, those of nested models in their place."""
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            yield from layers_of(layer)
-        else:
-            yield layer
 
 
 def _imported(data: bytes, suffix: str) -> Artifact:
@@ -245,7 +238,7 @@ def _trainable(model: Any, training: dict[str, Any]) -> Artifact:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "base.keras"
             bare.save(file)
-            return Artifact(file.read_bytes(), _facts(bare) | compiled(training))
+            return Artifact(file.read_bytes(), keras_facts.facts(bare) | compiled(training))
     except Exception as error:  # custom classes refuse in their own ways
         raise ValueError(f"it can't be made again from its config: {_line(error)}") from error
 
@@ -274,22 +267,3 @@ def _untrainable(file: bytes, reason: str, training: dict[str, Any]) -> Artifact
     """The artifact of a .tflite file."""
     told = {"format": "tflite", "untrainable": reason}
     return Artifact(file, told | tflite.facts(file) | compiled(training))
-
-
-def _facts(model: Any) -> dict[str, Any]:
-    last = model.layers[-1]
-    kernels = [weight for weight in model.weights if len(weight.shape) > 1]
-    activation = getattr(getattr(last, "activation", None), "__name__", "linear")
-    return {
-        "format": "keras",
-        "untrainable": None,
-        "input_shape": list(model.inputs[0].shape[1:]),
-        "output_shape": list(model.outputs[0].shape[1:]),
-        "input_dtype": model.inputs[0].dtype.name,
-        "output_dtype": model.outputs[0].dtype.name,
-        "layers": [layer.name for layer in layers_of(model) if layer.weights],
-        "parameters": int(model.count_params()),
-        "largest_layer": max((weight.shape.num_elements() for weight in kernels), default=0),
-        "activation": "softmax" if type(last).__name__ == "Softmax" else activation,
-        "quantized": False,
-    }

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotune.compress.flatbuffer import named
-from autotune.compress.load import layers_of, open_base
+from autotune.compress.load import open_base
 from autotune.compress.stage import Artifact, TrainingData, Weights, pack, unpack
 from autotune.compress.training import KERNELS, compressible, fine_tune, settings, wrap_layers
 from autotune.config import Recipe
 from autotune.errors import Infeasible
+from autotune.model.keras_facts import layers_of
 
 
 class QuantizationAware:

@@ -9,7 +9,6 @@ from autotune.compress.ends import Shape, check_ends
 from autotune.compress.flatbuffer import describe, read_layers
 from autotune.errors import UserError
 
-_ACTIVATIONS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}
 _FLOATS = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16, schema.TensorType.BFLOAT16)
 
 
@@ -37,7 +36,7 @@ def facts(file: bytes) -> dict[str, Any]:
         "layers": [layer.name for layer in layers],
         "parameters": _parameters(file),
         "largest_layer": max((layer.values.size for layer in layers), default=0),
-        "activation": _ACTIVATIONS.get(found["last_operator"], "linear"),
+        "activation": found["activation"],
         "quantized": found["quantized"],
     }
 

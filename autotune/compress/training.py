@@ -14,9 +14,10 @@ import numpy as np
 from autotune import userfile
 from autotune.compress.flatbuffer import named
 from autotune.compress.lessons import distillation_loss, lessons
-from autotune.compress.load import layers_of, open_base
+from autotune.compress.load import open_base
 from autotune.compress.stage import TrainingData, is_tflite
 from autotune.config import TRAINING, Recipe, snap
+from autotune.model.keras_facts import layers_of
 
 KERNELS = {
     "Conv1D": "kernel",

@@ -255,7 +255,7 @@ class _Study:
         self._reporter.status("measuring the baseline")
         outcome = measured(config, self._evaluator, self._instrument, self._building, self._reporter.note)
         if outcome.state == "refused":
-            raise UserError(f"model {self._options.models[0]}: can't be run even as it is: {outcome.reason}")
+            raise UserError(f"model {self._options.models[0]}: refused even as it is: {outcome.reason}")
         check_measurable(self._prepared.targets, self._prepared.objectives, outcome.metrics, self._device.name)
         if warning := no_better_than_chance(self._workshop.candidates[first].task, outcome):
             self._reporter.note(warning)

@@ -110,7 +110,7 @@ class Evaluator:
             outputs, reference = self._run(key, config)
         except Infeasible as error:
             return Outcome(config, "refused", reason=str(error))
-        if reason := senseless(outputs):
+        if reason := senseless(outputs) or self._misread(config.recipe, outputs):
             return Outcome(config, "refused", artifact=key, reason=reason)
         task = self._workshop.candidates[config.recipe.model].task
         score = self._score(config.recipe, outputs, task.data.validation.y)
@@ -245,6 +245,12 @@ class Evaluator:
         if task.scorer is None:
             return task.score(outputs, labels)
         return self._workshop.pool.submit(score_with, task.scorer, outputs, labels).result()
+
+    def _misread(self, recipe: Recipe, outputs: Array) -> str | None:
+        """Why outputs are not what the model's are taken for, where this is the model as it is."""
+        if recipe.key != Recipe(model=recipe.model).key:
+            return None
+        return self._workshop.candidates[recipe.model].task.misread(outputs)
 
     def _inputs(self, name: str, x: NDArray[Any]) -> Path:
         """Inputs as a file, written once; by one thread at a time."""

@@ -7,6 +7,7 @@ from autotune.compress import flatquant, oneshot
 from autotune.compress.flatbuffer import activations, describe, named, read_layers, read_weights
 from autotune.compress.worker import start
 from autotune.errors import Infeasible, UserError
+from tests.compress import tables
 
 WIDE = "wide"
 """A layer of more than 256 KiB, over which LiteRT's quantizer writes weights behind the tables."""
@@ -98,7 +99,7 @@ def test_weights_behind_the_tables_are_read(file: bytes, calibration: np.ndarray
 
 
 def test_a_file_is_described(file: bytes, calibration: np.ndarray) -> None:
-    """Inputs and outputs with the dynamic batch, signatures, operators; the last one is seen through casts."""
+    """Inputs and outputs with the dynamic batch, signatures, operators; what the outputs are is seen through casts."""
     facts = describe(file)
     (entry,), (exit_,) = facts["inputs"], facts["outputs"]
     assert (entry["shape"], entry["shape_signature"], entry["dtype"]) == ([1, 8, 8, 1], [-1, 8, 8, 1], "float32")
@@ -106,11 +107,22 @@ def test_a_file_is_described(file: bytes, calibration: np.ndarray) -> None:
     assert facts["signatures"] == ["serving_default"]
     assert facts["custom_operators"] == []
     assert facts["operators"]["FULLY_CONNECTED"] == 2
-    assert (facts["quantized"], facts["last_operator"]) == (False, "SOFTMAX")
+    assert (facts["quantized"], facts["activation"]) == (False, "softmax")
     quantized = describe(flatquant.quantize(file, "int8", calibration))
-    assert (quantized["quantized"], quantized["last_operator"]) == (True, "SOFTMAX")
+    assert (quantized["quantized"], quantized["activation"]) == (True, "softmax")
     assert describe(flatquant.quantize(file, "float16", calibration))["quantized"]
     assert describe(flatquant.quantize(file, "int8_io", calibration))["inputs"][0]["dtype"] == "int8"
+
+
+def test_activation_behind_a_reshape() -> None:
+    """A LOGISTIC whose values the file only gives another shape is what its outputs are."""
+    model = tables.empty()
+    numbers, shares, rows = (tables.tensor(model, shape) for shape in ((1, 4), (1, 4), (1, 2, 2)))
+    shape = tables.tensor(model, (3,), np.array([-1, 2, 2], np.int32), type=tables.TYPE.INT32)
+    tables.operator(model, tables.OPERATOR.LOGISTIC, [numbers], [shares])
+    tables.operator(model, tables.OPERATOR.RESHAPE, [shares, shape], [rows])
+    model.subgraphs[0].inputs, model.subgraphs[0].outputs = [numbers], [rows]
+    assert describe(tables.packed(model))["activation"] == "sigmoid"
 
 
 @pytest.mark.parametrize("share", [0, 1e-4, 0.1, 0.5, 0.999])

@@ -15,7 +15,7 @@ from autotune.compress import pipeline, quantize
 from autotune.compress.cluster import Cluster, ClusterOnce
 from autotune.compress.convert import Convert, converted, keeping_dimensions
 from autotune.compress.flatbuffer import describe, read_layers
-from autotune.compress.load import import_model, layers_of, open_base
+from autotune.compress.load import import_model, open_base
 from autotune.compress.prune import Prune, PruneOnce
 from autotune.compress.qat import QuantizationAware, reopened
 from autotune.compress.quantize import Quantize
@@ -23,6 +23,7 @@ from autotune.compress.stage import Artifact, TrainingData, unpack
 from autotune.compress.worker import start
 from autotune.config import NAMES, SCHEMES, Recipe
 from autotune.errors import Infeasible
+from autotune.model.keras_facts import layers_of
 from autotune.testing import StageContract
 
 Build = Callable[[Recipe], Artifact]

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.compress.load import import_model, layers_of, open_base
+from autotune.compress.load import import_model, open_base
 from autotune.compress.stage import TrainingData
 from autotune.compress.training import RESTART, add_history, compressible, fine_tune, kernel, untreated, wrap_layers
 from autotune.compress.worker import start
+from autotune.model.keras_facts import layers_of
 
 start(2)
 

@@ -1,5 +1,6 @@
 """The whole loop, on fakes: what is asked, built, measured and told, and what goes wrong."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -15,6 +16,7 @@ import optuna
 import pytest
 
 from autotune.compress.stage import Artifact
+from autotune.compress.trust import Trust
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.statistics import LEAST_ROUNDS
 from autotune.errors import Fault, Infeasible, UserError
@@ -342,6 +344,25 @@ def test_a_fault_over_the_baseline_is_tried_again(tmp_path: Path) -> None:
     assert record.asked == 12
     with pytest.raises(Fault, match="the connection was lost"):
         study(options(tmp_path, name="other"), FakeDevice(faults=2))
+
+
+def linear(data: bytes, name: str, trust: Trust) -> Artifact:
+    """In place of toy_import(): of models that seem to give logits; the toy device gives probabilities."""
+    artifact = toy_import(data, name, trust)
+    return dataclasses.replace(artifact, facts=artifact.facts | {"activation": "linear"})
+
+
+def test_outputs_that_are_something_else_than_the_model_says_are_refused(tmp_path: Path) -> None:
+    """Before anything is measured or searched, and the line asks for --loss; with it the study runs."""
+    device, loss = FakeDevice(), "sparse_categorical_crossentropy"
+    said = (
+        rf"toy.keras: refused even as it is: its outputs are taken for logits, .* and sum to one; .* --loss {loss} for"
+    )
+    with contextlib.closing(FakePool()) as pool:
+        with pytest.raises(UserError, match=said):
+            run(options(tmp_path), device, pool, SilentReporter(), list, linear)
+        assert set(device.calls) == {"outputs"}
+        run(options(tmp_path, trials=1, loss=loss), device, pool, SilentReporter(), list, linear)
 
 
 def test_a_delegate_that_runs_nothing_is_refused(tmp_path: Path) -> None:

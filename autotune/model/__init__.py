@@ -1,0 +1,1 @@
+"""What a user's model is: read, opened, described."""

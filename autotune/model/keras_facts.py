@@ -1,0 +1,48 @@
+"""What there is to know of a tf_keras model."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from autotune.tflite.activation import Activation, activation
+
+
+def facts(model: Any) -> dict[str, Any]:
+    """Those of load.import_model() that a tf_keras model tells by itself, save what it was compiled with."""
+    kernels = [weight for weight in model.weights if len(weight.shape) > 1]
+    return {
+        "format": "keras",
+        "untrainable": None,
+        "input_shape": list(model.inputs[0].shape[1:]),
+        "output_shape": list(model.outputs[0].shape[1:]),
+        "input_dtype": model.inputs[0].dtype.name,
+        "output_dtype": model.outputs[0].dtype.name,
+        "layers": [layer.name for layer in layers_of(model) if layer.weights],
+        "parameters": int(model.count_params()),
+        "largest_layer": max((weight.shape.num_elements() for weight in kernels), default=0),
+        "activation": last_activation(model),
+        "quantized": False,
+    }
+
+
+def layers_of(model: Any) -> Iterator[Any]:
+    """Its layers, those of nested models in their place."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from layers_of(layer)
+        else:
+            yield layer
+
+
+def last_activation(model: Any) -> Activation:
+    """What the values of a tf_keras model's output are, by its graph: whichever layers, nested or not, made it."""
+    import tensorflow as tf
+
+    entry = model.inputs[0]
+    call = tf.function(lambda x: model(x, training=False))
+    graph = call.get_concrete_function(tf.TensorSpec(entry.shape, entry.dtype))
+
+    def made_by(tensor: Any) -> tuple[str, list[Any]]:
+        operator = tensor.op
+        return operator.type, [each for each in operator.inputs if each.op.type != "Const"]  # shapes, axes, indices
+
+    return activation(graph.outputs[0], made_by)
