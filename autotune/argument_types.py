@@ -1,15 +1,37 @@
 """Types of the command line's arguments; argparse puts the option's name before what they say."""
 
 import argparse
+from collections.abc import Callable
 
 MOST_THREADS = 1024
 """What a space or a command may ask for."""
 
+MOST_CPU = 65_535
+"""The largest number of a CPU; Linux counts no further than 8191."""
 
-def positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
-    return int(text)
+LONGEST = 10 * 365 * 86_400.0
+"""Seconds that may be waited for."""
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """The type of whole numbers from least to most."""
+
+    def number(text: str) -> int:
+        digits = text.lstrip("0") or "0"
+        if not text.isascii() or not text.isdigit() or (digits == "0" and least > 0):
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of {least} or more")
+        if len(digits) > len(str(most)) or int(digits) > most:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is too large; {most} is the most")
+        return int(digits)
+
+    return number
+
+
+positive = whole(1, 1_000_000)
+natural = whole(0, 2**32 - 1)
+threads = whole(1, MOST_THREADS)
+jobs = whole(1, MOST_THREADS)
+load = whole(0, MOST_THREADS)
 
 
 def share(text: str) -> float:
@@ -22,19 +44,6 @@ def share(text: str) -> float:
     return share
 
 
-def natural(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
-    return int(text)
-
-
-def threads(text: str) -> int:
-    count = positive(text)
-    if count > MOST_THREADS:
-        raise argparse.ArgumentTypeError(f"{count} threads are more than {MOST_THREADS}, which is the most")
-    return count
-
-
 def threads_or_all(text: str) -> int | str:
     return text if text == "all" else threads(text)
 
@@ -43,12 +52,14 @@ def cpus(text: str) -> list[int]:
     """As taskset takes them: 0,2-3."""
     try:
         ranges = [[int(end) for end in part.split("-")] for part in text.split(",")]
-        found = [cpu for first, *last in ranges for cpu in range(first, (last or [first])[0] + 1)]
     except ValueError:
-        found = []
-    if not found or any(len(part) > 2 for part in ranges):
+        ranges = []
+    spans = [range(first, (last or [first])[0] + 1) for first, *last in ranges]
+    if any(span.stop > MOST_CPU + 1 for span in spans) or sum(map(len, spans)) > MOST_CPU + 1:
+        raise argparse.ArgumentTypeError(f"{text!r} goes too far; {MOST_CPU} is the last CPU that there may be")
+    if not any(spans) or any(len(ends) > 2 for ends in ranges):
         raise argparse.ArgumentTypeError(f"{text!r} is no list of CPUs; write 0,1 or 0-3")
-    return found
+    return [cpu for span in spans for cpu in span]
 
 
 def duration(text: str) -> float:
@@ -59,4 +70,17 @@ def duration(text: str) -> float:
         seconds = -1.0
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no time; write 90s, 10m or 2h")
+    if seconds > LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is longer than ten years")
     return seconds
+
+
+NUMBERS: dict[str, Callable[[str], float]] = {
+    "trials": positive,
+    "patience": positive,
+    "jobs": jobs,
+    "seed": natural,
+    "timeout": duration,
+    "validation_share": share,
+}
+"""Of a run's options those that are numbers, wherever they are given."""

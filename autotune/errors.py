@@ -1,18 +1,34 @@
 """The ways in which work ends without a result, how a callback ends a study, and others' exceptions in one line."""
 
+MOST = 1200
+"""Characters of a message."""
 
-class UserError(Exception):
+
+def printable(text: str) -> str:
+    """A text in one line: what can't be printed, such as a line's end in a file's name, is written as Python would."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+class _OneLine(Exception):
+    """The message is one line that a person can read, whatever of the input it repeats: shortened in its middle."""
+
+    def __init__(self, message: object) -> None:
+        line = printable(str(message))
+        super().__init__(line if len(line) <= MOST else f"{line[: MOST // 2]} … {line[-MOST // 3 :]}")
+
+
+class UserError(_OneLine):
     """The user's input is wrong. The message is one line: what, where, what to do."""
 
 
-class Infeasible(Exception):
+class Infeasible(_OneLine):
     """A configuration can't be shipped, for a reason that would hold again.
 
     Told to the study as an infeasible trial; the message is the reason.
     """
 
 
-class Fault(Exception):
+class Fault(_OneLine):
     """The machine failed (a killed worker, a hung runner), not the configuration.
 
     The trial fails and its configuration is queued again; nothing is cached.
@@ -25,4 +41,4 @@ class StopStudy(Exception):
 
 def one_line(error: BaseException, most: int = 300) -> str:
     """What an exception says, in one line of at most this many characters; its kind where it says nothing."""
-    return " ".join(str(error).split())[:most] or type(error).__name__
+    return printable(" ".join(str(error).split()))[:most] or type(error).__name__

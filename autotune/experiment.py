@@ -1,14 +1,17 @@
 """An experiment: what a run needs to know, from a YAML file and the command line."""
 
 import re
+from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autotune import objectives, plugins, space_file
+from autotune.argument_types import NUMBERS
 from autotune.compress.trust import Trust
 from autotune.errors import UserError
+from autotune.files import is_file
 from autotune.plugins import resource
 from autotune.space import Choice, Space
 from autotune.target import Target, parse_all
@@ -217,7 +220,7 @@ def _listed(value: str | list[str]) -> list[str]:
 
 def _beside(path: Path, name: str) -> str:
     """A file beside the experiment, else the name as it stands."""
-    return str(path.parent / name) if (path.parent / name).is_file() else name
+    return str(path.parent / name) if is_file(path.parent / name) else name
 
 
 def _check(values: dict[str, Any], path: Path, lines: Lines) -> None:
@@ -227,8 +230,11 @@ def _check(values: dict[str, Any], path: Path, lines: Lines) -> None:
             raise UserError(f"{where}: unknown key {key!r}; known are {', '.join(KEYS)}")
         if not isinstance(value, KEYS[key]) or isinstance(value, bool):  # type: ignore[arg-type]  # types, or a tuple of them
             raise UserError(f"{where}: {key} can't be {value!r}")
-        if KEYS[key] is int and value < (0 if key == "seed" else 1):
-            raise UserError(f"{where}: {key} can't be {value!r}")
+        if key in NUMBERS:
+            try:
+                NUMBERS[key](str(value))
+            except ArgumentTypeError as error:
+                raise UserError(f"{where}: {key} can't be {value!r}: {error}") from error
         if isinstance(value, list) and not all(isinstance(item, str) for item in value):
             hint = " such as 'latency<50ms', each in quotes" if key == "targets" else ""
             raise UserError(f"{where}: {key} must be texts{hint}")

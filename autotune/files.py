@@ -10,6 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that is too long for one, or has letters that no name has, is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Gives a path beside this one to write to, which takes its place at the end; on an error nothing is left.

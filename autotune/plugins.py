@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import UserError, one_line
+from autotune.files import is_file
 
 _PACKAGE = Path(__file__).parent
 
@@ -50,7 +51,7 @@ def resource(kind: str, name: str) -> Path:
         UserError: there is none.
     """
     path = Path(name)
-    if path.is_file():
+    if is_file(path):
         return path
     stem = path.name.removesuffix(".yaml")
     shipped = [folder / kind for folder in (_PACKAGE, _PACKAGE.parent)]  # a wheel, a checkout

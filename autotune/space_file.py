@@ -75,11 +75,16 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "prune": (0, 0.999),
     "cluster": (0, 1024),
     "mixed": (0, 1),
-    "epochs": (1, math.inf),
-    "learning_rate": (1e-12, math.inf),
-    "batch_size": (1, math.inf),
+    "epochs": (1, 100_000),
+    "learning_rate": (1e-12, 1000),
+    "batch_size": (1, 100_000),
     "threads": (1, MOST_THREADS),
 }
+_EXACT = 2**53
+"""Up to here floats hold every whole number; no dimension of a plug-in goes further."""
+
+_MOST_VALUES = 10_000
+"""That a range may have: it is written out where one of them is looked for."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,12 @@ class _Reader:
             raise UserError(f"{self.where}: step must be a {'whole ' if integer else ''}number above 0")
         if low == high:
             return Choice((low,))
-        dim = Range(low, high, 1 if integer and step is None else step, log)
+        step = 1 if integer and step is None else step
+        if step is not None and (step > high - low or (high - low) / step > _MOST_VALUES):
+            raise UserError(
+                f"{self.where}: a step of {step} gives one value, or more than {_MOST_VALUES}; give another"
+            )
+        dim = Range(low, high, step, log)
         if self.name == "cluster" and 1 in (grid(dim) or []):
             raise UserError(f"{self.where}: 1 is no clustering; begin at 2, or list the values")
         return dim
@@ -127,11 +137,11 @@ class _Reader:
             return None
         if self.kind is str:
             return self._named(value)
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        number = isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
         integer = self.kind is int
         if not number or (integer and value != int(value)):
             raise UserError(f"{self.where}: {value!r} is no {'whole ' if integer else ''}number")
-        low, high = _BOUNDS.get(self.name, (-math.inf, math.inf))
+        low, high = _BOUNDS.get(self.name, (-_EXACT, _EXACT))
         if not low <= value <= high:
             raise UserError(f"{self.where}: {value!r} is outside {low:g} to {high:g}")
         if self.name == "cluster" and value == 1:

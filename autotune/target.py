@@ -144,6 +144,9 @@ class Target:
         return scaled if not (scaled <= 0 and not self.met(value, baseline)) else 1e-9
 
 
+LONGEST = 200
+"""Characters of a target."""
+
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _TARGET = re.compile(r"\s*(?P<metric>\w+)\s*(?P<operator><=|>=|==|=|<|>)\s*(?P<bound>.*?)\s*")
 _ABSOLUTE = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>[^\W\d]+|%)?")
@@ -169,6 +172,8 @@ def parse(text: str, of: Metric = QUALITY) -> tuple[Target, str | None]:
     Raises:
         UserError: it is no target; one line that says why.
     """
+    if len(text) > LONGEST:  # the patterns below would take long over it
+        raise UserError(f"target {text[:LONGEST]!r}… is longer than {LONGEST} characters")
     match = _TARGET.fullmatch(text)
     if match is None:
         name = text.strip()

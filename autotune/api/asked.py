@@ -1,23 +1,15 @@
 """What a call of the Python API asks for, in the words of the command line."""
 
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from autotune.api import live
-from autotune.argument_types import duration, natural, positive, share
+from autotune.argument_types import NUMBERS
 from autotune.errors import UserError
 from autotune.target import Target
 
-_NUMBERS: dict[str, Callable[[str], float]] = {
-    "trials": positive,
-    "patience": positive,
-    "jobs": positive,
-    "seed": natural,
-    "timeout": duration,
-    "validation_share": share,
-}
 _LISTS = ("device", "targets", "objectives", "exclude", "custom_objects")
 _TEXTS = ("experiment", "space", "sampler", "name", "loss", "metric", "dir", "ray", "tracking_uri")
 
@@ -40,9 +32,9 @@ def plain(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plain(name: str, value: Any) -> Any:
     option = f"--{name.replace('_', '-')}"
-    if name in _NUMBERS:
+    if name in NUMBERS:
         try:
-            return _NUMBERS[name](str(value))
+            return NUMBERS[name](str(value))
         except ArgumentTypeError as error:
             raise UserError(f"{option}: {error}") from error
     if name == "model":

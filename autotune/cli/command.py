@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from autotune.argument_types import duration, natural, positive, share
+from autotune.argument_types import duration, jobs, natural, positive, share
 from autotune.cli import devices, pick, study, track
 from autotune.cli.devices import DEVICE
 from autotune.cli.options import add_folder, add_targets, add_trust
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         "--sampler", metavar="NAME", help="of trials: ehvi (default), tpe, nsga2, random, grid, gp, or a plug-in's"
     )
     run.add_argument("--timeout", type=duration, metavar="TIME", help="begin nothing new after this: 90s, 10m, 2h")
-    run.add_argument("--jobs", type=positive, help="workers that build (default: one a core, as memory allows)")
+    run.add_argument("--jobs", type=jobs, help="workers that build (default: one a core, as memory allows)")
     run.add_argument("--seed", type=natural, help="of splits, shuffles and sampling (default: 0)")
     run.add_argument("--name", help="of the study (default: the experiment's or the model's)")
     run.add_argument("--loss", help="where model and labels don't say: sparse_categorical_crossentropy, mse, …")

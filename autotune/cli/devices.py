@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune.argument_types import cpus, duration, natural, threads, threads_or_all
+from autotune.argument_types import cpus, duration, load, threads, threads_or_all
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.status import DONE, INPUT, OURS
 
@@ -69,7 +69,7 @@ def add_commands(commands: Any, formatter: Any) -> None:
     bench.add_argument(
         "--sustain", type=duration, metavar="TIME", help="run each on end for so long and show its latency over time"
     )
-    bench.add_argument("--load", type=natural, default=0, metavar="N", help="keep so many cores busy meanwhile")
+    bench.add_argument("--load", type=load, default=0, metavar="N", help="keep so many cores busy meanwhile")
     bench.add_argument("--json", action="store_true")
     bench.set_defaults(command=_bench)
 

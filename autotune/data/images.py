@@ -1,6 +1,5 @@
 """Images: decoded and resized to a model's input, and folders of them as data."""
 
-import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,15 +8,18 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from autotune.data.splits import Array, Cut, Data, assembled
-from autotune.errors import UserError
+from autotune.errors import UserError, one_line
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
+"""That a file may be, whatever its suffix. Of Pillow's others some are read by other programs that it starts."""
+
+MOST_PIXELS = 50_000_000
+"""Of an image before it is resized: 150 MB, in each thread. A few kilobytes can be a bomb of billions."""
+
 THREADS = 4
 """That decode: Pillow leaves Python's lock while it does."""
-
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
-"""What Pillow raises over files that are no images, or not whole."""
 
 
 def read_folder(folder: Path, shape: tuple[int, ...], cut: Cut) -> Data:
@@ -103,7 +105,9 @@ def _listing(folder: Path) -> str:
 def _images(folder: Path, source: Path) -> list[Path]:
     """The images of a class, in the order of their names."""
     found = sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()  # no pipe
     )
     if not found:
         raise UserError(f"data {source}: {folder.relative_to(source)}/ has no {', '.join(SUFFIXES)} files")
@@ -118,11 +122,13 @@ def _labelled(paths: Sequence[Sequence[Path]], shape: tuple[int, ...], source: P
     def decode(index: int) -> str | None:
         """Fills in one image, or says what is wrong with it."""
         try:
-            with Image.open(every[index]) as image:
+            with Image.open(every[index], formats=FORMATS) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise ValueError(f"{image.width} x {image.height} pixels are too many")
                 x[index] = as_input(image, shape)
-        except _BROKEN as error:
-            reason = "not an image" if isinstance(error, UnidentifiedImageError) else str(error)
-            return f"{every[index].relative_to(source)} can't be read: {' '.join(reason.split())[:200]}"
+        except Exception as error:  # noqa: BLE001  # Pillow has no end of errors for what is no image, or not whole
+            reason = "not an image" if isinstance(error, UnidentifiedImageError) else one_line(error, 200)
+            return f"{every[index].relative_to(source)} can't be read: {reason}"
         return None
 
     with ThreadPoolExecutor(THREADS) as threads:

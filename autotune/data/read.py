@@ -48,9 +48,19 @@ def read_data(source: str, shape: tuple[int, ...], seed: int, share: float = 0.5
         return read_tfds(source.removeprefix(TFDS), shape, cut)
     if userfile.is_function(source):
         return read_function(source, shape, cut)
-    path = Path(source)
-    if not path.exists():
-        raise UserError(f"data {source}: no such file or folder")
+    try:
+        return _read(Path(source), shape, cut)
+    except OSError as error:
+        raise UserError(f"data {source}: can't be read: {error.strerror}") from error
+    except MemoryError as error:
+        raise UserError(f"data {source}: takes more memory than there is") from error
+
+
+def _read(path: Path, shape: tuple[int, ...], cut: Cut) -> Data:
+    if path.is_dir():
+        return read_folder(path, shape, cut)
+    if not path.is_file():
+        raise UserError(f"data {path}: no such file or folder")
     if path.suffix == ".py":
-        raise UserError(f"data {source}: name the function that returns the data: {source}:FUNCTION")
-    return read_folder(path, shape, cut) if path.is_dir() else read_npz(path, cut)
+        raise UserError(f"data {path}: name the function that returns the data: {path}:FUNCTION")
+    return read_npz(path, cut)

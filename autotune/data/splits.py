@@ -130,7 +130,7 @@ def _split(x: Any, y: Any, name: str, source: str) -> Split:
 
 
 def _inputs(x: Array, name: str, source: str) -> Array:
-    if x.ndim == 0 or not len(x):
+    if not x.size or not x.ndim:
         raise UserError(f"data {source}: {name} is empty")
     return _numbers(x, np.float32, name, source)
 
@@ -139,6 +139,8 @@ def _numbers(array: Array, dtype: type, name: str, source: str) -> Array:
     """The array in this type, if all of it are finite numbers."""
     if array.dtype.kind not in "buif":
         raise UserError(f"data {source}: {name} is of type {array.dtype}, not numbers")
+    if array.dtype.kind == "u" and dtype is np.int64 and (array > np.iinfo(np.int64).max).any():
+        raise UserError(f"data {source}: {name} has numbers that are too large for labels")
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is found here
         array = array.astype(dtype, copy=False)
     if not np.isfinite(array).all():

@@ -9,10 +9,11 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from autotune import plugins
-from autotune.argument_types import duration
+from autotune.argument_types import MOST_CPU, MOST_THREADS, duration
 from autotune.devices.cooling import Cooling
 from autotune.devices.device import Device
 from autotune.errors import UserError, one_line
+from autotune.files import is_file
 from autotune.yaml_file import place, read_yaml
 
 FOLDER = "devices"
@@ -26,7 +27,7 @@ SUFFIXES = (".yaml", ".yml")
 LEAST = {"threads": 1, "cpus": 0, "limit": 1}
 """The smallest number that each of these may be."""
 
-MOST = {"threads": 1024, "cpus": 65_535, "limit": 86_400}
+MOST = {"threads": MOST_THREADS, "cpus": MOST_CPU, "limit": 86_400}
 """The largest."""
 
 
@@ -99,7 +100,7 @@ def _file(spec: str) -> Path | None:
     """
     path = Path(spec)
     if path.suffix in SUFFIXES:
-        if not path.is_file():
+        if not is_file(path):
             raise UserError(f"no device file {spec!r}")
         return path
     if path.parent in (Path(), Path(FOLDER)):
@@ -172,8 +173,6 @@ def _typed(key: str, value: Any, hint: Any, where: str) -> Any:
         raise UserError(f"{where}: {key} can't be {value!r}; {MOST[key]} is the most")
     if key == "delegates" and not value:
         raise UserError(f"{where}: delegates can't be {value!r}; name one, or leave the key out for all there are")
-    if any(isinstance(one, str) and "\0" in one for one in parts):
-        raise UserError(f"{where}: {key} can't be {value!r}; no text may have a null character")
     return value
 
 

@@ -142,7 +142,7 @@ def test_profile_of_what_can_not_tell(capsys: pytest.CaptureFixture[str]) -> Non
         (("small.tflite", "--device", "away"), "device away: "),
         (("small.tflite", "--device", "desk", "--delegate", "warp"), "device desk has no delegate 'warp' (unknown)"),
         (("small.tflite", "--threads", "0"), "--threads: '0' is no whole number of 1 or more"),
-        (("small.tflite", "--threads", "1000000"), "--threads: 1000000 threads are more than 1024"),
+        (("small.tflite", "--threads", "1000000"), "--threads: '1000000' is too large; 1024 is the most"),
     ],
 )
 def test_wrong_input_gets_one_line(

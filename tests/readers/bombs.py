@@ -1,0 +1,129 @@
+"""Small inputs that ask for all the memory there is: each is read within 200 MB, in a process of its own.
+
+`python -m tests.readers.bombs FOLDER` writes them there and prints as JSON what the reader of each said. It takes
+no time to speak of: what takes more memory than is allowed ends in a MemoryError, whatever the machine has.
+"""
+
+import argparse
+import io
+import json
+import resource
+import struct
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from autotune import argument_types, experiment, space_file
+from autotune.data import read_data
+from autotune.data.npy import read_array
+from autotune.errors import UserError
+from autotune.target import parse
+from autotune.yaml_file import read_yaml
+from tests.readers.contract import with_header
+
+MEMORY = 200 * 2**20
+
+LAUGHS = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
+"""A billion laughs."""
+
+CHAIN = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 2000))
+
+
+def bombs(folder: Path) -> dict[str, Callable[[], Any]]:
+    """By name, what reads each."""
+
+    def written(name: str, content: bytes) -> Path:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    def text(name: str, content: str, read: Callable[[str], Any]) -> Callable[[], Any]:
+        path = str(written(f"{name}.yaml", content.encode()))
+        return lambda: read(path)
+
+    def yaml(name: str, content: str) -> Callable[[], Any]:
+        return text(name, content, lambda path: read_yaml(Path(path), "file"))
+
+    def space(name: str, content: str) -> Callable[[], Any]:
+        return text(name, content, lambda path: space_file.load(path, [1]))
+
+    def settled(name: str, content: str) -> Callable[[], Any]:
+        return text(name, f"model: m.keras\ndata: d\n{content}", lambda path: experiment.settle({"experiment": path}))
+
+    archive = written("data.npz", zipped({"x_train.npy": bytes(MEMORY + 2**20)}))
+    array = with_header(f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({2**40},), }}", b"")
+    images = written("images/train/a/1.png", png(12_000, 12_000)).parents[2]
+    for name in ("train/b/1.png", "test/a/1.png", "test/b/1.png"):
+        Image.new("L", (4, 4)).save(written(f"images/{name}", b""))
+    return {
+        "cpus": lambda: argument_types.cpus("0-99999999999"),
+        "threads": lambda: argument_types.threads("9" * 100_000),
+        "trials": lambda: argument_types.positive("1" + "0" * 30),
+        "timeout": lambda: argument_types.duration("1e300h"),
+        "target": lambda: parse("latency<" + " " * 1_000_000 + "x"),
+        "aliases": yaml("aliases", LAUGHS),
+        "alias_of_itself": yaml("alias_of_itself", "a: &a [*a]"),
+        "merged": yaml("merged", "a: &a {x: 1}\nb: &b {<<: *a}\n" + CHAIN),
+        "nested": yaml("nested", "[" * 5_000),
+        "long": yaml("long", "#" * 10_000_000),
+        "number": yaml("number", "trials: " + "9" * 10_000),
+        "digits": yaml("digits", "trials: 0x" + "f" * 10_000),
+        "range": space("range", "epochs: {low: 1, high: 1000000000000}"),
+        "grid": space("grid", "prune: {low: 0, high: 0.9, step: 1.0e-300}"),
+        "steps": space("steps", "batch_size: {low: 1, high: 100000}"),
+        "jobs": settled("jobs", "jobs: 1000000000000"),
+        "seed": settled("seed", "seed: 1000000000000000000000"),
+        "npz": lambda: read_data(str(archive), (1,), 0),
+        "npy": lambda: read_array(io.BytesIO(array), len(array)),
+        "image": lambda: read_data(str(images), (4, 4), 0),
+    }
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def png(width: int, height: int) -> bytes:
+    """Of so many pixels, of which it has the first few."""
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0),
+        b"IDAT": zlib.compress(bytes(99)),
+        b"IEND": b"",
+    }
+    parts = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks.items()
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def said(read: Callable[[], Any]) -> str:
+    """How it was refused, else what came of it."""
+    try:
+        return f"read: {type(read()).__name__}"
+    except (UserError, ValueError, argparse.ArgumentTypeError) as error:
+        return f"refused: {error}"
+    except BaseException as error:  # noqa: BLE001  # MemoryError among others
+        return f"{type(error).__name__}: {error}"
+
+
+def main(folder: Path) -> None:
+    every = bombs(folder)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    json.dump({name: said(read) for name, read in every.items()}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
