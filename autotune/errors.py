@@ -35,6 +35,10 @@ class Fault(_OneLine):
     """
 
 
+class Broken(Fault):
+    """The machine failed in a way that all that comes next would meet, too: it ends a run, not a trial."""
+
+
 class StopStudy(Exception):
     """Raised by a callback: nothing new is begun, what is under way is finished, and the study ends in order."""
 

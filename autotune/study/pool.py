@@ -1,26 +1,40 @@
-"""Ray workers that import TensorFlow once and then build whatever they are given."""
+"""Workers that import TensorFlow once and then build whatever they are given; Ray has a process of its own."""
 
 import itertools
+import json
 import logging
 import os
-import queue
+import secrets
+import signal
+import socket
+import subprocess
+import sys
 import tempfile
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from autotune.errors import Fault, Infeasible, UserError
+import cloudpickle
+
+from autotune.errors import Broken, Fault
+from autotune.study.ray_process import END_S, Answer, Call, Line, Setting, Shared, Value
 
 T = TypeVar("T")
 
 log = logging.getLogger("autotune.worker")
 
-MOST_MEMORY = 1.6e9
-"""Bytes of resident memory after which a worker is replaced by a fresh one: TensorFlow grows."""
+STARTS = 3
+"""Starts of Ray, one after the other, that may fail."""
+
+LOSSES = 1
+"""Losses of Ray after which a call is made again."""
+
+_BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from autotune.study.ray_process import main; main()"
 
 
 class Pool(Protocol):
@@ -34,8 +48,8 @@ class Pool(Protocol):
         """Calls in a worker.
 
         Raises Fault after close(). The future raises what the function raised of UserError, Infeasible
-        and Fault, Fault where the worker was lost, and RuntimeError, with a traceback, where the
-        function failed.
+        and Fault, Fault where the worker was lost, Broken where none can be started, and RuntimeError, with a
+        traceback, where the function failed.
         """
         ...
 
@@ -47,8 +61,9 @@ class Pool(Protocol):
 class RayPool:
     """A pool of Ray actors, on this machine or on a cluster.
 
-    Nothing is started before the first submit(): a study whose files are all in the cache
-    needs no worker. What workers on this machine print goes to the log; of those elsewhere Ray keeps it.
+    Nothing is started before the first submit(): a study whose files are all in the cache needs no worker.
+    Where Ray is lost it is started anew, and what was under way is called once more. What workers on this
+    machine print goes to the log; of those elsewhere Ray keeps it.
     """
 
     def __init__(self, jobs: int, start: Callable[[int], None], address: str | None = None) -> None:
@@ -56,150 +71,224 @@ class RayPool:
         Args:
             jobs: number of workers.
             start: called once in each worker with the threads it may use, before anything else.
-            address: of a running Ray cluster; by default one is started on loopback.
+            address: of a running Ray cluster; by default that of the program, where it uses Ray itself, else one is
+                started on loopback.
         """
         self._jobs, self._start, self._address = jobs, start, address
-        # Linux kills Ray's processes when the thread that started them ends (PR_SET_PDEATHSIG):
-        # so they are started by one that ends after them.
-        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="pool-keeper")
-        self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="pool")
-        self._idle: queue.SimpleQueue[_Hired] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._scratch = tempfile.TemporaryDirectory(prefix="autotune-")
-        self._ray: Any = None
-        self._own = False
-        self._workers: list[_Hired] = []
+        self._scratch = tempfile.TemporaryDirectory(prefix="autotune-", ignore_cleanup_errors=True)
         self._numbers = itertools.count(1)
+        self._lock = threading.RLock()
+        self._ray: _Ray | None = None
+        self._failed = 0
+        self._calls: dict[int, _Asked] = {}
         self._closing = False
 
     def share(self, value: Any) -> Any:
-        return self._connected().put(value)
+        return _Kept(next(self._numbers), value)
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> "Future[T]":
-        if self._closing:
-            raise Fault("the workers were ended")
-        return self._threads.submit(self._call, function, *arguments)
+        asked = _Asked(next(self._numbers), function, arguments)
+        asked.future.set_running_or_notify_cancel()  # it can't be taken back
+        with self._lock:
+            if self._closing:
+                raise Fault("the workers were ended")
+            ray = self._ray = self._ray or self._begun()
+            self._calls[asked.number] = asked
+        ray.send(asked)
+        return asked.future
 
     def close(self) -> None:
-        self._closing = True
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        if self._ray is not None:
-            for worker in self._workers:
-                self._ray.kill(worker.actor)
-            self._threads.shutdown(wait=True)
-            if self._own:
-                self._ray.shutdown()
-            self._ray = None
-        self._keeper.shutdown()
+        with self._lock:
+            self._closing, ray, self._ray = True, self._ray, None
+        if ray is not None:
+            ray.close()
+        self._fail(self._calls, Fault("the workers were ended"))
         self._scratch.cleanup()
 
-    def _call(self, function: Callable[..., T], *arguments: Any) -> T:
-        ray = self._connected()
-        worker = self._idle.get()
-        try:
-            answer, memory = ray.get(worker.actor.run.remote(function, *arguments))
-        except ray.exceptions.RayTaskError as error:
-            self._idle.put(worker)
-            raise RuntimeError(str(error)) from error
-        except ray.exceptions.RayError as error:
-            self._idle.put(worker if self._closing else self._worker(instead_of=worker))
-            raise Fault(f"a worker was lost ({type(error).__name__})") from error
-        finally:
-            worker.report()
-        if memory > MOST_MEMORY:
-            ray.kill(worker.actor)
-            worker = self._worker(instead_of=worker)
-        self._idle.put(worker)
-        if isinstance(answer, UserError | Infeasible | Fault):
-            raise answer
-        result: T = answer
-        return result
+    def _begun(self) -> "_Ray":
+        address = self._address or _of_this_program()
+        folder = tempfile.mkdtemp(prefix="r", dir=self._scratch.name)
+        return _Ray(Setting(self._jobs, self._start, address, folder, sys.path), self._settle, self._ended)
 
-    def _connected(self) -> Any:
-        """Ray, started with its workers on the first call."""
+    def _settle(self, answer: Answer) -> None:
         with self._lock:
-            if self._ray is None:
-                self._ray, self._own = self._keeper.submit(_launch, self._jobs, self._address).result()
-                for _ in range(self._jobs):
-                    self._idle.put(self._worker())
-            return self._ray
+            asked = self._calls.pop(answer.number)
+        if answer.error is not None:
+            asked.future.set_exception(answer.error)
+        else:
+            asked.future.set_result(answer.result)
 
-    def _worker(self, instead_of: "_Hired | None" = None) -> "_Hired":
-        if instead_of is not None:
-            self._workers.remove(instead_of)
-        number = next(self._numbers)
-        printed = None if self._address else Path(self._scratch.name) / f"printed-{number}"
-        worker = _Hired(self._ray.remote(num_cpus=1)(_Worker).remote(self._start, printed), number, printed)
-        self._workers.append(worker)
-        return worker
+    def _ended(self, ray: "_Ray") -> None:
+        """What is to be done when Ray's process has ended: it is started anew where there is anything to do."""
+        with self._lock:
+            if self._closing:
+                return
+            self._ray = None
+            log.info("Ray %s (%s)", "was lost" if ray.began else "did not start", ray.reason)
+            if ray.began:
+                self._failed = 0
+                self._fail(self._lost_too_often(), Fault(f"Ray was lost ({ray.reason})"))
+            else:
+                self._failed += 1
+            if self._failed == STARTS:
+                self._failed = 0
+                self._fail(self._calls, Broken(f"the workers can't be started: {ray.reason}"))
+            calls = list(self._calls.values())
+            if calls:
+                try:
+                    ray = self._ray = self._begun()
+                except OSError as error:
+                    self._fail(self._calls, Broken(f"the workers can't be started: {error}"))
+        for asked in calls:
+            ray.send(asked)
 
+    def _lost_too_often(self) -> "dict[int, _Asked]":
+        """Of the calls that were under way when Ray was lost, those with which that has happened before."""
+        for asked in self._calls.values():
+            asked.losses += 1
+        return {number: asked for number, asked in self._calls.items() if asked.losses > LOSSES}
 
-def _launch(jobs: int, address: str | None) -> tuple[Any, bool]:
-    """Ray, connected to the cluster at the address or to one started on loopback; and whether that was done here.
-
-    A program that tunes may use Ray itself: what it is connected to is taken, and stays.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if not address:
-        # Ray's switch for loopback alone, whatever its name says: it turns an address of
-        # 127.0.0.1 into the host's own. Read when Ray is imported.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    import ray
-
-    if ray.is_initialized():
-        return ray, False
-    if address:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    else:
-        ray.init(
-            num_cpus=jobs,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-            object_store_memory=512 * 1024**2,
-        )
-    return ray, True
+    def _fail(self, calls: "Mapping[int, _Asked]", error: Fault) -> None:
+        for number, asked in list(calls.items()):
+            del self._calls[number]
+            asked.future.set_exception(error)
 
 
-@dataclass(frozen=True)
-class _Hired:
-    """A worker, as the pool has it: Ray's handle, its number, and the file that gets what it prints."""
+@dataclass(eq=False)
+class _Asked:
+    """A call that has no answer yet, and how often Ray was lost over it."""
 
-    actor: Any
     number: int
-    printed: Path | None
-
-    def report(self) -> None:
-        """Takes what the worker has printed into the log, and empties the file."""
-        with suppress(OSError):  # it did not live to make one
-            if self.printed is not None:
-                text = self.printed.read_text(errors="replace")
-                os.truncate(self.printed, 0)
-                for line in text.splitlines():
-                    if line.strip():
-                        log.info("%d: %s", self.number, line)
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    future: "Future[Any]" = field(default_factory=Future)
+    losses: int = 0
 
 
-class _Worker:
-    """Lives in a process of its own."""
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """A shared value, kept here as well: another process of Ray's will want it again."""
 
-    def __init__(self, start: Callable[[int], None], printed: Path | None) -> None:
-        if printed is not None:
-            tempfile.tempdir = str(printed.parent)  # a worker is killed in the end, and can't tidy up by itself
-            file = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-            for stream in (1, 2):  # native code's, too
-                os.dup2(file, stream)
-        start(1)
+    number: int
+    value: Any
 
-    def run(self, function: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:
-        """The function's result, or the UserError, Infeasible or Fault that it raised; and memory in use."""
-        try:
-            answer = function(*arguments)
-        except (UserError, Infeasible, Fault) as error:
-            answer = error
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return answer, pages * os.sysconf("SC_PAGE_SIZE")
+
+class _Ray:
+    """Ray's process, from outside.
+
+    Attributes:
+        began: whether Ray ran in it.
+        reason: why it ended.
+    """
+
+    def __init__(self, setting: Setting, settle: Callable[[Answer], None], ended: "Callable[[_Ray], None]") -> None:
+        """
+        Args:
+            setting: of it.
+            settle: gets the answers to calls.
+            ended: told when it has ended; both from a thread.
+        """
+        self.began, self.reason = False, "its process ended"
+        self._settle, self._ended = settle, ended
+        self._printed = Path(setting.folder, "ray.log")
+        self._sent = set[int]()
+        self._lock = threading.Lock()
+        self._socket, theirs = socket.socketpair()
+        self._connection = Connection(os.dup(self._socket.fileno()))
+        command = [sys.executable, "-P", "-c", _BOOT, json.dumps(setting.path), str(theirs.fileno())]
+        with theirs, self._printed.open("wb") as printed:
+            self._process = subprocess.Popen(
+                command,
+                env=_environment(setting.address),
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=printed,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        self._put(setting)
+        self._listener = threading.Thread(target=self._listen, name="ray", daemon=True)
+        self._listener.start()
+
+    def send(self, asked: _Asked) -> None:
+        """Has something called, once however often it is sent. What is lost on the way has no answer at the end."""
+        with self._lock:
+            if asked.number in self._sent:
+                return
+            self._sent.add(asked.number)
+            for value in asked.arguments:
+                if isinstance(value, _Kept) and value.number not in self._sent:
+                    self._sent.add(value.number)
+                    self._put(Value(value.number, value.value))
+            arguments = tuple(Shared(value.number) if isinstance(value, _Kept) else value for value in asked.arguments)
+            self._put(Call(asked.number, asked.function, arguments))
+
+    def close(self) -> None:
+        """Has it end in order, and waits for that."""
+        with suppress(OSError):  # it has ended by itself
+            self._socket.shutdown(socket.SHUT_WR)
+        self._listener.join(END_S)
+        self._process.kill()
+        self._listener.join()
+
+    def _put(self, message: Setting | Value | Call) -> None:
+        data = cloudpickle.dumps(message)
+        with suppress(OSError):  # it has ended, which is told in its turn
+            self._connection.send_bytes(data)
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                message = cloudpickle.loads(self._connection.recv_bytes())
+            except (EOFError, OSError):
+                break
+            if isinstance(message, Line):
+                log.info("%s", message.text)
+            elif isinstance(message, Answer):
+                self._settle(message)
+            elif message.reason is None:
+                self.began = True
+            else:
+                self.reason = message.reason
+        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        _end_session(self._process.pid)
+        self._process.wait()
+        self._connection.close()
+        self._socket.close()
+        with suppress(OSError):
+            for line in filter(str.strip, self._printed.read_text(errors="replace").splitlines()):
+                log.info("ray: %s", line)
+        self._ended(self)
+
+
+def _end_session(leader: int) -> None:
+    """Kills what is left of a session: where a process of Ray's is killed others may stay."""
+    for process in (int(folder.name) for folder in Path("/proc").glob("[0-9]*")):
+        with suppress(ProcessLookupError):
+            if process != leader and os.getsid(process) == leader:
+                os.kill(process, signal.SIGKILL)
+
+
+def _of_this_program() -> str | None:
+    """The address of the cluster that this program uses itself, None where it uses none."""
+    ray = sys.modules.get("ray")
+    return str(ray.get_runtime_context().gcs_address) if ray is not None and ray.is_initialized() else None
+
+
+def _environment(address: str | None) -> dict[str, str]:
+    """Of Ray's process."""
+    quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    if address:
+        return quiet | os.environ
+    own = {
+        # Ray's switch for loopback alone, whatever its name says: it turns an address of
+        # 127.0.0.1 into the host's own.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        # Other users of the machine can reach loopback, too. Ray's own way writes a token into the home.
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
+    return quiet | os.environ | own
 
 
 def sensible_jobs(cores: int) -> int:

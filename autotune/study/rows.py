@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autotune.config import Config, Recipe
-from autotune.errors import Fault
+from autotune.errors import Broken, Fault
 from autotune.outcome import Outcome
 from autotune.study.baseline import TRIES
 from autotune.study.evaluate import Evaluator
@@ -114,6 +114,7 @@ class Rows:
 
         Raises:
             TimeIsUpError: the deadline has come.
+            Broken: there are no workers any more. What is under way stays unfinished.
         """
         while True:
             more = self._fill(source)
@@ -198,6 +199,8 @@ class Rows:
                 self._waiting.append((trial, found))
             else:
                 self._tell(trial, known)
+        elif isinstance(found, Broken):
+            raise found
         elif isinstance(found, Fault | OSError):  # a lost worker, a full disk
             self._faults[config.key] += 1
             again = self._faults[config.key] < TRIES

@@ -19,7 +19,7 @@ from autotune.compress.stage import Artifact
 from autotune.compress.trust import Trust
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.statistics import LEAST_ROUNDS
-from autotune.errors import Fault, Infeasible, UserError
+from autotune.errors import Broken, Fault, Infeasible, UserError
 from autotune.record import BASELINE, Record
 from autotune.space_file import parse
 from autotune.study.checks import refuse_changes
@@ -560,6 +560,22 @@ def test_a_fault_costs_the_trial_in_hand(tmp_path: Path) -> None:
     assert all(point.outcome.state == "measured" for point in record.points)
     assert sum(record.failed.values()) == 1
     assert any("a worker was lost; queued again" in note for note in reporter.notes)
+
+
+def test_where_no_worker_can_be_started_the_run_ends(tmp_path: Path) -> None:
+    """In place of failing trial by trial; what was in hand is no failure, and the same command goes on."""
+    broken = iter([True])
+
+    def build(step: Any, *rest: Any) -> Artifact:
+        if step.stage == "prune" and next(broken, False):
+            raise Broken("the workers can't be started: no memory")
+        return toy_build(step, *rest)
+
+    with pytest.raises(Broken, match="no memory"):
+        study(options(tmp_path, trials=EVERY), pool=FakePool(build=build))
+    record = study(options(tmp_path, trials=EVERY), pool=FakePool(build=build)).record
+    assert len(record.points) == EVERY
+    assert record.failed == {}
 
 
 def test_a_lost_connection_costs_the_measurement_in_hand(tmp_path: Path) -> None:

@@ -1,21 +1,19 @@
-"""The pool on real Ray: workers start once, are reused, and are replaced when lost."""
+"""The pool on real Ray: workers start once, are reused, and are replaced when lost. So is Ray itself."""
 
 import os
+import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from unittest.mock import MagicMock
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
 import pytest
 
 from autotune.errors import Fault, Infeasible, UserError
-from autotune.study import pool as pools
 from autotune.study.pool import RayPool, sensible_jobs
 
 
@@ -68,20 +66,52 @@ def die_once(marker: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def asked() -> Iterator[tuple[RayPool, Any]]:
-    """A pool that a thread was the first to ask, which has ended; and what that shared."""
+def pool() -> Iterator[RayPool]:
     opened = RayPool(2, begin)
-    handles: list[Any] = []
-    thread = threading.Thread(target=lambda: handles.append(opened.share(np.ones(3))))
-    thread.start()
-    thread.join()
-    yield opened, handles[0]
+    yield opened
     opened.close()
 
 
 @pytest.fixture(scope="module")
-def pool(asked: tuple[RayPool, Any]) -> RayPool:
-    return asked[0]
+def cluster() -> Iterator[str]:
+    """The address of a Ray cluster that this machine belongs to, as RAY_ADDRESS and as Ray's own file say."""
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as env,
+    ):  # a socket's path is short
+        env.setenv("RAY_TMPDIR", folder)
+        env.setenv("RAY_AUTH_MODE", "disabled")
+        env.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        command = [
+            sys.executable,
+            "-m",
+            "ray.scripts.scripts",
+            "start",
+            "--head",
+            "--block",
+            "--port=0",
+            "--num-cpus=1",
+        ]
+        command += ["--include-dashboard=false", "--disable-usage-stats", "--node-ip-address=127.0.0.1"]
+        head = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        try:
+            written = Path(folder, "ray", "ray_current_cluster")
+            while not (written.exists() and written.read_text()):
+                assert head.poll() is None
+                time.sleep(0.1)
+            env.setenv("RAY_ADDRESS", written.read_text().strip())
+            yield written.read_text().strip()
+        finally:
+            for process in [*psutil.Process(head.pid).children(recursive=True), psutil.Process(head.pid)]:
+                process.kill()
+            head.wait()
+
+
+def connected() -> str:
+    """In a worker: the address of its cluster."""
+    import ray
+
+    return str(ray.get_runtime_context().gcs_address)
 
 
 def test_workers_start_once_and_are_reused(pool: RayPool) -> None:
@@ -90,13 +120,6 @@ def test_workers_start_once_and_are_reused(pool: RayPool) -> None:
     assert len({pid for pid, _ in answers}) == 2
     assert {count for _, count in answers} == {"1"}
     assert os.getpid() not in {pid for pid, _ in answers}
-
-
-def test_ray_outlives_the_thread_that_asked_for_it_first(asked: tuple[RayPool, Any]) -> None:
-    """Linux ends Ray's processes with the thread that started them, which must not be the caller's."""
-    pool, handle = asked
-    time.sleep(1)
-    assert pool.submit(total, handle).result(timeout=30) == 3.0
 
 
 def test_shared_values_arrive(pool: RayPool) -> None:
@@ -145,10 +168,37 @@ def test_what_workers_print_goes_to_the_log(
     assert not {"hello", "native again", "last words"} & set("".join(capfd.readouterr()).splitlines())
 
 
-def test_a_worker_that_grew_is_replaced(pool: RayPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond its memory a worker gives way to a fresh one, between two calls."""
-    monkeypatch.setattr(pools, "MOST_MEMORY", 0)
-    assert len({future.result()[0] for future in [pool.submit(started) for _ in range(4)]}) == 4
+@pytest.mark.parametrize("name", ["raylet", "gcs_server"])
+def test_lost_with_ray_itself_is_done_again(pool: RayPool, name: str) -> None:
+    """Where Ray's own processes are killed Ray is started anew; what was shared is there again."""
+    handle = pool.share(np.ones(5))
+    assert pool.submit(total, handle).result() == 5.0
+    future = pool.submit(time.sleep, 2)
+    before = psutil.Process().children(recursive=True)
+    [victim] = [process for process in before if process.name() == name]
+    victim.kill()
+    assert future.result() is None
+    assert pool.submit(total, handle).result() == 5.0
+    left = [process for process in before if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert left == []
+
+
+def test_a_machine_that_belongs_to_a_cluster_has_a_ray_of_its_own(
+    cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless a cluster is asked for, or the program that tunes has one: that is not ended with the pool."""
+    own = RayPool(1, begin)
+    try:
+        assert own.submit(connected).result() != cluster
+    finally:
+        own.close()
+    ray = SimpleNamespace(is_initialized=lambda: True, get_runtime_context=lambda: SimpleNamespace(gcs_address=cluster))
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    shared = RayPool(1, begin)
+    try:
+        assert shared.submit(connected).result() == cluster
+    finally:
+        shared.close()
 
 
 def test_ray_listens_on_loopback_alone(pool: RayPool) -> None:
@@ -190,17 +240,3 @@ def test_closing_ends_what_runs(pool: RayPool) -> None:
     with pytest.raises(Fault):
         future.result(timeout=30)
     assert not leftover.exists()
-
-
-def test_takes_the_ray_that_its_program_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And leaves it running in the end; the workers alone are ended."""
-    ray = MagicMock()
-    ray.is_initialized.return_value = True
-    ray.get.return_value = ((7, "1"), 0)
-    monkeypatch.setitem(sys.modules, "ray", ray)
-    pool = RayPool(1, begin)
-    assert pool.submit(started).result() == (7, "1")
-    pool.close()
-    ray.init.assert_not_called()
-    ray.kill.assert_called_once()
-    ray.shutdown.assert_not_called()
