@@ -1,5 +1,6 @@
 """The Python API: what the command line does, by calls."""
 
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +42,8 @@ def tune(
     """Searches, builds and measures: `autotune run`, with its options and their defaults.
 
     The same call goes on where an earlier one stopped. Ctrl-C, or a notebook's stop, ends the search in order:
-    what comes back then is the front as far as it is known.
+    what comes back then is the front as far as it is known. So do SIGTERM and SIGHUP where nobody handles them, and
+    then the program, too: SystemExit with 128 and the signal's number.
 
     Args:
         experiment: a YAML file with any of the options below, or the name of one that is shipped.
@@ -89,7 +91,9 @@ def tune(
     from autotune.launch import launch
     from autotune.show.lines import PlainOutput
     from autotune.show.noise import heard
+    from autotune.status import INTERRUPTED
     from autotune.study.callbacks import CallingReporter
+    from autotune.study.interrupts import in_order
     from autotune.track.store import tracking_uri as store
 
     del given["callbacks"], given["quiet"]
@@ -98,8 +102,10 @@ def tune(
     calls = [lambda point, record, call=call: call(point, Front(record, allowed)) for call in callbacks]
     with kept(folder / study, settings.values) as values:
         reporter = CallingReporter(None if quiet else PlainOutput(), calls, _known(folder, study) if calls else {})
-        with heard(reporter.note):
+        with in_order((signal.SIGTERM, signal.SIGHUP)), heard(reporter.note):
             summaries = launch(replace(settings, values=values), reporter, store(settings.tracking_uri))
+        if summaries[-1].ended not in (None, INTERRUPTED):  # it is not only the search that was to end
+            raise SystemExit(summaries[-1].ended)
         for note in [note for summary in summaries for note in summary.notes]:
             reporter.note(note)
     return Front(summaries[0].record, allowed, reporter.notes)

@@ -11,7 +11,8 @@ from autotune.cli import devices, pick, study, track
 from autotune.cli.devices import DEVICE
 from autotune.cli.options import add_folder, add_targets, add_trust
 from autotune.errors import Fault, UserError
-from autotune.status import DONE, INPUT, INTERRUPTED, OURS, UNMET
+from autotune.status import DONE, INPUT, OURS, UNMET
+from autotune.study.interrupts import in_order, status_of, told
 from autotune.track.store import TRACKING, tracking_uri
 
 if TYPE_CHECKING:
@@ -19,17 +20,23 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command and returns its exit status."""
+    """Runs a command and returns its exit status.
+
+    Args:
+        argv: its words; None for those of this process, which is the command's own then.
+    """
+    arguments = argparse.Namespace(command=None)
     try:
-        arguments = _parser().parse_args(argv)
-        status: int = arguments.command(arguments)
-        return status
+        with in_order(restore=argv is not None):
+            _parser().parse_args(argv, arguments)
+            status: int = arguments.command(arguments)
+            return status
     except UserError as error:
         print(f"autotune: {error}", file=sys.stderr)
         return INPUT
-    except KeyboardInterrupt:
-        print("autotune: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as error:
+        print(f"autotune: {told(error)}", file=sys.stderr)
+        return status_of(error)
     except BrokenPipeError:  # the reader of our output went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
@@ -140,7 +147,8 @@ the right side of the bound, not the value alone.
 objectives: quality, latency and download, unless --objective says otherwise; size takes the place of
 download where a target is on size and none on download, and memory joins them where a target is on it.
 
-exit status: 0 done and targets met, 3 done and nothing meets them, 2 wrong input, 1 our fault."""
+exit status: 0 done and targets met, 3 done and nothing meets them, 2 wrong input, 1 our fault; 130, 143, 129 ended
+by Ctrl-C, SIGTERM, SIGHUP, with what was found."""
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -157,6 +165,7 @@ def _run(arguments: argparse.Namespace) -> int:
         summaries = launch(settings, output, uri)
     fronts = [summary.record.front() for summary in summaries]
     status = DONE if all(front is not None and front.pick() is not None for front in fronts) else UNMET
+    status = next((summary.ended for summary in summaries if summary.ended is not None), status)
     output.end(summaries, uri, status)
     return status
 

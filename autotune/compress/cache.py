@@ -7,12 +7,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from autotune.compress.stage import Artifact
+from autotune.errors import Fault
 from autotune.files import remove
 
 DATA, FACTS = "data", "facts.json"
@@ -22,6 +24,9 @@ FORMAT = 2
 
 _SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """What the machine lacks for a moment; no entry is damaged for it."""
+
+POLL = 0.1
+"""Seconds between two tries for what another process builds."""
 
 
 class ArtifactCache:
@@ -84,16 +89,26 @@ class ArtifactCache:
         return self._folder(key) / DATA
 
     @contextmanager
-    def building(self, key: str) -> Iterator[None]:
+    def building(self, key: str, stopped: Callable[[], bool] = lambda: False) -> Iterator[None]:
         """Waits for its turn to build this key: one process at a time (single-flight).
 
         Whoever comes in looks into the cache again before it builds. The lock is the
         kernel's: it goes when its holder dies.
+
+        Args:
+            key: to be built.
+            stopped: whether to wait no longer.
+
+        Raises:
+            Fault: it was stopped.
         """
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         with (locks / key).open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            while not _taken(file.fileno()):
+                if stopped():
+                    raise Fault("stopped")
+                time.sleep(POLL)
             yield
 
     def _folder(self, key: str) -> Path:
@@ -118,3 +133,12 @@ def _opened(key: str, data: bytes, entry: dict[str, Any]) -> Artifact:
 def _seal(key: str, data: bytes, facts: dict[str, Any]) -> str:
     """The sha256 of an entry, whatever way its JSON is written."""
     return hashlib.sha256(json.dumps([key, hashlib.sha256(data).hexdigest(), facts]).encode()).hexdigest()
+
+
+def _taken(file: int) -> bool:
+    """Whether a lock that may be another's is ours now."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -8,7 +8,7 @@ import os
 import platform
 import shlex
 import tempfile
-import time
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -67,6 +67,7 @@ class AdbSession:
         self._name, self._phone, self._words, self._flags, self._limit = name, phone, list(words), flags, limit
         self._own = f"{FOLDER}/{uuid.uuid4().hex}"
         self._known: dict[tuple[str, Runtime], tuple[tool.Delegation, float | None]] = {}
+        self._over = threading.Event()
 
     def outputs(self, model: Path, runtime: Runtime, inputs: Path) -> NDArray[np.float32]:
         """Of the phone itself: in batches where the delegate takes as much of the file then as of one
@@ -123,16 +124,27 @@ class AdbSession:
         file = locked_file(f"/tmp/autotune-phone-{digest}.lease")  # noqa: S108  # one for all users; never a link
         try:
             while not _locked(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
+                self._check_open()
                 waiting(os.pread(file, 200, 0).decode(errors="replace") or "another process")
-                time.sleep(POLL)
+                self._over.wait(POLL)
             yield
         finally:
             os.close(file)
 
     def close(self) -> None:
-        """Removes this session's own files there."""
+        """Ends what another thread has the phone do, which is a Fault there, and removes this session's own files."""
+        self._over.set()
+        self._phone.abandon()
         with contextlib.suppress(Fault):  # the phone is gone; what is old is removed another time
             self._phone.shell(f"rm -f {self._own}.*")
+
+    def _check_open(self) -> None:
+        """
+        Raises:
+            Fault: the session was closed.
+        """
+        if self._over.is_set():
+            raise Fault(f"device {self._name}: the session was closed")
 
     # asking benchmark_model
 
@@ -216,6 +228,7 @@ cat {log}""",
             Fault: the phone was lost, or can't run it at all.
         """
         for attempt in (1, 2):
+            self._check_open()
             try:
                 text, status = self._phone.shell(script, self._limit)
             except Overtime as error:

@@ -80,6 +80,7 @@ class Connection:
         self.process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self._ending = threading.RLock()  # a runner that is abandoned is lost to the thread that waits for it
+        self._over = threading.Event()
 
     def exchange(self, request: dict[str, Any], timeout: float, data: bytes = b"") -> tuple[dict[str, Any], bytes]:
         """One request and its answer, within so many seconds.
@@ -97,10 +98,11 @@ class Connection:
         """A runner that is ready; tried anew for as long as the transport has patience.
 
         Raises:
-            Fault: there is none.
+            Fault: there is none, or the connection was ended for good.
         """
         began, wait = time.monotonic(), 0.5
         while True:
+            self._check_open()
             try:
                 process = self._start()
             except Fault as fault:
@@ -112,8 +114,17 @@ class Connection:
                 if wait > 0.5:
                     log.warning("device %s is back", self._transport.name)
                 return process
-            time.sleep(wait)
+            self._over.wait(wait)
             wait = min(2 * wait, 10)
+
+    def end(self, *, at_once: bool) -> None:
+        """Ends the runner for good: whoever waits for an answer, or asks for another, gets a Fault.
+
+        Args:
+            at_once: whatever the runner is doing; else it is left to end by itself.
+        """
+        self._over.set()
+        (self.abandon if at_once else self.close)()
 
     def close(self) -> None:
         """Ends the runner."""
@@ -150,6 +161,7 @@ class Connection:
             )
         except OSError as error:
             raise Fault(f"device {self._transport.name}: can't start {command[0]}: {error.strerror}") from error
+        self._check_open()
         assert process.stdin is not None
         sources = _sources()
         with self._within(START, process):
@@ -158,6 +170,15 @@ class Connection:
             self._answer(process)
         self._started()
         return process
+
+    def _check_open(self) -> None:
+        """
+        Raises:
+            Fault: the connection was ended for good; then no runner is left, whichever of the two came first.
+        """
+        if self._over.is_set():
+            self.abandon()
+            raise Fault(f"device {self._transport.name}: the session was closed")
 
     @contextmanager
     def _within(self, seconds: float, process: "subprocess.Popen[bytes]") -> Iterator[None]:

@@ -134,7 +134,9 @@ class Device(Protocol):
         ...
 
     def open(self) -> AbstractContextManager[Session]:
-        """A session; closing it leaves nothing running."""
+        """A session. Closing it, which any thread may do, leaves nothing running: what another thread has it do
+        ends at once, with a Fault there, and so does whatever it is asked from then on.
+        """
         ...
 
 

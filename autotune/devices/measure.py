@@ -49,6 +49,7 @@ def measure(
     rules: Rules = Rules(),  # frozen
     status: Callable[[str], None] = lambda _: None,
     rest: Callable[[], None] = lambda: None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> list[Measurement | Infeasible | Fault]:
     """Times files in turn, round by round, so that a disturbance hits some rounds of all and not all of one.
 
@@ -61,11 +62,12 @@ def measure(
         rules: when it is over.
         status: told what is being done.
         rest: called before each round; may wait until the device has cooled down.
+        stopped: whether to time no more; what is not settled then is a Fault.
 
     Returns:
         For each job its measurement, or why there is none.
     """
-    found = _rounds(session, dict(enumerate(jobs)), rules, status, rest)
+    found = _rounds(session, dict(enumerate(jobs)), rules, status, rest, stopped)
     for _ in range(rules.again):
         doubtful = {
             index: jobs[index]
@@ -75,7 +77,7 @@ def measure(
         if not doubtful:
             break
         status(f"measuring {len(doubtful)} again: {_verdicts(found[index] for index in doubtful)}")
-        for index, result in _rounds(session, doubtful, rules, lambda _: None, rest).items():
+        for index, result in _rounds(session, doubtful, rules, lambda _: None, rest, stopped).items():
             found[index] = _better(found[index], result)
     return [found[index] for index in range(len(jobs))]
 
@@ -89,6 +91,7 @@ def _rounds(
     rules: Rules,
     status: Callable[[str], None],
     rest: Callable[[], None],
+    stopped: Callable[[], bool],
 ) -> dict[int, Result]:
     rounds: dict[int, list[Timing]] = {index: [] for index in jobs}
     spent = dict.fromkeys(jobs, 0.0)
@@ -104,6 +107,10 @@ def _rounds(
             break
         status(f"measuring {len(going)}, round {number + 1}")
         for index in list(going):
+            if stopped():
+                failed |= dict.fromkeys(going, Fault("stopped"))
+                going.clear()
+                break
             began = time.monotonic()
             try:
                 rounds[index].append(session.latency(jobs[index].model, jobs[index].runtime, rules.block_s))
@@ -125,6 +132,8 @@ def _over(rounds: Sequence[Timing], spent: float, rules: Rules) -> bool:
 
 
 def _better(before: Result, after: Result) -> Result:
+    if isinstance(after, Fault):  # says nothing of the file
+        return before
     if not isinstance(before, Measurement) or not isinstance(after, Measurement):
         return after
     return min(before, after, key=lambda found: (not found.stable, (found.high_ms - found.low_ms) / found.p50_ms))

@@ -4,10 +4,12 @@ import hashlib
 import re
 import shlex
 import subprocess
+import tempfile
+import threading
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from autotune.devices.runner.child import last_line
 from autotune.devices.runner.server import KEPT_DAYS
@@ -95,7 +97,9 @@ class Phone:
         """
         self._name, self._adb = name, adb
         self._sent: dict[tuple[Path, int, int], str] = {}
-        self._left = ""  # what a script wrote that ran when the phone was lost
+        self._left = ""  # what a script wrote that ran when the phone was lost, or nobody waited any longer
+        self._turns = threading.RLock()
+        self._process: subprocess.Popen[bytes] | None = None  # the last one
         phones = listed(self._call(["devices", "-l"]).stdout.decode(errors="replace"))
         shown = ", ".join(f"{key} ({state} {about})" for key, (state, about) in phones.items())
         if not phones:
@@ -125,6 +129,15 @@ class Phone:
             Overtime: it took longer.
             Fault: the phone was lost.
         """
+        with self._turns:
+            return self._shell(script, limit)
+
+    def abandon(self) -> None:
+        """Ends what another thread has adb do at once, with a Fault there; what it ran ends before the next script."""
+        if self._process is not None:
+            self._process.kill()
+
+    def _shell(self, script: str, limit: float) -> tuple[str, int]:
         if self._left:
             self._end()
         inner = shlex.quote(f"echo {_PROCESS} $$\n{script}")
@@ -132,7 +145,6 @@ class Phone:
         try:
             done = self._run(["-s", self.serial, "shell", command], limit)
         except subprocess.TimeoutExpired as error:
-            self._left = _text(error.stdout)
             self._end()
             raise Overtime(f"device {self._name}: phone {self.serial} gave no answer in {limit:g} s") from error
         text = _text(done.stdout)
@@ -237,20 +249,34 @@ class Phone:
             raise Fault(f"device {self._name}: adb {arguments[-1]} gave no answer in {limit:g} s") from error
 
     def _run(self, arguments: Sequence[str], limit: float) -> "subprocess.CompletedProcess[bytes]":
-        try:
-            return subprocess.run(
-                [self._adb, *arguments],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=limit,
-                check=False,
-                start_new_session=True,  # Ctrl-C is for the driver
-            )
-        except OSError as error:
-            what = "install Android's platform-tools, or give its path as adb in the device file"
-            raise UserError(f"device {self._name}: can't start {self._adb}: {error.strerror}; {what}") from error
+        command = [self._adb, *arguments]
+        with self._turns, tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,  # no pipe: what adb leaves behind would keep it open
+                    stderr=errors,
+                    start_new_session=True,  # Ctrl-C is for the driver
+                )
+            except OSError as error:
+                what = "install Android's platform-tools, or give its path as adb in the device file"
+                raise UserError(f"device {self._name}: can't start {self._adb}: {error.strerror}; {what}") from error
+            try:
+                status = self._process.wait(limit)
+            except BaseException:
+                self._process.kill()
+                self._process.wait()
+                self._left = self._left or _text(_written(said))
+                raise
+            return subprocess.CompletedProcess(command, status, _written(said), _written(errors))
 
 
-def _text(data: bytes | None) -> str:
+def _written(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _text(data: bytes) -> str:
     """Of older phones every line ends in CR LF."""
-    return (data or b"").decode(errors="replace").replace("\r\n", "\n")
+    return data.decode(errors="replace").replace("\r\n", "\n")

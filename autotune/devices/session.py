@@ -121,8 +121,13 @@ class RunnerSession:
         return found
 
     def close(self) -> None:
-        """Ends the runner."""
-        self._connection.close()
+        """Ends the runner; at once where another thread has it do something, which is a Fault there."""
+        idle = self._lock.acquire(blocking=False)
+        try:
+            self._connection.end(at_once=not idle)
+        finally:
+            if idle:
+                self._lock.release()
 
     # requests
 

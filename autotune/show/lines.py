@@ -11,7 +11,8 @@ from autotune.errors import UserError
 from autotune.front import Point
 from autotune.record import Record
 from autotune.show.study import console, print_pick, print_summaries, short
-from autotune.status import INPUT, INTERRUPTED, OURS
+from autotune.status import INPUT, OURS
+from autotune.study.interrupts import status_of
 from autotune.study.reporting import News, Silent, Summary
 
 
@@ -75,7 +76,9 @@ class JsonOutput(QuietOutput):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
         if kind is not None:
-            status = {UserError: INPUT, KeyboardInterrupt: INTERRUPTED}.get(kind, OURS)
+            status = INPUT if isinstance(error, UserError) else OURS
+            if isinstance(error, KeyboardInterrupt):
+                status = status_of(error)
             self._tell("end", status=status, error=str(error) or kind.__name__)
 
     def note(self, text: str) -> None:

@@ -24,6 +24,7 @@ from autotune.study.elsewhere import Elsewhere
 from autotune.study.evaluate import Evaluator
 from autotune.study.gate import Gate
 from autotune.study.instrument import Instrument
+from autotune.study.interrupts import status_of, told
 from autotune.study.latencies import CHANGED, Latencies
 from autotune.study.options import Options
 from autotune.study.patience import Patience
@@ -121,9 +122,11 @@ class _Study:
     def run(self, began: float) -> Summary:
         found = self._ledger.record().asked
         notes: list[str] = []
+        ended: int | None = None
         if found:
             self._show()
-        with self._device.open() as evaluating, self._device.open() as timing:
+        # Rows end after the sessions: what the device is doing for one of them is not waited for.
+        with contextlib.ExitStack() as self._ending, self._device.open() as evaluating, self._device.open() as timing:
             shared = partial(self._leased, evaluating, shared=True)
             here = self._device.shares_host  # then to build disturbs as much as to evaluate
             self._building = shared if here else contextlib.nullcontext
@@ -131,8 +134,16 @@ class _Study:
             elsewhere = None if leader is None else Elsewhere(leader)
             self._evaluator = Evaluator(self._workshop, evaluating, leased, elsewhere)
             self._instrument = self._instrument_on(timing)
-            with contextlib.closing(self._evaluator):
+            self._ending.enter_context(contextlib.closing(self._evaluator))
+            try:
                 notes += self._search(began)
+            except KeyboardInterrupt as error:
+                if self._ledger.record().baseline is None:  # there is nothing to show
+                    raise
+                notes.append(f"{told(error)}; the same command goes on from here")
+                ended = status_of(error)
+            finally:
+                self._instrument.stop()
         record = self._ledger.record()
         now, work = time.monotonic(), self._workshop.work
         times = {"wall_s": round(now - began, 3), "startup_s": round((work.begun or now) - began, 3)}
@@ -143,8 +154,8 @@ class _Study:
             picture = record.folder / "front.png"
             make_way(picture)
             draw(record, picture)
-            self._tracker.finish(record)
-        return Summary(record, done, found, notes)
+            self._tracker.finish(record, hasty=ended is not None)
+        return Summary(record, done, found, notes, ended)
 
     def _instrument_on(self, session: Session) -> Instrument:
         latencies = Latencies(self._options.folder / ".cache" / "latency", self._device.facts())
@@ -186,21 +197,20 @@ class _Study:
             fail=self._fail,
             deadline=deadline,
         )
-        with contextlib.closing(rows):
-            try:
-                self._take_over(rows)
-                plain, trained = (iter(()), iter(())) if self._prepared.leader else self._proposals.baselines()
-                for group in (self._proposals.unfinished(), plain):
-                    rows.work(self._unless_stopped(partial(next, group, None)))
-                    self._tracker.update(self._ledger.record())
-                rows.work(self._unless_stopped(lambda: next(trained, None) or self._next(rows.recipes)))
-            except KeyboardInterrupt:
-                return ["interrupted; the same command goes on from here"]
-            except TimeIsUpError:
-                self._workshop.pool.close()  # what is still being built would disturb what follows
-                rows.close(wait=True)
-                self._finish()
-                return ["the time is up; the same command goes on from here"]
+        self._ending.enter_context(contextlib.closing(rows))
+        try:
+            self._take_over(rows)
+            plain, trained = (iter(()), iter(())) if self._prepared.leader else self._proposals.baselines()
+            for group in (self._proposals.unfinished(), plain):
+                rows.work(self._unless_stopped(partial(next, group, None)))
+                self._tracker.update(self._ledger.record())
+            rows.work(self._unless_stopped(lambda: next(trained, None) or self._next(rows.recipes)))
+        except TimeIsUpError:
+            self._workshop.pool.close()  # what is still being built would disturb what follows
+            rows.close(wait=True)
+            self._finish()
+            return ["the time is up; the same command goes on from here"]
+        rows.close()
         if self._proposals.left_out:
             self._reporter.note(
                 f"{self._proposals.left_out} configurations were not built: "

@@ -1,5 +1,6 @@
 """How fast files run: measured on the leased device, or known of their structure."""
 
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
@@ -47,6 +48,11 @@ class Instrument:
         self._workshop, self._session, self._latencies = workshop, session, latencies
         self._leased, self._status, self._rest = leased, status, rest
         self._structures: dict[str, str] = {}
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """No file is timed from now on: a measurement under way ends with the file that is being timed."""
+        self._stopped.set()
 
     def known(self, outcome: Outcome) -> Outcome | None:
         """An evaluated outcome with the latency of its structure, None where that was not measured."""
@@ -119,7 +125,7 @@ class Instrument:
         jobs = [Job(model_path(folder, _artifact(outcome)), outcome.config.runtime) for outcome in outcomes]
         try:
             with self._leased(), self._workshop.work.under_way(Activity("device", "measure")):
-                return measure(self._session, jobs, status=self._status, rest=self._rest)
+                return measure(self._session, jobs, status=self._status, rest=self._rest, stopped=self._stopped.is_set)
         except Fault as error:  # the device was lost while we waited for it
             return [error] * len(outcomes)
 

@@ -115,12 +115,14 @@ class Summary:
         work: counts and seconds, as Work.to_json(), with wall_s and startup_s.
         found: finished trials that were there before.
         notes: why it ended early, for the user.
+        ended: the exit status for the signal that ended it, None where none did.
     """
 
     record: Record
     work: dict[str, float]
     found: int
     notes: list[str] = field(default_factory=list)
+    ended: int | None = None
 
 
 @contextmanager

@@ -98,7 +98,7 @@ class Workshop:
     def _artifact(self, step: pipeline.Step, recipe: Recipe, parent: bytes | None) -> Artifact:
         found = self._cache.get(step.key)
         if found is None:
-            with self._cache.building(step.key):
+            with self._cache.building(step.key, self._stopped.is_set):
                 found = self._cache.get(step.key)
                 if found is None:
                     return self._built(step, recipe, parent)

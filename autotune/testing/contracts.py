@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from autotune.compress.stage import Stage, TrainingData, is_tflite, unpack
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Device, OperatorTime, Session
-from autotune.errors import Infeasible
+from autotune.errors import Fault, Infeasible
 from autotune.outcome import Outcome
 from autotune.record import Record
 from autotune.testing.results import toy_outcome, toy_record
@@ -154,6 +154,18 @@ class DeviceContract:
             asking.join(LONG)
             assert asking.held.is_set()
 
+    def test_a_closed_session_does_not_wait_on(self) -> None:
+        """Whoever waits with it for the device in another thread is told so by a Fault."""
+        device = self.device()
+        with device.open() as first, first.lease(waiting=_unheard):
+            with device.open() as second:
+                asking = _Asking(second, shared=False)
+                assert asking.told.wait(LONG)
+            asking.join(LONG)
+        assert not asking.is_alive()
+        assert asking.fault is not None
+        assert not asking.held.is_set()
+
 
 LONG = 60.0
 """Seconds after which something never happens."""
@@ -169,7 +181,10 @@ class _Asking(threading.Thread):
     Attributes:
         told: set where it is told to wait.
         held: set where it got the lease.
+        fault: that it met instead.
     """
+
+    fault: Fault | None = None
 
     def __init__(self, session: Session, shared: bool) -> None:
         super().__init__(daemon=True)
@@ -178,8 +193,11 @@ class _Asking(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        with self._session.lease(shared=self._shared, waiting=lambda _: self.told.set()):
-            self.held.set()
+        try:
+            with self._session.lease(shared=self._shared, waiting=lambda _: self.told.set()):
+                self.held.set()
+        except Fault as error:
+            self.fault = error
 
 
 class TrackerContract:

@@ -120,6 +120,7 @@ class FakeDevice:
         memory: that every file takes, in bytes; None where it can't tell.
         faults: how many measurements fail before they work.
         calls: "outputs", "latency" and so on, in order.
+        closed: set once a session was closed.
         quiet: told before each measurement of latency; raise in it to check that it is.
     """
 
@@ -143,6 +144,7 @@ class FakeDevice:
         self.faults, self.quiet, self.slower = faults, quiet, 1.0
         self.memory: int | None = 1000
         self.calls: list[str] = []
+        self.closed = threading.Event()
         self._leases: list[bool] = []
         self._lock = threading.Lock()
 
@@ -154,7 +156,12 @@ class FakeDevice:
 
     @contextmanager
     def open(self) -> Iterator[Session]:
-        yield FakeSession(self)
+        session = FakeSession(self)
+        try:
+            yield session
+        finally:
+            session.over = True
+            self.closed.set()
 
     def take(self, shared: bool) -> bool:
         """Whether a session has the lease that it asks for."""
@@ -181,10 +188,14 @@ class FakeDevice:
 
 
 class FakeSession:
-    """A session on a FakeDevice."""
+    """A session on a FakeDevice.
+
+    Attributes:
+        over: whether it was closed.
+    """
 
     def __init__(self, device: FakeDevice) -> None:
-        self._device = device
+        self._device, self.over = device, False
 
     def outputs(self, model: Path, runtime: Runtime, inputs: Path) -> NDArray[np.float32]:
         self._device.call("outputs", runtime)
@@ -221,6 +232,8 @@ class FakeSession:
     @contextmanager
     def lease(self, *, shared: bool = False, waiting: Callable[[str], None]) -> Iterator[None]:
         while not self._device.take(shared):
+            if self.over:
+                raise Fault("the session was closed")
             waiting("another session")
             time.sleep(0.001)
         try:

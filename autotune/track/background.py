@@ -21,15 +21,15 @@ FIRST_S, LONGEST_S = 1.0, 60.0
 HUSH_S = 1.0
 """Seconds that a measurement waits for what is being shown."""
 
-END_S = 30.0
-"""Seconds that a study waits at its end for what is not shown yet."""
+END_S, HASTE_S = 30.0, 3.0
+"""Seconds that a study waits at its end for what is not shown yet; and one that is interrupted."""
 
 
 class Background:
     """Trackers in a thread of their own. They are shown the latest record only, and again after a failure.
 
     A record is a value, so nothing is shared with the study. Whether a server is slow, stands still or is
-    not there, the study goes on, and its end waits END_S at most.
+    not there, the study goes on, and its end waits END_S at most, an interrupted one's HASTE_S.
     """
 
     def __init__(self, make: Callable[[], Sequence[Tracker]], note: Callable[[str], None]) -> None:
@@ -59,15 +59,21 @@ class Background:
         """Has it shown what there is by now, sooner or later."""
         self._put(_Due(record, final=False))
 
-    def finish(self, record: Record) -> None:
-        """Has it shown all of a study, and waits for it: until it is, or fails, or END_S are over."""
+    def finish(self, record: Record, *, hasty: bool = False) -> None:
+        """Has it shown all of a study, and waits for it: until it is, or fails, or END_S are over.
+
+        Args:
+            record: of the study.
+            hasty: waits for HASTE_S only.
+        """
+        most = HASTE_S if hasty else END_S
         due = _Due(record, final=True)
         self._put(due)
         with self._changed:
-            self._changed.wait_for(lambda: self._due is not due or self._reason(due) is not None, END_S)
+            self._changed.wait_for(lambda: self._due is not due or self._reason(due) is not None, most)
             if self._due is not due:
                 return
-            reason = self._reason(due) or f"it is not done after {END_S:.0f} s"
+            reason = self._reason(due) or f"it is not done after {most:.0f} s"
             self._closed = True
         self._note(f"tracking is behind ({reason}); autotune sync {record.name} catches up")
 

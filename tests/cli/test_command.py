@@ -1,6 +1,8 @@
 """The command line: help without weight, one line for wrong input, nothing left behind."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -277,3 +279,13 @@ def test_a_fault_ends_with_a_line_and_a_status(
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("autotune: the device was lost")
     assert ("finished trials are kept" in line) == kept
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_command_that_is_ended_says_so(
+    number: int, status: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line, with the status that a shell gives it."""
+    monkeypatch.setattr("autotune.cli.study.record_of", lambda _: os.kill(os.getpid(), number))
+    assert cli.main(["front", "toy"]) == status
+    assert capsys.readouterr().err == f"autotune: ended by {signal.Signals(number).name}\n"

@@ -15,6 +15,7 @@ import pytest
 
 from autotune.compress.cache import ArtifactCache
 from autotune.compress.stage import Artifact, pack, unpack
+from autotune.errors import Fault
 from tests import damage
 from tests.damage import Damage
 
@@ -185,6 +186,13 @@ def test_building_is_one_at_a_time(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert built == [1]
+
+
+def test_who_is_stopped_waits_for_no_other_builder(tmp_path: Path) -> None:
+    """Such as one that trains for hours."""
+    cache = ArtifactCache(tmp_path)
+    with cache.building("ab12"), pytest.raises(Fault, match="stopped"), cache.building("ab12", lambda: True):
+        pass
 
 
 def test_lock_of_a_killed_builder_is_free(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from autotune.errors import Fault, Infeasible, UserError
 from autotune.study.latencies import Latencies
 from autotune.testing import DeviceContract, toy_measurement
 from tests.devices import stand_in_adb
+from tests.devices.processes import LONG, eventually
 
 SERIAL, ANOTHER = f"EXAMPLE{os.getpid()}", f"ANOTHER{os.getpid()}"  # locks are by serial, and these tests' alone
 LOCK, OTHER_LOCK = (
@@ -488,6 +490,21 @@ def test_a_file_that_hangs_is_infeasible(folder: Path, monkeypatch: pytest.Monke
     with phone(folder, limit=1.0).open() as session, pytest.raises(Infeasible, match="no answer in 1 s"):
         session.latency(PROBE, Runtime())
     assert gone(int((folder / "process").read_text()))
+
+
+def test_a_closed_session_ends_what_another_thread_has_the_phone_do(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, and for good; its process on the phone is ended."""
+    monkeypatch.setenv("STAND_IN_DOES", "hang")
+    with phone(folder).open() as session:
+        future = ThreadPoolExecutor(1).submit(session.latency, PROBE, Runtime())
+        assert eventually((folder / "process").exists)
+    with pytest.raises(Fault):
+        future.result(LONG)
+    assert gone(int((folder / "process").read_text()))
+    with pytest.raises(Fault, match="device phone: the session was closed"):
+        session.latency(PROBE, Runtime())
 
 
 def test_a_lost_connection_is_a_fault(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

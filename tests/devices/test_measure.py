@@ -113,3 +113,20 @@ def test_few_slow_rounds_claim_no_more_than_they_saw(monkeypatch: pytest.MonkeyP
     [found] = measure(Session(a=rounds), JOBS[:1], Rules(again=0))
     assert isinstance(found, Measurement)
     assert (found.low_ms, found.high_ms) == (0.96, 1.035)
+
+
+def test_a_measurement_is_stopped_between_files() -> None:
+    """What was settled by then is known, the rest is a fault; nothing is timed any more, nor measured again."""
+    session = Session(a=[100], b=noisy(), c=noisy())
+    found = measure(session, JOBS, stopped=lambda: len(session.asked) == 3 * LEAST_ROUNDS + 1)
+    assert len(session.asked) == 3 * LEAST_ROUNDS + 1
+    assert isinstance(found[0], Measurement)
+    assert [str(one) for one in found[1:]] == ["stopped", "stopped"]
+
+
+def test_a_device_that_is_lost_the_second_time_takes_nothing_back() -> None:
+    """What was measured, though not stable, stays measured."""
+    session = Session(a=[100], b=[*noisy()[:20], Fault("lost")], c=[300])
+    found = measure(session, JOBS, Rules(most_rounds=20))
+    assert isinstance(found[1], Measurement)
+    assert not found[1].stable

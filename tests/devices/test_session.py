@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -404,7 +404,7 @@ def test_thread_counts_are_kept_to(opened: RunnerSession) -> None:
         future, child = measuring(opened, Runtime("xnnpack", threads))
         time.sleep(0.5)  # until all of them are there, and any that should not be
         counts.append(child.num_threads())
-        opened.close()
+        opened._connection.abandon()
         assert future.exception(LONG)
     assert counts == [1, 2, 3]
 
@@ -618,3 +618,30 @@ def test_a_long_build_does_not_look_like_a_driver_that_is_gone(
     assert signs > 2
     time.sleep(0.2)
     assert [request["do"] for request in sent].count("state") == signs
+
+
+def test_a_closed_session_ends_what_another_thread_has_it_do(opened: RunnerSession) -> None:
+    """At once, and for good: whatever it is asked from then on is a fault, and starts no other runner."""
+    future, child = measuring(opened)
+    runner = child.parent()
+    assert runner is not None
+    opened.close()
+    with pytest.raises(Fault):
+        future.result(LONG)
+    assert eventually(lambda: not alive(child) and not alive(runner))
+    for ask in (opened.facts, lambda: opened.latency(PROBE, GOOD)):
+        with pytest.raises(Fault, match="device here: the session was closed"):
+            ask()
+    assert opened._connection.process is None
+
+
+def test_a_session_that_is_closed_tries_no_lost_device_anew(tmp_path: Path) -> None:
+    """However long the way to it has patience."""
+    transport = Here(tmp_path, str(tmp_path / "none"))
+    transport.patience = 100 * LONG
+    found = RunnerSession(transport)
+    future = ThreadPoolExecutor(1).submit(found.facts)
+    assert not wait([future], 0.1).done
+    found.close()
+    with pytest.raises(Fault):
+        future.result(LONG)

@@ -30,6 +30,7 @@ from autotune.study.reporting import Activity, Summary
 from autotune.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import
 from autotune.track.tracker import Tracker
+from tests.devices.processes import LONG, eventually
 
 SPACE: dict[str, Any] = {
     "prune": [0, 0.5],
@@ -659,6 +660,47 @@ def test_interrupted_study_goes_on(tmp_path: Path) -> None:
     assert second.found == first.record.asked
     keys = [point.outcome.config.key for point in second.record.points]
     assert len(keys) == len(set(keys)) == EVERY
+
+
+def press() -> None:
+    """Ctrl-C, as a terminal would, from another thread."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+@pytest.mark.parametrize("shares_host", [True, False])
+def test_a_measurement_ends_with_the_study_that_is_interrupted(tmp_path: Path, shares_host: bool) -> None:
+    """Nothing is timed any more, the device is free, and the trials that were finished are there."""
+    timed: list[bool] = []
+
+    def quiet() -> None:
+        timed.append(device.closed.is_set())
+        if threading.current_thread() is not threading.main_thread() and not device.closed.is_set():
+            press()
+            assert device.closed.wait(LONG)
+
+    device = FakeDevice(quiet=quiet)
+    device.shares_host = shares_host
+    summary = study(options(tmp_path, trials=EVERY), device)
+    assert summary.notes == ["interrupted; the same command goes on from here"]
+    assert summary.ended == 130
+    assert eventually(lambda: device.take(False))
+    assert not any(timed)
+    assert summary.record.baseline is not None
+
+
+def test_a_study_interrupted_over_its_last_measurement_tells_what_it_has(tmp_path: Path) -> None:
+    """The front is measured once more by the thread that is interrupted: every trial is there already."""
+    device = FakeDevice()
+    asked = options(tmp_path, trials=EVERY)
+    summary = study(asked, device, reporter=Tells(lambda: setattr(device, "quiet", press)))
+    assert summary.notes == ["interrupted; the same command goes on from here"]
+    assert len(summary.record.points) == EVERY
+
+
+def test_a_study_interrupted_before_there_is_anything_ends_so(tmp_path: Path) -> None:
+    """There is no front to go on with."""
+    with pytest.raises(KeyboardInterrupt):
+        study(options(tmp_path), FakeDevice(quiet=press))
 
 
 def test_timeout_begins_nothing_new(tmp_path: Path) -> None:

@@ -1,21 +1,25 @@
-"""Ctrl-C, put off where it would leave something half done."""
+"""Signals that end a program: taken in order, and put off where they would leave something half done."""
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from autotune.study.interrupts import uninterrupted
+from autotune.study.interrupts import ENDING, Ended, in_order, status_of, told, uninterrupted
 
 
 @pytest.fixture(autouse=True)
-def _ctrl_c_interrupts() -> Iterator[None]:
-    """Also where the tests run in the background of a shell, which has it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def _signals_as_by_default() -> Iterator[None]:
+    """Also where the tests run in the background of a shell, which has some ignored."""
+    default = {signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, default.get(number, signal.SIG_DFL)) for number in ENDING}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_comes_at_the_end() -> None:
@@ -37,6 +41,21 @@ def test_comes_at_the_end() -> None:
     assert done == ["inner", "outer"]
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_each_signal_is_put_off(number: int) -> None:
+    """Whichever it is: none leaves half of what is to be whole."""
+    done = []
+
+    @uninterrupted()
+    def write() -> None:
+        os.kill(os.getpid(), number)
+        done.append("whole")
+
+    with pytest.raises(Ended), in_order():
+        write()
+    assert done == ["whole"]
 
 
 def test_without_one_nothing_comes() -> None:
@@ -66,3 +85,55 @@ def test_other_threads_are_never_interrupted() -> None:
     thread.start()
     thread.join()
     assert done == [True]
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "status"),
+    [
+        (signal.SIGINT, "interrupted", 130),
+        (signal.SIGTERM, "ended by SIGTERM", 143),
+        (signal.SIGHUP, "ended by SIGHUP", 129),
+    ],
+)
+def test_each_signal_ends_what_runs_in_order(number: int, words: str, status: int) -> None:
+    """As Ctrl-C does, with a status by which a shell and a service manager know it."""
+    with pytest.raises(Ended) as raised, in_order():
+        os.kill(os.getpid(), number)
+    assert (told(raised.value), status_of(raised.value)) == (words, status)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_what_is_ignored_or_others_handle_is_left() -> None:
+    """As nohup has it, and a program that tunes."""
+    came: list[int] = []
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    with in_order():
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert came == [signal.SIGTERM]
+
+
+def test_ctrl_c_that_nobody_took_has_its_status() -> None:
+    """A program that tunes leaves it to Python."""
+    assert (told(KeyboardInterrupt()), status_of(KeyboardInterrupt())) == ("interrupted", 130)
+
+
+TWICE = """
+import os, signal
+from autotune.study.interrupts import in_order
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with in_order(restore=False):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:  # what takes long
+        os.kill(os.getpid(), signal.{})
+        print("not reached")
+"""
+
+
+@pytest.mark.parametrize(("second", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_the_second_ends_the_process_where_it_stands(second: str, status: int) -> None:
+    """Without a word, whatever is being tidied up."""
+    done = subprocess.run([sys.executable, "-c", TWICE.format(second)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "")

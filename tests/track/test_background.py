@@ -171,3 +171,14 @@ def test_what_hangs_holds_up_nothing(record: Record, monkeypatch: pytest.MonkeyP
         tracker.finish(record)
     assert notes == [f"tracking is behind (it is not done after 0 s); autotune sync {record.name} catches up"]
     place.open.set()
+
+
+def test_an_interrupted_study_waits_for_what_hangs_less_long(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says how the rest is to be had."""
+    monkeypatch.setattr(background, "HASTE_S", 0.05)
+    place, notes = Place(), list[str]()
+    place.open.clear()
+    with Background(lambda: [place], notes.append) as tracker:
+        tracker.finish(record, hasty=True)
+    assert notes == [f"tracking is behind (it is not done after 0 s); autotune sync {record.name} catches up"]
+    place.open.set()
