@@ -8,12 +8,16 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Self
 
 import numpy as np
 
 from autotune.config import Runtime
 from autotune.devices.device import OperatorTime
+
+MOST_RUNS = 10_000_000
+"""That a run may have had: more than an inference each microsecond for as long as it may take."""
 
 DELEGATES = ("xnnpack", "builtin", "gpu", "nnapi", "hexagon")
 """Those that the tool can be asked for, best known first."""
@@ -44,7 +48,7 @@ _NUMBER = r"([\d.]+(?:e[+-]?\d+)?)"
 _STATISTICS = re.compile(rf"^(?:{_LEVEL})?count=\d+.*$", re.MULTILINE)
 _TIMINGS = re.compile(rf"Inference timings in us: Init: {_NUMBER}, First inference: {_NUMBER},")
 _MEMORY = re.compile(rf"emory footprint[^:\n]*\(MB\): init=(?:{_NUMBER}) overall={_NUMBER}")
-_REPLACED = re.compile(r"Replacing (\d+)(?: out of (\d+))? node\(s\) with delegate \((\w+)\) node")
+_REPLACED = re.compile(r"Replacing (\d{1,9})(?: out of (\d{1,9}))? node\(s\) with delegate \((\w+)\) node")
 _PROBLEM = re.compile(rf"^(?:ERROR|FATAL): *(\S.*(?:\n(?!{_LEVEL})\S.*)*)", re.MULTILINE)
 _WARNING = re.compile(
     r"^(?:WARN: *)?((?:Unconsumed cmdline flags|Could not create|.* unsupported on this).*)$", re.MULTILINE
@@ -125,11 +129,18 @@ class Statistics:
 
     @classmethod
     def parse(cls, line: str) -> Self:
-        """From "count=3 first=… curr=… min=…"; where all are the same, it only tells curr."""
+        """From "count=3 first=… curr=… min=…"; where all are the same, it only tells curr.
+
+        Raises:
+            ValueError: it tells no times.
+        """
         found = {name: float(value) for name, value in re.findall(rf"(\w+)={_NUMBER}", line)}
-        same = found.get("curr", 0.0)
-        ends = (found.get(name, same) for name in ("min", "max", "avg"))
-        return cls(int(found["count"]), *ends, *(found.get(name) for name in ("p5", "median", "p95")))
+        same, count = found.get("curr", 0.0), found.get("count", 0.0)
+        ends = [found.get(name, same) for name in ("min", "max", "avg")]
+        others = [found.get(name) for name in ("p5", "median", "p95")]
+        if not 1 <= count <= MOST_RUNS or not all(0 < time < inf for time in [*ends, *others] if time is not None):
+            raise ValueError(f"benchmark_model told no times: {line.strip()}")
+        return cls(int(count), *ends, *others)
 
     def times(self) -> list[float]:
         """As many times as there were inferences, rising: what is told is exact, between it they rise evenly.
@@ -172,6 +183,8 @@ class Run:
         if timings is None or len(rows) != 2:
             raise ValueError(f"benchmark_model told no times; it ended with {problem(text)!r}")
         memory = _MEMORY.search(text)
+        if not all(float(number) < inf for number in (timings[1], timings[2], memory[2] if memory else "0")):
+            raise ValueError("benchmark_model told no finite times")
         return cls(
             init_us=float(timings[1]),
             first_us=float(timings[2]),
@@ -276,5 +289,12 @@ def _table(text: str) -> list[dict[str, str]]:
     separator = "\t" if "\t" in lines[0] else ","
     header = [cell.strip("[] ").lower().replace("_", " ") for cell in lines[0].strip("\t").split(separator)]
     # kinds may hold commas, such as "Convolution (NHWC, F32) GEMM"; in CSV names don't
-    rows = (line.strip("\t").rsplit(separator, len(header) - 1) for line in lines[1:])
-    return [dict(zip(header, (cell.strip() for cell in row), strict=True)) for row in rows if len(row) == len(header)]
+    cut = (line.strip("\t").rsplit(separator, len(header) - 1) for line in lines[1:])
+    rows = [dict(zip(header, (cell.strip() for cell in row), strict=True)) for row in cut if len(row) == len(header)]
+    return [row for row in rows if {"name", "node type", "avg ms"} <= row.keys() and _timed(row)]
+
+
+def _timed(row: dict[str, str]) -> bool:
+    """Whether a row's times are some."""
+    times = [row[column] for column in ("avg ms", "start") if column in row]
+    return all(re.fullmatch(r"\d{1,12}(\.\d{1,20})?", time, re.ASCII) for time in times)

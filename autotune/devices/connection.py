@@ -13,10 +13,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from autotune.devices import runner
+from autotune.devices import answers, runner
 from autotune.devices.runner import frames
 from autotune.devices.runner.child import last_line
 from autotune.errors import Fault, one_line
+from autotune.limits import available
 
 log = logging.getLogger("autotune.devices")
 
@@ -209,10 +210,10 @@ class Connection:
 
     def _answer(self, process: "subprocess.Popen[bytes]") -> tuple[dict[str, Any], bytes]:
         assert process.stdout is not None
-        frame = frames.read_frame(process.stdout)
+        frame = frames.read_frame(process.stdout, int(min(frames.MOST_BYTES, available() / 2)))
         if frame is None:
             raise EOFError
-        return frame
+        return answers.checked(frame[0]), frame[1]
 
     def _lost(self, process: "subprocess.Popen[bytes]", how: str = "") -> Fault:
         """What to say of a runner that is gone, with the last line of its log."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from autotune.argument_types import MOST_THREADS
 from autotune.devices.runner.child import last_line
 from autotune.devices.runner.server import KEPT_DAYS
 from autotune.errors import Fault, UserError
@@ -68,16 +69,38 @@ def conditions(text: str) -> dict[str, Any]:
     Zones count in thousandths of a degree, the battery in tenths. The hottest of the processors' zones
     is taken, else the hottest of all, else the battery.
     """
-    zones = [(kind, int(value) / 1e3) for value, kind in re.findall(r"^zone (-?\d+) (.*)$", text, re.MULTILINE)]
+    zones = [(kind, int(value) / 1e3) for value, kind in re.findall(r"^zone (-?\d{1,9}) (.*)$", text, re.MULTILINE)]
     zones = [(kind, value) for kind, value in zones if 0 < value < 150]  # others are switched off
     battery = dict(re.findall(r"^ +([\w ]+): (\S+)$", text, re.MULTILINE))
-    own = int(battery["temperature"]) / 10 if "temperature" in battery else None
+    counts = {name: int(value) for name, value in battery.items() if re.fullmatch(r"-?[0-9]{1,4}", value)}
+    own = counts["temperature"] / 10 if "temperature" in counts else None
     temperatures = [value for kind, value in zones if "cpu" in kind.lower()] or [value for _, value in zones]
     return {
         "temperature_c": max(temperatures, default=own),
         "battery_temperature_c": own,
-        "battery_percent": int(battery["level"]) if "level" in battery else None,
+        "battery_percent": counts.get("level"),
         "powered": any(value == "true" for name, value in battery.items() if name.endswith("powered")),
+    }
+
+
+def described(text: str, serial: str) -> dict[str, Any]:
+    """A phone and the program on it, from what its properties and a few commands say; None what they don't."""
+    properties = dict(re.findall(r"^\[(.*)\]: \[(.*)\]$", text, re.MULTILINE))
+    counts = {name: int(value) for name, value in re.findall(r"^(cores|memory) (\d{1,12})\b", text, re.MULTILINE)}
+    others = dict(re.findall(r"^(governor|tool) (\w+)", text, re.MULTILINE))
+    maker, model, version = (properties.get(f"ro.{key}", "?") for key in _SYSTEM)
+    qemu = "1" in (properties.get("ro.boot.qemu"), properties.get("ro.kernel.qemu"))
+    return {
+        "serial": serial,
+        "machine": properties.get("ro.product.cpu.abi"),
+        "system": f"Android {version} on {maker} {model}",
+        "build": properties.get("ro.build.fingerprint"),
+        "cpu": properties.get("ro.soc.model") or properties.get("ro.board.platform"),
+        "cores": min(max(1, counts.get("cores", 1)), MOST_THREADS),
+        "memory_bytes": counts["memory"] * 1024 if "memory" in counts else None,
+        "governor": others.get("governor"),
+        "emulated": qemu or serial.startswith("emulator-"),
+        "benchmark_model": others.get("tool"),
     }
 
 
@@ -185,23 +208,7 @@ class Phone:
 
     def facts(self, tool: str) -> dict[str, Any]:
         """What there is to know about the phone, and about a program on it."""
-        text = self.shell(_ABOUT.format(tool=shlex.quote(tool)))[0]
-        properties = dict(re.findall(r"^\[(.*)\]: \[(.*)\]$", text, re.MULTILINE))
-        others = dict(re.findall(r"^(cores|memory|governor|tool) (\w+)", text, re.MULTILINE))
-        maker, model, version = (properties.get(f"ro.{key}", "?") for key in _SYSTEM)
-        qemu = "1" in (properties.get("ro.boot.qemu"), properties.get("ro.kernel.qemu"))
-        return {
-            "serial": self.serial,
-            "machine": properties.get("ro.product.cpu.abi"),
-            "system": f"Android {version} on {maker} {model}",
-            "build": properties.get("ro.build.fingerprint"),
-            "cpu": properties.get("ro.soc.model") or properties.get("ro.board.platform"),
-            "cores": int(others.get("cores", 1)),
-            "memory_bytes": int(others["memory"]) * 1024 if "memory" in others else None,
-            "governor": others.get("governor"),
-            "emulated": qemu or self.serial.startswith("emulator-"),
-            "benchmark_model": others.get("tool"),
-        }
+        return described(self.shell(_ABOUT.format(tool=shlex.quote(tool)))[0], self.serial)
 
     def conditions(self) -> dict[str, Any]:
         """What changes on it: temperature and battery."""

@@ -2,7 +2,6 @@
 
 import getpass
 import hashlib
-import io
 import logging
 import os
 import platform
@@ -12,16 +11,19 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autotune.config import Runtime
+from autotune.devices import answers
 from autotune.devices.connection import Connection, Transport
 from autotune.devices.device import OperatorTime, Timing
 from autotune.devices.runner import inference, server
-from autotune.errors import Fault, Infeasible
+from autotune.errors import Fault, Infeasible, one_line
+
+T = TypeVar("T")
 
 log = logging.getLogger("autotune.runner")
 
@@ -68,23 +70,21 @@ class RunnerSession:
             asked = {"from": start, "to": min(start + block, count), "batch": batch}
             began = time.monotonic()
             answer, data = self._run("outputs", model, runtime, inputs=self._send(inputs), **asked)
-            parts.append(np.load(io.BytesIO(data), allow_pickle=False))
-            start, batch = asked["to"], answer["batch"]
+            parts.append(self._understood(answers.outputs, data, asked["to"] - start))
+            start, batch = asked["to"], self._understood(answers.batch, answer)
             if time.monotonic() - began < self._limit / 8:
                 block *= 2
-        return np.concatenate(parts)
+        return self._understood(np.concatenate, parts)
 
     def latency(self, model: Path, runtime: Runtime, seconds: float = 0.05) -> Timing:
-        return Timing(**self._run("latency", model, runtime, seconds=seconds)[0])
+        return self._understood(answers.timing, self._run("latency", model, runtime, seconds=seconds)[0])
 
     def sustain(self, model: Path, runtime: Runtime, seconds: float) -> list[dict[str, Any]]:
         """Latency over time: for each second its start at_s, times_us, and what the machine was like."""
-        windows: list[dict[str, Any]] = self._run("sustain", model, runtime, seconds=seconds)[0]["windows"]
-        return windows
+        return self._understood(answers.windows, self._run("sustain", model, runtime, seconds=seconds)[0])
 
     def profile(self, model: Path, runtime: Runtime, seconds: float = 1.0) -> list[OperatorTime] | None:
-        found = self._run("profile", model, runtime, seconds=seconds)[0]["operators"]
-        return None if found is None else [OperatorTime(**operator) for operator in found]
+        return self._understood(answers.operators, self._run("profile", model, runtime, seconds=seconds)[0])
 
     @contextmanager
     def lease(self, *, shared: bool = False, waiting: Callable[[str], None]) -> Iterator[None]:
@@ -114,11 +114,10 @@ class RunnerSession:
 
     def facts(self) -> dict[str, Any]:
         """What there is to know about the machine."""
-        return self._ask({"do": "facts"})[0]
+        return self._understood(answers.facts, self._ask({"do": "facts"})[0])
 
     def temperature(self) -> float | None:
-        found: float | None = self._ask({"do": "state"})[0]["temperature_c"]
-        return found
+        return self._understood(answers.temperature, self._ask({"do": "state"})[0])
 
     def close(self) -> None:
         """Ends the runner; at once where another thread has it do something, which is a Fault there."""
@@ -171,8 +170,21 @@ class RunnerSession:
         if "broken" in answer:
             self._sent.clear()  # files may be gone
             raise Fault(f"device {self._transport.name}: {answer['broken'][:300]}")
+        if "ok" not in answer:
+            raise Fault(f"device {self._transport.name}: answers as to another question")
         result: dict[str, Any] = answer["ok"]
         return result
+
+    def _understood(self, read: Callable[..., T], *answer: Any) -> T:
+        """An answer, read by one of answers' functions.
+
+        Raises:
+            Fault: it is none to what was asked.
+        """
+        try:
+            return read(*answer)
+        except ValueError as error:
+            raise Fault(f"device {self._transport.name}: what it says is no answer, {one_line(error)}") from error
 
     def _send(self, path: Path) -> str:
         """Puts a file there unless it is there, and gives its sha256."""
@@ -183,7 +195,7 @@ class RunnerSession:
                 self._digests[key] = hashlib.sha256(path.read_bytes()).hexdigest()
             digest = self._digests[key]
             if self._connection.process is None or digest not in self._sent:
-                if not self._ask({"do": "have", "file": digest})[0]["have"]:
+                if not self._ask({"do": "have", "file": digest})[0].get("have"):
                     self._ask({"do": "put", "file": digest}, path.read_bytes())
                 self._sent.add(digest)
         return digest
@@ -204,7 +216,7 @@ class RunnerSession:
         """Who holds it, None where it is ours now."""
         holder = f"{getpass.getuser()} on {platform.node()}, process {os.getpid()}"
         answer = self._ask({"do": "lease", "mode": mode, "holder": holder, "queue": queue})[0]
-        return None if answer["held"] else str(answer["by"])
+        return self._understood(answers.holder, answer)
 
     def _greet(self) -> None:
         """Begins with a new runner, which may have lost files, by the lease that the one before it held."""

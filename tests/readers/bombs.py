@@ -21,6 +21,7 @@ from PIL import Image
 from autotune import argument_types, experiment, space_file
 from autotune.data import read_data
 from autotune.data.npy import read_array
+from autotune.devices.runner.frames import read_frame
 from autotune.errors import UserError
 from autotune.target import parse
 from autotune.yaml_file import read_yaml
@@ -81,8 +82,24 @@ def bombs(folder: Path) -> dict[str, Callable[[], Any]]:
         "seed": settled("seed", "seed: 1000000000000000000000"),
         "npz": lambda: read_data(str(archive), (1,), 0),
         "npy": lambda: read_array(io.BytesIO(array), len(array)),
+        "line": lambda: read_frame(io.BufferedReader(Endless(b"x"))),
+        "bytes": lambda: read_frame(io.BytesIO(b'{"bytes": 1000000000000}\n')),
         "image": lambda: read_data(str(images), (4, 4), 0),
     }
+
+
+class Endless(io.RawIOBase):
+    """A stream that says the same for ever."""
+
+    def __init__(self, word: bytes) -> None:
+        self._word = word
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        buffer[:] = self._word * len(buffer)
+        return len(buffer)
 
 
 def zipped(members: dict[str, bytes]) -> bytes:

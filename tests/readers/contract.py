@@ -12,11 +12,11 @@ LONGEST = 2000
 """Characters of a line that a person may be expected to read."""
 
 
-def read_or_refused(read: Callable[[], T], refusal: type[Exception] = UserError) -> T | None:
-    """What a reader gives, None where it refuses; any other exception is the test's failure."""
+def read_or_refused(read: Callable[[], T], refusals: tuple[type[Exception], ...] = (UserError,)) -> T | None:
+    """What a reader gives, None where it refuses, by one of these; any other exception is the test's failure."""
     try:
         return read()
-    except refusal as error:
+    except refusals as error:
         line = str(error)
         assert line.strip()
         assert line.isprintable(), line

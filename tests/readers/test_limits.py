@@ -28,6 +28,8 @@ SAYS = {
     "seed": "seed can't be 1000000000000000000000",
     "npz": "would unpack to 211 MB, more than 100 times its size",
     "npy": "declares other contents than it has",
+    "line": "no line ends within",
+    "bytes": "too many bytes after it",
     "image": "12000 x 12000 pixels are too many",
 }
 
