@@ -3,7 +3,7 @@
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,7 @@ class Settings:
     folder: Path
     timeout: float | None
     ray: str | None
-    tracking_uri: str | None
+    tracking_uri: str | None = field(repr=False)  # it may have a password
     trusted: bool
 
     @property

@@ -19,10 +19,9 @@ def is_file(path: Path) -> bool:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Gives a path beside this one to write to, which takes its place at the end; on an error nothing is left.
+def beside(path: Path) -> Iterator[Path]:
+    """Gives a path beside this one to write to, and removes what is still there in the end.
 
-    Whoever reads meanwhile finds what was there before, and of several writers the last one's stays.
     The folder is made where it is not there.
 
     Args:
@@ -32,9 +31,19 @@ def whole(path: Path) -> Iterator[Path]:
     fresh = path.with_name(f".new-{os.getpid()}-{threading.get_ident()}-{path.name}")
     try:
         yield fresh
-        fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """As beside(); what was written takes the file's place at the end, unless there is an error.
+
+    Whoever reads meanwhile finds what was there before, and of several writers the last one's stays.
+    """
+    with beside(path) as fresh:
+        yield fresh
+        fresh.replace(path)
 
 
 def link(source: Path, path: Path) -> None:

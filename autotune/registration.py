@@ -3,7 +3,7 @@
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ from autotune.pick import Picked, write_recipe
 from autotune.study.reopen import samples
 from autotune.track import registry
 from autotune.track.registry import Function, Origin
-from autotune.track.store import tracking_uri
+from autotune.track.store import hidden, tracking_uri
 
 EXAMPLES = 2
 """Samples of a model's input example."""
@@ -34,7 +34,7 @@ class Registration:
         alias: that the new version gets.
     """
 
-    uri: str
+    uri: str = field(repr=False)
     name: str
     alias: str
 
@@ -84,7 +84,9 @@ class Registration:
             try:
                 version = registry.register(self.uri, function, self.name, self.alias, _origin(picked[0]), tags(picked))
             except Fault as error:
-                raise Fault(f"{file} is not registered: {self.uri}: {error}; the same command tries again") from error
+                raise Fault(
+                    f"{file} is not registered: {hidden(self.uri)}: {error}; the same command tries again"
+                ) from error
         recipe["registered"] = version.to_json()
         write_recipe(file, recipe)
 

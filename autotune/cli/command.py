@@ -13,7 +13,7 @@ from autotune.cli.options import add_folder, add_targets, add_trust
 from autotune.errors import Fault, UserError
 from autotune.status import DONE, INPUT, OURS, UNMET
 from autotune.study.interrupts import in_order, status_of, told
-from autotune.track.store import TRACKING, tracking_uri
+from autotune.track.store import TRACKING, hidden, tracking_uri
 
 if TYPE_CHECKING:
     from autotune.show.lines import QuietOutput
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             status: int = arguments.command(arguments)
             return status
     except UserError as error:
-        print(f"autotune: {error}", file=sys.stderr)
+        print(f"autotune: {hidden(str(error))}", file=sys.stderr)
         return INPUT
     except KeyboardInterrupt as error:
         print(f"autotune: {told(error)}", file=sys.stderr)
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
     except (Fault, OSError) as error:
         kept = "; finished trials are kept, and the same command goes on" if arguments.command is _run else ""
-        print(f"autotune: {error}{kept}", file=sys.stderr)
+        print(f"autotune: {hidden(str(error))}{kept}", file=sys.stderr)
         return OURS
 
 
@@ -166,7 +166,7 @@ def _run(arguments: argparse.Namespace) -> int:
     fronts = [summary.record.front() for summary in summaries]
     status = DONE if all(front is not None and front.pick() is not None for front in fronts) else UNMET
     status = next((summary.ended for summary in summaries if summary.ended is not None), status)
-    output.end(summaries, uri, status)
+    output.end(summaries, None if uri is None else hidden(uri), status)
     return status
 
 

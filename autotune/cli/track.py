@@ -11,7 +11,7 @@ from autotune.argument_types import positive
 from autotune.cli.options import add_folder, warn_of_damage
 from autotune.errors import UserError
 from autotune.status import DONE
-from autotune.track.store import TRACKING, tracking_uri
+from autotune.track.store import TRACKING, hidden, tracking_uri
 
 HOST = "127.0.0.1"
 
@@ -84,14 +84,15 @@ def _ui(arguments: argparse.Namespace) -> int:
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         raise UserError(f"no MLflow store {uri}; run a study here first, or give --tracking-uri")
     if uri.startswith(("http://", "https://")):
-        print(f"the tracking server shows it: {uri}")
+        print(f"the tracking server shows it: {hidden(uri)}")
         return DONE
     _check_port(arguments.port)
     port = str(arguments.port)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", port]
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", port]
     command += ["--workers", "1"]  # for one person; it is there sooner
-    print(f"MLflow UI of {uri}: http://{HOST}:{port}/{PAGE} (Ctrl-C ends it)", flush=True)
-    os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
+    environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": uri}  # a password in a command line is seen by all
+    print(f"MLflow UI of {hidden(uri)}: http://{HOST}:{port}/{PAGE} (Ctrl-C ends it)", flush=True)
+    os.execve(sys.executable, command, environment)  # noqa: S606  # no shell is wanted
 
 
 def _check_port(port: int) -> None:

@@ -14,6 +14,7 @@ from autotune.show.study import console, print_pick, print_summaries, short
 from autotune.status import INPUT, OURS
 from autotune.study.interrupts import status_of
 from autotune.study.reporting import News, Silent, Summary
+from autotune.track.store import hidden
 
 
 class QuietOutput(Silent):
@@ -79,7 +80,7 @@ class JsonOutput(QuietOutput):
             status = INPUT if isinstance(error, UserError) else OURS
             if isinstance(error, KeyboardInterrupt):
                 status = status_of(error)
-            self._tell("end", status=status, error=str(error) or kind.__name__)
+            self._tell("end", status=status, error=hidden(str(error)) or kind.__name__)
 
     def note(self, text: str) -> None:
         self._tell("note", text=text)

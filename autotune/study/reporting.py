@@ -14,6 +14,7 @@ from autotune.config import Recipe
 from autotune.files import make_way
 from autotune.front import Point
 from autotune.record import Record
+from autotune.track.store import hidden
 
 log = logging.getLogger("autotune")
 
@@ -138,7 +139,7 @@ def logged() -> Iterator[Callable[[Path], None]]:
         for name in ("study.log", "study.log.1"):
             make_way(folder / name)
         file.append(_StudyLog(folder / "study.log", maxBytes=MOST_LOG, backupCount=1, encoding="utf-8"))
-        file[0].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        file[0].setFormatter(_Discreet("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         file[0].addFilter(_Once())
         kept.setTarget(file[0])
         kept.flush()
@@ -155,6 +156,13 @@ def logged() -> Iterator[Callable[[Path], None]]:
         log.setLevel(level)
         for handler in (kept, *file):
             handler.close()
+
+
+class _Discreet(logging.Formatter):
+    """Hides passwords of addresses, whoever says them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return hidden(super().format(record))
 
 
 class _StudyLog(RotatingFileHandler):

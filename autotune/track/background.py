@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from autotune.record import Record
+from autotune.track.store import hidden
 from autotune.track.tracker import Tracker
 
 log = logging.getLogger("autotune")
@@ -104,7 +105,7 @@ class Background:
             except Exception as error:  # whatever a tracking server does, it must not cost a trial
                 log.error("tracking failed", exc_info=pause == 0.0)  # all of it where it is the first in a row
                 wait = pause = min(max(2 * pause, FIRST_S), LONGEST_S)
-                self._end(due, str(error).strip().partition("\n")[0][:200] or type(error).__name__)
+                self._end(due, hidden(str(error).strip().partition("\n")[0])[:200] or type(error).__name__)
             else:
                 pause, wait = 0.0, PACE_S if due.record.points else 0.0
                 self._end(due, None)

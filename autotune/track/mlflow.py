@@ -8,11 +8,9 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset
-from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from autotune.config import fingerprint
-from autotune.errors import Fault
 from autotune.front import ParetoFront, Point
 from autotune.record import Record
 from autotune.report.figures import write_front
@@ -20,7 +18,7 @@ from autotune.report.picture import draw
 from autotune.snippets import python
 from autotune.track.entries import study_entry, trial_entry
 from autotune.track.runs import Runs
-from autotune.track.server import experiment, impatient, unreachable
+from autotune.track.server import experiment, failure, impatient, opened
 
 MODELS = "models"
 """Folder of the parent's artifacts that holds the front's files."""
@@ -84,15 +82,13 @@ class MlflowTracker:
         try:
             with impatient():
                 if study not in self._runs:
-                    client = MlflowClient(tracking_uri=self._uri)
+                    client = opened(self._uri)
                     self._runs[study] = Runs(client, experiment(client), study)
                 yield self._runs[study]
         except Exception as error:
             self._runs.pop(study, None)
-            if (reason := unreachable(error)) is not None:
-                raise Fault(f"MLflow at {self._uri} can't be reached: {reason}") from error
-            if isinstance(error, MlflowException):
-                raise Fault(f"MLflow at {self._uri}: {str(error).splitlines()[0]}") from error
+            if (fault := failure(self._uri, error)) is not None:
+                raise fault from error
             raise
 
     def _put(self, runs: Runs, record: Record, front: ParetoFront, points: list[Point]) -> int:

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from autotune.errors import Fault, UserError, one_line
 from autotune.track.runs import STUDY, TRIAL
-from autotune.track.server import experiment, impatient
+from autotune.track.server import experiment, impatient, opened
+from autotune.track.store import hidden
 
 ALIAS = "autotune"
 """Of what was picked last: champion and the like are the user's to give."""
@@ -83,7 +84,7 @@ class Version:
         version: its number.
         alias: that stands for it now.
         uri: that it is loaded by.
-        tracking_uri: of the store that it is in.
+        tracking_uri: of the store that it is in, without its password.
         run_id: of the run that it comes from.
     """
 
@@ -144,14 +145,14 @@ def register(uri: str, function: Function, name: str, alias: str, origin: Origin
     """
     try:
         with impatient():
-            client = MlflowClient(uri)
+            client = opened(uri)
             logged = _logged(client, function, name, _run(client, origin))
             description = f"{origin.config}: trial {origin.trial} of study {origin.study}"
             version = _version(client, logged, name, dict(tags), description)
             client.set_registered_model_alias(name, alias, str(version))
-            return Version(name, version, alias, _uri(name, alias), uri, str(logged.source_run_id))
+            return Version(name, version, alias, _uri(name, alias), hidden(uri), str(logged.source_run_id))
     except Exception as error:  # a store that is not ours fails in ways of its own
-        raise Fault(one_line(error)) from error
+        raise Fault(hidden(one_line(error))) from error
 
 
 def _run(client: MlflowClient, origin: Origin) -> Run:

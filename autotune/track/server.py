@@ -1,4 +1,4 @@
-"""An MLflow store: how it is reached, and how long it is waited for."""
+"""An MLflow store: how it is reached, how long it is waited for, and what is said where it fails."""
 
 import logging
 import os
@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 from urllib3.exceptions import HTTPError
+
+from autotune.errors import Fault
+from autotune.track.sqlite_store import ready
+from autotune.track.store import hidden
 
 EXPERIMENT = "autotune"
 
@@ -23,6 +29,29 @@ _IMPATIENT = {
 
 for _noisy in ("alembic", "mlflow"):
     logging.getLogger(_noisy).setLevel(logging.ERROR)
+
+
+def opened(uri: str) -> MlflowClient:
+    """A store's client; the store is made where it is an SQLite file that is not there.
+
+    Raises:
+        Fault: it can't be opened.
+    """
+    ready(uri)
+    return MlflowClient(uri)
+
+
+def failure(uri: str, error: Exception) -> Fault | None:
+    """What to say of a store that failed, in one line without its password; None where it is no failure of a store."""
+    if isinstance(error, Fault):
+        return Fault(hidden(f"MLflow at {uri}: {error}"))
+    if (reason := unreachable(error)) is not None:
+        return Fault(hidden(f"MLflow at {uri} can't be reached: {reason}"))
+    if isinstance(error, ImportError):
+        return Fault(hidden(f"MLflow at {uri}: {error}; install what this kind of store needs"))
+    if isinstance(error, MlflowException | SQLAlchemyError | OSError):
+        return Fault(hidden(f"MLflow at {uri}: {str(error).strip().partition(chr(10))[0] or type(error).__name__}"))
+    return None
 
 
 def experiment(client: MlflowClient) -> str:

@@ -1,16 +1,65 @@
-"""Which MLflow store is meant."""
+"""Which MLflow store is meant, and how its address is shown: without its password."""
 
 import os
+import re
+from urllib.parse import unquote
+
+from autotune.errors import UserError
 
 TRACKING = "sqlite:///mlflow.db"
 """Where a bare `mlflow ui` looks, too."""
 
+_HIDDEN = "***"
+
+_MASKS = (
+    (re.compile(r"(://[^\s/?#@:]*):[^\s/?#@]*@"), rf"\1:{_HIDDEN}@"),
+    (re.compile(r"(https?://)[^\s/?#@:]+@"), rf"\1{_HIDDEN}@"),  # a token in place of a name
+    (
+        re.compile(r"(?i)([?&;](?:password|passwd|pwd|token|secret|sslpassword|odbc_connect)=)[^\s&;#'\"]+"),
+        rf"\1{_HIDDEN}",
+    ),
+)
+"""What in a text may be a password: of an address, by its place."""
+
+_LONG = 4
+"""Characters of a password that is hidden inside of words, too."""
+
+_passwords: set[str] = set()
+"""Those of the addresses that this process was told, as they stand there and as they are meant."""
+
 
 def tracking_uri(asked: str | None) -> str | None:
-    """The MLflow store to use, None for none.
+    """The MLflow store to use, None for none. From then on hidden() knows its password.
 
     Args:
         asked: by the user; "none" for none.
+
+    Raises:
+        UserError: where its password ends can't be told.
     """
     uri = asked or os.environ.get("MLFLOW_TRACKING_URI") or TRACKING
-    return None if uri == "none" else uri
+    if uri == "none":
+        return None
+    authority, _, rest = re.sub(r"^[^/]*//", "", uri).partition("/")
+    name, _, secret = authority.rpartition("@")[0].partition(":")
+    unfinished = (
+        "@" not in authority and ":" in authority and "@" in rest and not authority.rpartition(":")[2].isdigit()
+    )
+    if "://" in uri and ("@" in name or "@" in secret or unfinished):
+        raise UserError("the tracking address: write '@' in its user name and password as %40, '/' as %2F")
+    _passwords.update({secret, unquote(secret)} - {""})
+    return uri
+
+
+def hidden(text: str) -> str:
+    """A text to be shown or kept, without passwords of addresses.
+
+    They are found by their place in an address, and wherever else they stand where tracking_uri() was told them.
+    """
+    for pattern, instead in _MASKS:
+        text = pattern.sub(instead, text)
+    secrets = {os.environ.get(f"MLFLOW_TRACKING_{kind}", "") for kind in ("PASSWORD", "TOKEN")} | _passwords
+    for secret in sorted(secrets - {""}, key=len, reverse=True):
+        exact = re.escape(secret)
+        text = re.sub(exact if len(secret) >= _LONG else rf"(?<!\w){exact}(?!\w)", _HIDDEN, text)
+    return text
