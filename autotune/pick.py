@@ -17,6 +17,8 @@ from autotune.show.units import milliseconds, price, within
 from autotune.snippets import python, snippets
 from autotune.study.recheck import Rechecked
 from autotune.target import DOWNLOAD, LATENCY, METRICS, Target
+from autotune.tflite.recurrent import left_float
+from autotune.tflite.state import KEEPS, State, state
 from autotune.together import Together, together
 
 
@@ -113,9 +115,18 @@ class Picked:
         return runners_up(self.front, self.point, self.choice)
 
     @cached_property
+    def state(self) -> State:
+        """What its file keeps from one inference to the next."""
+        return state(Path(str(self.point.model)).read_bytes())
+
+    @cached_property
     def remarks(self) -> list[str]:
-        """What the second look at it has brought to light; a line each."""
-        return [*self.found.remarks, *doubts(self.record, self.front, self.point, self.found)]
+        """What there is to know of its file, and what the second look at it has brought to light; a line each."""
+        outcome = self.point.outcome
+        known = [f"it {KEEPS}"] if self.state else []
+        if outcome.config.recipe.quantize != "none" and (line := left_float(outcome.facts["layers"])):
+            known.append(line)
+        return [*known, *self.found.remarks, *doubts(self.record, self.front, self.point, self.found)]
 
     def to_json(self, file: Path) -> dict[str, Any]:
         """What it is on its device.
@@ -137,7 +148,7 @@ class Picked:
             "tied_with": [rival.trial for rival in self.front.rivals(point)],
             "from": self.record.meta["options"],
             "device": self.record.meta["device"],
-            "load": python(file, point.outcome.config),
+            "load": python(file, point.outcome.config, self.state),
         }
 
 
@@ -194,7 +205,7 @@ def page(picked: Sequence[Picked], file: Path) -> str:
     lines += [f"- {one.record.device}: {remark}" for one in picked for remark in one.remarks]
     for one in picked:
         runtime = one.point.outcome.config.runtime
-        for snippet in snippets(file, one.point.outcome.config):
+        for snippet in snippets(file, one.point.outcome.config, one.state):
             title = f"{snippet.language}, {one.record.device}: {runtime.delegate}, {runtime.threads} threads"
             lines += [
                 "",

@@ -106,7 +106,7 @@ def _function(picked: Picked, file: Path, folder: Path, trust: Trust) -> Functio
         file=file,
         code=folder / loader.partition(".")[0],
         loader=loader,
-        config={"delegate": runtime.delegate, "threads": runtime.threads},
+        config={"delegate": runtime.delegate, "threads": runtime.threads, "state": picked.state},
         requirements=shipped.requirements(runtime.delegate, picked.record.meta["device"]),
         takes=takes,
         gives=gives,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.config import Config
+from autotune.tflite.state import State
 
 _RESOLVERS = {
     "xnnpack": "AUTO",
@@ -11,6 +12,7 @@ _RESOLVERS = {
     "reference": "BUILTIN_REF",
 }
 _OPENVINO = "openvino_"
+_BACKENDS = {"CPU": 0, "GPU": 1, "NPU": 2}
 _INTEGER = "{comment} int8 in and out: x / scale + zero_point, by the tensors' own quantization"
 
 
@@ -29,28 +31,29 @@ class Snippet:
     code: str
 
 
-def snippets(file: Path, config: Config) -> list[Snippet]:
+def snippets(file: Path, config: Config, state: State) -> list[Snippet]:
     """What is known of how to run a file in Python, in Kotlin on Android, and in C++; fewer where a delegate has none.
 
     Args:
         file: as it was handed out; Python opens it by this path, the others by its name.
         config: that it was measured by.
+        state: what the file keeps from one inference to the next.
     """
-    found = (_python(file, config), _kotlin(file.name, config), _cpp(file.name, config))
+    found = (_python(file, config, state), _kotlin(file.name, config, state), _cpp(file.name, config, state))
     return [snippet for snippet in found if snippet is not None]
 
 
-def python(file: Path, config: Config) -> str:
+def python(file: Path, config: Config, state: State) -> str:
     """Python that loads the file; a comment where the delegate is a plug-in's, which knows how."""
-    snippet = _python(file, config)
+    snippet = _python(file, config, state)
     runtime = config.runtime
     if snippet is None:
         return f"# {file}: load it through the delegate {runtime.delegate} of the device, {runtime.threads} threads"
     return snippet.code
 
 
-def _python(file: Path, config: Config) -> Snippet | None:
-    runtime, integer = config.runtime, _told(config, "#")
+def _python(file: Path, config: Config, state: State) -> Snippet | None:
+    runtime = config.runtime
     if runtime.delegate in _RESOLVERS:
         code = (
             "from ai_edge_litert.interpreter import Interpreter, OpResolverType\n"
@@ -58,13 +61,16 @@ def _python(file: Path, config: Config) -> Snippet | None:
             f"    experimental_op_resolver_type=OpResolverType.{_RESOLVERS[runtime.delegate]},\n)\n"
             "interpreter.allocate_tensors()"
         )
-        return Snippet("python", "pip install ai-edge-litert", code + integer)
+        told = _told(config, state, "#", "interpreter.reset_all_variables()")
+        return Snippet("python", "pip install ai-edge-litert", code + told)
     accelerator, before, more = "GPU", "", ""
     if runtime.delegate.startswith(_OPENVINO):
         backend = runtime.delegate.removeprefix(_OPENVINO).upper()
         accelerator, before = "NPU", _openvino(backend, runtime.threads)
-        graph = f"IntelOpenVinoOptions(graph_backend=IntelOpenVinoOptions.GRAPH_BACKEND[{backend!r}])"
-        more = f"\n        intel_openvino_options={graph},"
+        more = (
+            "\n        intel_openvino_options=IntelOpenVinoOptions("
+            f"graph_backend=IntelOpenVinoOptions.GRAPH_BACKEND[{backend!r}], configs_map=everywhere),"
+        )
     elif runtime.delegate != "gpu":
         return None
     names = ["CompiledModel", "CpuOptions", "HardwareAccelerator", *["IntelOpenVinoOptions"] * bool(more), "Options"]
@@ -77,22 +83,26 @@ def _python(file: Path, config: Config) -> Snippet | None:
         "# inputs[0].write(x); model.run_by_index(0, inputs, outputs); y = outputs[0].read(y_size, y_dtype)"
     )
     packages = "ai-edge-litert openvino" if more else "ai-edge-litert"
-    return Snippet("python", f"pip install {packages}", code + integer)
+    return Snippet("python", f"pip install {packages}", code + _told(config, state, "#"))
 
 
 def _openvino(backend: str, threads: int) -> str:
-    """What LiteRT's plug-in for OpenVINO wants before it is used."""
+    """What LiteRT's plug-in for OpenVINO wants before it is used; accelerators.EVERYWHERE says why the last line."""
+    everywhere = f'NO"\ngraph.-1.graph_backend = "{_BACKENDS[backend]}'
     bound = f"os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{threads}])  # a thread per core\n"
     return (
         "import ctypes, importlib.util, os, pathlib\n"
         'libraries = pathlib.Path(importlib.util.find_spec("openvino").submodule_search_locations[0], "libs")\n'
         'for name in ("libopenvino.so.*", "libopenvino_tensorflow_lite_frontend.so.*"):\n'
         "    for library in libraries.glob(name):\n"
-        "        ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)\n" + (bound if backend == "CPU" else "")
+        "        ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)\n"
+        + (bound if backend == "CPU" else "")
+        + "# this backend for all parts of the model, not for the first alone\n"
+        + f'everywhere = {{"PERF_COUNT": {everywhere!r}}}\n'
     )
 
 
-def _kotlin(name: str, config: Config) -> Snippet | None:
+def _kotlin(name: str, config: Config, state: State) -> Snippet | None:
     """LiteRT's Interpreter on Android, the model among the app's assets.
 
     Options: org.tensorflow.lite.Interpreter.Options in LiteRT's API reference for Java.
@@ -118,10 +128,11 @@ def _kotlin(name: str, config: Config) -> Snippet | None:
         f"val interpreter = Interpreter(model, {options})\n"
         "interpreter.run(input, output)"
     )
-    return Snippet("kotlin", f'{needs}, and androidResources {{ noCompress += "tflite" }}', code + _told(config, "//"))
+    code += _told(config, state, "//", "interpreter.resetVariableTensors()")
+    return Snippet("kotlin", f'{needs}, and androidResources {{ noCompress += "tflite" }}', code)
 
 
-def _cpp(name: str, config: Config) -> Snippet | None:
+def _cpp(name: str, config: Config, state: State) -> Snippet | None:
     """LiteRT's C++ Interpreter."""
     runtime = config.runtime
     resolver = {
@@ -156,9 +167,21 @@ def _cpp(name: str, config: Config) -> Snippet | None:
     needs = "LiteRT's C++ library (in TensorFlow's tree the headers are in tensorflow/lite/)"
     if runtime.delegate == "xnnpack":
         needs += ", built with XNNPACK, which it then applies by itself"
-    return Snippet("cpp", needs, code + _told(config, "//"))
+    return Snippet("cpp", needs, code + _told(config, state, "//", "interpreter->ResetVariableTensors();"))
 
 
-def _told(config: Config, comment: str) -> str:
-    """A word on integer inputs, which a file's name does not tell of."""
-    return f"\n{_INTEGER.format(comment=comment)}" if config.recipe.io == "int8" else ""
+def _told(config: Config, state: State, comment: str, reset: str = "") -> str:
+    """Lines on what a file's name does not tell of: integer inputs, and state.
+
+    Args:
+        config: that the file was measured by.
+        state: what it keeps from one inference to the next.
+        comment: how one begins.
+        reset: the statement that resets variable tensors, "" where there is none.
+    """
+    lines = [_INTEGER] if config.recipe.io == "int8" else []
+    if state == "variables" and reset:
+        lines.append(f"{reset}  {{comment}} before each sample: it keeps state from one inference to the next")
+    elif state:
+        lines.append("{comment} it keeps state from one inference to the next: open it anew before each sample")
+    return "".join(f"\n{line.format(comment=comment)}" for line in lines)

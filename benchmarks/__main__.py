@@ -2,7 +2,20 @@
 
 import sys
 
-from benchmarks import growth, job, live, measuring, replay, report, scale, start, techniques, tracking, variants
+from benchmarks import (
+    growth,
+    job,
+    live,
+    measuring,
+    recurrent,
+    replay,
+    report,
+    scale,
+    start,
+    techniques,
+    tracking,
+    variants,
+)
 
 BENCHMARKS = {
     "start": start.main,
@@ -13,6 +26,7 @@ BENCHMARKS = {
     "growth": growth.main,
     "techniques": techniques.main,
     "measuring": measuring.main,
+    "recurrent": recurrent.main,
     "replay": replay.main,
     "live": live.main,
     "tracking": tracking.main,

@@ -18,6 +18,8 @@ from autotune.show.study import print_pick
 from autotune.study.recheck import Rechecked
 from autotune.target import parse
 from autotune.testing import toy_measurement, toy_outcome, toy_record
+from tests.compress import tables
+from tests.tflite import stateful
 
 TESTED = {"accuracy": 0.79, "standard_error": 0.01, "interval": [0.77, 0.81], "samples": 100}
 REFUSED = Outcome(Config.of({"delegate": "builtin"}), "refused", reason="no kernel")
@@ -360,3 +362,37 @@ def test_a_page_lies_beside_them(record: Record, tmp_path: Path) -> None:
     assert "## python, fake: xnnpack, 2 threads" in page
     assert page.count("```") == 2 * 3
     assert repr(str(file)) in page
+
+
+@pytest.mark.parametrize(
+    ("file", "advice"),
+    [
+        (stateful.variables(), "reset_all_variables()"),
+        (stateful.resources(), "open it anew before each sample"),
+        (tables.small(), ""),
+    ],
+    ids=["variables", "resources", "nothing"],
+)
+def test_a_file_that_keeps_state_is_told_of(record: Record, tmp_path: Path, file: bytes, advice: str) -> None:
+    """By remark, page and recipe: what it was measured as, and what whoever runs it has to do."""
+    (record.folder / "1.tflite").write_bytes(file)
+    out, recipe = handed(record, 1, tmp_path / "out")
+    page = out.with_suffix(".md").read_text()
+    for text in (" ".join(recipe["remarks"]), page):
+        assert ("keeps state from one inference to the next" in text) is bool(advice)
+    assert advice in recipe["load"]
+    assert advice in page
+
+
+def test_what_stays_float_in_a_quantized_file_is_told(record: Record) -> None:
+    """A recurrent operator's weights, where a scheme was asked for; of a float file there is nothing to say."""
+    row = {"name": "w", "operator": "UNIDIRECTIONAL_SEQUENCE_LSTM", "dtype": "float32", "weights": 30}
+    dense = {"name": "d", "operator": "FULLY_CONNECTED", "dtype": "int8", "weights": 10}
+    for trial, told in (
+        (0, []),
+        (1, ["LiteRT's quantizer leaves UNIDIRECTIONAL_SEQUENCE_LSTM float: 75% of the weights"]),
+    ):
+        point = record.points[trial]
+        outcome = replace(point.outcome, facts=point.outcome.facts | {"layers": [row, dense]})
+        record.points[trial] = replace(point, outcome=outcome)
+        assert looked_at(record, trial, Rechecked()) == told

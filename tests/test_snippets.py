@@ -10,7 +10,9 @@ from autotune.config import Config
 from autotune.devices.local import LocalDevice
 from autotune.devices.runner_device import PROBE
 from autotune.snippets import python, snippets
+from autotune.tflite.state import State
 from tests.devices import gpu
+from tests.tflite import stateful
 
 
 def config(delegate: str, threads: int = 4, io: str = "float32") -> Config:
@@ -28,7 +30,7 @@ def config(delegate: str, threads: int = 4, io: str = "float32") -> Config:
 def test_python_loads_the_file_as_measured(delegate: str, resolver: str) -> None:
     """Threads, kernels and a path, whatever is in it."""
     file = Path('it\'s a "folder"\\x') / "model.tflite"
-    text = python(file, config(delegate))
+    text = python(file, config(delegate), "")
     compile(text, "snippet", "exec")
     assert repr(str(file)) in text
     assert "num_threads=4," in text
@@ -44,16 +46,15 @@ def test_python_runs(tmp_path: Path, delegate: str, monkeypatch: pytest.MonkeyPa
         pytest.skip(f"this machine runs nothing on {delegate}")
     file = tmp_path / 'it\'s a "model".tflite'
     file.write_bytes(PROBE.read_bytes())
-    done = subprocess.run(
-        [sys.executable, "-c", python(file, config(delegate, threads=1))], capture_output=True, text=True, check=False
-    )
+    code = python(file, config(delegate, threads=1), "")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(("io", "told"), [("int8", True), ("float32", False)])
 def test_integer_inputs_are_told_of(io: str, told: bool) -> None:
     """They are to be scaled, which is not seen from the file's name; in every language."""
-    found = snippets(Path("model.tflite"), config("xnnpack", io=io))
+    found = snippets(Path("model.tflite"), config("xnnpack", io=io), "")
     assert [snippet.language for snippet in found] == ["python", "kotlin", "cpp"]
     assert all(("x / scale + zero_point" in snippet.code) is told for snippet in found)
     compile(found[0].code, "snippet", "exec")
@@ -73,7 +74,7 @@ def test_integer_inputs_are_told_of(io: str, told: bool) -> None:
 )
 def test_each_language_sets_the_delegate(delegate: str, languages: list[str], told: list[str]) -> None:
     """Where it has a way to; and the number of threads, where the delegate leaves the CPU anything."""
-    found = snippets(Path("folder", "model.tflite"), config(delegate))
+    found = snippets(Path("folder", "model.tflite"), config(delegate), "")
     assert [snippet.language for snippet in found] == languages
     for snippet, part in zip(found, told, strict=True):
         assert part in snippet.code
@@ -86,9 +87,37 @@ def test_each_language_sets_the_delegate(delegate: str, languages: list[str], to
 def test_python_for_the_delegate_of_a_plug_in() -> None:
     """How to load it is not known here: a comment that says through what, and Python all the same."""
     file = Path('it\'s a "folder"\\x') / "model.tflite"
-    text = python(file, config("hexagon"))
+    text = python(file, config("hexagon"), "")
     assert not compile(text, "snippet", "exec").co_names
     assert all(line.startswith("#") for line in text.splitlines())
     assert str(file) in text
     assert "hexagon" in text
     assert "4 threads" in text
+
+
+RESETS = {
+    "python": "interpreter.reset_all_variables()",
+    "kotlin": "interpreter.resetVariableTensors()",
+    "cpp": "interpreter->ResetVariableTensors();",
+}
+
+
+@pytest.mark.parametrize("kept", ["", "variables", "resources"])
+def test_state_is_told_of(kept: State) -> None:
+    """Variable tensors are reset before each sample, in every language; a file with more is opened anew."""
+    for snippet in snippets(Path("model.tflite"), config("xnnpack"), kept):
+        assert (RESETS[snippet.language] in snippet.code) is (kept == "variables")
+        assert ("open it anew before each sample" in snippet.code) is (kept == "resources")
+
+
+def test_an_accelerator_has_no_reset() -> None:
+    """CompiledModel has none."""
+    assert "open it anew before each sample" in python(Path("model.tflite"), config("gpu"), "resources")
+
+
+def test_python_resets_state(tmp_path: Path) -> None:
+    """The line that does it runs."""
+    file = tmp_path / "model.tflite"
+    file.write_bytes(stateful.variables())
+    code = python(file, config("builtin", threads=1), "variables")
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -143,7 +143,7 @@ class ClusterOnce:
     """Gives the finished float file few distinct weights a layer, without training."""
 
     name = "cluster_once"
-    version = 1
+    version = 2
     trains = False
 
     def parameters(self, recipe: Recipe) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from autotune.errors import UserError
 from autotune.tflite.activation import activation
+from autotune.tflite.recurrent import RECURRENT
 
 _NUMPY = {
     schema.TensorType.FLOAT32: np.float32,
@@ -27,7 +28,7 @@ _WEIGHTED = {
     schema.BuiltinOperator.FULLY_CONNECTED: 0,
     schema.BuiltinOperator.TRANSPOSE_CONV: 0,
 }
-"""Operators with a weight tensor (their second input), and its axis of output channels."""
+"""Operators with a weight tensor (their second input), and its axis of output channels. Recurrent ones have several."""
 
 
 def _names(codes: type) -> dict[int, str]:
@@ -39,7 +40,7 @@ _OPERATORS, _TYPES = _names(schema.BuiltinOperator), _names(schema.TensorType)
 
 @dataclass(frozen=True)
 class Layer:
-    """An operator and its constant weights.
+    """An operator and its constant weights; of a recurrent operator one of its matrices.
 
     Attributes:
         name: of the weight tensor; the Keras layer's name is one component of this path.
@@ -214,25 +215,33 @@ def tensor_facts(tensor: Any) -> dict[str, Any]:
 def _layers(file: bytes | bytearray, model: Any, graph: Any) -> Iterator[Layer]:
     producers = {output: operator for operator in graph.operators for output in operator.outputs}
     for operator in graph.operators:
-        code = _code(model, operator)
-        if code not in _WEIGHTED:
-            continue
-        index = operator.inputs[1]
-        if index in producers:  # a DEQUANTIZE of float16, or of int8 where arithmetic is not; or a DENSIFY
-            index = producers[index].inputs[0]
-        tensor = graph.tensors[index]
-        data = constant(file, model, tensor)
-        if data is None or tensor.type not in _NUMPY:
-            continue
-        yield Layer(
-            tensor.name.decode(),
-            _OPERATORS[code],
-            tuple(graph.tensors[output].name.decode() for output in operator.outputs),
-            _TYPES[tensor.type].lower(),
-            _values(data, tensor),
-            _WEIGHTED[code],
-            tensor.sparsity is not None,
-        )
+        for index, axis in _weights(model, graph, operator):
+            if index in producers:  # a DEQUANTIZE of float16, or of int8 where arithmetic is not; or a DENSIFY
+                index = producers[index].inputs[0]
+            tensor = graph.tensors[index]
+            data = constant(file, model, tensor)
+            if data is None or tensor.type not in _NUMPY:
+                continue
+            yield Layer(
+                tensor.name.decode(),
+                kind(model, operator),
+                tuple(graph.tensors[output].name.decode() for output in operator.outputs),
+                _TYPES[tensor.type].lower(),
+                _values(data, tensor),
+                axis,
+                tensor.sparsity is not None,
+            )
+
+
+def _weights(model: Any, graph: Any, operator: Any) -> Iterator[tuple[int, int]]:
+    """An operator's inputs that may be weights, and the axis of output channels in each."""
+    code = _code(model, operator)
+    if code in _WEIGHTED:
+        yield operator.inputs[1], _WEIGHTED[code]
+    elif _OPERATORS[code] in RECURRENT:
+        for index in operator.inputs[1:]:
+            if index >= 0 and len(graph.tensors[index].shape) == 2 and not graph.tensors[index].isVariable:
+                yield index, 0
 
 
 def _values(data: NDArray[np.uint8], tensor: Any) -> NDArray[Any]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from autotune.compress.flatbuffer import Layer, activations, describe, named, read_layers
 from autotune.errors import Fault, Infeasible, one_line
+from autotune.tflite.state import state
 
 Ranges = dict[str, dict[str, NDArray[np.float32]]]
 """Of each activation: its min and max, (1,) each."""
@@ -228,11 +229,11 @@ def _ranges(file: bytes, calibration: NDArray[np.float32]) -> Ranges:
         Infeasible: some are not finite.
     """
     computed = activations(file)
-    interpreter = _interpreter(file, keep_all=True)
-    tensors = {row["name"]: row["index"] for row in interpreter.get_tensor_details() if row["name"] in computed}
+    described = _interpreter(file, keep_all=True).get_tensor_details()
+    tensors = {row["name"]: row["index"] for row in described if row["name"] in computed}
     least = dict.fromkeys(tensors, np.inf)
     greatest = dict.fromkeys(tensors, -np.inf)
-    for _ in _runs(interpreter, calibration):
+    for interpreter in _runs(file, calibration, keep_all=True):
         for name, index in tensors.items():
             values = interpreter.get_tensor(index)
             least[name] = np.minimum(least[name], values.min())
@@ -248,31 +249,37 @@ def _ranges(file: bytes, calibration: NDArray[np.float32]) -> Ranges:
 
 def _outputs(file: bytes, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
     """The outputs for all inputs; integers in the units that they stand for."""
-    interpreter = _interpreter(file)
-    exit_ = interpreter.get_output_details()[0]
+    exit_ = _interpreter(file).get_output_details()[0]
     scale, zero = exit_["quantization"]
-    outputs = np.concatenate([interpreter.get_tensor(exit_["index"]) for _ in _runs(interpreter, inputs)]).astype(float)
+    outputs = np.concatenate([run.get_tensor(exit_["index"]) for run in _runs(file, inputs)]).astype(float)
     return (outputs - zero) * scale if scale else outputs
 
 
-def _runs(interpreter: Any, inputs: NDArray[np.float32]) -> Iterator[None]:
-    """Runs the inputs one by one, as integers where the file takes those.
+def _runs(file: bytes, inputs: NDArray[np.float32], *, keep_all: bool = False) -> Iterator[Any]:
+    """The interpreter behind each of the inputs, which are integers where the file takes those.
+
+    What a file keeps from one inference to the next is before each what it was at first.
 
     Raises:
         Infeasible: LiteRT can't, as with an index that an embedding does not have.
     """
+    interpreter, kept = _interpreter(file, keep_all=keep_all), state(file)
     entry = interpreter.get_input_details()[0]
     scale, zero = entry["quantization"]
     if scale:
         limits = np.iinfo(entry["dtype"])
         inputs = np.clip(np.round(inputs / scale + zero), limits.min, limits.max).astype(entry["dtype"])
     for sample in inputs:
+        if kept == "variables":
+            interpreter.reset_all_variables()
+        elif kept == "resources":  # which LiteRT can't reset
+            interpreter = _interpreter(file, keep_all=keep_all)
         interpreter.set_tensor(entry["index"], sample[np.newaxis])
         try:
             interpreter.invoke()
         except RuntimeError as error:
             raise Infeasible(f"LiteRT can't run the file: {one_line(error)}") from error
-        yield
+        yield interpreter
 
 
 def _interpreter(file: bytes, *, keep_all: bool = False) -> Any:

@@ -20,7 +20,7 @@ from autotune.compress.trust import Trust, allow, refused, trusted
 from autotune.errors import UserError
 from autotune.model import keras_facts
 
-VERSION = 4
+VERSION = 5
 """Raised when the same file would become another base."""
 
 _NOT_FOUND = re.compile(r"\b(unknown|not (be )?(locate|deserialize))", re.IGNORECASE)
@@ -42,8 +42,9 @@ def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact
         input_shape, output_shape (without the batch), input_dtype, output_dtype,
         layers (names of those with weights), parameters (their number), largest_layer (the number of
         weights in it), activation ("softmax", "sigmoid" or "linear": what the outputs are),
-        quantized (whether it came quantized), compiled_loss and compiled_metrics (None and empty
-        where the file has none).
+        quantized (whether it came quantized), state (what it keeps from one inference to the next, as
+        tflite.state.state()), left_float (what no scheme quantizes, as tflite.recurrent.left_float()),
+        compiled_loss and compiled_metrics (None and empty where the file has none).
 
     Raises:
         UserError: it can't be opened, has custom code, or is no model that can be tuned.

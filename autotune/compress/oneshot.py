@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from autotune.compress.flatbuffer import Layer, named, read_layers
 from autotune.errors import Infeasible
+from autotune.tflite.recurrent import RECURRENT
 
-OPERATORS = ("CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+OPERATORS = ("CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", *RECURRENT)
 """Kinds of operators that are treated; depthwise ones hold few weights, and each of them matters."""
 
 ITERATIONS = 300

@@ -6,19 +6,10 @@ from math import ceil, prod
 from typing import Any
 
 from autotune.compress.flatbuffer import constant, holds_weights, kind, opened, reading, tensor_facts
+from autotune.tflite.recurrent import RECURRENT
 
 _UNPACKING = ("DEQUANTIZE", "DENSIFY")
 """Operators that float16 and sparse weights may pass through on their way to the one that uses them."""
-
-_RECURRENT = (
-    "LSTM",
-    "UNIDIRECTIONAL_SEQUENCE_LSTM",
-    "BIDIRECTIONAL_SEQUENCE_LSTM",
-    "RNN",
-    "UNIDIRECTIONAL_SEQUENCE_RNN",
-    "BIDIRECTIONAL_SEQUENCE_RNN",
-    "SVDF",
-)
 
 _NO_OUTPUT: dict[str, Any] = {"name": "", "shape": (), "dtype": ""}
 
@@ -135,7 +126,7 @@ def _macs(
             return prod(inputs[0]) * inputs[1][0]
         case "BATCH_MATMUL":
             return prod(output) * inputs[0][-2 if getattr(operator.builtinOptions, "adjX", False) else -1]
-        case _ if name in _RECURRENT:  # each step multiplies by each matrix once
+        case _ if name in RECURRENT:  # each step multiplies by each matrix once
             return prod(inputs[0][:-1]) * sum(prod(shape) for shape in weights if len(shape) == 2)
     return 0
 

@@ -59,7 +59,7 @@ class PruneOnce:
     """Sets the smallest weights of the finished float file to zero, without training."""
 
     name = "prune_once"
-    version = 1
+    version = 2
     trains = False
 
     def parameters(self, recipe: Recipe) -> dict[str, Any] | None:

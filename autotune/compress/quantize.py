@@ -19,7 +19,7 @@ class Quantize:
     """Quantizes the float file; one that quantization-aware training gave is finished already."""
 
     name = "quantize"
-    version = 2
+    version = 3
     trains = False
 
     def parameters(self, recipe: Recipe) -> dict[str, Any] | None:

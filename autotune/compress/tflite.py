@@ -8,6 +8,8 @@ from ai_edge_litert import schema_py_generated as schema
 from autotune.compress.ends import Shape, check_ends
 from autotune.compress.flatbuffer import describe, read_layers
 from autotune.errors import UserError
+from autotune.tflite.recurrent import left_float
+from autotune.tflite.state import state
 
 _FLOATS = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16, schema.TensorType.BFLOAT16)
 
@@ -38,6 +40,10 @@ def facts(file: bytes) -> dict[str, Any]:
         "largest_layer": max((layer.values.size for layer in layers), default=0),
         "activation": found["activation"],
         "quantized": found["quantized"],
+        "state": state(file),
+        "left_float": left_float(
+            [{"operator": layer.operator, "dtype": layer.dtype, "weights": layer.values.size} for layer in layers]
+        ),
     }
 
 

@@ -27,6 +27,7 @@ from autotune.devices.runner.inference import LEAST_RUNS, WARM_UP_SECONDS, decod
 from autotune.devices.runner.server import locked_file
 from autotune.devices.session import POLL
 from autotune.errors import Fault, Infeasible
+from autotune.tflite.state import state
 
 BATCH, SINGLY = 100, 20
 """Samples evaluated in one go: at once where the file can be resized to them, else by a process for each."""
@@ -71,13 +72,13 @@ class AdbSession:
 
     def outputs(self, model: Path, runtime: Runtime, inputs: Path) -> NDArray[np.float32]:
         """Of the phone itself: in batches where the delegate takes as much of the file then as of one
-        sample, else by a process for each sample.
+        sample, else by a process for each sample, which also is what resets the state that a file may keep.
         """
         delegated = self._about(model, runtime)[0].delegated  # refuses what is no model
         entry, exit_ = ends(model.read_bytes())
         samples = np.load(inputs, mmap_mode="r", allow_pickle=False)
         parts: list[NDArray[Any]] = []
-        size, start = BATCH, 0
+        size, start = SINGLY if state(model.read_bytes()) else BATCH, 0
         while start < len(samples):
             part = encoded(samples[start : start + size], entry)
             found = self._batch(model, runtime, part, exit_, delegated) if size == BATCH else None

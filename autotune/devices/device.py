@@ -74,7 +74,11 @@ class Session(Protocol):
     """
 
     def outputs(self, model: Path, runtime: Runtime, inputs: Path) -> NDArray[np.float32]:
-        """The file's outputs (n, *output shape), float32, for the inputs (n, *input shape) in an .npy."""
+        """The file's outputs (n, *output shape), float32, for the inputs (n, *input shape) in an .npy.
+
+        Each sample is run as if it were the first: what a file keeps from one inference to the next
+        (tflite.state) is reset before each.
+        """
         ...
 
     def latency(self, model: Path, runtime: Runtime, seconds: float = 0.05) -> Timing:

@@ -22,6 +22,7 @@ from autotune.devices.connection import Connection, Transport
 from autotune.devices.device import OperatorTime, Timing
 from autotune.devices.runner import inference, server
 from autotune.errors import Fault, Infeasible, one_line
+from autotune.tflite.state import State, state
 
 T = TypeVar("T")
 
@@ -55,6 +56,7 @@ class RunnerSession:
         self._fixed = {"cpus": list(cpus), "load": load}
         self._sent: set[str] = set()
         self._digests: dict[tuple[Path, int, int], str] = {}
+        self._states: dict[str, State] = {}
         self._connection = Connection(transport, uuid.uuid4().hex, self._greet)
         self._mode = "none"
         self._lock = threading.RLock()
@@ -144,11 +146,15 @@ class RunnerSession:
                     extra["batch"] = 1  # it may have been too much for the memory
                 request = {"do": do, "model": self._send(model), "limit_s": limit, **self._fixed, **extra}
                 request |= {"delegate": runtime.delegate, "threads": runtime.threads}
+                request |= {"state": self._state(model, request["model"])}
                 answer, data = self._connection.exchange(request, limit + GRACE)
                 for line in answer.pop("said", ()):
                     log.info("%s: %s", self._transport.name, line)
                 if "refused" in answer:
-                    raise Infeasible(f"{runtime.delegate} refuses the file: {answer['refused'][:300]}")
+                    what = f"{runtime.delegate} refuses the file"
+                    if do == "profile":  # by another way, which may not open what the delegate runs
+                        what = f"LiteRT's profiler can't run the file on {runtime.delegate}"
+                    raise Infeasible(f"{what}: {answer['refused'][:300]}")
                 if "died" not in answer:
                     break
                 if answer["died"].startswith("no answer"):
@@ -185,6 +191,12 @@ class RunnerSession:
             return read(*answer)
         except ValueError as error:
             raise Fault(f"device {self._transport.name}: what it says is no answer, {one_line(error)}") from error
+
+    def _state(self, model: Path, digest: str) -> State:
+        """What a file that was sent keeps from one inference to the next."""
+        if digest not in self._states:
+            self._states[digest] = state(model.read_bytes())
+        return self._states[digest]
 
     def _send(self, path: Path) -> str:
         """Puts a file there unless it is there, and gives its sha256."""

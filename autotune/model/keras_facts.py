@@ -21,6 +21,8 @@ def facts(model: Any) -> dict[str, Any]:
         "largest_layer": max((weight.shape.num_elements() for weight in kernels), default=0),
         "activation": last_activation(model),
         "quantized": False,
+        "state": "",
+        "left_float": "",
     }
 
 

@@ -26,6 +26,7 @@ from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.target import Metric, Target, resolve
 from autotune.task import Task, make_task
+from autotune.tflite.state import KEEPS
 from autotune.validity import conflict
 
 
@@ -78,8 +79,15 @@ class Prepared:
         if self.leader is not None:
             device = self.meta["device"]["device"]
             return [f"the files of study {self.leader.name!r}, as they are, on device {device}: study {self.name!r}"]
-        reasons = [(task.model, task.facts.get("untrainable")) for task in tasks]
-        return [f"{model} is compressed without training: {reason}" for model, reason in reasons if reason]
+        return [
+            *(
+                f"{task.model} is compressed without training: {reason}"
+                for task in tasks
+                if (reason := task.facts.get("untrainable"))
+            ),
+            *(f"{task.model} {KEEPS}" for task in tasks if task.facts.get("state")),
+            *(f"{task.model}: {line}" for task in tasks if (line := task.facts.get("left_float"))),
+        ]
 
     def fits(self, config: Config) -> bool:
         """Whether a configuration makes sense."""

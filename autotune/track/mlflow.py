@@ -16,6 +16,7 @@ from autotune.record import Record
 from autotune.report.figures import write_front
 from autotune.report.picture import draw
 from autotune.snippets import python
+from autotune.tflite.state import state
 from autotune.track.entries import study_entry, trial_entry
 from autotune.track.runs import Runs
 from autotune.track.server import experiment, failure, impatient, opened
@@ -169,6 +170,6 @@ def _add_model(record: Record, point: Point, folder: Path) -> None:
         "layers": outcome.facts.get("layers"),
         "training": outcome.facts.get("training"),
         "device": record.meta["device"],
-        "load": python(Path(file.name), outcome.config),
+        "load": python(Path(file.name), outcome.config, state(file.read_bytes()) if file.exists() else ""),
     }
     file.with_suffix(".json").write_text(json.dumps(told, indent=1))

@@ -228,7 +228,7 @@ def test_pick_registers(device: FakeDevice, registry: list[Any], capsys: pytest.
     told = {"name": "it", "version": 3, "alias": "best", "uri": "models:/it@best", "run_id": "0" * 32}
     assert recipe["registered"] == told | {"tracking_uri": "sqlite:///mlflow.db"}
     function, origin, tags = registry[-1]
-    assert function.config == {"delegate": "xnnpack", "threads": 2}
+    assert function.config == {"delegate": "xnnpack", "threads": 2, "state": ""}
     assert function.example.shape == (2, 1)
     assert function.example.any()
     assert (origin.study, origin.trial, origin.params["threads"]) == ("toy", recipe["trial"], 2)

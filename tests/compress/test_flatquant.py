@@ -12,6 +12,7 @@ from autotune.compress.oneshot import prune
 from autotune.compress.worker import start
 from autotune.config import MIXABLE
 from autotune.errors import Infeasible, UserError
+from tests.tflite import stateful
 
 WEIGHTS = {scheme: {"float16": "float16", "int4": "int4"}.get(scheme, "int8") for scheme in SCHEMES}
 
@@ -174,3 +175,18 @@ def test_ranges_must_be_finite(file: bytes, calibration: np.ndarray) -> None:
     calibration[3, 0, 0, 0] = np.nan
     with pytest.raises(Infeasible, match=r"calibration gives .* no finite range"):
         quantize(file, "int8", calibration)
+
+
+@pytest.mark.parametrize("stateful_file", [stateful.variables(), stateful.resources()], ids=["variables", "resources"])
+def test_calibration_and_sensitivity_see_each_sample_as_the_first(stateful_file: bytes) -> None:
+    """Of a file that sums up what it is given: else its range would be that of the sum over all samples, and the
+    answer of 8 bits be off by as much.
+    """
+    shape = describe(stateful_file)["inputs"][0]["shape"]
+    ones = np.ones((50, *shape[1:]), np.float32)
+    quantized = quantize(stateful_file, "int8", ones)
+    runner = Interpreter(model_content=quantized)
+    runner.allocate_tensors()
+    exits = [row["quantization"][0] for row in runner.get_tensor_details() if row["dtype"] == np.int8]
+    assert max(exits) < 2 / 255
+    assert all(error < 1e-3 for error in sensitivity(stateful_file, "int8", ones).values())

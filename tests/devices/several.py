@@ -1,4 +1,4 @@
-"""A file with two inputs and two outputs."""
+"""Files with two inputs and two outputs, and in two parts."""
 
 from pathlib import Path
 
@@ -21,5 +21,18 @@ def several(folder: Path) -> Path:
     ]
     model.signatureDefs = [schema.SignatureDefT(*named, signatureKey="serve", subgraphIndex=0)]
     path = folder / "several.tflite"
+    path.write_bytes(tables.packed(model))
+    return path
+
+
+def parted(folder: Path) -> Path:
+    """Absolute values of (1, 4), rounded up, once more: CEIL is what OpenVINO has not, so it takes two parts."""
+    model = tables.empty()
+    tensors = [tables.tensor(model, [1, 4]) for _ in range(4)]
+    kinds = (tables.OPERATOR.ABS, tables.OPERATOR.CEIL, tables.OPERATOR.ABS)
+    for kind, entry, result in zip(kinds, tensors, tensors[1:], strict=False):
+        tables.operator(model, kind, [entry], [result])
+    model.subgraphs[0].inputs, model.subgraphs[0].outputs = tensors[:1], tensors[-1:]
+    path = folder / "parted.tflite"
     path.write_bytes(tables.packed(model))
     return path

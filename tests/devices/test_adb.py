@@ -31,6 +31,7 @@ from autotune.study.latencies import Latencies
 from autotune.testing import DeviceContract, toy_measurement
 from tests.devices import stand_in_adb
 from tests.devices.processes import LONG, eventually
+from tests.tflite import stateful
 
 SERIAL, ANOTHER = f"EXAMPLE{os.getpid()}", f"ANOTHER{os.getpid()}"  # locks are by serial, and these tests' alone
 LOCK, OTHER_LOCK = (
@@ -412,6 +413,18 @@ def test_outputs_one_by_one(
         found = session.outputs(PROBE, Runtime(delegate), inputs)
     assert len(runs(folder)) == before + 1 + 3
     np.testing.assert_allclose(found, reference(PROBE, inputs), rtol=1e-5, atol=1e-6)
+
+
+def test_samples_of_a_file_that_keeps_state_never_go_together(folder: Path, tmp_path: Path) -> None:
+    """A process for each, in which that is what it was at first, also where LiteRT would take a batch."""
+    model, values = tmp_path / "model.tflite", np.random.default_rng(0).random((3, stateful.UNITS), np.float32)
+    model.write_bytes(stateful.resources())
+    np.save(tmp_path / "inputs.npy", values)
+    with phone(folder).open() as session:
+        session.latency(model, Runtime("xnnpack"))
+        found = session.outputs(model, Runtime("xnnpack"), tmp_path / "inputs.npy")
+    assert "skip=$i count=1" in runs(folder)[-1]
+    np.testing.assert_allclose(found, values, rtol=1e-6)
 
 
 def test_a_tool_too_old_to_write_outputs(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

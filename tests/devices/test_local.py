@@ -14,11 +14,13 @@ import pytest
 from autotune.config import SCHEMES, Recipe, Runtime
 from autotune.devices.device import Device, cores
 from autotune.devices.local import LocalDevice
+from autotune.devices.runner import inference
 from autotune.devices.runner_device import PROBE
 from autotune.devices.session import POLL
 from autotune.errors import Infeasible, UserError
 from autotune.testing import DeviceContract, FakeDevice, toy_build
 from tests.devices.processes import LONG, eventually
+from tests.tflite import stateful
 
 CPU = ("xnnpack", "builtin", "reference")
 
@@ -151,3 +153,27 @@ def test_each_delegate_is_really_another(tmp_path: Path) -> None:
         assert not np.array_equal(one, other)
         np.testing.assert_allclose(one, other, atol=1e-5)
     assert delegated == [1, None, None]
+
+
+@pytest.mark.parametrize("file", [stateful.variables(), stateful.resources()], ids=["variables", "resources"])
+def test_no_sample_sees_the_state_that_another_left(file: bytes, tmp_path: Path) -> None:
+    """Whatever the delegate: else accuracy and parity would depend on the samples' order."""
+    path = tmp_path / "model.tflite"
+    path.write_bytes(file)
+    entry = inference.interpreter({"path": str(path), "threads": 1, "delegate": "builtin"}).get_input_details()[0]  # type: ignore[no-untyped-call]
+    samples = np.random.default_rng(0).random((5, *entry["shape"][1:]), np.float32)
+    np.save(tmp_path / "inputs.npy", samples)
+    with LocalDevice().open() as session:
+        for delegate in CPU:
+            found = session.outputs(path, Runtime(delegate), tmp_path / "inputs.npy")
+            np.testing.assert_allclose(found, samples.reshape(5, -1), rtol=1e-6)
+
+
+def test_a_profiler_that_can_not_open_a_file_says_why(tmp_path: Path) -> None:
+    """By LiteRT's own words, and not that the delegate refuses what it runs."""
+    path = tmp_path / "model.tflite"
+    path.write_bytes(stateful.variables())
+    with LocalDevice().open() as session:
+        assert session.latency(path, Runtime("builtin"), 0.0).times_us
+        with pytest.raises(Infeasible, match=r"^LiteRT's profiler can't run the file on builtin: Variable tensors not"):
+            session.profile(path, Runtime("builtin"))

@@ -17,6 +17,7 @@ from autotune.devices.runner.pyfunc import PythonFunction
 from autotune.devices.runner_device import PROBE
 from autotune.errors import UserError
 from tests.devices.several import several
+from tests.tflite import stateful
 
 ALONE = """
 import sys
@@ -56,7 +57,7 @@ def test_needs_numpy_and_litert_alone(tmp_path: Path, inputs: np.ndarray[Any, An
     expected = measured(file, tmp_path, inputs, Runtime("builtin"))
     code = (
         f"import sys; import numpy as np; from {loader} import _load_pyfunc as load\n"
-        "function = load(sys.argv[1], {'delegate': 'builtin', 'threads': 1})\n"
+        "function = load(sys.argv[1], {'delegate': 'builtin', 'threads': 1, 'state': ''})\n"
         "np.save('outputs.npy', function.predict(np.load('inputs.npy')))\n"
         "assert 'mlflow' not in sys.modules"
     )
@@ -122,3 +123,16 @@ def test_what_is_no_function(tmp_path: Path) -> None:
         shipped.ends(several(tmp_path), "xnnpack")
     with pytest.raises(UserError, match="nnapi is no delegate of LiteRT in Python"):
         shipped.ends(PROBE, "nnapi")
+
+
+@pytest.mark.parametrize("kept", ["variables", "resources"])
+def test_each_sample_is_served_as_the_first(kept: str, tmp_path: Path) -> None:
+    """Of a file that keeps state, whoever asked before."""
+    file = tmp_path / "model.tflite"
+    file.write_bytes(getattr(stateful, kept)())
+    (_, shape), _ = shipped.ends(file, "xnnpack")
+    samples = np.random.default_rng(0).random((3, *shape), np.float32)
+    function = PythonFunction(str(file), "xnnpack", 1, kept)  # type: ignore[no-untyped-call]
+    for _ in range(2):
+        found = function.predict(samples)  # type: ignore[no-untyped-call]
+        assert np.allclose(found, samples.reshape(3, -1), rtol=1e-6)

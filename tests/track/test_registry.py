@@ -43,7 +43,7 @@ def function(folder: Path) -> Function:
     loader = shipped.write(folder)
     needs = shipped.requirements("xnnpack", {})
     ends = shipped.ends(PROBE, "xnnpack")
-    config = {"delegate": "xnnpack", "threads": 1}
+    config = {"delegate": "xnnpack", "threads": 1, "state": ""}
     return Function(PROBE, folder / loader.partition(".")[0], loader, config, needs, *ends, INPUTS[:2])
 
 

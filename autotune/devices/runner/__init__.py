@@ -8,5 +8,5 @@ SERVED are those that run a file where a registered model is served: devices.shi
 of their own.
 """
 
-SENT = ("frames", "machine", "accelerators", "profiler", "inference", "child", "server")
-SERVED = ("machine", "accelerators", "profiler", "inference", "pyfunc")
+SENT = ("frames", "machine", "log", "accelerators", "profiler", "inference", "child", "server")
+SERVED = ("machine", "log", "accelerators", "profiler", "inference", "pyfunc")

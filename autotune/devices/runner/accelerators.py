@@ -10,12 +10,15 @@ import ctypes
 import importlib.util
 import os
 import re
-import sys
-import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
-_REASON = re.compile(r"No adapters|[Cc]annot |Could not |only supports|not yet supported|Unsupported")
+from autotune.devices.runner.log import overheard, reasons
+
+EVERYWHERE = 'NO"\ngraph.-1.graph_backend = "{:d}'
+"""A value of OpenVINO's PERF_COUNT that lets every partition run on a backend. LiteRT's Python names that of the first
+partition alone, and leaves the others to the NPU; its plug-in knows a default for all, -1. Options go to it as lines
+of TOML, in which a value stands as it is: litert/c/options/litert_intel_openvino_options.cc.
+"""
 
 
 class Compiled:
@@ -25,9 +28,8 @@ class Compiled:
     OpenVINO's CPU backend the process is bound to as many cores as threads are asked for.
     """
 
-    def __init__(self, model_path, delegate, threads):
+    def __init__(self, model_path, delegate, threads, state):
         """Raises RuntimeError where LiteRT refuses the file or the accelerator, or that one takes nothing of it."""
-        from ai_edge_litert.compiled_model import CompiledModel
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         described = Interpreter(
@@ -35,9 +37,17 @@ class Compiled:
         )
         self.entries, self.exits = described.get_input_details(), described.get_output_details()
         self._operators = [operator["op_name"] for operator in described._get_ops_details()]
+        self._runs = model_path, delegate, threads
+        self._keeps = bool(state)
+        self._compile()
+
+    def _compile(self):
+        from ai_edge_litert.compiled_model import CompiledModel
+
+        model_path, delegate, threads = self._runs
         said = []
         try:
-            with _overheard(said):
+            with overheard(said):
                 self._model = CompiledModel.from_file(model_path, options=_options(delegate, threads))
                 self._inputs = self._model.create_input_buffers(0)
                 self._outputs = self._model.create_output_buffers(0)
@@ -45,17 +55,24 @@ class Compiled:
                 ins = self._model.get_input_tensor_details(signature["key"])
                 outs = self._model.get_output_tensor_details(signature["key"])
         except RuntimeError as error:
-            raise RuntimeError(_reasons(said) or str(error)) from error
+            raise RuntimeError(reasons(said) or str(error)) from error
         self._written = _in_order(self.entries, [ins[name]["index"] for name in signature["inputs"]], self._inputs)
         self._read = _in_order(self.exits, [outs[name]["index"] for name in signature["outputs"]], self._outputs)
         found = _on_gpu if delegate == "gpu" else _on_openvino
         self._taken, self._left = found("".join(said), self._operators)
+        if elsewhere := _elsewhere("".join(said), delegate):
+            raise RuntimeError(elsewhere)
         if self._taken == 0:
-            raise RuntimeError(_reasons(said) or "it takes none of the file's operators")
+            raise RuntimeError(reasons(said) or "it takes none of the file's operators")
 
     def batched(self, batch):  # noqa: ARG002  # as Interpreted takes it
         """False: accelerators compile a file for the batch that it has."""
         return False
+
+    def forget(self):
+        """Compiles a file that keeps state anew: LiteRT can't reset it here."""
+        if self._keeps:
+            self._compile()
 
     def infer(self, samples):
         """All outputs for a sample of each input, in their own types; the GPU is done once they can be read."""
@@ -97,7 +114,9 @@ def _options(delegate, threads):
     return Options(
         HardwareAccelerator.NPU | HardwareAccelerator.CPU,
         cpu_options=on_cpu,
-        intel_openvino_options=IntelOpenVinoOptions(graph_backend=backend),
+        intel_openvino_options=IntelOpenVinoOptions(
+            graph_backend=backend, configs_map={"PERF_COUNT": EVERYWHERE.format(backend)}
+        ),
     )
 
 
@@ -134,24 +153,9 @@ def _on_openvino(log, operators):
     return int(chosen[1]), [kinds.get(int(code), f"operator {code}") for code in refused]
 
 
-@contextmanager
-def _overheard(said):
-    """Appends what native code writes to stderr meanwhile, then passes it on."""
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as heard:
-        os.dup2(heard.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            heard.seek(0)
-            said.append(heard.read().decode(errors="replace"))
-            os.write(2, said[-1].encode())
-
-
-def _reasons(said):
-    """The lines of a log that say why something failed, as one."""
-    lines = [line for line in "".join(said).splitlines() if _REASON.search(line) and "accelerator could" not in line]
-    return "; ".join(dict.fromkeys(re.sub(r"^(\w+: )?(\[\S+\] )?\W*", "", line).strip() for line in lines))
+def _elsewhere(log, delegate):
+    """Which of OpenVINO's backends compiled a partition that was not asked for; "" where none did."""
+    others = set(re.findall(r"Compiling partition \d+ for device (\w+)", log)) - {
+        delegate.removeprefix("openvino_").upper()
+    }
+    return f"a part of it would run on OpenVINO's {', '.join(sorted(others))}" if others else ""

@@ -12,6 +12,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts no threads: t
 import numpy as np
 
 from autotune.devices.runner.accelerators import Compiled
+from autotune.devices.runner.log import overheard, reasons
 from autotune.devices.runner.machine import changes, grown, litert, memory, state
 from autotune.devices.runner.profiler import profile as profiled
 
@@ -53,8 +54,8 @@ class Interpreted:
         self.entries, self.exits = self._opened.get_input_details(), self._opened.get_output_details()
 
     def batched(self, batch):
-        """Resizes the input; False for a file whose batch is fixed, or that has several inputs."""
-        if len(self.entries) > 1:
+        """Resizes the input; False for a file whose batch is fixed, or that has several inputs or keeps state."""
+        if len(self.entries) > 1 or self._request["state"]:
             return False
         opened, [entry] = interpreter(self._request), self.entries
         try:
@@ -65,6 +66,14 @@ class Interpreted:
         self._opened = opened
         self._ready()
         return True
+
+    def forget(self):
+        """Sets what the file keeps from one inference to the next to what that was at first."""
+        if self._request["state"] == "variables":
+            self._opened.reset_all_variables()
+        elif self._request["state"] == "resources":  # which LiteRT can't reset
+            self._opened = interpreter(self._request)
+            self._ready()
 
     def infer(self, samples):
         """All outputs for a sample of each input, in their own types."""
@@ -100,7 +109,7 @@ def opened(request):
     """The file, ready to run."""
     if request["delegate"] in CPU:
         return Interpreted(request)
-    return Compiled(request["path"], request["delegate"], request["threads"])
+    return Compiled(request["path"], request["delegate"], request["threads"], request["state"])
 
 
 def encoded(values: Any, entry: dict[str, Any]) -> Any:
@@ -131,6 +140,8 @@ def outputs(request):
 def through(model, inputs, batch):
     """Runs inputs (n, …), so many at once where the file can be resized to it. What else it has for input is zero.
 
+    What a file keeps from one inference to the next is before each sample what it was at first.
+
     Returns:
         The first outputs (n, …) as float32, and how many were run at once.
     """
@@ -142,6 +153,7 @@ def through(model, inputs, batch):
     for start in range(0, len(inputs), batch):
         part = inputs[start : start + batch]
         padding = np.repeat(part[:1], batch - len(part), axis=0)
+        model.forget()
         found = model.infer([encoded(np.concatenate([part, padding]), first), *others])[0]
         parts.append(decoded(found[: len(part)], model.exits[0]))
     return np.concatenate(parts), batch
@@ -207,5 +219,11 @@ def sustain(request):
 
 
 def profile(request):
-    """What each operator takes."""
-    return {"operators": profiled(request["path"], request["delegate"], request["threads"], request["seconds"])}, b""
+    """What each operator takes. Raises RuntimeError with the reason that LiteRT's log has where it can't tell."""
+    said = []
+    try:
+        with overheard(said):
+            found = profiled(request["path"], request["delegate"], request["threads"], request["seconds"])
+    except RuntimeError as error:
+        raise RuntimeError(reasons(said) or str(error)) from error
+    return {"operators": found}, b""

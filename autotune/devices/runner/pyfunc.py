@@ -14,11 +14,11 @@ from autotune.devices.runner.inference import BATCH, opened, through
 class PythonFunction:
     """One file on one delegate and a number of threads; may be called from several threads."""
 
-    def __init__(self, path, delegate, threads):
+    def __init__(self, path, delegate, threads, state=""):
         """Raises RuntimeError where the delegate is not there, or does not run the file: no other takes its place."""
         cores = os.sched_getaffinity(0) if delegate == "openvino_cpu" else None
         try:
-            self._model = opened({"path": path, "delegate": delegate, "threads": threads})
+            self._model = opened({"path": path, "delegate": delegate, "threads": threads, "state": state})
         except (ImportError, RuntimeError, ValueError) as error:
             advice = "serve it where that runs, or load it with another model_config, such as {'delegate': 'xnnpack'}"
             reason = " ".join(str(error).split())
@@ -29,7 +29,7 @@ class PythonFunction:
         self._lock = Lock()
 
     def predict(self, inputs):
-        """The outputs for inputs.
+        """The outputs for inputs; of a file that keeps state, each as if it were the first.
 
         Args:
             inputs: (n, …), as the data that the model was tuned with: a file with an integer input scales them itself.
@@ -48,6 +48,6 @@ def _load_pyfunc(path, model_config):
 
     Args:
         path: of the file.
-        model_config: delegate and threads.
+        model_config: delegate, threads, and state: what the file keeps from one inference to the next.
     """
-    return PythonFunction(path, model_config["delegate"], model_config["threads"])
+    return PythonFunction(path, model_config["delegate"], model_config["threads"], model_config["state"])

@@ -8,11 +8,12 @@ import pytest
 
 from autotune.devices.runner import inference
 from tests.devices.several import several
+from tests.tflite import stateful
 
 
 def test_all_inputs_are_written_and_all_outputs_read(tmp_path: Path) -> None:
     """What is not written is whatever the memory held, and what is not read is not timed."""
-    request = {"path": str(several(tmp_path)), "threads": 1, "delegate": "builtin"}
+    request = {"path": str(several(tmp_path)), "threads": 1, "delegate": "builtin", "state": ""}
     model = inference.Interpreted(request)  # type: ignore[no-untyped-call]
     samples = [np.array([[-1.0, 2.0]], np.float32), np.array([[3.0, -4.0, 5.0, -6.0]], np.float32)]
     found = model.infer(samples)  # type: ignore[no-untyped-call]
@@ -29,7 +30,20 @@ def test_latency_gives_every_input_values(tmp_path: Path, monkeypatch: pytest.Mo
         return infer(model, samples)
 
     monkeypatch.setattr(inference.Interpreted, "infer", noted)
-    request = {"path": str(several(tmp_path)), "threads": 1, "delegate": "builtin", "seconds": 0.0}
+    request = {"path": str(several(tmp_path)), "threads": 1, "delegate": "builtin", "state": "", "seconds": 0.0}
     inference.latency(request)  # type: ignore[no-untyped-call]
     assert [one.shape for one in given[:2]] == [(1, 2), (1, 4)]
     assert all(one.any() for one in given)
+
+
+@pytest.mark.parametrize("kept", ["variables", "resources"])
+@pytest.mark.parametrize("delegate", inference.CPU)
+def test_state_is_what_it_was_at_first_before_each_sample(delegate: str, kept: str, tmp_path: Path) -> None:
+    """A file that answers with the sum of all it was given answers each sample with that sample, and one at a time."""
+    path = tmp_path / "model.tflite"
+    path.write_bytes(getattr(stateful, kept)())
+    model = inference.Interpreted({"path": str(path), "threads": 1, "delegate": delegate, "state": kept})  # type: ignore[no-untyped-call]
+    samples = np.random.default_rng(0).random((7, *model.entries[0]["shape"][1:]), np.float32)
+    found, batch = inference.through(model, samples, 5)  # type: ignore[no-untyped-call]
+    np.testing.assert_allclose(found, samples.reshape(7, -1), rtol=1e-6)
+    assert batch == 1
