@@ -10,6 +10,12 @@ from autotune.errors import UserError
 SAVED_MODEL = "saved_model.pb"
 """The file that makes a folder a SavedModel."""
 
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""What HDF5 files begin with: .h5 and .hdf5 ones, and .keras ones by TensorFlow before 2.12."""
+
+_TFLITE = b"TFL3"
+"""What .tflite files, also those named .lite, have at byte 4."""
+
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every file in a packed folder, so that equal folders give equal bytes."""
 
@@ -18,7 +24,8 @@ def read_model(path: Path) -> bytes:
     """A model's bytes, once it looks like one.
 
     Args:
-        path: a .keras, .h5 or .tflite file, or a SavedModel folder.
+        path: a .keras, .h5 or .tflite file, or a SavedModel folder. HDF5 and .tflite files are known by
+            their content, whatever they are named.
 
     Returns:
         The file; of a folder a zip archive that depends on names and contents alone.
@@ -39,16 +46,20 @@ def read_model(path: Path) -> bytes:
 
 
 def _check(path: Path, data: bytes) -> None:
-    if path.suffix == ".keras":
+    """Raises:
+    UserError: it is no model file; what is wrong goes by its name.
+    """
+    if data.startswith(HDF5) or data[4:8] == _TFLITE:
+        return
+    suffix = path.suffix.lower()
+    if suffix == ".keras":
         if not zipfile.is_zipfile(io.BytesIO(data)):
             what = "not a whole .keras file (a .keras file is a zip archive); save the model again"
             raise UserError(f"model {path}: {what}")
-    elif path.suffix == ".h5":
-        if not data.startswith(b"\x89HDF\r\n\x1a\n"):
-            raise UserError(f"model {path}: not an HDF5 file, in spite of its name")
-    elif path.suffix == ".tflite":
-        if data[4:8] != b"TFL3":
-            raise UserError(f"model {path}: not a .tflite file, in spite of its name")
+    elif suffix in (".h5", ".hdf5"):
+        raise UserError(f"model {path}: not an HDF5 file, in spite of its name")
+    elif suffix == ".tflite":
+        raise UserError(f"model {path}: not a .tflite file, in spite of its name")
     else:
         hint = f"; give its folder {path.parent}" if path.name == SAVED_MODEL else "; save the model in one of these"
         raise UserError(f"model {path}: not a .keras, .h5 or .tflite file or a SavedModel folder{hint}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autotune.config import FIELDS, RUNNING, Config, Runtime, fingerprint, snap
+from autotune.config import FIELDS, RUNNING, Config, Recipe, Runtime, fingerprint, snap
 
 MOST = 100_000
 """Configurations that are looked through one by one at most."""
@@ -103,9 +103,24 @@ class Space:
         kept = {name: dim for name, dim in self.dimensions.items() if name not in RUNNING}
         return replace(self, dimensions=kept)
 
+    def of_runtimes(self) -> "Space":
+        """Without what decides what is done to a model."""
+        kept = {name: dim for name, dim in self.dimensions.items() if name in RUNNING}
+        return replace(self, dimensions=kept)
+
     def of_models(self, names: Sequence[str]) -> "Space":
         """The same for each of several candidate models."""
         return replace(self, dimensions={"model": Choice(tuple(names)), **self.dimensions})
+
+    def lessons(self) -> tuple[str, ...]:
+        """What pruning and clustering may learn from."""
+        dim = self.dimensions.get("fine_tune", Choice((Recipe().fine_tune,)))
+        assert isinstance(dim, Choice)  # names
+        return dim.values
+
+    def of_lessons(self, names: Sequence[str]) -> "Space":
+        """The same with other ones."""
+        return replace(self, dimensions={**self.dimensions, "fine_tune": Choice(tuple(names))})
 
     def fitting(self, fits: Callable[[Config], bool]) -> list[Config] | None:
         """Every different configuration that fits, None where there are too many to look through."""

@@ -18,6 +18,32 @@ def conflict(config: Config, facts: Facts) -> str | None:
     return next((reason for applies, reason in _RULES if applies(config, facts)), None)
 
 
+def limits(facts: Facts) -> str | None:
+    """What can't be done to a model, in words that follow its name; None where all can.
+
+    Args:
+        facts: as conflict() takes them.
+    """
+    if reason := finished(facts):
+        return f"is measured as it is: {reason}"
+    if facts.get("untrainable"):
+        return f"is compressed without training: {facts['untrainable']}"
+    return None
+
+
+def finished(facts: Facts) -> str | None:
+    """Why nothing can be done to a model, None where something can."""
+    if facts.get("quantized"):
+        return "it is quantized already"
+    if facts.get("largest_layer") == 0:
+        return "no layer of it has weights that could be made smaller"
+    return None
+
+
+def _changes(config: Config) -> bool:
+    return _compresses(config) or config.recipe.quantize != "none" or bool(config.recipe.extra)
+
+
 def _compresses(config: Config) -> bool:
     return bool(config.recipe.prune or config.recipe.cluster)
 
@@ -29,13 +55,16 @@ _RULES: tuple[tuple[Callable[[Config, Facts], bool], str], ...] = (
     ),
     (
         lambda config, facts: (
-            bool(facts.get("quantized"))
-            and (_compresses(config) or config.recipe.quantize != "none" or bool(config.recipe.extra))
+            _compresses(config) and config.recipe.fine_tune == "none" and not facts.get("one_shot", True)
         ),
-        "the model is quantized already",
+        "the space prunes and clusters this model by training only",
     ),
     (
-        lambda config, facts: config.recipe.cluster >= facts.get("largest_layer", float("inf")),
+        lambda config, facts: _changes(config) and finished(facts) is not None,
+        "nothing can be done to the model",
+    ),
+    (
+        lambda config, facts: 0 < facts.get("largest_layer", float("inf")) <= config.recipe.cluster,
         "no layer has more weights than clusters",
     ),
     (

@@ -28,6 +28,14 @@ def test_gives_the_bytes(tmp_path: Path) -> None:
         assert read_model(path) == path.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["model.hdf5", "model.keras", "model.H5", "model.lite", "model"])
+def test_content_goes_before_the_name(tmp_path: Path, name: str) -> None:
+    """HDF5 has many names (TensorFlow before 2.12 wrote it as .keras, too), .tflite files were called .lite."""
+    for content in (b"\x89HDF\r\n\x1a\n and more", b"\x1c\0\0\0TFL3 and more"):
+        (tmp_path / name).write_bytes(content)
+        assert read_model(tmp_path / name) == content
+
+
 def test_packs_a_folder(tmp_path: Path) -> None:
     """As a zip archive that equal folders share, whatever the time and the order of their making."""
     first = folder(tmp_path / "first")
@@ -62,6 +70,7 @@ def test_links(tmp_path: Path) -> None:
     [
         ("model.keras", "not a whole .keras file"),
         ("model.h5", "not an HDF5 file, in spite of its name"),
+        ("model.hdf5", "not an HDF5 file, in spite of its name"),
         ("model.tflite", "not a .tflite file, in spite of its name"),
         ("model.pt", "not a .keras, .h5 or .tflite file"),
         ("model", "not a .keras, .h5 or .tflite file"),

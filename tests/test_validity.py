@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from autotune.config import Config
-from autotune.validity import conflict
+from autotune.validity import conflict, limits
 
 IMAGES: dict[str, Any] = {"input_shape": [32, 32, 3], "untrainable": None, "quantized": False, "largest_layer": 1000}
 
@@ -58,8 +58,24 @@ def test_what_can_not_be_trained_is_compressed_in_one_shot(values: dict[str, Any
 def test_what_is_quantized_stays_as_it_is(values: dict[str, Any]) -> None:
     """Only how it runs can be chosen."""
     facts = IMAGES | {"untrainable": "it is a .tflite file", "quantized": True}
-    assert conflict(Config.of(values), facts) == "the model is quantized already"
+    assert conflict(Config.of(values), facts) == "nothing can be done to the model"
+    assert limits(facts) == "is measured as it is: it is quantized already"
     assert conflict(Config.of({"delegate": "builtin", "threads": 2}), facts) is None
+
+
+def test_one_shot_is_for_what_can_not_be_trained() -> None:
+    """Where the space has none, and another model is there only because of which it was added."""
+    trained, once = ({"prune": 0.5, "fine_tune": lesson} for lesson in ("distill", "none"))
+    assert conflict(Config.of(trained), IMAGES | {"one_shot": False}) is None
+    assert "by training only" in str(conflict(Config.of(once), IMAGES | {"one_shot": False}))
+
+
+def test_what_has_no_weights_stays_as_it_is() -> None:
+    """No scheme and no pruning is tried; as it is it fits, whatever a space has for clusters."""
+    facts = IMAGES | {"untrainable": "it is a .tflite file", "largest_layer": 0}
+    assert conflict(Config.of({"cluster": 0}), facts) is None
+    for values in ({"quantize": "float16"}, {"prune": 0.5, "fine_tune": "none"}):
+        assert conflict(Config.of(values), facts) == "nothing can be done to the model"
 
 
 def test_only_images_are_varied() -> None:

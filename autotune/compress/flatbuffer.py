@@ -21,6 +21,7 @@ _NUMPY = {
     schema.TensorType.FLOAT16: np.float16,
     schema.TensorType.INT8: np.int8,
     schema.TensorType.INT4: np.int8,  # two in a byte
+    schema.TensorType.UINT8: np.uint8,  # as TensorFlow 1 quantized
 }
 _WEIGHTED = {
     schema.BuiltinOperator.CONV_2D: 0,
@@ -46,8 +47,8 @@ class Layer:
         name: of the weight tensor; the Keras layer's name is one component of this path.
         operator: its kind, as CONV_2D.
         outputs: names of the tensors that it makes.
-        dtype: of the weights: float32, float16, int8 or int4.
-        values: the weights; those of int4 as int8.
+        dtype: of the weights: float32, float16, int8, int4 or uint8.
+        values: the weights; those of int4 as int8, those of uint8 as int16, counted from their zero point.
         axis: of the output channels in values.
         sparse: whether the file leaves out zeros.
     """
@@ -66,7 +67,7 @@ def read_layers(file: bytes | bytearray) -> list[Layer]:
 
     Args:
         file: a .tflite file. In a bytearray, what is written to a layer's values is written to the
-            file, but for int4 and sparse ones, whose values are unpacked copies.
+            file, but for int4, uint8 and sparse ones, whose values are unpacked copies.
 
     Raises:
         UserError: it is no whole .tflite file.
@@ -249,6 +250,8 @@ def _values(data: NDArray[np.uint8], tensor: Any) -> NDArray[Any]:
     values = data.view(_NUMPY[tensor.type])
     if tensor.type == schema.TensorType.INT4:
         values = np.stack([values << 4 >> 4, values >> 4], axis=-1).ravel()[: np.prod(tensor.shape)]
+    if tensor.type == schema.TensorType.UINT8:
+        values = values.astype(np.int16) - tensor.quantization.zeroPoint.astype(np.int16)
     if tensor.sparsity is not None:
         values = _densified(values, tensor.sparsity, tensor.shape)
     return values.reshape(tensor.shape)

@@ -19,6 +19,7 @@ from autotune.compress.translate import translate
 from autotune.compress.trust import Trust, allow, refused, trusted
 from autotune.errors import UserError
 from autotune.model import keras_facts
+from autotune.model_file import HDF5
 
 VERSION = 5
 """Raised when the same file would become another base."""
@@ -30,8 +31,8 @@ def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact
     """Opens a model and gives it back in the form that stages work on.
 
     Args:
-        data: as model_file.read_model() gives it: Keras 3 or Keras 2 .keras, legacy .h5, .tflite,
-            or a packed SavedModel folder.
+        data: as model_file.read_model() gives it: .keras or HDF5 by Keras 3 or Keras 2, .tflite, or a
+            packed SavedModel folder.
         name: the file's name, for its suffix and for messages.
         trust: what is allowed in this process from now on; by default what it was started with.
 
@@ -75,13 +76,14 @@ def open_base(base: bytes, parent: bytes | None = None) -> Any:
 
 
 def _imported(data: bytes, suffix: str) -> Artifact:
-    if suffix == ".tflite" or is_tflite(data):
+    hdf5 = data.startswith(HDF5)
+    if is_tflite(data) or (suffix == ".tflite" and not hdf5):
         return _untrainable(data, "it is a .tflite file", {})
     if savedmodel.is_saved_model(data):
         with savedmodel.unpacked(data) as folder:
             return _from_folder(folder)
-    with _file(data, suffix) as path:
-        model, training = _open_h5(path) if suffix == ".h5" else _open_keras(path)
+    with _file(data, ".h5" if hdf5 else ".keras") as path:
+        model, training = _open_h5(path) if hdf5 else _open_keras(path)
         return _from_model(model, training)
 
 
@@ -97,28 +99,26 @@ def _file(data: bytes, suffix: str) -> Iterator[Path]:
 
 
 def _open_h5(path: Path) -> tuple[Any, dict[str, Any]]:
-    """The tf_keras model, and what it was trained with."""
+    """The model, of tf_keras or of Keras 3 as it was saved, and what it was trained with."""
     import h5py
-    import tf_keras
 
     try:
         with h5py.File(path) as file:
-            config = file.attrs.get("model_config")
-            training = file.attrs.get("training_config")
+            config, training, version = (
+                file.attrs.get(name) for name in ("model_config", "training_config", "keras_version")
+            )
     except OSError as error:
         raise UserError("not a whole HDF5 file; save the model again") from error
     if config is None:
         raise UserError("holds weights but no model; save it with model.save()")
     _refuse_code(json.loads(config))
-    model = _opened(lambda: tf_keras.models.load_model(path, compile=False))
+    # Keras 1, whose files say nothing of their version, is Keras 2's business.
+    model = _load(path, version.decode() if isinstance(version, bytes) else version or "1")
     return model, json.loads(training) if training else {}
 
 
 def _open_keras(path: Path) -> tuple[Any, dict[str, Any]]:
     """The model, of tf_keras or of Keras 3 as it was saved, and what it was trained with."""
-    import keras
-    import tf_keras
-
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
@@ -126,10 +126,16 @@ def _open_keras(path: Path) -> tuple[Any, dict[str, Any]]:
     except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
         raise UserError("not a whole .keras file; save the model again") from error
     _refuse_code(config)
-    legacy = metadata.get("keras_version", "3").startswith("2.")
-    load = tf_keras.models.load_model if legacy else keras.saving.load_model
-    model = _opened(lambda: load(path, compile=False, safe_mode=not trusted().code))
-    return model, config.get("compile_config") or {}
+    return _load(path, metadata.get("keras_version", "3")), config.get("compile_config") or {}
+
+
+def _load(path: Path, version: str) -> Any:
+    """The model of a file, opened by the Keras of the version that saved it."""
+    import keras
+    import tf_keras
+
+    load = tf_keras.models.load_model if version < "3" else keras.saving.load_model
+    return _opened(lambda: load(path, compile=False, safe_mode=not trusted().code))
 
 
 def _opened(load: Callable[[], Any]) -> Any:
@@ -165,7 +171,10 @@ def _from_folder(folder: Path) -> Artifact:
     none = "the SavedModel has no Keras metadata that can be read"
     reason = none if configs is None else refused(configs, trusted())
     if reason is None:
-        model = _opened(lambda: tf_keras.models.load_model(folder, compile=False))
+        try:
+            model = _opened(lambda: tf_keras.models.load_model(folder, compile=False))
+        except UserError as error:
+            return _untrainable(savedmodel.to_tflite(folder), f"its layers {error}", training)
         _check(model)
         try:
             return _trainable(model, training)

@@ -45,22 +45,35 @@ def keras_config(folder: Path) -> dict[str, dict[str, Any]] | None:
         of the root training_config. None where that can't be read, or there is nothing of the kind: other
         programs, Keras 3 among them, write graphs alone.
     """
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # none of its own
-    from tf_keras.protobuf import saved_metadata_pb2
-
-    file = folder / _KERAS_METADATA
-    if not file.exists():
-        return None
-    metadata = saved_metadata_pb2.SavedMetadata()
     try:
-        metadata.ParseFromString(file.read_bytes())
-        configs = [(node.node_path, json.loads(node.metadata)) for node in metadata.nodes]
-    except (DecodeError, json.JSONDecodeError, RecursionError):
+        configs = [(node.node_path, json.loads(node.metadata)) for node in _keras_metadata(folder)]
+    except (ValueError, RecursionError):
         return None
     found = dict(configs)
     unique = len(found) == len(configs)  # of two under one path, one would be looked at and the other opened
     whole = unique and all(isinstance(config, dict) for config in found.values())
     return found if whole and isinstance(found.get("root", {}).get("config"), dict) else None
+
+
+def _keras_metadata(folder: Path) -> Any:
+    """What tf_keras would make layers of, read as it does: before TensorFlow 2.5 it stood in the graph's own file.
+
+    Raises:
+        ValueError: it can't be read, or objects of Keras are without it.
+    """
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # none of its own
+    from tf_keras.protobuf import saved_metadata_pb2
+    from tf_keras.src.saving.legacy.saved_model import load
+
+    metadata, file = saved_metadata_pb2.SavedMetadata(), folder / _KERAS_METADATA
+    if file.exists():
+        try:
+            metadata.ParseFromString(file.read_bytes())
+        except DecodeError as error:
+            raise ValueError("damaged") from error
+    else:  # public in no form; a reader of our own might see another model than the one that is opened
+        load._read_legacy_metadata(_meta_graphs(folder)[0].object_graph_def, metadata, str(folder))
+    return metadata.nodes
 
 
 def file_operators(folder: Path) -> list[str]:

@@ -27,7 +27,7 @@ from autotune.study.pool import Pool
 from autotune.target import Metric, Target, resolve
 from autotune.task import Task, make_task
 from autotune.tflite.state import KEEPS
-from autotune.validity import conflict
+from autotune.validity import conflict, finished, limits
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Candidate:
         base: it, as compress.load.import_model gave it.
         task: what it is for.
         key: fingerprint of all that its files depend on, save the recipe.
-        facts: of the model, and whether layers of it are excluded.
+        facts: of the model, whether layers of it are excluded (excludes), and whether it may be pruned and
+            clustered without training (one_shot).
     """
 
     base: bytes
@@ -80,11 +81,7 @@ class Prepared:
             device = self.meta["device"]["device"]
             return [f"the files of study {self.leader.name!r}, as they are, on device {device}: study {self.name!r}"]
         return [
-            *(
-                f"{task.model} is compressed without training: {reason}"
-                for task in tasks
-                if (reason := task.facts.get("untrainable"))
-            ),
+            *(f"{task.model} {limit}" for task in tasks if (limit := limits(task.facts))),
             *(f"{task.model} {KEEPS}" for task in tasks if task.facts.get("state")),
             *(f"{task.model}: {line}" for task in tasks if (line := task.facts.get("left_float"))),
         ]
@@ -126,7 +123,7 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer) ->
         refuse_changes(leader, meta, but=("device", "space"))
     if (before := journal.found(folder, name)) is not None:
         refuse_changes(before, meta)
-    space = options.space if len(candidates) == 1 else options.space.of_models(tuple(candidates))
+    space = _space(options.space, candidates)
     goal = objectives.resolve(goals, quality)
     prepared = Prepared(candidates, space, targets, goal, cache, name, folder, meta, leader)
     fitting = space.fitting(prepared.fits)
@@ -138,6 +135,19 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer) ->
     for model, base in opened.fresh.items():
         cache.put(keys[model], base)
     return prepared
+
+
+def _space(space: Space, candidates: Mapping[str, Candidate]) -> Space:
+    """The space with a choice of models, of what can be done to them."""
+    facts = [candidate.facts for candidate in candidates.values()]
+    untrainable = [bool(each.get("untrainable")) for each in facts]
+    if all(map(finished, facts)):
+        space = space.of_runtimes()
+    elif all(untrainable):
+        space = space.of_lessons(["none"])
+    elif any(untrainable):
+        space = space.of_lessons(list(dict.fromkeys([*space.lessons(), "none"])))
+    return space if len(candidates) == 1 else space.of_models(tuple(candidates))
 
 
 @dataclass(frozen=True)
@@ -229,7 +239,9 @@ def _candidates(
         except UserError as error:
             raise (UserError(f"model {name}: {error}") if name else error) from error
         key = fingerprint(keys[name], task.fingerprint, options.excluded)
-        found[name] = Candidate(base.data, task, key, task.facts | {"excludes": bool(options.excluded)})
+        one_shot = bool(task.facts.get("untrainable")) or "none" in options.space.lessons()
+        more = {"excludes": bool(options.excluded), "one_shot": one_shot}
+        found[name] = Candidate(base.data, task, key, task.facts | more)
     check_excluded(options.excluded, [base.facts["layers"] for base in bases.values()])
     first, *others = found.values()
     for other in others:

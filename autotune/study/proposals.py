@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from autotune.config import SCHEMES, Config, Recipe
@@ -113,10 +114,10 @@ class Proposals:
         for values in wanted:
             while row := self._again():
                 yield row
-            settings = itertools.product(self._runtimes, (values.get("augment", "none"), "none"))
+            settings = itertools.product(self._runtimes, self._space.lessons(), (values.get("augment", "none"), "none"))
             configs = (
-                Config.of({**values, "delegate": runtime.delegate, "threads": runtime.threads, "augment": augment})
-                for runtime, augment in settings
+                Config.of({**values, **asdict(runtime), "fine_tune": lesson, "augment": augment})
+                for runtime, lesson, augment in settings
             )
             config = next(filter(self._ledger.admits, configs), None)
             if config is None or self.left <= 0 or self._ledger.tried(config.recipe):

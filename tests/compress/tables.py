@@ -92,6 +92,28 @@ def small() -> bytes:
     return packed(model)
 
 
+def quantized_by_tensorflow_1() -> bytes:
+    """A whole file of 4 inputs, 3 units and a softmax, uint8 throughout, each tensor with one scale and zero point."""
+    model, random = empty(), np.random.default_rng(0)
+
+    def scaled(shape: Sequence[int], scale: float, zero: int, values: NDArray[Any] | None = None, **of: Any) -> int:
+        scales, zeros = np.array([scale], np.float32), np.array([zero], np.int64)
+        kept = schema.QuantizationParametersT(scale=scales, zeroPoint=zeros)
+        return tensor(model, shape, values, quantization=kept, **({"type": TYPE.UINT8} | of))
+
+    weights = random.integers(0, 256, (3, 4), dtype=np.uint8)
+    weights[0, 0] = 131  # that is, zero
+    entry, units, shares = scaled((1, 4), 1 / 32, 128), scaled((1, 3), 1 / 16, 128), scaled((1, 3), 1 / 256, 0)
+    constants = [
+        scaled((3, 4), 1 / 64, 131, weights),
+        scaled((3,), 1 / 2048, 0, np.array([100, -200, 0], np.int32), type=TYPE.INT32),
+    ]
+    operator(model, OPERATOR.FULLY_CONNECTED, [entry, *constants], [units], schema.FullyConnectedOptionsT())
+    operator(model, OPERATOR.SOFTMAX, [units], [shares], schema.SoftmaxOptionsT(beta=1.0))
+    model.subgraphs[0].inputs, model.subgraphs[0].outputs = [entry], [shares]
+    return packed(model)
+
+
 def encode_sparsely(model: Any, index: int, values: NDArray[np.float32], kind: str = "Int32") -> None:
     """Gives a matrix of the first graph these values, (rows, columns), without the zeros among them.
 

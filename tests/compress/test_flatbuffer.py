@@ -114,6 +114,15 @@ def test_a_file_is_described(file: bytes, calibration: np.ndarray) -> None:
     assert describe(flatquant.quantize(file, "int8_io", calibration))["inputs"][0]["dtype"] == "int8"
 
 
+def test_weights_that_tensorflow_1_quantized() -> None:
+    """Are counted from their zero point: a weight of that value is zero."""
+    file = tables.quantized_by_tensorflow_1()
+    (row,) = read_weights(file)
+    assert (row["dtype"], row["shape"], row["weights"]) == ("uint8", [3, 4], 12)
+    assert row["sparsity"] == 1 / 12
+    assert (read_layers(file)[0].values[0, 0], describe(file)["quantized"]) == (0, True)
+
+
 def test_activation_behind_a_reshape() -> None:
     """A LOGISTIC whose values the file only gives another shape is what its outputs are."""
     model = tables.empty()

@@ -70,6 +70,29 @@ def test_keras_2_file_opens(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("library", [keras, tf_keras])
+@pytest.mark.parametrize("name", ["model.hdf5", "model.keras", "model"])
+def test_hdf5_opens_by_the_keras_that_wrote_it(tmp_path: Path, library: Any, name: str) -> None:
+    """Whatever the file is called; it can be trained, and brings loss and metrics."""
+    model = library.Sequential(
+        [library.layers.InputLayer((4,)), library.layers.Dense(3, "softmax", bias_initializer="ones")]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    imported = import_model(saved(model, tmp_path, "model.h5"), name)
+    x = np.ones((2, 4), np.float32)
+    np.testing.assert_allclose(np.asarray(open_base(imported.data)(x)), np.asarray(model(x)), rtol=1e-6)
+    facts = imported.facts
+    assert (facts["untrainable"], facts["activation"]) == (None, "softmax")
+    assert (facts["compiled_loss"], facts["compiled_metrics"]) == ("sparse_categorical_crossentropy", ["accuracy"])
+
+
+def test_code_in_hdf5_by_keras_3_needs_trust(tmp_path: Path) -> None:
+    """As in a .keras file."""
+    data = saved(keras.Sequential([keras.Input((4,)), L.Lambda(lambda x: x * 2, name="double")]), tmp_path, "model.h5")
+    with pytest.raises(UserError, match=r"layer 'double' \(Lambda\) is code"):
+        import_model(data, "model.h5")
+
+
 def run(file: bytes, x: Any) -> Any:
     """What a .tflite file makes of samples, one by one."""
     runner = Interpreter(model_content=file)

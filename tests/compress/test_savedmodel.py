@@ -19,6 +19,7 @@ import keras  # noqa: E402  # after the legacy switch is set
 import tensorflow as tf  # noqa: E402
 import tf_keras  # noqa: E402
 from ai_edge_litert.interpreter import Interpreter  # noqa: E402
+from tensorflow.core.protobuf import saved_model_pb2  # noqa: E402
 from tf_keras.protobuf import saved_metadata_pb2  # noqa: E402
 
 K, L = tf_keras.layers, keras.layers
@@ -72,6 +73,52 @@ def test_keras_2_folder_can_be_trained(tmp_path: Path) -> None:
     assert (imported.facts["format"], imported.facts["untrainable"]) == ("keras", None)
     assert imported.facts["compiled_loss"] == "categorical_crossentropy"
     assert imported.facts["compiled_metrics"] == ["accuracy"]
+
+
+def before_tensorflow_2_5(folder: Path) -> None:
+    """A folder as it was written then: what Keras keeps stands in the graph's file."""
+    saved, metadata = saved_model_pb2.SavedModel(), saved_metadata_pb2.SavedMetadata()
+    saved.ParseFromString((folder / "saved_model.pb").read_bytes())
+    metadata.ParseFromString((folder / "keras_metadata.pb").read_bytes())
+    objects = saved.meta_graphs[0].object_graph_def.nodes
+    for node in metadata.nodes:
+        objects[node.node_id].user_object.metadata = node.metadata
+    (folder / "saved_model.pb").write_bytes(saved.SerializeToString())
+    (folder / "keras_metadata.pb").unlink()
+
+
+def test_folder_by_tensorflow_before_2_5_can_be_trained(tmp_path: Path) -> None:
+    """It has no keras_metadata.pb, and all its layers."""
+    model = legacy(K.Dense(5, activation="relu"), K.BatchNormalization())
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    model.save(tmp_path / "model", save_format="tf")
+    before_tensorflow_2_5(tmp_path / "model")
+    imported = import_model(read_model(tmp_path / "model"), "model")
+    np.testing.assert_allclose(np.asarray(open_base(imported.data)(X)), np.asarray(model(X)), atol=1e-6)
+    assert (imported.facts["format"], imported.facts["untrainable"]) == ("keras", None)
+    assert imported.facts["compiled_loss"] == "categorical_crossentropy"
+
+
+def test_code_in_a_folder_by_tensorflow_before_2_5_is_found(tmp_path: Path) -> None:
+    """A Lambda keeps it from training, as in later ones."""
+    legacy(K.Lambda(lambda x: x * 2, name="double")).save(tmp_path / "model", save_format="tf")
+    before_tensorflow_2_5(tmp_path / "model")
+    facts = import_model(read_model(tmp_path / "model"), "model").facts
+    assert "layer 'double' (Lambda) is code" in facts["untrainable"]
+
+
+def test_layers_that_do_not_open_keep_a_folder_from_training_only(tmp_path: Path) -> None:
+    """Such as those of another version of Keras: the graph is converted all the same."""
+    model = legacy()
+    model.save(tmp_path / "model", save_format="tf")
+
+    def other(node: Any) -> str | None:
+        return node.metadata.replace('"units"', '"many"') if '"Dense"' in node.metadata else None
+
+    edited(tmp_path / "model", other)
+    imported = import_model(read_model(tmp_path / "model"), "model")
+    assert imported.facts["format"] == "tflite"
+    np.testing.assert_allclose(run(imported.data, X), np.asarray(model(X)), atol=1e-6)
 
 
 def test_keras_3_export_is_converted(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from autotune.study.checks import refuse_changes
 from autotune.study.driver import run
 from autotune.study.journal import read
 from autotune.study.options import Options
+from autotune.study.prepare import Importer
 from autotune.study.reporting import Activity, Summary
 from autotune.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import
@@ -347,15 +348,20 @@ def test_a_fault_over_the_baseline_is_tried_again(tmp_path: Path) -> None:
         study(options(tmp_path, name="other"), FakeDevice(faults=2))
 
 
-def linear(data: bytes, name: str, trust: Trust) -> Artifact:
-    """In place of toy_import(): of models that seem to give logits; the toy device gives probabilities."""
-    artifact = toy_import(data, name, trust)
-    return dataclasses.replace(artifact, facts=artifact.facts | {"activation": "linear"})
+def importer(only: str = "", **facts: Any) -> Importer:
+    """In place of toy_import(): models, or those of one name only, of which other facts are known."""
+
+    def opened(data: bytes, name: str, trust: Trust) -> Artifact:
+        artifact = toy_import(data, name, trust)
+        return dataclasses.replace(artifact, facts=artifact.facts | facts) if name.startswith(only) else artifact
+
+    return opened
 
 
 def test_outputs_that_are_something_else_than_the_model_says_are_refused(tmp_path: Path) -> None:
     """Before anything is measured or searched, and the line asks for --loss; with it the study runs."""
     device, loss = FakeDevice(), "sparse_categorical_crossentropy"
+    linear = importer(activation="linear")  # the toy device gives probabilities
     said = (
         rf"toy.keras: refused even as it is: its outputs are taken for logits, .* and sum to one; .* --loss {loss} for"
     )
@@ -364,6 +370,58 @@ def test_outputs_that_are_something_else_than_the_model_says_are_refused(tmp_pat
             run(options(tmp_path), device, pool, SilentReporter(), list, linear)
         assert set(device.calls) == {"outputs"}
         run(options(tmp_path, trials=1, loss=loss), device, pool, SilentReporter(), list, linear)
+
+
+FINISHED = [
+    ({"quantized": True}, "toy.keras is measured as it is: it is quantized already"),
+    (
+        {"largest_layer": 0},
+        "toy.keras is measured as it is: no layer of it has weights that could be made smaller",
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "line"), FINISHED)
+@pytest.mark.parametrize("schemes", [SPACE["quantize"], ["int8"]])
+def test_a_model_to_which_nothing_can_be_done_is_measured(
+    tmp_path: Path, facts: dict[str, Any], line: str, schemes: list[str]
+) -> None:
+    """On every runtime, whatever the space is; the line says why nothing else is tried, and it is the front."""
+    reporter, of = SilentReporter(), importer(untrainable="it is a .tflite file", **facts)
+    asked = options(tmp_path, space=SPACE | {"quantize": schemes})
+    with contextlib.closing(FakePool()) as pool:
+        record = run(asked, FakeDevice(), pool, reporter, list, of).record
+    assert reporter.notes[0] == line
+    assert {point.outcome.config.recipe for point in record.points} == {Recipe()}
+    assert {point.outcome.config.runtime.delegate for point in record.points} == {"xnnpack", "builtin"}
+    front = record.front()
+    assert front is not None
+    assert front.pick() is not None
+
+
+def test_what_can_not_be_trained_is_pruned_and_clustered_in_one_shot(tmp_path: Path) -> None:
+    """In a space that knows training only, too, from the first baselines on; and nothing is trained."""
+    with contextlib.closing(FakePool()) as pool:
+        of = importer(untrainable="it is a .tflite file")
+        record = run(options(tmp_path, trials=EVERY), FakeDevice(), pool, SilentReporter(), list, of).record
+    recipes = {point.outcome.config.recipe for point in record.points if not point.free}
+    assert {(recipe.prune, recipe.cluster, recipe.quantize) for recipe in recipes} == {
+        (prune, cluster, scheme) for prune in (0, 0.5) for cluster in (0, 16) for scheme in ("none", "dynamic", "int8")
+    }
+    assert not any(step.trains for step in pool.built)
+
+
+def test_beside_a_model_that_can_be_trained_one_that_can_not_is_compressed_in_one_shot(tmp_path: Path) -> None:
+    """And the other by training alone, as the space says."""
+    model, _ = toy_files(tmp_path)
+    other = tmp_path / "other.keras"
+    other.write_bytes(model.read_bytes())
+    asked = dataclasses.replace(options(tmp_path, trials=2 * EVERY), models=(model, other))
+    with contextlib.closing(FakePool()) as pool:
+        of = importer("other", untrainable="it is a .tflite file")
+        record = run(asked, FakeDevice(), pool, SilentReporter(), list, of).record
+    pruned = {point.outcome.config.recipe for point in record.points if point.outcome.config.recipe.prune}
+    assert {(recipe.model, recipe.fine_tune) for recipe in pruned} == {("toy", "distill"), ("other", "none")}
 
 
 def test_a_delegate_that_runs_nothing_is_refused(tmp_path: Path) -> None:
