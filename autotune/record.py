@@ -17,7 +17,7 @@ from autotune.front import ParetoFront, Point, front_of, hypervolume, leading, o
 from autotune.margin import held, violations
 from autotune.objectives import USUAL, resolve
 from autotune.outcome import Outcome
-from autotune.significance import LEVEL, Interval, compare, difference
+from autotune.significance import LEVEL, Interval, compare, difference, paired
 from autotune.target import Metric, Target, parse
 
 Each = NDArray[Any]
@@ -52,10 +52,11 @@ class Gaps:
         key = (one, other, factor)
         if key not in self._found:
             first, second = scores_of(one), self._others[other] if other in self._others else scores_of(other)
-            if first is None or second is None or first.shape != second.shape:
+            pair = None if first is None or second is None else paired(first, second, resampled=resampled)
+            if second is None or pair is None:
                 return None
             self._others[other] = second
-            self._found[key] = difference(first, second, factor, resampled=resampled)
+            self._found[key] = difference(*pair, factor, resampled=resampled)
         return self._found[key]
 
 
@@ -175,9 +176,9 @@ class Record:
         by their intervals where the study did not keep them.
         """
         first, second = scores_of(self._scores(one.outcome)), scores_of(self._scores(other.outcome))
-        if first is None or second is None or first.shape != second.shape:
-            return overlap(one, other, self.quality)
-        return compare(first, second, resampled=_resampled(one.outcome)) > LEVEL
+        drawn = _resampled(one.outcome)
+        pair = None if first is None or second is None else paired(first, second, resampled=drawn)
+        return overlap(one, other, self.quality) if pair is None else compare(*pair, resampled=drawn) > LEVEL
 
     def _scores(self, outcome: Outcome) -> Path:
         assert outcome.artifact is not None  # measured, so it has a file

@@ -1,19 +1,23 @@
 """Scores: how good a model's outputs are, and how sure that is."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from autotune import userfile
 from autotune.data import Array
 from autotune.errors import UserError
-from autotune.significance import normal, wilson
+from autotune.metrics import auc, class_overlaps, f1, miou, overlaps, top_hits
+from autotune.significance import FEW, Interval, normal, student, wilson
 from autotune.target import ACCURACY, Metric
 
 RESAMPLES = 200
 """Of the bootstrap: enough for a standard error (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, 6.4)."""
+
+LEAST, ENOUGH_S = 10, 5.0
+"""Resamples that are taken however long each takes, and the seconds after which there are no more than these."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,12 @@ class Score:
 
     Attributes:
         value: of the metric.
-        standard_error: of the value, over the samples.
+        standard_error: of the value, over the samples; over the groups where there are some.
         low, high: its 95 % interval.
         each: what pairs it with another file's score on the same samples, see significance.compare():
             of metrics that are a mean over samples each one's, (n,), bool for right or wrong and else
-            float32; of others the metric of each resample, (RESAMPLES,) float32, NaN where it has none.
+            float32, or with groups each group's part in it, (groups,) float32; of others the metric of each
+            resample, (up to RESAMPLES,) float32, NaN where it has none.
         resampled: whether each is of resamples.
     """
 
@@ -46,210 +51,187 @@ class Score:
         }
 
 
-def errors(metric: Metric, outputs: Array, labels: Array) -> Score:
+def errors(metric: Metric, outputs: Array, labels: Array, groups: Array | None = None) -> Score:
     """The mean absolute or squared error.
 
     Args:
         metric: mae or mse.
         outputs: (n, …).
         labels: of the same shape.
+        groups: as mean_of().
 
     Returns:
         The mean over samples of each one's mean.
     """
     gap = np.abs(outputs.astype(float) - labels).reshape(len(labels), -1)
     each = (gap if metric.name == "mae" else gap**2).mean(axis=1)
-    value, error = _mean(each)
-    return Score(value, error, *normal(value, error, metric.lowest, metric.highest), each.astype(np.float32))
+    return mean_of(each, groups, lambda value, error, _: normal(value, error, metric.lowest, metric.highest))
 
 
-def classification(metric: Metric, outputs: Array, labels: Array, *, logits: bool) -> Score:
+def classification(
+    metric: Metric, outputs: Array, labels: Array, *, logits: bool, groups: Array | None = None
+) -> Score:
     """The score of a model that tells classes apart.
 
     Args:
-        metric: accuracy, topK, auc or f1.
-        outputs: (n, …, classes), or (n, 1) for two classes.
-        labels: (n, …) class numbers. Where there are several a sample, accuracy and topK are of each
-            sample's share, auc and f1 of all labels together.
+        metric: accuracy, topK, auc, f1 or miou.
+        outputs: (n, …, classes), or (n, …, 1) for two classes.
+        labels: (n, …) class numbers. Where there are several a sample, as of the pixels of an image, accuracy and
+            topK are of each sample's share, the others of all labels together; a sample stays one in any case.
         logits: whether outputs are logits, not probabilities.
+        groups: as mean_of().
 
     Returns:
         For accuracy with the standard error of a proportion, sqrt(p (1 - p) / n), and Wilson's interval.
     """
-    single = outputs.shape[1:] == (1,)
-    if metric == ACCURACY:
-        decided = outputs[:, 0] > _half(logits) if single else outputs.argmax(axis=-1)
-        return _shares(decided == labels)
-    if metric.name not in ("auc", "f1"):
-        return _shares(top_hits(outputs, labels, int(metric.name.removeprefix("top"))))
+    single = outputs.shape[-1] == 1
+    if metric.name.startswith("top"):
+        return shares(top_hits(outputs, labels, int(metric.name.removeprefix("top"))), groups)
     width = max(outputs.shape[-1], 2)
     if metric.name == "auc":
+        truth = labels[..., np.newaxis] == np.arange(width)
         scores = outputs if single else _softmax(outputs) if logits else outputs
-    else:
-        decided = (outputs[:, 0] > _half(logits)).astype(int) if single else outputs.argmax(axis=-1)
-        scores = decided[..., np.newaxis] == np.arange(width)
-    truth = labels[..., np.newaxis] == np.arange(width)
-    if width == 2:  # the F1 score is of class 1; the areas of both are the same
-        truth, scores = truth[..., 1:], scores[..., -1:]
-    return bootstrapped(auc if metric.name == "auc" else f1, truth, scores, share=True)
+        if width == 2:  # the areas of both classes are the same
+            truth, scores = truth[..., 1:], scores[..., -1:]
+        return _of_ranks(truth, scores, groups)
+    decided = (outputs[..., 0] > _half(logits)).astype(int) if single else outputs.argmax(axis=-1)
+    if metric == ACCURACY:
+        return shares(decided == labels, groups)
+    both, either = class_overlaps(labels, decided, width)
+    if metric.name == "f1" and width == 2:  # of class 1
+        both, either = both[:, 1:], either[:, 1:]
+    return _of_overlaps(metric, both, either, groups)
 
 
-def multilabel(metric: Metric, outputs: Array, labels: Array, *, logits: bool) -> Score:
+def multilabel(metric: Metric, outputs: Array, labels: Array, *, logits: bool, groups: Array | None = None) -> Score:
     """The score of a model that answers several yes-or-no questions a sample, as the mean over questions.
 
     Args:
-        metric: auc or f1.
-        outputs: (n, questions).
-        labels: (n, questions) of 0 and 1.
+        metric: auc, f1 or miou.
+        outputs: (n, …, questions).
+        labels: (n, …, questions) of 0 and 1.
         logits: whether outputs are logits, not probabilities.
+        groups: as mean_of().
     """
     if metric.name == "auc":
-        return bootstrapped(auc, labels, outputs, share=True)
-    return bootstrapped(f1, labels, outputs > _half(logits), share=True)
+        return _of_ranks(labels, outputs, groups)
+    return _of_overlaps(metric, *overlaps(labels, outputs > _half(logits)), groups)
 
 
-def score_with(scorer: str, outputs: Array, labels: Array) -> Score:
-    """What the user's metric says of a model's outputs. Imports the user's file: for workers.
-
-    Args:
-        scorer: FILE.py:FUNCTION. It is called as FUNCTION(labels, outputs) and returns a number, or one
-            for each sample, (n,).
-        outputs: (n, *output shape), float32.
-        labels: (n, …), as Split.y.
-
-    Returns:
-        Of the number or mean; nothing is known of its bounds, save where each sample is 0 or 1.
-
-    Raises:
-        UserError: there is no such function, it fails, or it returns something else.
-    """
-    value = _called(scorer, labels, outputs)
-    if not np.isfinite(value).all():
-        raise UserError(f"{scorer}: returned NaN or infinity")
-    if value.ndim == 0:
-        return bootstrapped(lambda *chosen: float(_called(scorer, *chosen)), labels, outputs, share=False)
-    if np.isin(value, (0, 1)).all():
-        return _shares(value.astype(bool))
-    mean, error = _mean(value)
-    return Score(mean, error, *normal(mean, error, None, None), value.astype(np.float32))
+def _of_ranks(truth: Array, scores: Array, groups: Array | None) -> Score:
+    return resampled(
+        lambda some: auc(truth[some], scores[some]), auc(truth, scores), len(truth), groups, shares_interval
+    )
 
 
-def _called(scorer: str, labels: Array, outputs: Array) -> Array:
-    found: Any = userfile.call(scorer, labels, outputs)
-    with userfile.guarded(scorer):
-        value = np.asarray(found, float)
-    if value.shape not in ((), (len(labels),)):
-        raise UserError(f"{scorer}: returned an array of shape {value.shape}, not a number or one for each sample")
-    return value
+def _of_overlaps(metric: Metric, both: Array, either: Array, groups: Array | None) -> Score:
+    statistic = f1 if metric.name == "f1" else miou
+    return resampled(
+        lambda some: statistic(both[some], either[some]), statistic(both, either), len(both), groups, shares_interval
+    )
 
 
-def bootstrapped(statistic: Callable[[Array, Array], float], labels: Array, outputs: Array, *, share: bool) -> Score:
-    """A statistic of all samples, and how much it varies over resamples of them.
-
-    B. Efron, Bootstrap Methods: Another Look at the Jackknife, The Annals of Statistics 7, 1979. Always
-    with the same resamples, so that the same outputs have the same score and those of two files are
-    paired. Resamples of which the statistic is NaN, since a class is missing from them, are left out.
-
-    Args:
-        statistic: of labels and outputs.
-        labels: (n, …).
-        outputs: (n, …).
-        share: whether it is within 0 and 1. Else its bounds are not known, and its interval is the
-            percentile interval (Efron & Tibshirani, 13.3), which keeps within any.
-
-    Raises:
-        UserError: no resample is left.
-    """
-    random = np.random.default_rng(0)
-    resamples = [random.integers(len(labels), size=len(labels)) for _ in range(RESAMPLES)]
-    each = np.array([statistic(labels[chosen], outputs[chosen]) for chosen in resamples])
-    values = each[np.isfinite(each)]
-    if len(values) < 2:
-        raise UserError(f"the metric can't be taken of {len(labels)} samples drawn anew; give more of each class")
-    value, error = statistic(labels, outputs), float(values.std(ddof=1))
-    if share:
-        low, high = _interval(value, error, len(labels))
-    else:
-        low, high = np.quantile([*values, value], (0.025, 0.975)).tolist()
-    return Score(value, error, min(low, value), max(high, value), each.astype(np.float32), resampled=True)
-
-
-def top_hits(outputs: Array, labels: Array, k: int) -> Array:
-    """Whether each label is among the k largest outputs; of equal ones the first is taken for larger, as by argmax.
-
-    Args:
-        outputs: (…, classes).
-        labels: (…), class numbers.
-        k: 1 or more.
-
-    Returns:
-        (…), bool.
-    """
-    own = np.take_along_axis(outputs, labels[..., np.newaxis], axis=-1)
-    before = np.arange(outputs.shape[-1]) < labels[..., np.newaxis]
-    ahead: Array = (outputs > own) | ((outputs == own) & before)
-    return np.asarray(ahead.sum(axis=-1) < k)
-
-
-def auc(truth: Array, scores: Array) -> float:
-    """The area under the ROC curve, as the mean over those columns in which both labels occur.
-
-    By the rank sum of Mann and Whitney, in which ties count as one half: several times faster than
-    drawing the curves, which tells in a bootstrap.
-
-    Args:
-        truth: (…, columns) of 0 and 1.
-        scores: (…, columns), higher for 1.
-
-    Returns:
-        NaN where there is no such column.
-    """
-    from scipy.stats import rankdata
-
-    truth, scores = truth.reshape(-1, truth.shape[-1]).astype(bool), scores.reshape(-1, scores.shape[-1])
-    positive, negative = truth.sum(axis=0), (~truth).sum(axis=0)
-    ranks = np.where(truth, rankdata(scores, axis=0), 0.0).sum(axis=0)
-    both = (positive > 0) & (negative > 0)
-    if not both.any():
-        return float("nan")
-    areas = (ranks - positive * (positive + 1) / 2)[both] / (positive * negative)[both]
-    return float(areas.mean())
-
-
-def f1(truth: Array, decided: Array) -> float:
-    """The F1 score, as the mean over those columns that are 1 anywhere.
-
-    Args:
-        truth: (…, columns) of 0 and 1.
-        decided: likewise.
-
-    Returns:
-        NaN where there is no such column.
-    """
-    truth, decided = (array.reshape(-1, array.shape[-1]).astype(bool) for array in (truth, decided))
-    either = truth.sum(axis=0) + decided.sum(axis=0)
-    hits = 2 * (truth & decided).sum(axis=0)
-    return float((hits[either > 0] / either[either > 0]).mean()) if either.any() else float("nan")
-
-
-def _shares(hits: Array) -> Score:
+def shares(hits: Array, groups: Array | None) -> Score:
     """The mean over samples of each one's share of hits.
 
     Args:
         hits: (n, …), bool.
+        groups: as mean_of().
     """
     each = hits if hits.ndim == 1 else hits.reshape(len(hits), -1).mean(axis=1, dtype=np.float32)
-    value, error = _mean(each)
-    return Score(value, error, *_interval(value, error, len(each)), each)
+    return mean_of(each, groups, shares_interval)
 
 
-def _mean(each: Array) -> tuple[float, float]:
-    """The mean of one value a sample, and its standard error."""
-    each = each.astype(float)
-    return float(each.mean()), float(each.std() / np.sqrt(len(each)))
+def mean_of(each: Array, groups: Array | None, interval: Callable[[float, float, int], Interval]) -> Score:
+    """The mean of one value a sample.
+
+    Where samples are of groups, such as patients, what varies is the group: the mean is a ratio, of the groups' sums
+    to their sizes, and its standard error that of a ratio by linearization (W. G. Cochran, Sampling Techniques,
+    1977, sections 6.3 and 9A.5), by which each group has one value.
+
+    Args:
+        each: (n,); bool where it is right or wrong.
+        groups: (n,) numbers of the groups that samples are of, None where each is on its own.
+        interval: of the value, its standard error, and the number of what varies.
+
+    Raises:
+        UserError: all are of one group.
+    """
+    value = float(each.mean(dtype=float))
+    if groups is None:
+        error = float(each.std(dtype=float) / np.sqrt(len(each)))
+        return Score(value, error, *interval(value, error, len(each)), each if each.dtype == bool else _kept(each))
+    _, group = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(group)
+    count = len(sizes)
+    if count < 2:
+        raise UserError("all samples are of one group: nothing can be said of others")
+    parts = value + count / len(each) * (np.bincount(group, each) - value * sizes)
+    error = float(parts.std(ddof=1) / np.sqrt(count))
+    return Score(value, error, *interval(value, error * student(count), count), _kept(parts))
 
 
-def _interval(share: float, error: float, n: int) -> tuple[float, float]:
+def resampled(
+    statistic: Callable[[Array], float],
+    value: float,
+    count: int,
+    groups: Array | None,
+    interval: Callable[[float, float, int], Interval] | None,
+) -> Score:
+    """A statistic of all samples, and how much it varies over resamples of them.
+
+    B. Efron, Bootstrap Methods: Another Look at the Jackknife, The Annals of Statistics 7, 1979. Always with the
+    same resamples in the same order, so that those of two files are paired; there are RESAMPLES of them, fewer
+    where that would take long. Resamples of which the statistic is NaN, since a class is missing from them, are
+    left out.
+
+    Args:
+        statistic: of some of the samples, by their indices (m,).
+        value: of all of them.
+        count: of samples.
+        groups: (n,) numbers of the groups that samples are of, which are then drawn whole.
+        interval: as mean_of(). None where the statistic's bounds are not known: then it is the percentile interval
+            (Efron & Tibshirani, 13.3), which keeps within any, or of few resamples Student's.
+
+    Raises:
+        UserError: fewer than two resamples are left.
+    """
+    each, began = list[float](), time.monotonic()
+    for chosen in _draws(count, groups):
+        each.append(statistic(chosen))
+        if len(each) >= LEAST and time.monotonic() - began > ENOUGH_S:
+            break
+    kept = _kept(np.array(each))
+    values = kept[np.isfinite(kept)].astype(float)
+    if len(values) < 2:
+        raise UserError(f"the metric can't be taken of {count} samples drawn anew; give more of each class")
+    error = float(values.std(ddof=1))
+    if interval is not None:
+        drawn = count if groups is None else len(np.unique(groups))
+        low, high = interval(value, error * student(len(values)), drawn)
+    elif len(values) < FEW:
+        low, high = normal(value, error * student(len(values)), None, None)
+    else:
+        low, high = np.quantile([*values, value], (0.025, 0.975)).tolist()
+    return Score(value, error, min(low, value), max(high, value), kept, resampled=True)
+
+
+def _draws(count: int, groups: Array | None) -> Iterator[Array]:
+    """The samples of each resample."""
+    random = np.random.default_rng(0)
+    if groups is None:
+        yield from (random.integers(count, size=count) for _ in range(RESAMPLES))
+        return
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    for _ in range(RESAMPLES):
+        yield np.concatenate([members[index] for index in random.integers(len(members), size=len(members))])
+
+
+def _kept(each: Array) -> Array:
+    return each.astype(np.float32)
+
+
+def shares_interval(share: float, error: float, n: int) -> Interval:
     """Wilson's, of as many yes-or-no samples as would give this standard error: n where each sample is one.
 
     L. Kish, Survey Sampling, 1965, section 8.2: the effective sample size. Where nothing varies, all

@@ -16,6 +16,11 @@ Z = NormalDist().inv_cdf(0.975)
 LEVEL = 0.05
 """The p-value down to which a difference may be chance."""
 
+FEW = 50
+"""Resamples below which their percentiles tell too little: then it is Student's distribution with their spread, of
+which so many tell enough (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, section 6.4).
+"""
+
 
 def wilson(share: float, n: float) -> Interval:
     """The 95 % score interval of a share; it stays within 0 and 1, and has a width even at them.
@@ -38,6 +43,35 @@ def normal(value: float, error: float, lowest: float | None, highest: float | No
     return low if lowest is None else max(low, lowest), high if highest is None else min(high, highest)
 
 
+def student(count: int) -> float:
+    """How many times wider a 95 % interval is where its standard error is known from so many values alone, 2 or more.
+
+    Student (W. S. Gosset), The Probable Error of a Mean, Biometrika 6, 1908.
+    """
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, count - 1)) / Z
+
+
+def paired(
+    one: "NDArray[Any]", other: "NDArray[Any]", *, resampled: bool
+) -> "tuple[NDArray[Any], NDArray[Any]] | None":
+    """Two files' scores that go together: of the same samples, or of the resamples that both have.
+
+    Args:
+        one: Score.each of a file, (n,).
+        other: likewise, of the same metric.
+        resampled: whether they are of resamples, of which there may be more of the one than of the other.
+
+    Returns:
+        None where they are of other samples.
+    """
+    if resampled:
+        both = min(len(one), len(other))
+        return one[:both], other[:both]
+    return (one, other) if one.shape == other.shape else None
+
+
 def compare(one: "NDArray[Any]", other: "NDArray[Any]", *, resampled: bool) -> float:
     """The two-sided p-value of two files' scores on the same samples: how easily chance makes such a difference.
 
@@ -55,7 +89,10 @@ def compare(one: "NDArray[Any]", other: "NDArray[Any]", *, resampled: bool) -> f
     if one.dtype == other.dtype == bool:
         return _mcnemar(one, other)
     gap = one.astype(float) - other
-    return _bootstrap(gap[gap == gap]) if resampled else _student(gap)  # NaN is not equal to itself
+    if not resampled:
+        return _student(gap, len(gap))
+    gap = gap[gap == gap]  # NaN is not equal to itself
+    return _student(gap, 1) if len(gap) < FEW else _bootstrap(gap)
 
 
 def difference(one: "NDArray[Any]", other: "NDArray[Any]", factor: float, *, resampled: bool) -> Interval | None:
@@ -65,7 +102,8 @@ def difference(one: "NDArray[Any]", other: "NDArray[Any]", factor: float, *, res
     Proportions, Statistics in Medicine 24, 2005, which adds half a sample of each of the four kinds of
     pairs; without them the interval is far too short where few samples are decided otherwise. Of other
     means Student's; of resamples the percentile interval (Efron & Tibshirani, An Introduction to the
-    Bootstrap, 1993, section 13.3). What scores the same on every sample differs by exactly 0, times 1.
+    Bootstrap, 1993, section 13.3), or below FEW of them Student's with their spread. What scores the same on every
+    sample differs by exactly 0, times 1.
 
     Args:
         one: Score.each of a file, (n,).
@@ -83,7 +121,7 @@ def difference(one: "NDArray[Any]", other: "NDArray[Any]", factor: float, *, res
     gap = gap[np.isfinite(gap)]
     if len(gap) < 2:
         return None
-    if resampled:
+    if resampled and len(gap) >= FEW:
         low, high = np.quantile(gap, (0.025, 0.975)).tolist()
         return low, high
     if one.dtype == other.dtype == bool and (one != other).any():
@@ -93,7 +131,8 @@ def difference(one: "NDArray[Any]", other: "NDArray[Any]", factor: float, *, res
         reach = Z * math.sqrt(float(np.average((gap - middle) ** 2, weights=weights)) / float(weights.sum()))
         return middle - reach, middle + reach
     middle = float(gap.mean())
-    reach = float(t.ppf(0.975, len(gap) - 1)) * float(gap.std(ddof=1)) / math.sqrt(len(gap))
+    error = float(gap.std(ddof=1)) / math.sqrt(1 if resampled else len(gap))  # a resample's spread is the error
+    reach = float(t.ppf(0.975, len(gap) - 1)) * error
     return middle - reach, middle + reach
 
 
@@ -109,15 +148,19 @@ def _mcnemar(one: "NDArray[np.bool_]", other: "NDArray[np.bool_]") -> float:
     return min(1.0, 2 * float(binom.cdf(min(first, second), first + second, 0.5)))
 
 
-def _student(gap: "NDArray[np.float64]") -> float:
-    """Whether the mean of paired differences is 0: Student (W. S. Gosset), The Probable Error of a Mean,
-    Biometrika 6, 1908. A rank test would ask another question, about a median, where errors are skewed.
+def _student(gap: "NDArray[np.float64]", of: int) -> float:
+    """Whether the mean of paired differences is 0, see student(). A rank test would ask another question, about a
+    median, where errors are skewed.
+
+    Args:
+        gap: the differences.
+        of: how many of them the mean is of: 1 where each is of all samples, drawn anew.
     """
     from scipy.stats import t
 
     if len(gap) < 2 or not gap.any():
         return 1.0
-    error = float(gap.std(ddof=1)) / math.sqrt(len(gap))
+    error = float(gap.std(ddof=1)) / math.sqrt(of)
     return 2 * float(t.sf(abs(float(gap.mean())) / error, len(gap) - 1)) if error else 0.0
 
 

@@ -54,6 +54,7 @@ METRICS = {
         ACCURACY,
         Metric("auc", "auc", "share", "higher", 1.0),
         Metric("f1", "f1", "share", "higher", 1.0),
+        Metric("miou", "miou", "share", "higher", 1.0),
         Metric("mae", "mae", "number", "lower"),
         Metric("mse", "mse", "number", "lower"),
         QUALITY,
@@ -68,7 +69,7 @@ METRICS = {
 }
 """Every metric by name, save topK for each K: of quality (one per task), and of cost."""
 
-QUALITIES = ("accuracy", "topK", "auc", "f1", "mae", "mse")
+QUALITIES = ("accuracy", "topK", "auc", "f1", "miou", "mae", "mse")
 """What a task's metric can be, besides the user's own."""
 
 _TOP = re.compile(r"top([1-9]\d{0,5})")

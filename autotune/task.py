@@ -10,7 +10,7 @@ from autotune import score, userfile
 from autotune.config import fingerprint
 from autotune.data import Array, Data, Split, stratified_order
 from autotune.errors import UserError
-from autotune.labels import Kind, Settled, fitted, settle
+from autotune.labels import Kind, Settled, class_numbers, fitted, settle
 from autotune.target import Metric
 
 CALIBRATION = 100
@@ -56,12 +56,13 @@ class Task:
         order = stratified_order(train.y, np.random.default_rng(self.seed))
         return np.asarray(train.x[np.sort(order[:CALIBRATION])])
 
-    def score(self, outputs: Array, labels: Array) -> score.Score:
+    def score(self, outputs: Array, labels: Array, groups: Array | None = None) -> score.Score:
         """The quality of a model's outputs, where it is not scored in a worker.
 
         Args:
             outputs: (n, *output shape), float32.
-            labels: (n,) or (n, *output shape), as Split.y.
+            labels: as Split.y.
+            groups: as Split.groups.
 
         Raises:
             ValueError: outputs and labels differ in number, or the metric is the user's own.
@@ -70,13 +71,18 @@ class Task:
             raise ValueError(f"{self.scorer} scores in a worker")
         if len(outputs) != len(labels):
             raise ValueError(f"{len(outputs)} outputs for {len(labels)} labels")
+        outputs = outputs.reshape(len(outputs), *self.output)
         if self.labels == "quantities":
-            return score.errors(self.quality, outputs, labels.reshape(outputs.shape))
+            return score.errors(self.quality, outputs, labels.reshape(outputs.shape), groups)
         if self.labels == "multilabel":
-            return score.multilabel(self.quality, outputs, labels, logits=self._logits)
-        if labels.shape == outputs.shape:  # one-hot, kept for a loss of the user's
-            labels = labels.argmax(axis=1)
-        return score.classification(self.quality, outputs, labels.astype(np.int64), logits=self._logits)
+            return score.multilabel(self.quality, outputs, labels, logits=self._logits, groups=groups)
+        numbers = class_numbers(labels, self.output)
+        return score.classification(self.quality, outputs, numbers, logits=self._logits, groups=groups)
+
+    @property
+    def output(self) -> tuple[int, ...]:
+        """The shape of the model's output for a sample, (1,) where that is a single number."""
+        return tuple(self.facts["output_shape"]) or (1,)
 
     def misread(self, outputs: Array) -> str | None:
         """Why the model's outputs can't be what they are taken for, None where they can or where that was stated.
@@ -88,7 +94,7 @@ class Task:
             return None
         low, high = float(outputs.min()), float(outputs.max())
         probable = low >= -ROUNDING and high <= 1 + ROUNDING
-        rows = self.labels == "classes" and outputs.shape[-1] > 1
+        rows = self.labels == "classes" and self.output[-1] > 1
         summing = rows and bool((np.abs(outputs.sum(axis=-1) - 1) <= ROUNDING).all())
         if not (probable and (summing or not rows) if self._logits else not probable):
             return None
@@ -108,7 +114,7 @@ class Task:
         """
         if self.labels == "quantities":
             return float("nan")
-        if self.labels == "multilabel" or tuple(self.facts["output_shape"]) == (1,):
+        if self.labels == "multilabel" or self.output[-1] == 1:
             return 0.0 if self._logits else 0.5
         return None
 
@@ -138,13 +144,13 @@ def make_task(
         UserError: shapes or labels don't fit the model, loss and metric don't fit the labels, or
             labels are all of one class.
     """
-    shape, output = tuple(facts["input_shape"]), tuple(facts["output_shape"])
+    shape, output = tuple(facts["input_shape"]), tuple(facts["output_shape"]) or (1,)
     if data.train.unlabelled and shape != output:
         raise UserError(
             f"data {data.source}: no y_train and y_test, and the model does not give back its inputs: "
             f"it takes {shape} and gives {output}"
         )
-    settled = settle(data, facts, loss, metric)
+    settled = settle(data, facts, output, loss, metric)
     _check_classes(data, settled, output)
     calibration = data.calibration
     data = replace(
@@ -179,10 +185,11 @@ def _check_classes(data: Data, settled: Settled, output: tuple[int, ...]) -> Non
         )
     ranked = settled.quality.name in ("auc", "f1")
     for name, split in (("train", data.train), ("validation", data.validation), ("test", data.test)):
-        if (ranked or name == "train") and (split.y == split.y[0]).all():
-            raise UserError(
-                f"data {data.source}: all {name} labels are the same ({split.y[0]}); there must be two classes"
-            )
+        if not (ranked or name == "train"):
+            continue
+        y = class_numbers(split.y, output).reshape(-1) if settled.kind == "classes" else split.y
+        if (y == y[0]).all():
+            raise UserError(f"data {data.source}: all {name} labels are the same ({y[0]}); there must be two classes")
 
 
 def _fitted(
@@ -195,8 +202,8 @@ def _fitted(
     """
     x, y = _inputs(split.x, name, shape, source), split.y
     if settled.checks:
-        y = fitted(y, name, output, source, settled.kind)
-    return Split(x, split.y if settled.keeps else y)
+        y = fitted(y, name, output, source, settled)
+    return replace(split, x=x, y=split.y if settled.keeps else y)
 
 
 def _inputs(x: Array, name: str, shape: tuple[int, ...], source: str) -> Array:

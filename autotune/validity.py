@@ -102,6 +102,15 @@ _RULES: tuple[tuple[Callable[[Config, Facts], bool], str], ...] = (
         "only images are shifted and flipped",
     ),
     (
+        lambda config, facts: (
+            config.recipe.trains
+            and config.recipe.augment != "none"
+            and config.recipe.fine_tune != "distill"
+            and len(facts["output_shape"]) > 1
+        ),
+        "labels such as masks would not be shifted and flipped with their images; only a teacher's outputs are",
+    ),
+    (
         lambda config, _: (
             config.recipe.trains and config.recipe.augment == "mix" and config.recipe.fine_tune != "distill"
         ),

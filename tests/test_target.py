@@ -191,7 +191,7 @@ def test_equals_is_read_as_the_good_direction(sign: str, metric: str, bound: str
         ("latency", r"has no operator: in a shell, quote it \(--target 'latency<50ms'\), since < and > redirect"),
         ("accuracy", r"has no operator: in a shell, quote it \(--target 'accuracy>=90%'\)"),
         ("size", r"quote it \(--target 'size<100kB'\)"),
-        ("speed<50ms", "unknown metric 'speed'; known are accuracy, auc, f1, mae, mse, quality, latency, "),
+        ("speed<50ms", "unknown metric 'speed'; known are accuracy, auc, f1, miou, mae, mse, quality, latency, "),
         ("latency<50", "has no unit; say which: us, µs, ms, s$"),
         ("size<100", "has no unit; say which: B, kB, MB, GB, KiB, MiB, GiB$"),
         ("latency<50kB", "unknown unit 'kB'; latency takes us, µs, ms, s"),

@@ -138,7 +138,8 @@ def test_loss_from_output_and_labels(labels: Array, output: int, activation: str
         (np.full((12, 4), 0.5, np.float32), "mean_absolute_error", "mae"),
         (np.full((12, 4), 0.5, np.float32), "mean_squared_error", "mse"),
         (CLASSES, "my_own_loss", "sparse_categorical_crossentropy"),
-        (np.full((12, 4), 0.5, np.float32), "huber", "mse"),
+        (np.full((12, 4), 0.5, np.float32), "huber", "huber"),
+        (np.full((12, 4), 0.5, np.float32), "my_own_loss", "mse"),
     ],
 )
 def test_loss_from_the_file(labels: Array, compiled: str, loss: str) -> None:
@@ -159,7 +160,7 @@ def test_loss_from_the_user_goes_first() -> None:
     ("labels", "loss", "reason"),
     [
         (CLASSES, "mse", "loss 'mse' does not fit the labels, which are class numbers"),
-        (QUANTITIES, "binary_crossentropy", "loss 'binary_crossentropy' does not fit the labels, which are quantities"),
+        (QUANTITIES * 2, "binary_crossentropy", "loss 'binary_crossentropy' needs labels from 0 to 1, not 0 to 2"),
         (CLASSES, "crossentropy", "--loss 'crossentropy' is unknown; known are sparse_categorical_crossentropy, "),
     ],
 )
@@ -209,7 +210,7 @@ def test_metric(labels: Array, asked: str | None, compiled: list[str], metric: s
             "accuracy",
             "metric 'accuracy' does not fit the labels, which are quantities; give another --metric",
         ),
-        (CLASSES, "latency", "--metric 'latency' is unknown; known are accuracy, topK, auc, f1, mae, mse"),
+        (CLASSES, "latency", "--metric 'latency' is unknown; known are accuracy, topK, auc, f1, miou, mae, mse"),
     ],
 )
 def test_metric_that_does_not_fit(labels: Array, metric: str, reason: str) -> None:
@@ -221,7 +222,7 @@ def test_metric_that_does_not_fit(labels: Array, metric: str, reason: str) -> No
 @pytest.mark.parametrize(
     ("labels", "output", "loss", "metric", "fitting"),
     [
-        (CLASSES, 4, "sparse_categorical_crossentropy", "mae", "accuracy or topK or auc or f1"),
+        (CLASSES, 4, "sparse_categorical_crossentropy", "mae", "accuracy or topK or auc or f1 or miou"),
         (QUANTITIES, 1, "mse", "accuracy", "mse or mae"),
         (CLASSES % 2, 1, "mse", "accuracy", "mse or mae"),
         (np.eye(4)[CLASSES], 4, "mae", "accuracy", "mse or mae"),
@@ -344,7 +345,7 @@ def test_one_hot_and_class_numbers_go_together() -> None:
     "loss",
     [
         "",
-        "huber",
+        "hubert",
         "mse:logits",
         "mae:logits",
         "mean_squared_error:logits",
@@ -544,6 +545,185 @@ def test_long_names_of_metrics() -> None:
     assert task(QUANTITIES, facts(1, "linear"), metric="mean_squared_error").quality.name == "mse"
 
 
+MASKS = np.arange(12 * 4 * 5).reshape(12, 4, 5) * 7 % 3
+"""Of 12 images, with 3 classes."""
+
+MASK_ROWS = np.eye(3)[MASKS]
+TWO = (MASKS > 0).astype(np.int64)
+
+MASKED = facts(output_shape=[4, 5, 3])
+BINARY = facts(output_shape=[4, 5, 1], activation="sigmoid")
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    ("labels", "model", "compiled", "loss"),
+    [
+        (MASKS, MASKED, "sparse_categorical_crossentropy", "sparse_categorical_crossentropy"),
+        (MASKS[..., np.newaxis], MASKED, "sparse_categorical_crossentropy", "sparse_categorical_crossentropy"),
+        (
+            MASKS[..., np.newaxis] / 1,
+            MASKED,
+            "categorical_crossentropy",
+            "sparse_categorical_crossentropy",
+        ),
+        (MASK_ROWS, MASKED, "categorical_crossentropy", "sparse_categorical_crossentropy"),
+        (MASK_ROWS.astype(bool), MASKED, "categorical_focal_crossentropy", "sparse_categorical_crossentropy"),
+        (TWO, BINARY, "binary_crossentropy", "binary_crossentropy"),
+        (TWO[..., np.newaxis], BINARY, "binary_crossentropy", "binary_crossentropy"),
+        (TWO.astype(bool)[..., np.newaxis], BINARY, "binary_focal_crossentropy", "binary_crossentropy"),
+        (
+            TWO.astype(np.float32),
+            facts(output_shape=[4, 5, 1], activation="linear"),
+            "my_dice",
+            "binary_crossentropy:logits",
+        ),
+    ],
+)
+def test_masks(labels: Array, model: dict[str, Any], compiled: str, loss: str, named: bool) -> None:
+    """In the forms that Keras' losses take: class numbers, one-hot, one sigmoid; with or without an axis of 1, and of
+    any type. What the file was compiled with agrees with what labels and output say.
+    """
+    made = task(labels, model | {"compiled_loss": compiled if named else None})
+    assert (made.loss, made.quality.name, made.labels) == (loss, "accuracy", "classes")
+    numbers = TWO if made.output[-1] == 1 else MASKS
+    for part in (made.data.train, made.data.validation, made.data.test):
+        assert part.y.dtype == np.int64
+        assert part.y.shape == (12, 4, 5)
+        assert (part.y == numbers).all()
+    right = (
+        (2.0 * TWO - 1 if loss.endswith("logits") else 1.0 * TWO)[..., np.newaxis]
+        if made.output[-1] == 1
+        else MASK_ROWS
+    )
+    half = np.concatenate([right[:6], np.roll(right[6:], 1, axis=-1) if made.output[-1] > 1 else -right[6:] + 1e-3])
+    for metric in ("accuracy", "miou", "f1"):
+        scored = task(labels, model, metric=metric)
+        assert scored.score(right.astype(np.float32), made.data.test.y).value == 1.0
+        assert scored.score(half.astype(np.float32), made.data.test.y).value < 0.7
+
+
+@pytest.mark.parametrize("name", ["mean_io_u", "one_hot_mean_io_u", "binary_io_u", "mean_iou", "miou"])
+def test_intersection_over_union_by_keras_names(name: str) -> None:
+    """As a file was compiled with it; classes and answers have it, quantities do not."""
+    assert task(MASKS, MASKED | {"compiled_metrics": [name, "accuracy"]}).quality is METRICS["miou"]
+    assert task(MASK_ROWS, MASKED, metric=name).quality is METRICS["miou"]
+    with pytest.raises(UserError, match="does not fit the labels, which are quantities"):
+        task(QUANTITIES, facts(1, "linear"), metric=name)
+
+
+def test_masks_that_do_not_fit() -> None:
+    """More classes than outputs, another size, and one class alone."""
+    with pytest.raises(UserError, match="train labels go from 0 to 2, the model has outputs for 0 to 1"):
+        task(MASKS, facts(output_shape=[4, 5, 2]))
+    with pytest.raises(UserError, match=r"train labels have shape \(4, 5\), the model gives \(5, 4, 3\)"):
+        task(MASKS, facts(output_shape=[5, 4, 3]))
+    with pytest.raises(UserError, match=r"all train labels are the same \(1\); there must be two classes"):
+        task(MASKS * 0 + 1, MASKED)
+
+
+def test_images_are_quantities_where_they_are_no_masks() -> None:
+    """A depth map, pixels from 0 to 1 under a binary loss, or whole numbers that a loss calls quantities."""
+    depth = np.linspace(0, 9, 240, dtype=np.float32).reshape(12, 4, 5)
+    linear = facts(output_shape=[4, 5, 1], activation="linear")
+    for labels, model, loss in (
+        (depth, linear, "mse"),
+        (depth.round(), linear, "mse"),
+        (depth / 9, BINARY | {"compiled_loss": "binary_crossentropy"}, "binary_crossentropy"),
+        (TWO, linear | {"compiled_loss": "mean_squared_error"}, "mse"),
+        (TWO[..., np.newaxis], BINARY | {"compiled_loss": "huber_loss"}, "huber"),
+        (MASK_ROWS, MASKED | {"compiled_loss": "mse"}, "mse"),
+    ):
+        made = task(labels, model)
+        assert (made.loss, made.quality.name) == (loss, "mae")
+        assert made.data.test.y.shape == (12, *made.output)
+        assert made.score(made.data.test.y, made.data.test.y).value == 0.0
+
+
+def test_several_answers_a_pixel() -> None:
+    """A sigmoid for each class, of which several may hold."""
+    labels = np.stack([MASKS == 0, MASKS != 1, MASKS == 2], axis=-1)
+    made = task(labels, facts(output_shape=[4, 5, 3], activation="sigmoid"))
+    assert (made.loss, made.quality.name, made.labels) == ("binary_crossentropy", "f1", "multilabel")
+    assert made.score(labels.astype(np.float32), made.data.test.y).value == 1.0
+
+
+SMOOTH = (0.9 * np.eye(4)[CLASSES] + 0.025).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("labels", "model", "compiled"),
+    [
+        (SMOOTH, facts(), "categorical_crossentropy"),
+        (SMOOTH, facts(), "kl_divergence"),
+        ((0.9 * MASK_ROWS + 0.1 / 3).astype(np.float32), MASKED, "categorical_crossentropy"),
+    ],
+)
+def test_smoothed_labels(labels: Array, model: dict[str, Any], compiled: str) -> None:
+    """Are learned from as they are, and scored by the likeliest class; test labels may be numbers or one-hot, too."""
+    hard = labels.argmax(axis=-1)
+    for test in (labels, hard, np.eye(labels.shape[-1])[hard]):
+        splits = Data(split(labels), split(test), split(test), "data.npz")
+        made = make_task("m", b"", model | {"compiled_loss": compiled}, splits, None, None, 0)
+        assert (made.loss, made.quality.name) == ("categorical_crossentropy", "accuracy")
+        assert (made.data.train.y == labels).all()
+        assert made.score(np.eye(labels.shape[-1], dtype=np.float32)[hard], made.data.test.y).value == 1.0
+    with pytest.raises(UserError, match="does not fit the labels, which are quantities"):
+        task(labels, model, "sparse_categorical_crossentropy")
+
+
+NUMBERS = {"sparse_categorical_crossentropy"}
+DISTRIBUTIONS = {"categorical_crossentropy", "categorical_focal_crossentropy", "kl_divergence", "categorical_hinge"}
+YES_OR_NO = {"binary_crossentropy", "binary_focal_crossentropy", "hinge", "squared_hinge", "dice", "tversky"}
+ANY_NUMBERS = {
+    *("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_logarithmic_error"),
+    *("huber", "huber_loss", "log_cosh", "logcosh", "poisson", "cosine_similarity"),
+}
+
+
+@pytest.mark.parametrize("places", [(), (6,), (4, 5), (2, 4, 5)], ids=["one", "steps", "pixels", "voxels"])
+@pytest.mark.parametrize("loss", sorted(NUMBERS | DISTRIBUTIONS | YES_OR_NO | ANY_NUMBERS))
+def test_what_keras_losses_take(loss: str, places: tuple[int, ...]) -> None:
+    """Every loss of Keras that compares an output with labels of its own, compiled into a file: the labels that it
+    documents are taken, one for a sample or for each step, pixel or voxel, and outputs that are right have no fault.
+    """
+    random = np.random.default_rng(0)
+    numbers = random.integers(0, 3, (12, *places))
+    rows, signs = np.eye(3)[numbers], np.where(numbers > 0, 1, -1)
+    values = random.random((12, *places, 1)).astype(np.float32)
+    cases: list[tuple[Array, Array, str]] = []
+    if loss in NUMBERS:
+        cases += [(form, rows, "softmax") for form in (numbers, numbers[..., np.newaxis], numbers.astype(np.float32))]
+    if loss in DISTRIBUTIONS:
+        cases += [(form, rows, "softmax") for form in (rows, rows.astype(bool), rows.astype(np.int32))]
+    if loss in YES_OR_NO:
+        yes = (signs > 0)[..., np.newaxis]
+        cases += [(form, yes, "sigmoid") for form in (yes, yes[..., 0], yes.astype(int), yes.astype(np.float32))]
+        several = random.integers(0, 2, (12, *places, 3))
+        cases.append((several, several, "sigmoid"))
+    if loss.endswith("hinge") and loss not in DISTRIBUTIONS:
+        cases.append((signs, signs[..., np.newaxis], "tanh"))
+    if loss in ANY_NUMBERS:
+        wide = random.random((12, *places, 3)).astype(np.float32)
+        cases += [(values, values, "linear"), (values[..., 0], values, "linear"), (wide, wide, "linear")]
+        if places:
+            cases.append((values, values[..., 0], "linear"))
+    for labels, outputs, activation in cases:
+        made = task(labels, facts(output_shape=outputs.shape[1:], activation=activation, compiled_loss=loss))
+        score = made.score(outputs.astype(np.float32), made.data.test.y)
+        assert score.value == (1.0 if made.quality.better == "higher" else 0.0)
+
+
+def test_a_single_number_without_an_axis() -> None:
+    """The model gives (samples,)."""
+    made = task(QUANTITIES, facts(output_shape=[], activation="linear"))
+    assert made.score(QUANTITIES, made.data.test.y).value == 0.0
+    yes = task(CLASSES % 2, facts(output_shape=[], activation="sigmoid"))
+    assert yes.quality.name == "accuracy"
+    assert yes.score((CLASSES % 2).astype(np.float32), yes.data.test.y).value == 1.0
+    assert yes.half == 0.5
+
+
 ANSWERS = np.array([[0, 0, 1, 1], [1, 1, 1, 0], [0, 1, 0, 0]] * 4)
 
 
@@ -577,7 +757,9 @@ def test_one_hot_rows_are_answers_where_the_user_says_so() -> None:
 
 def test_several_answers_have_no_accuracy() -> None:
     """The message has what they have."""
-    with pytest.raises(UserError, match="--metric 'accuracy' does not fit the loss and the labels; f1 or auc does"):
+    with pytest.raises(
+        UserError, match="--metric 'accuracy' does not fit the loss and the labels; f1 or auc or miou does"
+    ):
         task(ANSWERS, facts(4, "sigmoid"), "binary_crossentropy", "accuracy")
 
 

@@ -7,7 +7,13 @@ import pytest
 from autotune.config import Config
 from autotune.validity import conflict, limits
 
-IMAGES: dict[str, Any] = {"input_shape": [32, 32, 3], "untrainable": None, "quantized": False, "largest_layer": 1000}
+IMAGES: dict[str, Any] = {
+    "input_shape": [32, 32, 3],
+    "output_shape": [10],
+    "untrainable": None,
+    "quantized": False,
+    "largest_layer": 1000,
+}
 
 
 @pytest.mark.parametrize(
@@ -42,6 +48,17 @@ def test_sensible_ones_fit(values: dict[str, Any]) -> None:
 def test_senseless_ones_do_not(values: dict[str, Any], reason: str) -> None:
     """With the reason."""
     assert reason in str(conflict(Config.of(values), IMAGES))
+
+
+@pytest.mark.parametrize("augment", ["shift", "flip_shift"])
+def test_masks_are_not_varied_without_a_teacher(augment: str) -> None:
+    """A flipped image does not go with the mask of the one that was not; a class, or a teacher's mask, does."""
+    masks = IMAGES | {"output_shape": [32, 32, 3]}
+    labelled = Config.of({"prune": 0.5, "fine_tune": "labels", "augment": augment})
+    assert "would not be shifted and flipped" in str(conflict(labelled, masks))
+    assert conflict(labelled, IMAGES) is None
+    assert conflict(Config.of({"prune": 0.5, "fine_tune": "distill", "augment": augment}), masks) is None
+    assert conflict(Config.of({"prune": 0.5, "fine_tune": "labels"}), masks) is None
 
 
 @pytest.mark.parametrize("values", [{"quantize": "qat"}, {"prune": 0.5}, {"cluster": 16, "fine_tune": "labels"}])

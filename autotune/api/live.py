@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from autotune.data.npz import ARRAYS
 from autotune.errors import UserError, one_line
 from autotune.files import whole
 from autotune.study.checks import check_writable
@@ -22,8 +23,6 @@ from autotune.study.journal import JOURNAL
 
 FOLDER = "given"
 """Of a study's folder: what it was given in memory."""
-
-ARRAYS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test", "x_cal")
 
 
 @dataclass(frozen=True)
@@ -96,8 +95,9 @@ def of_arrays(arrays: Mapping[str, Any]) -> Content:
             found[name] = np.ascontiguousarray(value)
         except Exception as error:  # another library's array, perhaps on another device
             raise UserError(f"data: {name} is no array: {one_line(error)}") from error
-        if found[name].dtype.kind not in "biuf":
-            raise UserError(f"data: {name} is no array of numbers, but of {found[name].dtype}")
+        kinds, what = ("biuUS", "names") if name.startswith("groups") else ("biuf", "numbers")
+        if found[name].dtype.kind not in kinds:
+            raise UserError(f"data: {name} is no array of {what}, but of {found[name].dtype}")
     digest = hashlib.sha256()
     for name, array in sorted(found.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())

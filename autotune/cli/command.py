@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=natural, help="of splits, shuffles and sampling (default: 0)")
     run.add_argument("--name", help="of the study (default: the experiment's or the model's)")
     run.add_argument("--loss", help="where model and labels don't say: sparse_categorical_crossentropy, mse, …")
-    run.add_argument("--metric", help="accuracy, top5 (or any K), auc, f1, mae or mse")
+    run.add_argument("--metric", help="accuracy, top5 (or any K), auc, f1, miou, mae or mse")
     run.add_argument(
         "--validation-share",
         type=share,
@@ -138,7 +138,7 @@ RUN = """Search, build and measure.
 example:
   autotune run --model model.keras --data data.npz --target "latency<50ms" --target "accuracy>=baseline-1%"
 
-targets: METRIC<BOUND with the task's metric (accuracy, top5, auc, f1, mae, mse; "quality" stands for any),
+targets: METRIC<BOUND with the task's metric (accuracy, top5, auc, f1, miou, mae, mse; "quality" stands for any),
 latency, latency_p90, size, download; units us, ms, s, B, kB, MB, KiB, MiB, %; bounds may be relative:
 baseline-1%, baseline*0.5, 50%*baseline. Quote them: the shell takes < and > for redirections. latency=50ms
 and --max-latency 50ms mean the same as "latency<=50ms". A target is met where its 95 % interval is on

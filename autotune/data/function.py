@@ -1,7 +1,7 @@
 """Data from a function in the user's own file. Imports what that file imports: for workers."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from autotune.data.splits import Array, Cut, Data, assembled
 from autotune.errors import UserError
 
 SPLITS = {"train": "train", "test": "test", "validation": "val"}
-KEYS = (*SPLITS, "calibration", "loss", "metric", "better")
+KEYS = (*SPLITS, "calibration", "groups", "loss", "metric", "better")
 
 
 def read_function(source: str, shape: tuple[int, ...], cut: Cut) -> Data:
@@ -21,9 +21,11 @@ def read_function(source: str, shape: tuple[int, ...], cut: Cut) -> Data:
     FUNCTION() or FUNCTION(shape) returns a dictionary of
         train, test, and optionally validation: (x, y) arrays, or a tf.data.Dataset of (x, y), batched or not;
         calibration: optionally inputs without labels, an array or a dataset;
+        groups: optionally of some or all splits, by their names, the group that each sample is of (n,), such as a
+            patient or a recording;
         loss: optionally the name of a known loss, or of a function loss(y_true, y_pred) in the same file;
-        metric: optionally the name of a known metric, or of a function metric(labels, outputs) in the same
-            file that returns a number, or one for each sample;
+        metric: optionally the name of a known metric, or of a function metric(labels, outputs) or
+            metric(labels, outputs, inputs) in the same file that returns a number, or one for each sample;
         better: "higher" (the default) or "lower", for such a metric.
 
     Where loss or metric are functions, labels reach them as they are returned here.
@@ -49,6 +51,7 @@ def read_function(source: str, shape: tuple[int, ...], cut: Cut) -> Data:
         cut,
         source,
         calibration,
+        _groups(found.get("groups"), parts, source),
         loss=_named(found.get("loss"), "loss", source),
         metric=_named(found.get("metric"), "metric", source),
         better=found.get("better", "higher"),
@@ -70,6 +73,23 @@ def _check_keys(found: Any, source: str) -> None:
         raise UserError(f"data {source}: returned no {' and no '.join(missing)}")
     if found.get("better", "higher") not in ("higher", "lower"):
         raise UserError(f"data {source}: better can't be {found['better']!r}; it is 'higher' or 'lower'")
+
+
+def _groups(value: Any, parts: Mapping[str, Any], source: str) -> dict[str, Array]:
+    """The groups of each part that has some.
+
+    Raises:
+        UserError: they are of something else.
+    """
+    if value is None:
+        return {}
+    named = [name for name, part in SPLITS.items() if part in parts]
+    if not isinstance(value, dict) or not set(value) <= set(named):
+        raise UserError(
+            f"data {source}: groups must be a dictionary of arrays for some of {', '.join(named)}, "
+            "such as {'test': patients}"
+        )
+    return {SPLITS[name]: _array(groups, f"groups of {name}", source) for name, groups in value.items()}
 
 
 def _named(value: Any, kind: str, source: str) -> str | None:

@@ -8,7 +8,8 @@ from autotune.data.splits import Array, Cut, Data, assembled
 from autotune.errors import UserError, one_line
 from autotune.limits import check_unpacked
 
-_NAMES = [f"{kind}_{split}" for split in ("train", "test", "val") for kind in "xy"] + ["x_cal"]
+ARRAYS = (*(f"{kind}_{split}" for split in ("train", "val", "test") for kind in ("x", "y", "groups")), "x_cal")
+"""Names of arrays that are read."""
 
 
 def read_npz(path: Path, cut: Cut) -> Data:
@@ -16,7 +17,8 @@ def read_npz(path: Path, cut: Cut) -> Data:
 
     Args:
         path: with x_train, y_train, x_test, y_test, optionally x_val and y_val, and x_cal; without
-            any y_… the inputs are their own labels, as an autoencoder's are.
+            any y_… the inputs are their own labels, as an autoencoder's are; groups_train, groups_test and groups_val
+            are the groups that samples are of, such as patients, and optional.
         cut: of x_test, where there is no x_val.
 
     Raises:
@@ -31,14 +33,15 @@ def read_npz(path: Path, cut: Cut) -> Data:
         raise UserError(f"data {path}: no {', '.join(missing)}; it has {', '.join(arrays) or 'nothing'}")
     parts = {name: (arrays[f"x_{name}"], arrays[f"{'y' if labelled else 'x'}_{name}"]) for name in names}
     quality = {} if labelled else {"loss": "mse", "metric": "mse"}
-    return assembled(parts, cut, str(path), arrays.get("x_cal"), **quality)
+    groups = {name: arrays[f"groups_{name}"] for name in names if f"groups_{name}" in arrays}
+    return assembled(parts, cut, str(path), arrays.get("x_cal"), groups, **quality)
 
 
 def _arrays(path: Path) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            wanted = {name: info for name, info in members.items() if name in _NAMES and info.filename.endswith(".npy")}
+            wanted = {name: info for name, info in members.items() if name in ARRAYS and info.filename.endswith(".npy")}
             check_unpacked(path.stat().st_size, sum(info.file_size for info in wanted.values()))
             return {name: _array(archive, info) for name, info in wanted.items()}
     except Exception as error:  # of bytes that were hit, zipfile and its decompressors raise whatever they stumble over

@@ -1,9 +1,10 @@
 """Splits: what they are, how one is cut in two, and what is refused in all of them."""
 
 import hashlib
+import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +25,13 @@ class Split:
     Attributes:
         x: inputs (n, *input shape), float32.
         y: labels (n,) or (n, …), int64 or float32; x itself where the model is to give its input back.
+        groups: numbers (n,) of the groups that samples are of, such as patients or recordings, of which other
+            samples are to be expected than of others; None where each sample is on its own.
     """
 
     x: Array
     y: Array
+    groups: Array | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -37,9 +41,15 @@ class Split:
         """Whether the inputs are their own labels."""
         return self.y is self.x
 
+    def some(self, indices: Array) -> Self:
+        """The samples of these indices (m,), in this order."""
+        x = self.x[indices]
+        y = x if self.unlabelled else self.y[indices]
+        return type(self)(x, y, None if self.groups is None else self.groups[indices])
+
     def fingerprint(self) -> str:
-        """Changes with any sample or label."""
-        return _digest(self.x, self.y)
+        """Changes with any sample, label or group."""
+        return _digest(self.x, self.y, *(() if self.groups is None else (self.groups,)))
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,12 @@ class Cut:
 
 
 def assembled(
-    parts: Mapping[str, tuple[Any, Any]], cut: Cut, source: str, calibration: Any = None, **others: Any
+    parts: Mapping[str, tuple[Any, Any]],
+    cut: Cut,
+    source: str,
+    calibration: Any = None,
+    groups: Mapping[str, Any] | None = None,
+    **others: Any,
 ) -> Data:
     """Data from arrays, once they are found to be in order.
 
@@ -98,16 +113,22 @@ def assembled(
         cut: of the test samples, where there is no "val".
         source: as the user named it.
         calibration: inputs without labels, or None.
+        groups: of the samples of some or all of the parts, a name or number for each sample. They stay together
+            where validation is cut.
         others: fields of Data.
 
     Raises:
         UserError: an array is empty, not of numbers, or has NaN or infinite values; x and y differ in
-            number; there is too little to be cut; calibration inputs leave the range of the training inputs.
+            number; there is too little to be cut; calibration inputs leave the range of the training inputs;
+            groups are not as many as samples, or one is in two parts.
     """
     splits = {name: _split(*parts[name], name, source) for name in ("train", "test", "val") if name in parts}
+    splits = _grouped(splits, groups or {}, source)
     if "val" not in splits:
         splits["val"], splits["test"] = _cut(splits["test"], cut)
-        if not len(splits["test"]):
+        if not (len(splits["val"]) and len(splits["test"])):
+            if splits["test"].groups is not None:
+                raise UserError(f"data {source}: too few groups of test samples to be cut; add validation samples")
             raise UserError(
                 f"data {source}: too few test samples to be cut into validation and test; add validation samples"
             )
@@ -115,6 +136,30 @@ def assembled(
         calibration = _inputs(np.asarray(calibration), "x_cal", source)
         _check_range(calibration, splits["train"].x, source)
     return Data(splits["train"], splits["val"], splits["test"], source, calibration, **others)
+
+
+def _grouped(splits: Mapping[str, Split], groups: Mapping[str, Any], source: str) -> dict[str, Split]:
+    """The splits with their groups as numbers.
+
+    Raises:
+        UserError: as assembled().
+    """
+    named = {name: np.asarray(groups[name]) for name in splits if name in groups}
+    for name, names in named.items():
+        if names.ndim != 1 or len(names) != len(splits[name]):
+            raise UserError(
+                f"data {source}: groups of {name} have shape {names.shape}, "
+                f"not one name or number for each of its {len(splits[name])} samples"
+            )
+        if names.dtype.kind not in "buiUS":
+            raise UserError(f"data {source}: groups of {name} are of type {names.dtype}, not names or whole numbers")
+    for one, other in itertools.combinations(named, 2):
+        if shared := sorted(set(named[one].tolist()) & set(named[other].tolist()), key=str):
+            raise UserError(
+                f"data {source}: group {shared[0]!r} is in {one} and in {other}; a group belongs into one split"
+            )
+    numbers = {name: np.unique(names, return_inverse=True)[1] for name, names in named.items()}
+    return {name: replace(split, groups=numbers.get(name)) for name, split in splits.items()}
 
 
 def _split(x: Any, y: Any, name: str, source: str) -> Split:
@@ -161,16 +206,39 @@ def _check_range(calibration: Array, train: Array, source: str) -> None:
 def _cut(split: Split, cut: Cut) -> tuple[Split, Split]:
     """Each class shuffled and dealt out in turn; without classes all samples are."""
     random = np.random.default_rng(cut.seed)
-    strata = _strata(split.y)
-    dealt = np.concatenate([random.permutation(np.flatnonzero(strata == label)) for label in np.unique(strata)])
+    if split.groups is not None:
+        return _cut_by_groups(split, split.groups, cut.share, random)
+    dealt = _shuffled_by_class(_strata(split.y), random)
     steps = np.ceil(np.arange(len(dealt) + 1) * cut.share)
     first = np.diff(steps) > 0
-    return _chosen(split, np.sort(dealt[first])), _chosen(split, np.sort(dealt[~first]))
+    return split.some(np.sort(dealt[first])), split.some(np.sort(dealt[~first]))
 
 
-def _chosen(split: Split, indices: Array) -> Split:
-    x = split.x[indices]
-    return Split(x, x if split.unlabelled else split.y[indices])
+def _cut_by_groups(split: Split, groups: Array, share: float, random: np.random.Generator) -> tuple[Split, Split]:
+    """The same with groups, which stay whole: each is of the class that most of its samples are of, and goes where
+    the share is nearer with it.
+    """
+    names, group = np.unique(groups, return_inverse=True)
+    strata = _strata(split.y)
+    commonest = [_commonest(strata[group == number]) for number in range(len(names))]
+    sizes, first = np.bincount(group), np.zeros(len(names), bool)
+    chosen = seen = 0
+    for number in _shuffled_by_class(np.array(commonest), random):
+        seen += sizes[number]
+        if chosen + sizes[number] / 2 <= share * seen:
+            first[number] = True
+            chosen += sizes[number]
+    return split.some(np.flatnonzero(first[group])), split.some(np.flatnonzero(~first[group]))
+
+
+def _shuffled_by_class(strata: Array, random: np.random.Generator) -> Array:
+    """The indices of one class after the other, each shuffled."""
+    return np.concatenate([random.permutation(np.flatnonzero(strata == label)) for label in np.unique(strata)])
+
+
+def _commonest(strata: Array) -> Any:
+    values, counts = np.unique(strata, return_counts=True)
+    return values[counts.argmax()]
 
 
 def stratified_order(y: Array, random: np.random.Generator) -> Array:
@@ -195,7 +263,7 @@ def stratified_order(y: Array, random: np.random.Generator) -> Array:
 
 def _strata(y: Array) -> Array:
     """A class for each sample: class numbers, one-hot or in a row, else one class for all."""
-    if one_hot(y):
+    if y.ndim == 2 and one_hot(y):
         return np.asarray(y.argmax(axis=1))
     if whole(y) and len(np.unique(y)) <= len(y) // 2:
         return y
@@ -203,8 +271,8 @@ def _strata(y: Array) -> Array:
 
 
 def one_hot(y: Array) -> bool:
-    """Whether labels are rows of one 1 and else 0."""
-    return y.ndim == 2 and bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
+    """Whether labels, (n, …, classes), are rows of one 1 and else 0."""
+    return y.ndim > 1 and bool(((y == 0) | (y == 1)).all() and (y.sum(axis=-1) == 1).all())
 
 
 def whole(y: Array) -> bool:

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 import numpy as np
 
 from autotune.config import Config
-from autotune.data import one_hot
 from autotune.errors import Fault, UserError
+from autotune.labels import class_numbers
 from autotune.outcome import Outcome
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument
@@ -84,8 +84,7 @@ def no_better_than_chance(task: Task, baseline: Outcome) -> str | None:
     """
     if task.quality != ACCURACY:
         return None
-    labels = task.data.validation.y
-    labels = labels.argmax(axis=-1) if one_hot(labels) else labels
+    labels = class_numbers(task.data.validation.y, task.output)
     chance = float(np.unique(labels, return_counts=True)[1].max() / labels.size)
     if baseline.metrics[ACCURACY.key] > chance + baseline.facts["standard_error"]:
         return None

@@ -41,7 +41,7 @@ class Elsewhere:
         self._outcomes = {
             (point.outcome.artifact, point.outcome.config.runtime.delegate): point.outcome
             for point in record.points
-            if point.outcome.state == "measured" and not point.outcome.facts.get("resampled")
+            if point.outcome.state == "measured" and _of_samples(point.outcome)
         }
 
     def find(self, artifact: str, delegate: str) -> tuple[Outcome, Each] | None:
@@ -53,3 +53,8 @@ class Elsewhere:
         outcome = self._outcomes.get((artifact, delegate))
         each = None if outcome is None else scores_of(scores_path(self.record.folder, artifact, delegate))
         return None if outcome is None or each is None else (outcome, each)
+
+
+def _of_samples(outcome: Outcome) -> bool:
+    """Whether what is kept of its score is each sample's, and not of resamples or groups."""
+    return not (outcome.facts.get("resampled") or outcome.facts.get("groups"))

@@ -13,16 +13,19 @@ from numpy.typing import NDArray
 
 from autotune.compress.stage import Artifact
 from autotune.config import Config, Recipe, Runtime
+from autotune.data import Split
 from autotune.devices.device import Session
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.files import make_way, whole
 from autotune.outcome import Outcome
 from autotune.record import model_path, scores_path
-from autotune.score import Score, score_with
+from autotune.score import Score
 from autotune.study.elsewhere import Elsewhere, taken
 from autotune.study.parity import SPREAD, Parity, differs, drawn, parity, senseless, shifted
 from autotune.study.reporting import Activity
 from autotune.study.workshop import Workshop
+from autotune.task import Task
+from autotune.user_metric import score_with, value_with
 
 Array = NDArray[np.float32]
 
@@ -55,6 +58,7 @@ class Evaluator:
         self._lock = threading.Lock()
         self._scratch = tempfile.TemporaryDirectory(prefix="autotune-inputs-", ignore_cleanup_errors=True)
         self._unmatched: dict[str, str] = {}
+        self._sent: dict[int, Any] = {}
 
     def close(self) -> None:
         """Removes what was written for the device."""
@@ -113,8 +117,8 @@ class Evaluator:
         if reason := senseless(outputs) or self._misread(config.recipe, outputs):
             return Outcome(config, "refused", artifact=key, reason=reason)
         task = self._workshop.candidates[config.recipe.model].task
-        score = self._score(config.recipe, outputs, task.data.validation.y)
-        facts = {**score.facts(), "samples": len(outputs), **artifact.facts}
+        score = self._score(task, outputs, task.data.validation)
+        facts = {**score.facts(), **_counts(task.data.validation), **artifact.facts}
         if isinstance(reference, str):
             facts["parity"] = reference
         elif reference is not None:
@@ -136,17 +140,18 @@ class Evaluator:
         if not self._elsewhere or not found:
             return None
         outcome, each = found
-        data = self._workshop.candidates[config.recipe.model].task.data.validation
-        some = drawn(len(data.x))
+        task = self._workshop.candidates[config.recipe.model].task
+        data = task.data.validation
+        some = drawn(len(data))
         with self._lock, self._leased(), self._under_way(config.recipe):
             inputs = self._inputs(f"parity-{config.recipe.model}", data.x[some])
             outputs = self._session.outputs(model_path(self._workshop.folder, key), config.runtime, inputs)
         try:
-            here = self._score(config.recipe, outputs, data.y[some]).each
+            here = self._score(task, outputs, data, some).each
         except UserError:  # the user's metric may want more samples than these
             return None
         low, high = outcome.facts["interval"]
-        if len(each) != len(data.x) or shifted(here, each[some], (high - low) / 2):
+        if len(each) != len(data) or shifted(here, each[some], (high - low) / 2):
             return None
         same = {"device": self._elsewhere.record.device, "samples": len(some)}
         outcome = taken(outcome, self._elsewhere.record, self._workshop.folder)
@@ -164,8 +169,8 @@ class Evaluator:
         with self._lock, self._leased(), self._under_way(config.recipe):
             inputs = self._inputs(f"test-{config.recipe.model}", task.data.test.x)
             outputs = self._session.outputs(model_path(self._workshop.folder, outcome.artifact), config.runtime, inputs)
-        score = self._score(config.recipe, outputs, task.data.test.y)
-        return {task.quality.key: score.value, **score.facts(), "samples": len(outputs)}
+        score = self._score(task, outputs, task.data.test)
+        return {task.quality.key: score.value, **score.facts(), **_counts(task.data.test)}
 
     def _under_way(self, recipe: Recipe) -> AbstractContextManager[None]:
         return self._workshop.work.under_way(Activity("device", "evaluate", recipe))
@@ -225,26 +230,50 @@ class Evaluator:
         if found.relative_error > SPREAD:
             return f"{delegate}'s outputs are {found.relative_error:.0%} of their spread off the built-in kernels'"
         task, some = self._workshop.candidates[config.recipe.model].task, drawn(len(outputs))
-        labels = task.data.validation.y[some]
         try:
-            own = self._score(config.recipe, outputs[some], labels).value
-            theirs = self._score(config.recipe, reference, labels).value
+            own, theirs = (self._value(task, values, some) for values in (outputs[some], reference))
         except UserError:  # the user's metric may want more samples than these
             return None
         if abs(own - theirs) <= interval:
             return None
         return f"{task.quality.name} on {delegate} is {own:.4g}, on the built-in kernels {theirs:.4g}"
 
-    def _score(self, recipe: Recipe, outputs: Array, labels: NDArray[Any]) -> Score:
+    def _score(self, task: Task, outputs: Array, split: Split, some: NDArray[np.intp] | None = None) -> Score:
         """The quality of a model's outputs; the user's own metric runs in a worker.
+
+        Args:
+            task: that they are for.
+            outputs: of the split, or of some samples of it.
+            split: of the task.
+            some: their indices.
 
         Raises:
             UserError: the user's metric fails.
         """
-        task = self._workshop.candidates[recipe.model].task
+        part = split if some is None else split.some(some)
         if task.scorer is None:
-            return task.score(outputs, labels)
-        return self._workshop.pool.submit(score_with, task.scorer, outputs, labels).result()
+            return task.score(outputs, part.y, part.groups)
+        inputs = self._shared(split) if some is None else part.x
+        return self._workshop.pool.submit(score_with, task.scorer, outputs, part.y, inputs, part.groups).result()
+
+    def _value(self, task: Task, outputs: Array, some: NDArray[np.intp]) -> float:
+        """The quality of outputs for some of the validation samples, without its interval.
+
+        Raises:
+            UserError: the user's metric fails.
+        """
+        part = task.data.validation.some(some)
+        if task.scorer is None:
+            return task.score(outputs, part.y).value
+        return self._workshop.pool.submit(value_with, task.scorer, outputs, part.y, part.x).result()
+
+    def _shared(self, split: Split) -> Any:
+        """A split's inputs, sent to the workers once."""
+        key = id(split.x)  # the task holds it for as long as this lives
+        with self._lock:
+            if key not in self._sent:
+                self._sent[key] = self._workshop.pool.share(split.x)
+        return self._sent[key]
 
     def _misread(self, recipe: Recipe, outputs: Array) -> str | None:
         """Why outputs are not what the model's are taken for, where this is the model as it is."""
@@ -258,3 +287,9 @@ class Evaluator:
         if not path.exists():
             np.save(path, x)
         return path
+
+
+def _counts(split: Split) -> dict[str, int]:
+    """How many samples a score is of, and of how many groups where they are of some."""
+    groups = {} if split.groups is None else {"groups": len(np.unique(split.groups))}
+    return {"samples": len(split), **groups}

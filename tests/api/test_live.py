@@ -73,15 +73,20 @@ def test_arrays_are_data(tmp_path: Path) -> None:
     assert data.train.x.tolist() == ARRAYS["x_train"]
     assert live.of_arrays(dict(reversed(ARRAYS.items()))).key == content.key
     assert live.of_arrays(ARRAYS | {"y_test": [1, 0]}).key != content.key
+    grouped = live.of_arrays(ARRAYS | {"groups_test": ["ann", "bob"]})
+    assert len({content.key, grouped.key, live.of_arrays(ARRAYS | {"groups_test": ["ann", "eve"]}).key}) == 3
+    grouped.write(tmp_path / "grouped.npz")
+    assert read_data(str(tmp_path / "grouped.npz"), (1,), 0).test.groups is not None
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"xtrain": [1]}, "data: 'xtrain' is no array's name; known are x_train, y_train, x_val"),
+        ({"xtrain": [1]}, "data: 'xtrain' is no array's name; known are x_train, y_train, groups_train, x_val"),
         ({"x_train": ["a"]}, "data: x_train is no array of numbers, but of <U1"),
         ({"x_train": np.array([None])}, "data: x_train is no array of numbers, but of object"),
         ({"x_train": [[1], [1, 2]]}, "data: x_train is no array: "),
+        ({"groups_test": [0.5, 1.5]}, "data: groups_test is no array of names, but of float64"),
     ],
 )
 def test_arrays_that_are_none(given: dict[str, Any], says: str) -> None:

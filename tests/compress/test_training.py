@@ -121,3 +121,21 @@ def test_a_history_goes_on_with_the_training_that_it_continues() -> None:
         {"stage": "prune", "loss": [0.5, 0.25], "accuracy": [0.123457, 1.0]},
         {"stage": "qat", "loss": [3.0, 2.0], "agreement": [0.5]},
     ]
+
+
+@pytest.mark.parametrize(
+    "loss", ["sparse_categorical_crossentropy:logits", "categorical_crossentropy:logits", "binary_crossentropy:logits"]
+)
+def test_masks_are_learned(loss: str) -> None:
+    """In the form that the task has them: class numbers, distributions, or 0 and 1 without the axis of the sigmoid."""
+    x = np.random.default_rng(0).random((64, 4, 5, 1)).astype(np.float32)
+    classes = (x[..., 0] > 0.5).astype(int)
+    binary, soft = loss.startswith("binary"), loss.startswith("categorical")
+    model = saved(tf_keras.Sequential([layers.Input((4, 5, 1)), layers.Conv2D(1 if binary else 2, 1)]))
+    labels = (0.8 * np.eye(2)[classes] + 0.1).astype(np.float32) if soft else classes
+    learned = open_base(model)
+    masks = TrainingData(x, labels, x[:8], loss, 0)
+    fine_tune(learned, model, SETTINGS | {"learning_rate": 0.5, "epochs": 8}, masks, [])
+    outputs = learned.predict(x, verbose=0)
+    decided = outputs[..., 0] > 0 if binary else outputs.argmax(axis=-1)
+    assert (decided == classes).mean() > 0.9

@@ -206,7 +206,7 @@ def test_functions_may_be_given_themselves(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        ("{'loss': 'huber'}", "loss 'huber' is neither known nor a function of mine.py"),
+        ("{'loss': 'hubert'}", "loss 'hubert' is neither known nor a function of mine.py"),
         ("{'metric': 'bleu'}", "metric 'bleu' is neither known nor a function of mine.py"),
         ("{'metric': 'x'}", "metric 'x' is neither known nor a function of mine.py"),
         ("{'metric': max}", "metric 'max' is neither known nor a function of mine.py"),

@@ -12,8 +12,8 @@ from autotune import experiment, space_file
 from autotune.config import FIELDS, NAMES
 from autotune.data import read_data
 from autotune.devices.device_file import load_device
-from autotune.score import score_with
 from autotune.target import METRICS, QUALITIES, parse, parse_all
+from autotune.user_metric import score_with
 from tests.docs.cli_page import parsers
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +80,9 @@ def test_data_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for source, metric in (("data.npz", None), ("mine.py:data", f"{tmp_path / 'mine.py'}:weighted")):
         data = read_data(source, (8, 8, 1), seed=0)
         assert (len(data.train), len(data.validation), len(data.test), data.metric) == (200, 50, 50, metric)
-    assert score_with(f"{tmp_path / 'mine.py'}:weighted", np.eye(10)[data.test.y], data.test.y).value > 1
+    test = data.test
+    assert test.groups is not None
+    assert score_with(str(data.metric), np.eye(10)[test.y], test.y, test.x, test.groups).value > 1
 
 
 def test_make_has_the_targets() -> None:

@@ -20,7 +20,7 @@ from autotune.compress.trust import Trust
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.statistics import LEAST_ROUNDS
 from autotune.errors import Broken, Fault, Infeasible, UserError
-from autotune.record import BASELINE, Record
+from autotune.record import BASELINE, Record, scores_of, scores_path
 from autotune.space_file import parse
 from autotune.study.checks import refuse_changes
 from autotune.study.driver import run
@@ -575,6 +575,64 @@ def test_the_winner_and_the_baseline_alone_are_tested(tmp_path: Path) -> None:
     again = FakeDevice()
     study(options(tmp_path), again)
     assert again.calls == []
+
+
+def test_groups_are_drawn_whole_to_the_end(tmp_path: Path) -> None:
+    """From the data to what is kept of each file, on validation and on test: as many values as groups, and intervals
+    that are wider than those of as many samples on their own.
+    """
+    asked = options(tmp_path, "accuracy>=baseline-20%", trials=4)
+    alone = study(asked).record
+    with np.load(tmp_path / "toy.npz") as file:
+        np.savez(tmp_path / "grouped.npz", groups_test=np.arange(200) // 10, **file)
+    grouped = dataclasses.replace(asked, data=str(tmp_path / "grouped.npz"), name="grouped")
+    record = study(grouped).record
+    assert record.baseline is not None
+    assert alone.baseline is not None
+    for facts in (record.baseline.facts, record.baseline_test):
+        assert facts is not None
+        assert (facts["samples"], facts["groups"], facts["resampled"]) == (100, 10, False)
+    low, high = record.baseline.facts["interval"]
+    before = alone.baseline.facts["interval"]
+    assert high - low > 1.5 * (before[1] - before[0])
+    assert record.baseline.artifact is not None
+    scores = scores_of(scores_path(record.folder, record.baseline.artifact, record.baseline.config.runtime.delegate))
+    assert scores is not None
+    assert scores.shape == (10,)
+    for point in record.measured:
+        low, high = point.held["accuracy>=baseline-20%"]
+        assert low <= point.outcome.metrics["accuracy"] <= high
+
+
+METRIC = """
+import numpy as np
+
+def data():
+    y = np.arange(200) % 4
+    x = y[:, None] + np.linspace(0, 0.5, 200)[:, None]
+    return {"train": (x, y), "test": (x, y), "metric": "mine"}
+
+def mine(labels, outputs, inputs):
+    with open(__file__ + ".calls", "a") as file:
+        file.write(f"{len(labels)}\\n")
+    assert inputs.shape == (len(labels), 1)
+    assert (inputs[:, 0].astype(int) == labels).all()
+    return outputs.argmax(axis=1) == labels
+"""
+
+
+def test_a_metric_of_each_sample_is_called_once_for_a_file(tmp_path: Path) -> None:
+    """With the inputs that go with the outputs; on the two splits, and for nothing else."""
+    toy_files(tmp_path)
+    (tmp_path / "mine.py").write_text(METRIC)
+    asked = options(tmp_path, trials=4, space=SPACE | {"delegate": ["builtin"]})
+    record = study(dataclasses.replace(asked, data=f"{tmp_path / 'mine.py'}:data")).record
+    assert record.baseline is not None
+    outcomes = [record.baseline, *(point.outcome for point in record.measured)]
+    files = {(outcome.artifact, outcome.config.runtime.delegate) for outcome in outcomes}
+    calls = (tmp_path / "mine.py.calls").read_text().split()
+    assert calls == ["100"] * (len(files) + len(record.tests))
+    assert record.quality.name == "mine"
 
 
 def test_refused_configurations_are_infeasible(tmp_path: Path) -> None:
