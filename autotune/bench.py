@@ -15,7 +15,9 @@ from autotune.compress.stage import is_tflite
 from autotune.config import Runtime
 from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session
+from autotune.devices.known import DELEGATES
 from autotune.devices.measure import Job, Result, Rules, measure
+from autotune.devices.probed import ProbedDevice
 from autotune.devices.runner_device import RunnerDevice
 from autotune.devices.session import RunnerSession
 from autotune.errors import UserError
@@ -91,6 +93,9 @@ def runtimes(device: Device, delegates: Sequence[str], threads: Sequence[int | s
     Raises:
         UserError: the device has not such a delegate, or can't be reached.
     """
+    unknown = [name for name in delegates if name not in (ALL, *DELEGATES)]
+    if unknown and isinstance(device, ProbedDevice):  # it knows no others, and need not be asked
+        raise UserError(f"--delegate {unknown[0]!r} is unknown; known are {', '.join(DELEGATES)}")
     names = device.delegates if ALL in delegates else delegates or device.delegates[:1]
     for name in names:
         if name not in device.delegates:

@@ -5,7 +5,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from autotune import objectives, plugins, space_file
 from autotune.argument_types import NUMBERS
@@ -18,7 +18,6 @@ from autotune.target import Target, parse_all
 from autotune.yaml_file import Lines, place, read_yaml
 
 if TYPE_CHECKING:
-    from autotune.devices.device import Device
     from autotune.study.options import Options
 
 FOLDER = "runs"
@@ -87,7 +86,18 @@ class Settings:
     def jobs(self) -> int | None:
         return self.values.get("jobs")
 
-    def options(self, spec: str, device: "Device", jobs: int) -> "tuple[Options, list[str]]":
+    def draft(self, jobs: int) -> "Options":
+        """The driver's options as far as no device is asked: the space has all that any device may have.
+
+        Args:
+            jobs: number of workers.
+
+        Raises:
+            UserError: the space, the sampler or a device is not one.
+        """
+        return self.options(self.devices[0], _Anything(), jobs)[0]
+
+    def options(self, spec: str, device: "_Offers", jobs: int) -> "tuple[Options, list[str]]":
         """The driver's options, and remarks to be shown to the user.
 
         Args:
@@ -125,10 +135,10 @@ class Settings:
         )
         return options, remarks
 
-    def _space(self, device: "Device") -> tuple[Space, list[str]]:
+    def _space(self, device: "_Offers") -> tuple[Space, list[str]]:
         """The space on this device: without delegates that it has not, as long as another is left."""
         from autotune.compress.pipeline import dimensions
-        from autotune.devices import benchmark_model, runner_device
+        from autotune.devices import known
 
         given, extra = self.values.get("space", "full"), dimensions()
         auto = [name for name in device.delegates if name != "reference"] or list(device.delegates)
@@ -137,13 +147,40 @@ class Settings:
         else:
             space = space_file.parse(given, f"in {self.file or 'the call'}", device.threads, extra, self.lines, auto)
         left = [name for name in space.delegates() if name in device.delegates]
-        known = {*runner_device.DELEGATES, *benchmark_model.DELEGATES, *device.missing()}
-        lacking = [name for name in space.delegates() if name in known and name not in left]
+        named = {*known.DELEGATES, *device.missing()}
+        lacking = [name for name in space.delegates() if name in named and name not in left]
         if not left or not lacking:
             return space, []  # what is unknown is refused with the rest of the input
         without = ", ".join(lacking)
         remark = f"the space goes without {without}, which device {device.name} has not; autotune devices says why"
         return replace(space, dimensions=space.dimensions | {"delegate": Choice(tuple(left))}), [remark]
+
+
+class _Offers(Protocol):
+    """What a space wants to know of a device: see devices.device.Device."""
+
+    name: str
+
+    @property
+    def delegates(self) -> tuple[str, ...]: ...
+    @property
+    def threads(self) -> tuple[int, ...]: ...
+    def missing(self) -> dict[str, str]: ...
+
+
+class _Anything:
+    """A device that has all that any device may have."""
+
+    name, threads = "any", (1,)
+
+    @property
+    def delegates(self) -> tuple[str, ...]:
+        from autotune.devices import known
+
+        return known.DELEGATES
+
+    def missing(self) -> dict[str, str]:
+        return {}
 
 
 def settle(given: Mapping[str, Any]) -> Settings:

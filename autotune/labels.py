@@ -88,6 +88,18 @@ def settle(data: Data, facts: dict[str, Any], output: tuple[int, ...], loss: str
     return Settled(kind, settled, _quality(name, where, kind, facts, output), None, soft)
 
 
+def check_names(loss: str | None, metric: str | None) -> None:
+    """What can be said of the user's word without labels.
+
+    Raises:
+        UserError: a name is unknown.
+    """
+    if loss is not None:
+        _known_loss(loss, "--loss")
+    if metric is not None:
+        _named_metric(metric, "--metric")
+
+
 def fitted(y: Array, name: str, output: tuple[int, ...], source: str, settled: Settled) -> Array:
     """A split's labels in the form for their kind: class numbers as int64, else the output's shape.
 
@@ -167,13 +179,23 @@ def _named_loss(asked: str | None, data: Data, facts: dict[str, Any], output: tu
     if asked is None and userfile.is_function(data.loss):
         return data.loss
     wanted, where = (asked, "--loss") if asked is not None else (data.loss or "", f"data {data.source}: loss")
-    name = known(wanted)
-    if name is None:
-        names = ", ".join(CROSSENTROPIES + GAPS)
-        raise UserError(f"{where} {wanted!r} is unknown; known are {names}, and crossentropies with :logits behind")
+    name = _known_loss(wanted, where)
     if not _fits(name, y, output):
         raise UserError(f"{where} {wanted!r} does not fit the model's output of shape {output}")
     return name
+
+
+def _known_loss(name: str, where: str) -> str:
+    """A loss's short name.
+
+    Raises:
+        UserError: it is unknown.
+    """
+    short = known(name)
+    if short is None:
+        names = ", ".join(CROSSENTROPIES + GAPS)
+        raise UserError(f"{where} {name!r} is unknown; known are {names}, and crossentropies with :logits behind")
+    return short
 
 
 def _bare(loss: str) -> str:

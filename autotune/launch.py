@@ -1,14 +1,18 @@
 """Runs what is asked for: finds the devices, starts the workers, and runs the study on each device."""
 
+import time
+from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 
 from autotune import plugins
+from autotune.compress.load import import_model
 from autotune.compress.worker import start
 from autotune.devices import device_file
-from autotune.devices.device import cores
+from autotune.devices.device import Device, cores
 from autotune.experiment import Settings
-from autotune.study import on_devices, pool
+from autotune.study import examine, on_devices, pool
+from autotune.study.options import Options
 from autotune.study.reporting import Reporter, Summary
 from autotune.track.tracker import Tracker
 
@@ -30,20 +34,39 @@ def launch(settings: Settings, reporter: Reporter, tracking_uri: str | None) -> 
         As run_on().
 
     Raises:
-        UserError: as run_on(), or a device can't be found. Nothing was written then.
+        UserError: as run_on(), or a device can't be found. Nothing was written then. What arguments and files tell is
+            found before a device is asked anything, and what takes no worker to find out before one is started.
     """
-    jobs, asked, remarks = workers(settings), [], list(settings.remarks)
-    for spec in settings.devices:  # all of them, before hours are spent on the first
+    began, jobs = time.monotonic(), workers(settings)
+    devices = [device_file.load_device(spec) for spec in settings.devices]
+    draft = settings.draft(jobs)
+    examine.check_names(devices)
+    examine.check_files(draft, devices)
+    trackers = partial(_trackers, tracking_uri)
+    with closing(pool.RayPool(jobs, partial(start, trust=settings.trust), settings.ray)) as builders:
+        reporter.status("opening the model")
+        opened = examine.examine(draft, devices, builders, import_model)
+        asked = _asked(settings, devices, jobs, reporter)
+        return on_devices.run_on(asked, builders, reporter, trackers, opened=opened, began=began)
+
+
+def _asked(
+    settings: Settings, devices: Sequence[Device], jobs: int, reporter: Reporter
+) -> list[tuple[Options, Device]]:
+    """What is asked for of each device: all of them are asked what they have before hours are spent on the first.
+
+    Raises:
+        UserError: one can't be reached, or has nothing of what the space names.
+    """
+    asked, remarks = [], list(settings.remarks)
+    for spec, device in zip(settings.devices, devices, strict=True):
         reporter.status(f"trying {spec}")
-        device = device_file.load_device(spec)
         options, more = settings.options(spec, device, jobs)
         asked.append((options, device))
         remarks += more
     for remark in remarks:
         reporter.note(remark)
-    trackers = partial(_trackers, tracking_uri)
-    with closing(pool.RayPool(jobs, partial(start, trust=settings.trust), settings.ray)) as builders:
-        return on_devices.run_on(asked, builders, reporter, trackers)
+    return asked
 
 
 def _trackers(uri: str | None) -> list[Tracker]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -95,6 +95,17 @@ def test_a_delegate_that_the_device_has_not() -> None:
         runtimes(device, ["gpu"], [])
     with pytest.raises(UserError, match=r"has no delegate 'warp' \(unknown\)"):
         runtimes(device, ["xnnpack", "warp"], [])
+
+
+def test_a_delegate_that_there_is_not() -> None:
+    """Is told without asking the device, which somebody may be measuring on."""
+
+    class Unasked(LocalDevice):
+        def open(self, load: int = 0) -> NoReturn:
+            raise AssertionError("the device was asked")
+
+    with pytest.raises(UserError, match="--delegate 'xnpack' is unknown; known are xnnpack, "):
+        runtimes(Unasked(), ["xnpack"], [])
 
 
 @pytest.mark.parametrize(

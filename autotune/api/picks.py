@@ -100,8 +100,10 @@ class Pick:
             Fault: it is saved, but MLflow failed.
         """
         from autotune.pick import hand_out
+        from autotune.study.checks import check_writable
 
         registration = self.registration(register, alias, tracking_uri)
+        check_writable(Path(dir), "--out")
         picked = self.checked(measure=measure, device=device)
         file, recipe = hand_out(picked, Path(dir))
         if registration is not None:
@@ -171,9 +173,11 @@ class PickForAll:
             Fault: likewise.
         """
         from autotune.pick import hand_out_together
+        from autotune.study.checks import check_writable
 
         first = next(iter(self.on.values()))
         registration = first.registration(register, alias, tracking_uri)
+        check_writable(Path(dir), "--out")
         picked = {device: pick.checked(measure=measure) for device, pick in self.on.items()}
         file, recipe = hand_out_together(picked, Path(dir))
         if registration is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.api.front import Front
+from autotune.errors import UserError
 from autotune.front import Point
 from autotune.target import Target
 
@@ -97,6 +98,8 @@ def tune(
     from autotune.track.store import tracking_uri as store
 
     del given["callbacks"], given["quiet"]
+    if wrong := [call for call in callbacks if not callable(call)]:
+        raise UserError(f"callbacks: {wrong[0]!r} can't be called")
     settings = settle(plain(given))
     folder, study, allowed = settings.folder, settings.values["name"], settings.trust
     calls = [lambda point, record, call=call: call(point, Front(record, allowed)) for call in callbacks]

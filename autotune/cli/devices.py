@@ -182,6 +182,8 @@ def _profile(arguments: argparse.Namespace) -> int:
     model = Path(arguments.model)
     read_tflite(model)
     device = load_device(arguments.device)
+    if arguments.trace:
+        _check_trace(arguments.trace)
     with progress() as say:
         say(f"trying {arguments.device}")
         delegate = [arguments.delegate] if arguments.delegate else []
@@ -195,6 +197,17 @@ def _profile(arguments: argparse.Namespace) -> int:
     if arguments.trace:
         _write_trace(arguments.trace, found.times, title)
     return DONE
+
+
+def _check_trace(path: Path) -> None:
+    """Raises:
+    UserError: nothing can be written there.
+    """
+    from autotune.study.checks import check_writable
+
+    if path.is_dir() or not path.parent.is_dir():
+        raise UserError(f"--trace {path}: {'a folder' if path.is_dir() else 'no such folder'}; name a file")
+    check_writable(path.parent, "--trace")
 
 
 def _write_trace(path: Path, times: "Sequence[OperatorTime]", title: str) -> None:

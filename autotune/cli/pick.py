@@ -77,11 +77,13 @@ def add_commands(commands: Any, formatter: Any) -> None:
 def _pick(arguments: argparse.Namespace) -> int:
     from autotune.choice import parse_choice
     from autotune.show.study import console
+    from autotune.study.checks import check_writable
     from autotune.target import parse_all, resolve
 
     targets, remarks = parse_all(arguments.target) if arguments.target else (None, [])
     registration = _registration(arguments)
     record = record_of(arguments)
+    check_writable(Path(arguments.out), "--out")
     choice = parse_choice(arguments.by, arguments.weights, arguments.trial, record.objectives)
     if not arguments.json:
         for remark in remarks:

@@ -1,6 +1,17 @@
 """The user's data, split once and for all."""
 
-from autotune.data.read import located, needs_worker, read_data
+from autotune.data.read import check_source, located, needs_worker, read_data
 from autotune.data.splits import Array, Data, Split, one_hot, stratified_order, whole
 
-__all__ = ["Array", "Data", "Split", "located", "needs_worker", "one_hot", "read_data", "stratified_order", "whole"]
+__all__ = [
+    "Array",
+    "Data",
+    "Split",
+    "check_source",
+    "located",
+    "needs_worker",
+    "one_hot",
+    "read_data",
+    "stratified_order",
+    "whole",
+]

@@ -39,16 +39,25 @@ def read_folder(folder: Path, shape: tuple[int, ...], cut: Cut) -> Data:
             classes or only one, a class has no images, or an image can't be read.
     """
     check_shape(shape, str(folder))
+    splits, classes = check_folder(folder)
+    paths = {name: [_images(folder / name / label, folder) for label in classes] for name in splits}
+    parts = {name: _labelled(paths[name], shape, folder) for name in splits}
+    return assembled(parts, cut, str(folder), classes=tuple(classes))
+
+
+def check_folder(folder: Path) -> tuple[list[str], list[str]]:
+    """The splits and the classes of a folder, of which no image is read.
+
+    Raises:
+        UserError: it has another layout, or its splits have different classes or only one.
+    """
     splits = [name for name in ("train", "test", "val") if (folder / name).is_dir()]
     if splits[:2] != ["train", "test"]:
         raise UserError(
             f"data {folder}: needs folders train/ and test/ (and may have val/), each with a folder of images for "
             f"each class, such as test/cat/1.png; it has {_listing(folder)}"
         )
-    classes = _classes(folder, splits)
-    paths = {name: [_images(folder / name / label, folder) for label in classes] for name in splits}
-    parts = {name: _labelled(paths[name], shape, folder) for name in splits}
-    return assembled(parts, cut, str(folder), classes=tuple(classes))
+    return splits, _classes(folder, splits)
 
 
 def check_shape(shape: tuple[int, ...], source: str) -> None:

@@ -1,12 +1,16 @@
 """Data from an .npz file of plain arrays."""
 
 import zipfile
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import TypeVar
 
 from autotune.data.npy import read_array
 from autotune.data.splits import Array, Cut, Data, assembled
 from autotune.errors import UserError, one_line
 from autotune.limits import check_unpacked
+
+T = TypeVar("T")
 
 ARRAYS = (*(f"{kind}_{split}" for split in ("train", "val", "test") for kind in ("x", "y", "groups")), "x_cal")
 """Names of arrays that are read."""
@@ -24,26 +28,50 @@ def read_npz(path: Path, cut: Cut) -> Data:
     Raises:
         UserError: it is damaged or lacks a key, or as assembled().
     """
-    arrays = _arrays(path)
-    names = ["train", "test", *(["val"] if {"x_val", "y_val"} & arrays.keys() else [])]
-    labelled = any(f"y_{name}" in arrays for name in names) or not {"x_train", "x_test"} <= arrays.keys()
-    wanted = [f"{kind}_{name}" for name in names for kind in ("xy" if labelled else "x")]
-    missing = [key for key in wanted if key not in arrays]
-    if missing:
-        raise UserError(f"data {path}: no {', '.join(missing)}; it has {', '.join(arrays) or 'nothing'}")
+    arrays = _each(path, _array)
+    names, labelled = _check_keys(path, arrays.keys())
     parts = {name: (arrays[f"x_{name}"], arrays[f"{'y' if labelled else 'x'}_{name}"]) for name in names}
     quality = {} if labelled else {"loss": "mse", "metric": "mse"}
     groups = {name: arrays[f"groups_{name}"] for name in names if f"groups_{name}" in arrays}
     return assembled(parts, cut, str(path), arrays.get("x_cal"), groups, **quality)
 
 
-def _arrays(path: Path) -> dict[str, Array]:
+def check_npz(path: Path) -> None:
+    """What can be said of an .npz file without reading its arrays.
+
+    Raises:
+        UserError: it is none, or lacks a key.
+    """
+    _check_keys(path, _each(path, lambda _, info: info))
+
+
+def _check_keys(path: Path, keys: Collection[str]) -> tuple[list[str], bool]:
+    """The splits that there are, and whether they have labels.
+
+    Raises:
+        UserError: a key is missing.
+    """
+    names = ["train", "test", *(["val"] if {"x_val", "y_val"} & set(keys) else [])]
+    labelled = any(f"y_{name}" in keys for name in names) or not {"x_train", "x_test"} <= set(keys)
+    wanted = [f"{kind}_{name}" for name in names for kind in ("xy" if labelled else "x")]
+    missing = [key for key in wanted if key not in keys]
+    if missing:
+        raise UserError(f"data {path}: no {', '.join(missing)}; it has {', '.join(keys) or 'nothing'}")
+    return names, labelled
+
+
+def _each(path: Path, take: Callable[[zipfile.ZipFile, zipfile.ZipInfo], T]) -> dict[str, T]:
+    """What is made of each array, by its key.
+
+    Raises:
+        UserError: the file is damaged, or something else.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             wanted = {name: info for name, info in members.items() if name in ARRAYS and info.filename.endswith(".npy")}
             check_unpacked(path.stat().st_size, sum(info.file_size for info in wanted.values()))
-            return {name: _array(archive, info) for name, info in wanted.items()}
+            return {name: take(archive, info) for name, info in wanted.items()}
     except Exception as error:  # of bytes that were hit, zipfile and its decompressors raise whatever they stumble over
         raise UserError(f"data {path}: not an .npz file of plain arrays, or damaged: {one_line(error)}") from error
 

@@ -1,14 +1,18 @@
 """Data by what the user calls it."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from autotune import userfile
 from autotune.data.function import read_function
-from autotune.data.images import read_folder
-from autotune.data.npz import read_npz
+from autotune.data.images import check_folder, read_folder
+from autotune.data.npz import check_npz, read_npz
 from autotune.data.splits import Cut, Data
 from autotune.data.tfds import read_tfds
 from autotune.errors import UserError
+
+T = TypeVar("T")
 
 TFDS = "tfds:"
 
@@ -24,6 +28,20 @@ def located(source: str) -> str:
         return source
     file, colon, function = source.rpartition(":") if userfile.is_function(source) else (source, "", "")
     return f"{Path(file).resolve()}{colon}{function}"
+
+
+def check_source(source: str) -> None:
+    """What can be said of data without reading them, nor running the user's code.
+
+    Raises:
+        UserError: there is no such thing, or it can't be read.
+    """
+    if source.startswith(TFDS):
+        return
+    if userfile.is_function(source):
+        userfile.fingerprint(source)
+        return
+    _checked(source, _check)
 
 
 def read_data(source: str, shape: tuple[int, ...], seed: int, share: float = 0.5) -> Data:
@@ -48,19 +66,30 @@ def read_data(source: str, shape: tuple[int, ...], seed: int, share: float = 0.5
         return read_tfds(source.removeprefix(TFDS), shape, cut)
     if userfile.is_function(source):
         return read_function(source, shape, cut)
+    return _checked(source, lambda path: read_folder(path, shape, cut) if path.is_dir() else read_npz(path, cut))
+
+
+def _check(path: Path) -> None:
+    if path.is_dir():
+        check_folder(path)
+    else:
+        check_npz(path)
+
+
+def _checked(source: str, take: Callable[[Path], T]) -> T:
+    """What is made of a file or folder.
+
+    Raises:
+        UserError: there is none, or it can't be read.
+    """
+    path = Path(source)
     try:
-        return _read(Path(source), shape, cut)
+        if not path.exists():
+            raise UserError(f"data {path}: no such file or folder")
+        if path.suffix == ".py" and path.is_file():
+            raise UserError(f"data {path}: name the function that returns the data: {path}:FUNCTION")
+        return take(path)
     except OSError as error:
         raise UserError(f"data {source}: can't be read: {error.strerror}") from error
     except MemoryError as error:
         raise UserError(f"data {source}: takes more memory than there is") from error
-
-
-def _read(path: Path, shape: tuple[int, ...], cut: Cut) -> Data:
-    if path.is_dir():
-        return read_folder(path, shape, cut)
-    if not path.is_file():
-        raise UserError(f"data {path}: no such file or folder")
-    if path.suffix == ".py":
-        raise UserError(f"data {path}: name the function that returns the data: {path}:FUNCTION")
-    return read_npz(path, cut)

@@ -7,6 +7,8 @@ from typing import Any
 
 from autotune.compress.flatbuffer import named
 from autotune.devices.device import Device
+from autotune.devices.known import DELEGATES
+from autotune.devices.probed import ProbedDevice
 from autotune.errors import UserError
 from autotune.objectives import USUAL
 from autotune.record import Record
@@ -15,18 +17,24 @@ from autotune.study import journal
 from autotune.target import Metric, Target
 
 
-def check_writable(folder: Path) -> None:
-    """Raises:
-    UserError: the folder is not there and can't be made, or can't be written to.
+def check_writable(folder: Path, option: str = "--dir") -> None:
+    """Whether a folder can be written to; it need not be there.
+
+    Args:
+        folder: to be written to.
+        option: that names it, for messages.
+
+    Raises:
+        UserError: it can't be.
     """
     above = next(path for path in (folder, *folder.parents) if path.exists())
     if not above.is_dir():
-        raise UserError(f"--dir: {above} is a file; choose a folder")
+        raise UserError(f"{option}: {above} is a file; choose a folder")
     try:
         with tempfile.TemporaryDirectory(dir=above):
             pass
     except OSError as error:
-        raise UserError(f"--dir: can't write into {above}: {error.strerror}; choose another --dir") from error
+        raise UserError(f"{option}: can't write into {above}: {error.strerror}; choose another {option}") from error
 
 
 def check_delegates(space: Space, device: Device) -> None:
@@ -41,6 +49,17 @@ def check_delegates(space: Space, device: Device) -> None:
         )
         has = ", ".join(device.delegates)
         raise UserError(f"space {space.source}: {what}; device {device.name} has {has}")
+
+
+def check_named(space: Space, device: Device) -> None:
+    """What can be said of a space's delegates without asking a device that only knows autotune's own.
+
+    Raises:
+        UserError: the space names a delegate that there is not.
+    """
+    unknown = [name for name in space.delegates() if name not in DELEGATES]
+    if unknown and isinstance(device, ProbedDevice):
+        raise UserError(f"space {space.source}: unknown delegate {unknown[0]!r}; known are {', '.join(DELEGATES)}")
 
 
 def check_targets(targets: Sequence[Target], quality: Metric) -> None:
@@ -63,18 +82,17 @@ def check_excluded(excluded: Sequence[str], layers: Sequence[Sequence[str]]) -> 
             raise UserError(f"--exclude {name!r}: no layer with weights is called so; there are {', '.join(every)}")
 
 
-def refuse_changes(record: Record, meta: dict[str, Any], but: Sequence[str] = ()) -> None:
+def refuse_changes(record: Record, now: dict[str, Any], but: Sequence[str] = ()) -> None:
     """Raises where the study of this name is another one; one that measured nothing begins anew.
 
     Args:
         record: of the study.
-        meta: of what is to be run.
+        now: identity of what is to be run.
         but: names in the identity that may differ.
 
     Raises:
         UserError: it was started with something else, or is being run.
     """
-    now = meta["identity"]
     unknown = {"objectives": list(USUAL), "files": now["files"]}  # to studies that are older than these
     before = unknown | record.meta["identity"]
     changed = [name for name in now if before.get(name) != now[name] and name not in but]

@@ -29,7 +29,7 @@ from autotune.study.latencies import CHANGED, Latencies
 from autotune.study.options import Options
 from autotune.study.patience import Patience
 from autotune.study.pool import Pool
-from autotune.study.prepare import Importer, Prepared, prepare
+from autotune.study.prepare import Importer, Opened, Prepared, prepare
 from autotune.study.profiles import profile_pick
 from autotune.study.proposals import Proposals
 from autotune.study.recheck import test_once
@@ -51,6 +51,8 @@ def run(
     reporter: Reporter,
     trackers: Callable[[], Sequence[Tracker]],
     importer: Importer = import_model,
+    opened: Opened | None = None,
+    began: float | None = None,
 ) -> Summary:
     """Runs or continues a study.
 
@@ -61,15 +63,18 @@ def run(
         reporter: told of progress.
         trackers: made once the input is known to be right, in a thread of their own; they may write.
         importer: opens the model, in a worker.
+        opened: as prepare() takes it.
+        began: when, on the clock of time.monotonic(); None for now.
 
     Raises:
         UserError: model, data, space and targets don't fit each other or the study of this name.
             Nothing was written then.
     """
-    began = time.monotonic()
-    reporter.status("opening the model")
+    began = time.monotonic() if began is None else began
+    if opened is None:
+        reporter.status("opening the model")
     with logged() as log_to:
-        prepared = prepare(options, device, pool, importer)
+        prepared = prepare(options, device, pool, importer, opened)
         folder = prepared.folder
         if prepared.leader is not None:
             options = _following(options, prepared.leader)

@@ -112,10 +112,20 @@ def exclusive(folder: Path, name: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UserError(
-                f"study {name!r} is being run by another process; wait for it, or choose another --name"
-            ) from error
+            raise _busy(name) from error
         yield
+
+
+def check_free(folder: Path, name: str) -> None:
+    """Raises:
+    UserError: another process holds the study.
+    """
+    if _is_held(folder):
+        raise _busy(name)
+
+
+def _busy(name: str) -> UserError:
+    return UserError(f"study {name!r} is being run by another process; wait for it, or choose another --name")
 
 
 def _is_held(folder: Path) -> bool:

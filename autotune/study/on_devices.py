@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from autotune.compress.load import import_model
 from autotune.devices.device import Device
-from autotune.errors import UserError
 from autotune.study import siblings
 from autotune.study.driver import run
+from autotune.study.examine import check_names
 from autotune.study.options import Options
 from autotune.study.pool import Pool
-from autotune.study.prepare import Importer
+from autotune.study.prepare import Importer, Opened
 from autotune.study.reporting import Reporter, Summary
 from autotune.track.tracker import Tracker
 
@@ -22,6 +22,8 @@ def run_on(
     reporter: Reporter,
     trackers: Callable[[], Sequence[Tracker]],
     importer: Importer = import_model,
+    opened: Opened | None = None,
+    began: float | None = None,
 ) -> list[Summary]:
     """Runs a study on the device that it searches for, then its files on the others; see siblings.
 
@@ -31,6 +33,8 @@ def run_on(
         reporter: told of progress.
         trackers: made once the input is known to be right, for each device, in a thread of their own; they may write.
         importer: opens the model, in a worker.
+        opened: what examine() has opened already.
+        began: when, on the clock of time.monotonic(); None for now.
 
     Returns:
         A summary for each device, in the order in which they were run; fewer where one ended early.
@@ -38,17 +42,15 @@ def run_on(
     Raises:
         UserError: as driver.run(); or two devices are called the same.
     """
-    began = time.monotonic()
-    names = [device.name for _, device in asked]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise UserError(f"--device: two are called {min(twice)}; results go by the name")
+    began = time.monotonic() if began is None else began
+    check_names([device for _, device in asked])
     options = asked[0][0]
     searching = siblings.first(options.folder, options.name)
     done: list[Summary] = []
     for options, device in sorted(asked, key=lambda one: searching is not None and one[1].name != searching.device):
         if options.timeout is not None:
             options = replace(options, timeout=max(0.0, options.timeout - (time.monotonic() - began)))
-        done.append(run(options, device, pool, reporter, trackers, importer))
+        done.append(run(options, device, pool, reporter, trackers, importer, opened))
         if done[-1].notes:
             break
     return done

@@ -94,7 +94,9 @@ class Prepared:
 Importer = Callable[[bytes, str, Trust], Artifact]
 
 
-def prepare(options: Options, device: Device, pool: Pool, importer: Importer) -> Prepared:
+def prepare(
+    options: Options, device: Device, pool: Pool, importer: Importer, opened: "Opened | None" = None
+) -> Prepared:
     """Opens and checks everything, then makes the study's folder.
 
     Args:
@@ -102,28 +104,25 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer) ->
         device: to measure on.
         pool: whose workers open models, and data that takes TensorFlow or the user's code to read.
         importer: opens a model.
+        opened: what examine() has opened already.
 
     Raises:
         UserError: something does not fit. Nothing was written then.
     """
-    leader = siblings.leader(options.folder, options.name, device.name)
-    name = options.name if leader is None else siblings.beside(options.name, device.name)
-    folder = options.folder / name
+    leader, name, folder = place(options, device)
     check_writable(folder)
     check_delegates(options.space, device)
     cache = ArtifactCache(options.folder / ".cache")
-    opened = open_candidates(options, cache, pool, importer)
+    opened = opened or open_candidates(options, cache, pool, importer)
     candidates, keys = opened.candidates, opened.keys
-    quality = next(iter(candidates.values())).task.quality
-    targets = resolve(options.targets, quality)
-    check_targets(targets, quality)
-    goals = objectives.settle(options.objectives, targets, quality)
-    meta = _meta(options, targets, goals, candidates, keys, device)
+    targets, goals = settle(options, opened)
+    quality = opened.quality
+    meta = _meta(options, targets, goals, opened, device)
     if leader is not None:
-        refuse_changes(leader, meta, but=("device", "space"))
+        refuse_changes(leader, meta["identity"], but=("device", "space"))
     if (before := journal.found(folder, name)) is not None:
-        refuse_changes(before, meta)
-    space = _space(options.space, candidates)
+        refuse_changes(before, meta["identity"])
+    space = fitted_space(options.space, candidates)
     goal = objectives.resolve(goals, quality)
     prepared = Prepared(candidates, space, targets, goal, cache, name, folder, meta, leader)
     fitting = space.fitting(prepared.fits)
@@ -137,7 +136,7 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer) ->
     return prepared
 
 
-def _space(space: Space, candidates: Mapping[str, Candidate]) -> Space:
+def fitted_space(space: Space, candidates: Mapping[str, Candidate]) -> Space:
     """The space with a choice of models, of what can be done to them."""
     facts = [candidate.facts for candidate in candidates.values()]
     untrainable = [bool(each.get("untrainable")) for each in facts]
@@ -164,6 +163,33 @@ class Opened:
     keys: dict[str, str]
     fresh: dict[str, Artifact]
 
+    @property
+    def quality(self) -> Metric:
+        """The metric that all of them are judged by."""
+        return next(iter(self.candidates.values())).task.quality
+
+
+def place(options: Options, device: Device) -> tuple[Record | None, str, Path]:
+    """Where a run for a device keeps what it finds: the study whose files it measures (see siblings), name, folder.
+
+    Raises:
+        UserError: as siblings.leader().
+    """
+    leader = siblings.leader(options.folder, options.name, device.name)
+    name = options.name if leader is None else siblings.beside(options.name, device.name)
+    return leader, name, options.folder / name
+
+
+def settle(options: Options, opened: Opened) -> tuple[list[Target], tuple[str, ...]]:
+    """Targets and objectives of the task.
+
+    Raises:
+        UserError: one is on another task's metric, or targets contradict each other.
+    """
+    targets = resolve(options.targets, opened.quality)
+    check_targets(targets, opened.quality)
+    return targets, objectives.settle(options.objectives, targets, opened.quality)
+
 
 def open_candidates(options: Options, cache: ArtifactCache, pool: Pool, importer: Importer) -> Opened:
     """Opens models and data; nothing is written.
@@ -177,7 +203,7 @@ def open_candidates(options: Options, cache: ArtifactCache, pool: Pool, importer
     Raises:
         UserError: a model or the data can't be read, or they don't fit each other.
     """
-    sources = {name: read_model(path) for name, path in _named(options.models).items()}
+    sources = {name: read_model(path) for name, path in name_models(options.models).items()}
     keys = {name: _import_key(source, options.trust) for name, source in sources.items()}
     kept = {name: cache.get(key) for name, key in keys.items()}
     bases = {
@@ -188,7 +214,7 @@ def open_candidates(options: Options, cache: ArtifactCache, pool: Pool, importer
     return Opened(_candidates(options, sources, bases, keys, pool), keys, fresh)
 
 
-def _named(models: Sequence[Path]) -> dict[str, Path]:
+def name_models(models: Sequence[Path]) -> dict[str, Path]:
     """Each model under a name of its own.
 
     Raises:
@@ -274,16 +300,30 @@ def _data(task: Task, source: str) -> dict[str, Any]:
     }
 
 
+def identity(
+    options: Options, targets: Sequence[Target], goals: Sequence[str], opened: Opened, device: Device
+) -> dict[str, Any]:
+    """What makes a study this one and no other; no device is asked anything."""
+    task = next(iter(opened.candidates.values())).task
+    return {
+        **judged_by(list(opened.candidates.values())),
+        "model": fingerprint(list(opened.keys.values())),
+        "space": options.space.fingerprint(),
+        "files": options.space.of_files().fingerprint(),
+        "targets": fingerprint([target.text for target in targets]),
+        "objectives": list(goals),
+        "loss": userfile.fingerprint(task.loss),
+        "seed": options.seed,
+        "device": device.name,
+        "exclude": list(options.excluded),
+    }
+
+
 def _meta(
-    options: Options,
-    targets: Sequence[Target],
-    goals: Sequence[str],
-    candidates: Mapping[str, Candidate],
-    keys: Mapping[str, str],
-    device: Device,
+    options: Options, targets: Sequence[Target], goals: Sequence[str], opened: Opened, device: Device
 ) -> dict[str, Any]:
     """What a study is kept with: its identity, and what a person wants to know of it."""
-    task = next(iter(candidates.values())).task
+    task = next(iter(opened.candidates.values())).task
     return {
         "format": journal.FORMAT,
         "versions": {journal.PACKAGE: version(journal.PACKAGE), **pipeline.toolchain()},
@@ -305,16 +345,5 @@ def _meta(
             "seed": options.seed,
             "excluded": list(options.excluded),
         },
-        "identity": {
-            **judged_by(list(candidates.values())),
-            "model": fingerprint(list(keys.values())),
-            "space": options.space.fingerprint(),
-            "files": options.space.of_files().fingerprint(),
-            "targets": fingerprint([target.text for target in targets]),
-            "objectives": list(goals),
-            "loss": userfile.fingerprint(task.loss),
-            "seed": options.seed,
-            "device": device.name,
-            "exclude": list(options.excluded),
-        },
+        "identity": identity(options, targets, goals, opened, device),
     }

@@ -170,7 +170,7 @@ def test_save_registers(front: Front, tmp_path: Path, monkeypatch: pytest.Monkey
 def test_save_into_a_place_that_can_not_be_written(front: Front, tmp_path: Path) -> None:
     """As the command line says it."""
     (tmp_path / "blocked").touch()
-    with pytest.raises(UserError, match=r"--out .*blocked"):
+    with pytest.raises(UserError, match=r"--out: .*blocked"):
         front.pick().save(tmp_path / "blocked", measure=False)
 
 

@@ -222,3 +222,9 @@ def test_an_interrupted_call_returns_what_there_is(monkeypatch: pytest.MonkeyPat
     front = tuned(callbacks=[interrupted])
     assert len(front.trials) >= 2
     assert "interrupted; the same command goes on from here" in front.notes
+
+
+def test_a_callback_that_is_none_is_told_first() -> None:
+    """Not with the first trial, which may be an hour later."""
+    with pytest.raises(UserError, match="callbacks: 'print' can't be called"):
+        tuned(callbacks=["print"])

@@ -16,6 +16,7 @@ from autotune.cli import command as cli
 from autotune.devices.runner_device import PROBE
 from autotune.errors import Fault
 from autotune.testing import toy_files
+from tests.api.test_tune import ToyPool
 
 HEAVY = ("tensorflow", "ray", "mlflow", "optuna", "keras", "tf_keras", "numpy", "matplotlib")
 
@@ -255,7 +256,7 @@ def test_pick_by_number(finished: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_pick_into_a_place_that_can_not_be_written(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line, nothing copied."""
     Path("blocked").touch()
-    assert "--out blocked" in refused(capsys, "pick", "toy", "--out", "blocked")
+    assert "--out: blocked is a file" in refused(capsys, "pick", "toy", "--out", "blocked")
 
 
 @pytest.mark.parametrize(("command", "kept"), [("run", True), ("bench", False)])
@@ -267,6 +268,7 @@ def test_a_fault_ends_with_a_line_and_a_status(
     def lost(*_: Any, **__: Any) -> Any:
         raise Fault("the device was lost")
 
+    monkeypatch.setattr("autotune.study.pool.RayPool", ToyPool)
     monkeypatch.setattr("autotune.study.on_devices.run", lost)
     monkeypatch.setattr("autotune.bench.bench", lost)
     toy_files(tmp_path)

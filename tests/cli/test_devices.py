@@ -140,7 +140,7 @@ def test_profile_of_what_can_not_tell(capsys: pytest.CaptureFixture[str]) -> Non
         (("small.tflite", "--device", "none.yaml"), "no device file 'none.yaml'"),
         (("small.tflite", "--device", "bad"), "device devices/bad.yaml, line 1: unknown key 'colour'"),
         (("small.tflite", "--device", "away"), "device away: "),
-        (("small.tflite", "--device", "desk", "--delegate", "warp"), "device desk has no delegate 'warp' (unknown)"),
+        (("small.tflite", "--device", "desk", "--delegate", "warp"), "--delegate 'warp' is unknown; known are xnnpack"),
         (("small.tflite", "--threads", "0"), "--threads: '0' is no whole number of 1 or more"),
         (("small.tflite", "--threads", "1000000"), "--threads: '1000000' is too large; 1024 is the most"),
     ],
@@ -185,3 +185,13 @@ def test_a_trace_that_can_not_be_written(capsys: pytest.CaptureFixture[str]) -> 
     """One line after the table, where there are times at all."""
     assert cli.main(["profile", "small.tflite", "--device", "desk", "--trace", "no/where.json"]) == 2
     assert "--trace no/where.json: " in capsys.readouterr().err
+
+
+def test_a_trace_that_can_not_be_written_is_told_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is measured for it."""
+    monkeypatch.setattr("autotune.bench.runtimes", lambda *_: pytest.fail("the device was asked"))
+    for path in (".", "no/where.json", "/proc/t.json"):
+        assert cli.main(["profile", "small.tflite", "--device", "desk", "--trace", path]) == 2
+        assert capsys.readouterr().err.startswith("autotune: --trace")

@@ -301,3 +301,12 @@ def test_pick_of_what_can_not_be_registered(
     assert says in pick(capsys, *arguments, status=2)
     assert not Path("out").exists()
     assert device.calls == []
+
+
+def test_a_folder_that_can_not_be_written_to_is_told_first(
+    finished: Path, device: FakeDevice, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the file is measured once more, which waits for the device."""
+    assert cli.main(["pick", "toy", "--out", "/proc/out"]) == 2
+    assert "--out: can't write into /proc" in capsys.readouterr().err
+    assert not device.calls

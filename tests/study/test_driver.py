@@ -467,12 +467,13 @@ def test_objectives_are_part_of_the_study(tmp_path: Path) -> None:
     front = memory.front()
     assert front is not None
     assert front.pick() is not None
-    older = memory.meta["identity"] | {"objectives": ["quality", "latency", "download"]}
-    kept = dataclasses.replace(memory, meta=memory.meta | {"identity": memory.meta["identity"].copy()})
+    identity = memory.meta["identity"]
+    older = identity | {"objectives": ["quality", "latency", "download"]}
+    kept = dataclasses.replace(memory, meta=memory.meta | {"identity": identity.copy()})
     del kept.meta["identity"]["objectives"]
-    refuse_changes(kept, {"identity": older})
+    refuse_changes(kept, older)
     with pytest.raises(UserError, match="another objectives"):
-        refuse_changes(kept, memory.meta)
+        refuse_changes(kept, identity)
 
 
 def test_the_baseline_is_the_first_trial(tmp_path: Path) -> None:
