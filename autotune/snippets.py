@@ -125,10 +125,9 @@ def _kotlin(name: str, config: Config, state: State) -> Snippet | None:
         f'val model = context.assets.openFd("{name}").use {{ asset ->\n'
         "    FileInputStream(asset.fileDescriptor).channel.map(\n"
         "        FileChannel.MapMode.READ_ONLY, asset.startOffset, asset.declaredLength)\n}\n"
-        f"val interpreter = Interpreter(model, {options})\n"
-        "interpreter.run(input, output)"
+        f"val interpreter = Interpreter(model, {options})"
     )
-    code += _told(config, state, "//", "interpreter.resetVariableTensors()")
+    code += _told(config, state, "//", "interpreter.resetVariableTensors()") + "\ninterpreter.run(input, output)"
     return Snippet("kotlin", f'{needs}, and androidResources {{ noCompress += "tflite" }}', code)
 
 

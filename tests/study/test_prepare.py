@@ -1,0 +1,39 @@
+"""What is said of models before anything is searched."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autotune.compress.stage import Artifact
+from autotune.compress.trust import Trust
+from autotune.space_file import parse
+from autotune.study.options import Options
+from autotune.study.prepare import prepare
+from autotune.testing import FakeDevice, FakePool, toy_files, toy_import
+from autotune.tflite.state import KEEPS
+
+
+@pytest.mark.parametrize(
+    ("facts", "lines"),
+    [
+        ({}, []),
+        ({"untrainable": "it is code"}, ["toy.keras is compressed without training: it is code"]),
+        (
+            {"state": "variables", "left_float": "its LSTM stays float"},
+            [f"toy.keras {KEEPS}", "toy.keras: its LSTM stays float"],
+        ),
+    ],
+    ids=["nothing", "untrainable", "state"],
+)
+def test_what_there_is_to_know_of_a_model_is_told(facts: dict[str, str], lines: list[str], tmp_path: Path) -> None:
+    """That it can't be trained, that it keeps state, and what of it stays float: a line each."""
+
+    def importer(data: bytes, name: str, trust: Trust) -> Artifact:
+        made = toy_import(data, name, trust)
+        return replace(made, facts=made.facts | facts)
+
+    model, data = toy_files(tmp_path)
+    space = parse({"quantize": ["none"], "delegate": ["xnnpack"], "threads": [1]}, "toy", (1,))
+    options = Options((model,), str(data), space, [], "toy", tmp_path / "runs")
+    assert prepare(options, FakeDevice(), FakePool(), importer).remarks() == lines
