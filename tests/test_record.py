@@ -147,6 +147,18 @@ def test_resampled_scores_are_compared_as_such(tmp_path: Path) -> None:
     assert record.tied(first, second)
 
 
+def test_files_with_more_and_fewer_resamples_are_compared_by_those_that_both_have(tmp_path: Path) -> None:
+    """A metric that took long was asked for fewer; beside the baseline, too. The own intervals overlap widely."""
+    drawn = np.random.default_rng(0).normal(0.9, 0.02, 200).astype(np.float32)
+    few = (drawn[:10] - 0.005).astype(np.float32)
+    record, (one, other) = scored(tmp_path / "s", drawn, few, resampled=True)
+    assert not record.tied(one, other)
+    assert record.tied(one, one)
+    target = parse("accuracy>=baseline-0.6%")[0]
+    assert record.judge(other, [target]).held[target.text] == pytest.approx((0.895, 0.895), abs=1e-5)
+    assert record.judge(other, [target]).feasible
+
+
 @pytest.mark.parametrize("damage", ["missing", "empty", "torn", "no array", "another length"])
 def test_without_both_files_scores_intervals_decide(tmp_path: Path, damage: str) -> None:
     """A study from before they were kept, or a file that is damaged, is no error."""

@@ -41,6 +41,11 @@ class Split:
         """Whether the inputs are their own labels."""
         return self.y is self.x
 
+    @property
+    def group_count(self) -> int | None:
+        """How many groups there are; None where each sample is on its own."""
+        return None if self.groups is None else len(np.unique(self.groups))
+
     def some(self, indices: Array) -> Self:
         """The samples of these indices (m,), in this order."""
         x = self.x[indices]

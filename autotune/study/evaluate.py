@@ -291,5 +291,5 @@ class Evaluator:
 
 def _counts(split: Split) -> dict[str, int]:
     """How many samples a score is of, and of how many groups where they are of some."""
-    groups = {} if split.groups is None else {"groups": len(np.unique(split.groups))}
+    groups = {} if split.group_count is None else {"groups": split.group_count}
     return {"samples": len(split), **groups}

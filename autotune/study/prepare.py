@@ -1,7 +1,7 @@
 """What a run is asked for, held against model, data, device and an earlier run, before anything is written."""
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
@@ -84,6 +84,7 @@ class Prepared:
             *(f"{task.model} {limit}" for task in tasks if (limit := limits(task.facts))),
             *(f"{task.model} {KEEPS}" for task in tasks if task.facts.get("state")),
             *(f"{task.model}: {line}" for task in tasks if (line := task.facts.get("left_float"))),
+            *_groups(tasks[0].data),
         ]
 
     def fits(self, config: Config) -> bool:
@@ -277,6 +278,13 @@ def _candidates(
                 f"{first.task.quality.name}; give a --metric that fits both"
             )
     return found
+
+
+def _groups(data: Data) -> Iterator[str]:
+    """A line for each split that is judged by its groups."""
+    for name, split in (("validation", data.validation), ("test", data.test)):
+        if split.group_count is not None:
+            yield f"intervals of the {len(split)} {name} samples are of their {split.group_count} groups"
 
 
 def judged_by(candidates: Sequence[Candidate]) -> dict[str, str]:

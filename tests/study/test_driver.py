@@ -587,7 +587,9 @@ def test_groups_are_drawn_whole_to_the_end(tmp_path: Path) -> None:
     with np.load(tmp_path / "toy.npz") as file:
         np.savez(tmp_path / "grouped.npz", groups_test=np.arange(200) // 10, **file)
     grouped = dataclasses.replace(asked, data=str(tmp_path / "grouped.npz"), name="grouped")
-    record = study(grouped).record
+    reporter = SilentReporter()
+    record = study(grouped, reporter=reporter).record
+    assert "intervals of the 100 test samples are of their 10 groups" in reporter.notes
     assert record.baseline is not None
     assert alone.baseline is not None
     for facts in (record.baseline.facts, record.baseline_test):
