@@ -1,0 +1,293 @@
+"""A study that is hurt: its processes, what it has finished, and how both are held against what they were."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from autotune.status import DONE, UNMET
+from autotune.study.journal import JOURNAL, found
+
+ROOT = Path(__file__).parents[1]
+
+GONE_S = 60.0
+"""Seconds that processes may take to end after the one that they belong to."""
+
+_DEMO, _FILES = ROOT / "experiments" / "digits", {"model": "digits.keras", "data": "digits.npz"}
+
+_SPACE = {
+    "prune": [0, 0.5, 0.75],
+    "cluster": [0, 16],
+    "quantize": ["none", "float16", "dynamic", "weight_int8", "int8"],
+    "delegate": ["xnnpack"],
+    "threads": [1],
+    "epochs": 1,
+}
+
+_OWN_LEASE = (
+    "import sys; from autotune.devices import command; command.LEASE = sys.argv.pop(1); "
+    "from autotune.cli.command import main; sys.exit(main())"
+)
+"""autotune, which measures though others measure on this machine."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of study.
+
+    Attributes:
+        name: of the study.
+        trials: of it.
+        span: seconds that a run takes, more or less; faults come within them.
+        command: that runs it, by its folder.
+    """
+
+    name: str
+    trials: int
+    span: float
+    command: Callable[[Path], list[str]]
+
+
+def _toy(folder: Path) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.toy", str(folder)]
+
+
+def _digits(folder: Path) -> list[str]:
+    space = folder / "space.yaml"
+    space.write_text(json.dumps(_SPACE))  # JSON is YAML
+    files = [word for name in ("model", "data") for word in (f"--{name}", str(_DEMO / _FILES[name]))]
+    options = ["--space", str(space), "--name", "digits", "--trials", str(DIGITS.trials), "--jobs", "1", "--plain"]
+    store = ["--dir", str(folder / "runs"), "--tracking-uri", f"sqlite:///{folder}/mlflow.db"]
+    return [sys.executable, "-c", _OWN_LEASE, str(folder / "lease"), "run", *files, *options, *store]
+
+
+TOY = Kind("toy", 40, 5.0, _toy)
+DIGITS = Kind("digits", 16, 60.0, _digits)
+
+
+class Victim:
+    """A study in a folder, and the run of it that is under way.
+
+    Attributes:
+        folder: of it.
+        kind: of it.
+    """
+
+    def __init__(self, folder: Path, kind: Kind) -> None:
+        self.folder, self.kind = folder, kind
+        folder.mkdir()
+        (folder / "tmp").mkdir()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._seen = set[psutil.Process]()
+        self._watching = threading.Event()
+        self._journal = b""
+        self._told: dict[int, Any] = {}
+        self._entries: dict[str, tuple[int, int]] = {}
+        self._damaged = set[str]()
+
+    @property
+    def study(self) -> Path:
+        return self.folder / "runs" / self.kind.name
+
+    @property
+    def log(self) -> Path:
+        """What the last run said."""
+        return self.folder / "said.log"
+
+    def start(self, largest_file: int | None = None) -> None:
+        """Begins a run, or goes on with it.
+
+        Args:
+            largest_file: bytes that a file may have, as on a disk that is full; None for no limit.
+        """
+
+        def limit() -> None:
+            if largest_file is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
+        environment = os.environ | {"TMPDIR": str(self.folder / "tmp"), "PYTHONPATH": str(ROOT)}
+        with self.log.open("wb") as said:
+            self._process = subprocess.Popen(
+                self.kind.command(self.folder),
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+                preexec_fn=limit,  # one system call
+            )
+        self._seen = {psutil.Process(self._process.pid)}
+        self._watching = threading.Event()
+        threading.Thread(target=self._watch, args=(self._watching,), daemon=True).start()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Whether the run has ended by then."""
+        assert self._process is not None
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        self._watching.set()
+        return True
+
+    @property
+    def runs(self) -> bool:
+        """Whether a run is under way."""
+        return self._process is not None and self._process.poll() is None
+
+    def goes_on(self) -> bool:
+        """Waits until another trial is told, or the run has ended; whether it has not."""
+        before = len(self._points())
+        while not self.wait(0.5):
+            if len(self._points()) > before:
+                return True
+        return False
+
+    @property
+    def status(self) -> int:
+        """That the run ended with."""
+        assert self._process is not None
+        assert self._process.returncode is not None
+        return self._process.returncode
+
+    def processes(self, name: str) -> list[psutil.Process]:
+        """Those of the run that are called so: driver, worker, raylet, gcs_server, ray, runner."""
+        assert self._process is not None
+        if name == "driver":
+            return [psutil.Process(self._process.pid)]
+        return [process for process in list(self._seen) if _is(process, name)]
+
+    def kill_all(self) -> None:
+        """Every process of the run at once, as where the machine is switched off."""
+        for process in [*self.processes("driver"), *list(self._seen)]:
+            with suppress(psutil.Error):
+                process.kill()
+
+    def left(self) -> list[str]:
+        """What still runs of a run that has ended, after a while."""
+        end = time.monotonic() + GONE_S
+        while (running := [process for process in self._seen if _runs(process)]) and time.monotonic() < end:
+            time.sleep(0.1)
+        for process in running:
+            with suppress(psutil.Error):
+                process.kill()
+        return [f"{process.pid} is left running" for process in running]
+
+    def remember(self) -> None:
+        """Takes what is finished for what the next runs are held against."""
+        path = self.study / JOURNAL
+        record = found(self.study, self.kind.name)
+        if record is not None and record.damage is None:
+            data = path.read_bytes()
+            self._journal = data[: data.rfind(b"\n") + 1]
+        self._told = self._points()
+        whole = set(self._keys()) - self._damaged
+        self._entries = {key: where for key in whole if (where := self._entry(key)) is not None}
+
+    def forget(self, key: str) -> None:
+        """An entry of the cache that was damaged on purpose."""
+        self._entries.pop(key, None)
+        self._damaged.add(key)
+
+    def changed(self) -> list[str]:
+        """What of all that was finished is not as it was."""
+        path, wrong = self.study / JOURNAL, []
+        if not (path.read_bytes() if path.exists() else b"").startswith(self._journal):
+            wrong.append("lines of the journal are gone")
+        told = self._points()
+        wrong += [
+            f"trial {trial} was told otherwise or lost" for trial in self._told if told.get(trial) != self._told[trial]
+        ]
+        configs = Counter(str(outcome["config"]) for outcome in told.values())
+        wrong += [f"{config} was measured {count} times" for config, count in configs.items() if count > 1]
+        wrong += [f"{key[:8]} was built again" for key, where in self._entries.items() if self._entry(key) != where]
+        return wrong
+
+    def unfinished(self) -> list[str]:
+        """What is wrong about a run that ended by itself, and should be whole."""
+        wrong = [] if self.status in (DONE, UNMET) else [f"ended with status {self.status}"]
+        record = found(self.study, self.kind.name)
+        asked = 0 if record is None else record.asked
+        if self.status in (DONE, UNMET) and asked < self.kind.trials:
+            wrong.append(f"{asked} trials of {self.kind.trials}")
+        return wrong
+
+    def scratch(self) -> list[str]:
+        """What a run that ended in order has left in the temporary folder, of its own or of those before it."""
+        return [f"{path.name} is left" for path in (self.folder / "tmp").iterdir()]
+
+    def said(self) -> list[str]:
+        """What a run must not say."""
+        text = self.log.read_text(errors="replace")
+        return ["a traceback"] if "Traceback" in text else []
+
+    @property
+    def cached(self) -> list[Path]:
+        """The folders of the cache's entries."""
+        return [path.parent for path in (self.folder / "runs" / ".cache").glob("*/*/facts.json")]
+
+    def _keys(self) -> list[str]:
+        return [path.name for path in self.cached]
+
+    def _entry(self, key: str) -> tuple[int, int] | None:
+        for path in self.cached:
+            if path.name == key:
+                with suppress(OSError):
+                    status = (path / "facts.json").stat()
+                    return status.st_ino, status.st_mtime_ns
+        return None
+
+    def _points(self) -> dict[int, Any]:
+        record = found(self.study, self.kind.name)
+        return {} if record is None else {point.trial: _as_told(point.outcome.to_json()) for point in record.points}
+
+    def _watch(self, ended: threading.Event) -> None:
+        assert self._process is not None
+        seen, driver = self._seen, psutil.Process(self._process.pid)
+        while not ended.wait(0.05):
+            with suppress(psutil.Error):
+                seen.update(driver.children(recursive=True))
+            for process in list(seen):
+                with suppress(psutil.Error):  # what is adopted by others when its parent dies
+                    seen.update(process.children(recursive=True))
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _is(process: psutil.Process, name: str) -> bool:
+    """Whether a process runs and is called so, see Victim.processes()."""
+    try:
+        if not _runs(process):
+            return False
+        words = process.cmdline()
+        if name == "worker":
+            return words[:1] == ["ray::_Worker"] or process.name() == "ray::_Worker"
+        if name == "ray":
+            return any("autotune.study.ray_process" in word for word in words)
+        if name == "runner":
+            return any("types.ModuleType" in word for word in words)
+        return process.name() == name
+    except psutil.Error:
+        return False
+
+
+def _as_told(outcome: dict[str, Any]) -> dict[str, Any]:
+    """What of an outcome stays: the front's latencies are measured once more at a study's end."""
+    return {name: outcome.get(name) for name in ("config", "state", "artifact", "reason")}
