@@ -110,6 +110,11 @@ class Outcome:
         """How it runs, None where that was not measured, or not by this version."""
         return Measurement.from_json(self.facts["latency"]) if "latency" in self.facts else None
 
+    @property
+    def sha256(self) -> str | None:
+        """Of the file that was evaluated and measured, None where the study is from before that was kept."""
+        return self.facts.get("sha256")
+
     def timed(self, found: Measurement) -> Self:
         """The same with this latency."""
         return replace(self, metrics=self.metrics | found.metrics(), facts=self.facts | {"latency": found.to_json()})

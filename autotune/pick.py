@@ -11,10 +11,12 @@ from typing import Any
 from autotune.choice import Choice, Trade, ranked, runners_up
 from autotune.doubts import doubts, drift
 from autotune.errors import UserError
+from autotune.files import sha256, whole
 from autotune.front import ParetoFront, Point, interval
-from autotune.record import Record
+from autotune.record import Record, is_file_of
 from autotune.show.units import milliseconds, price, within
 from autotune.snippets import python, snippets
+from autotune.study.measured_file import check_file
 from autotune.study.recheck import Rechecked
 from autotune.target import DOWNLOAD, LATENCY, METRICS, Target
 from autotune.tflite.recurrent import left_float
@@ -37,7 +39,7 @@ def choose(
         choice: the rule.
 
     Raises:
-        UserError: there is no such trial, or none at all, or its file is gone.
+        UserError: there is no such trial, or none at all, or its file is gone or damaged.
     """
     front = record.front(targets)
     if front is None or not front.points:
@@ -52,7 +54,7 @@ def choose(
             )
         point = known[trial]
     if point is not None:
-        _check_file(point)
+        check_file(record, point)
     return front, point
 
 
@@ -68,7 +70,7 @@ def choose_together(
         choice: the rule.
 
     Raises:
-        UserError: no file was measured on all of them, none is of this trial, or it is gone.
+        UserError: no file was measured on all of them, none is of this trial, or it is gone or damaged.
     """
     found = together(records, targets)
     first, devices = next(iter(records.values())), ", ".join(records)
@@ -81,14 +83,9 @@ def choose_together(
         if artifact not in found.files:
             raise UserError(f"the file of trial {trial} of study {first.name!r} was not measured on all of {devices}")
         point = found.files[artifact]
-    if point is not None:
-        _check_file(point)
+    for device, one in ({} if point is None else found.on_each(point)).items():
+        check_file(records[device], one)
     return found, point
-
-
-def _check_file(point: Point) -> None:
-    if not Path(str(point.model)).exists():
-        raise UserError(f"{point.model} is gone; run the study again with another --name to build it anew")
 
 
 @dataclass(frozen=True)
@@ -163,8 +160,9 @@ def hand_out(picked: Picked, folder: Path) -> tuple[Path, dict[str, Any]]:
         The file's path, and the recipe.
 
     Raises:
-        UserError: the folder can't be written to.
+        UserError: the folder can't be written to, or the file is gone or damaged by now.
     """
+    check_file(picked.record, picked.point)
     file = _file(picked, folder)
     return _written(picked, file, _head(picked, file) | picked.to_json(file), page([picked], file))
 
@@ -180,9 +178,11 @@ def hand_out_together(picked: Mapping[str, Picked], folder: Path) -> tuple[Path,
         The file's path, and the recipe.
 
     Raises:
-        UserError: the folder can't be written to.
+        UserError: as hand_out().
     """
     first = next(iter(picked.values()))
+    for one in picked.values():
+        check_file(one.record, one.point)
     file = _file(first, folder)
     devices = {device: one.to_json(file) for device, one in picked.items()}
     return _written(first, file, _head(first, file) | {"devices": devices}, page(list(picked.values()), file))
@@ -252,8 +252,11 @@ def _head(picked: Picked, file: Path) -> dict[str, Any]:
 def _written(picked: Picked, file: Path, recipe: dict[str, Any], text: str) -> tuple[Path, dict[str, Any]]:
     assert picked.point.model is not None  # only measured points are handed out
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(picked.point.model, file)
+        with whole(file) as fresh:
+            shutil.copyfile(picked.point.model, fresh)
+            recipe["sha256"] = sha256(fresh)
+            if not is_file_of(fresh, picked.point.outcome):
+                raise UserError(f"{file}: the copy is not the file that was measured; try again, or another --out")
         write_recipe(file, recipe)
         file.with_suffix(".md").write_text(text)
     except OSError as error:

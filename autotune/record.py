@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from autotune.config import Config
 from autotune.errors import UserError
+from autotune.files import sha256
 from autotune.findings import Measured, findings
 from autotune.front import ParetoFront, Point, front_of, hypervolume, leading, overlap
 from autotune.margin import held, violations
@@ -235,6 +236,13 @@ def _resampled(outcome: Outcome) -> bool:
 def model_path(folder: Path, artifact: str) -> Path:
     """Where a study keeps a file, by its cache key."""
     return folder / "models" / f"{artifact[:16]}.tflite"
+
+
+def is_file_of(path: Path, outcome: Outcome) -> bool:
+    """Whether a file is the one that was measured; by its size alone where the study did not keep its sha256 yet."""
+    if outcome.sha256 is not None:
+        return sha256(path) == outcome.sha256
+    return path.is_file() and path.stat().st_size == outcome.metrics.get("size_bytes")
 
 
 def scores_path(folder: Path, artifact: str, delegate: str) -> Path:

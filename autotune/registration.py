@@ -15,6 +15,7 @@ from autotune.devices import shipped
 from autotune.errors import Fault, UserError
 from autotune.front import Point
 from autotune.pick import Picked, write_recipe
+from autotune.record import is_file_of
 from autotune.study.reopen import samples
 from autotune.track import registry
 from autotune.track.registry import Function, Origin
@@ -77,8 +78,11 @@ class Registration:
             trust: what code the study's models may run, as it was when they were opened.
 
         Raises:
+            UserError: the file is not the one that was measured.
             Fault: the store can't be reached, or fails. The message says how to try again.
         """
+        if not is_file_of(file, picked[0].point.outcome):
+            raise UserError(f"--register {self.name}: {file} is not the file that was measured; pick it again")
         with tempfile.TemporaryDirectory() as folder:
             function = _function(picked[0], file, Path(folder), trust)
             try:

@@ -1,5 +1,6 @@
 """Picking: which point, and the files that are handed out."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from autotune.choice import KNEE, TRIAL, WEIGHTS, Choice
 from autotune.config import Config
 from autotune.doubts import drift
 from autotune.errors import UserError
+from autotune.files import sha256
 from autotune.outcome import Outcome
 from autotune.pick import Picked, choose, hand_out
 from autotune.record import BASELINE, Record
@@ -19,6 +21,7 @@ from autotune.study.recheck import Rechecked
 from autotune.target import parse
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 from tests.compress import tables
+from tests.damage import KINDS
 from tests.tflite import stateful
 
 TESTED = {"accuracy": 0.79, "standard_error": 0.01, "interval": [0.77, 0.81], "samples": 100}
@@ -30,7 +33,6 @@ def record(tmp_path: Path) -> Record:
     """A baseline, a faster trial, one that was refused, and a dominated one."""
     outcomes = (toy_outcome(0.9, 10, 1000), toy_outcome(0.8, 5, 500, quantize="int8", threads=2), REFUSED)
     made = toy_record(tmp_path / "study", *outcomes, toy_outcome(0.7, 20, 2000, delegate="reference"))
-    (made.folder / "1.tflite").write_bytes(b"the fast one")
     return replace(made, tests={"1": TESTED})
 
 
@@ -109,7 +111,7 @@ def test_file_and_recipe_lie_side_by_side(record: Record, tmp_path: Path) -> Non
     """In a folder that is made where it is missing, named by study and trial."""
     file, recipe = handed(record, 1, tmp_path / "new" / "out")
     assert file == tmp_path / "new" / "out" / "study-1.tflite"
-    assert file.read_bytes() == b"the fast one"
+    assert file.read_bytes() == b"toy 1"
     assert json.loads(file.with_suffix(".json").read_text()) == recipe
     assert sorted(path.name for path in file.parent.iterdir()) == ["study-1.json", "study-1.md", "study-1.tflite"]
 
@@ -140,6 +142,7 @@ def test_recipe_says_what_was_handed_out(record: Record, tmp_path: Path) -> None
         "layers": [],
         "from": {"model": "toy"},
         "device": {"device": "fake"},
+        "sha256": hashlib.sha256(b"toy 1").hexdigest(),
     }
 
 
@@ -173,13 +176,13 @@ def test_handing_out_again_replaces(record: Record, tmp_path: Path) -> None:
     """The second time is as the first."""
     first, _ = handed(record, 1, tmp_path)
     first.write_bytes(b"old")
-    assert handed(record, 1, tmp_path)[0].read_bytes() == b"the fast one"
+    assert handed(record, 1, tmp_path)[0].read_bytes() == b"toy 1"
 
 
 def test_the_studys_file_stays(record: Record, tmp_path: Path) -> None:
     """It is copied, not moved."""
     handed(record, 1, tmp_path / "out")
-    assert (record.folder / "1.tflite").read_bytes() == b"the fast one"
+    assert (record.folder / "1.tflite").read_bytes() == b"toy 1"
 
 
 def test_out_that_is_no_folder(record: Record, tmp_path: Path) -> None:
@@ -190,12 +193,44 @@ def test_out_that_is_no_folder(record: Record, tmp_path: Path) -> None:
             handed(record, 1, folder)
 
 
-def test_file_that_is_gone(record: Record, tmp_path: Path) -> None:
-    """The message says which and what to do; nothing is written."""
-    (record.folder / "1.tflite").unlink()
-    with pytest.raises(UserError, match=r"1\.tflite is gone; run the study again"):
-        handed(record, 1, tmp_path / "out")
+@pytest.mark.parametrize("kind", KINDS)
+def test_file_that_is_not_the_one_that_was_measured(kind: str, record: Record, tmp_path: Path) -> None:
+    """Gone, cut, flipped, whatever: the message says which and what to do, and nothing is written."""
+    front, point = choose(record, None, 1)
+    assert point is not None
+    KINDS[kind](record.folder / "1.tflite")
+    message = r"1\.tflite is gone or damaged, and not in the cache either; the same autotune run builds it again"
+    with pytest.raises(UserError, match=message):
+        choose(record, None, 1)
+    with pytest.raises(UserError, match=message):  # also where that happened after it was chosen
+        hand_out(Picked(record, front, point, Rechecked.unmeasured(record, point)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_study_that_kept_no_checksum(record: Record, tmp_path: Path) -> None:
+    """Its files are handed out; one that was cut is told by its size."""
+    outcome = record.points[1].outcome
+    facts = {name: value for name, value in outcome.facts.items() if name != "sha256"}
+    before = replace(outcome, facts=facts, metrics=outcome.metrics | {"size_bytes": 5.0})
+    old = replace(record, points=[record.points[0], replace(record.points[1], outcome=before)])
+    file, recipe = handed(old, 1, tmp_path / "out")
+    assert recipe["sha256"] == sha256(file) == outcome.sha256
+    KINDS["cut by a byte"](record.folder / "1.tflite")
+    with pytest.raises(UserError, match=r"1\.tflite is gone or damaged"):
+        handed(old, 1, tmp_path / "out")
+
+
+def test_a_copy_that_went_wrong(record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is not handed out, and does not replace the one that is there."""
+    file, _ = handed(record, 1, tmp_path / "out")
+
+    def copyfile(_: str, to: Path) -> None:
+        to.write_bytes(b"half of")
+
+    monkeypatch.setattr("shutil.copyfile", copyfile)
+    with pytest.raises(UserError, match="the copy is not the file that was measured"):
+        handed(record, 1, tmp_path / "out")
+    assert file.read_bytes() == b"toy 1"
 
 
 def test_recipe_for_the_delegate_of_a_plug_in(tmp_path: Path) -> None:
@@ -376,6 +411,9 @@ def test_a_page_lies_beside_them(record: Record, tmp_path: Path) -> None:
 def test_a_file_that_keeps_state_is_told_of(record: Record, tmp_path: Path, file: bytes, advice: str) -> None:
     """By remark, page and recipe: what it was measured as, and what whoever runs it has to do."""
     (record.folder / "1.tflite").write_bytes(file)
+    outcome = record.points[1].outcome
+    facts = outcome.facts | {"sha256": hashlib.sha256(file).hexdigest()}
+    record.points[1] = replace(record.points[1], outcome=replace(outcome, facts=facts))
     out, recipe = handed(record, 1, tmp_path / "out")
     page = out.with_suffix(".md").read_text()
     for text in (" ".join(recipe["remarks"]), page):

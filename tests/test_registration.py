@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
-from autotune.pick import Picked, choose
+import pytest
+
+from autotune.compress.trust import Trust
+from autotune.errors import UserError
+from autotune.pick import Picked, choose, hand_out
 from autotune.record import Record
-from autotune.registration import tags
+from autotune.registration import Registration, tags
 from autotune.study.recheck import Rechecked
 from autotune.target import parse
 from autotune.testing import toy_outcome, toy_record
+from tests.damage import flip
 
 
 def picked(record: Record, *targets: str) -> Picked:
@@ -26,6 +31,15 @@ def test_tags_are_plain_numbers_with_units(tmp_path: Path) -> None:
     assert (found["accuracy"], found["latency_ms"], found["download_bytes"]) == ("0.9", "0.0125", "12345678")
     assert "test_accuracy" not in found
     assert "latency_remeasured_ms" not in found
+
+
+def test_a_file_that_was_damaged_is_not_registered(tmp_path: Path) -> None:
+    """After it was handed out; no store is asked for anything."""
+    one = picked(toy_record(tmp_path / "study", toy_outcome(0.9, 1.0, 1000)))
+    file, recipe = hand_out(one, tmp_path / "out")
+    flip(file, 0.5)
+    with pytest.raises(UserError, match=r"--register toy: .*study-0\.tflite is not the file that was measured"):
+        Registration("none", "toy", "autotune").register([one], file, recipe, Trust())
 
 
 def test_tags_of_several_devices(tmp_path: Path) -> None:

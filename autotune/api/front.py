@@ -35,8 +35,7 @@ class Front:
         Raises:
             UserError: nothing was measured.
         """
-        self._record, self._trust, self._front = record, trust, record.begun()
-        self._notes = [*notes, *([record.damage] if record.damage else [])]
+        self._record, self._trust, self._front, self._notes = record, trust, record.begun(), list(notes)
 
     @property
     def name(self) -> str:
@@ -97,7 +96,7 @@ class Front:
 
     @property
     def notes(self) -> list[str]:
-        """What the run that gave this front had to say, and what could not be read of the study; a line each."""
+        """What the run that gave this front had to say, or load() of what is damaged; a line each."""
         return list(self._notes)
 
     @property
@@ -122,7 +121,7 @@ class Front:
 
         Raises:
             Unmet: nothing meets the targets.
-            UserError: a target, the rule or the trial makes no sense, or the file is gone.
+            UserError: a target, the rule or the trial makes no sense, or the file is gone or damaged.
         """
         from autotune.pick import choose
 

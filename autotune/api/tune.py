@@ -136,10 +136,13 @@ def load(
     """
     from autotune.api.asked import plain
     from autotune.compress.trust import Trust
+    from autotune.study.measured_file import lost_files
     from autotune.study.siblings import find
 
     modules = plain({"custom_objects": custom_objects}).get("custom_objects", ())
-    return Front(find(Path(dir), study, device), Trust.of(trust, modules))
+    record = find(Path(dir), study, device)
+    damages = [record.damage] if record.damage else []
+    return Front(record, Trust.of(trust, modules), [*damages, *lost_files(record)])
 
 
 def _known(folder: Path, name: str) -> dict[str, set[int]]:

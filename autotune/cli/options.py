@@ -65,5 +65,13 @@ def record_of(arguments: argparse.Namespace) -> "Record":
 
 def warn_of_damage(record: "Record") -> None:
     """A line on stderr where not all of a study could be read."""
-    if record.damage:
+    if record.damage is not None:
         print(f"autotune: {record.damage}", file=sys.stderr)
+
+
+def warn_of_lost_files(record: "Record") -> None:
+    """A line on stderr for each file of the front that is damaged."""
+    from autotune.study.measured_file import lost_files
+
+    for line in lost_files(record):
+        print(f"autotune: {line}", file=sys.stderr)

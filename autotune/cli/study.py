@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from autotune.cli.options import add_study, record_of
+from autotune.cli.options import add_study, record_of, warn_of_lost_files
 from autotune.status import DONE
 
 REPORT = """Write STUDY.html: the front, what each dimension does, each technique beside the float model, where the
@@ -37,6 +37,7 @@ def add_commands(commands: Any, formatter: Any) -> None:
 def _front(arguments: argparse.Namespace) -> int:
     record = record_of(arguments)
     front = record.begun()
+    warn_of_lost_files(record)
     if arguments.json:
         print(json.dumps(front.to_json(record.meta["device"]), indent=1))
         return DONE
@@ -52,6 +53,7 @@ def _report(arguments: argparse.Namespace) -> int:
     from autotune.study.importance import importance
 
     record = record_of(arguments)
+    warn_of_lost_files(record)
     for path in write_report(record, importance(record), Path(arguments.out)):
         console.print(str(path), style="cyan", soft_wrap=True)
     return DONE

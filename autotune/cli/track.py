@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.argument_types import positive
-from autotune.cli.options import add_folder, warn_of_damage
+from autotune.cli.options import add_folder, warn_of_damage, warn_of_lost_files
 from autotune.errors import UserError
 from autotune.status import DONE
 from autotune.track.store import TRACKING, hidden, tracking_uri
@@ -72,6 +72,7 @@ def _sync(arguments: argparse.Namespace) -> int:
             held.enter_context(journal.exclusive(record.folder, record.name))
         for record in records.values():
             warn_of_damage(record)
+            warn_of_lost_files(record)
             written, runs = tracker.finish(record), 1 + len(record.points)
             print(f"study {record.name}: {written} runs written, {runs - written} were there already")
     return DONE

@@ -14,7 +14,7 @@ from autotune.devices.device import Device, Session, in_use
 from autotune.errors import Fault, Infeasible, StopStudy, UserError
 from autotune.files import make_way
 from autotune.outcome import Outcome
-from autotune.record import Record
+from autotune.record import BASELINE, Record
 from autotune.report.picture import draw
 from autotune.study import journal, siblings
 from autotune.study.asktell import Ledger
@@ -35,6 +35,7 @@ from autotune.study.proposals import Proposals
 from autotune.study.recheck import test_once
 from autotune.study.remeasure import measure_front
 from autotune.study.reporting import Reporter, Summary, logged
+from autotune.study.restore import restore
 from autotune.study.rows import Row, Rows, TimeIsUpError
 from autotune.study.samplers import these
 from autotune.study.search import Search
@@ -237,7 +238,11 @@ class _Study:
         return lambda: None if self._stopped else source()
 
     def _take_over(self, rows: Rows) -> None:
-        """What earlier studies found out."""
+        """What was built again, and what earlier studies found out."""
+        with self._building():
+            again = list(restore(self._ledger, self._workshop, self._evaluator, self._reporter.note))
+        for outcome in again:
+            rows.take(outcome)
         found = list(earlier(self._prepared.meta, self._ledger, self._workshop))
         if found:
             files = len({outcome.artifact for outcome in found})
@@ -262,7 +267,7 @@ class _Study:
     def _baseline(self) -> None:
         """The original model, converted and nothing else; a trial too where the space has it."""
         record = self._ledger.record()
-        if record.baseline is not None:
+        if record.baseline is not None and self._has(record.baseline):
             self._compare(record.baseline)
             return
         first = next(iter(self._workshop.candidates))
@@ -274,11 +279,24 @@ class _Study:
         check_measurable(self._prepared.targets, self._prepared.objectives, outcome.metrics, self._device.name)
         if warning := no_better_than_chance(self._workshop.candidates[first].task, outcome):
             self._reporter.note(warning)
+        again = {trial: found for trial, found in record.remeasured.items() if trial != str(BASELINE)}
+        if again != record.remeasured:
+            self._ledger.note("remeasured", again)
         self._ledger.note("baseline", outcome.to_json())
         if asked := self._ledger.ask_for(config):
             self._ledger.tell(asked[0], outcome, self._prepared.targets, outcome)
         self._tracker.update(self._ledger.record())
         self._show()
+
+    def _has(self, baseline: Outcome) -> bool:
+        """Whether the baseline's file is the one that was measured, also where it has to be built again for that."""
+        if self._workshop.has(baseline):
+            return True
+        try:
+            with self._building():
+                return self._workshop.rebuild(baseline)
+        except Infeasible:
+            return False
 
     def _compare(self, baseline: Outcome) -> None:
         """Holds the device against what it was in an earlier run, where this one goes on."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from autotune.config import Recipe
 from autotune.errors import UserError
 from autotune.front import Point
 from autotune.outcome import Outcome
@@ -12,6 +11,7 @@ from autotune.record import Record
 from autotune.study import journal
 from autotune.study.asktell import Ledger
 from autotune.study.elsewhere import taken
+from autotune.study.measured_file import cache_of, has_file
 from autotune.study.workshop import Workshop
 
 DECISIVE = ("data", "metric", "device")
@@ -35,7 +35,7 @@ def earlier(meta: Mapping[str, Any], ledger: Ledger, workshop: Workshop) -> Iter
             continue
         for point in record.points:
             config = point.outcome.config
-            if ledger.admits(config) and not ledger.seen(config) and _is_same_file(point, config.recipe, workshop):
+            if ledger.admits(config) and not ledger.seen(config) and _is_same_file(point, record, workshop):
                 yield taken(point.outcome, record, workshop.folder)
 
 
@@ -46,8 +46,11 @@ def _read(folder: Path) -> Record | None:
         return None
 
 
-def _is_same_file(point: Point, recipe: Recipe, workshop: Workshop) -> bool:
+def _is_same_file(point: Point, record: Record, workshop: Workshop) -> bool:
     """Whether this study would build the very same, and it is still there."""
+    recipe = point.outcome.config.recipe
     if point.outcome.state != "measured" or recipe.model not in workshop.candidates:
         return False
-    return workshop.steps(recipe)[-1].key == point.outcome.artifact and Path(str(point.model)).exists()
+    if workshop.steps(recipe)[-1].key != point.outcome.artifact:
+        return False
+    return has_file(Path(str(point.model)), point.outcome, cache_of(record))

@@ -1,11 +1,12 @@
 """What another study found out about files, taken over into this one."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 from autotune.files import link
 from autotune.outcome import Outcome
-from autotune.record import Each, Record, model_path, scores_of, scores_path
+from autotune.record import Each, Record, is_file_of, model_path, scores_of, scores_path
 from autotune.target import DOWNLOAD, METRICS
 
 
@@ -13,12 +14,14 @@ def taken(outcome: Outcome, record: Record, folder: Path) -> Outcome:
     """A file's outcome in another study without its latency; file and scores are among this one's from now on.
 
     Args:
-        outcome: measured.
+        outcome: measured; its file is whole in the other study, or in this one.
         record: of the other study.
         folder: of this one.
     """
     assert outcome.artifact is not None  # it was measured
-    link(model_path(record.folder, outcome.artifact), model_path(folder, outcome.artifact))
+    file = model_path(folder, outcome.artifact)
+    if not is_file_of(file, outcome):
+        link(model_path(record.folder, outcome.artifact), file)
     scores = [
         scores_path(study, outcome.artifact, outcome.config.runtime.delegate) for study in (record.folder, folder)
     ]
@@ -44,13 +47,20 @@ class Elsewhere:
             if point.outcome.state == "measured" and _of_samples(point.outcome)
         }
 
-    def find(self, artifact: str, delegate: str) -> tuple[Outcome, Each] | None:
+    def find(self, artifact: str, delegate: str, data: bytes) -> tuple[Outcome, Each] | None:
         """A file's outcome through a delegate, and what each sample scored.
+
+        Args:
+            artifact: its cache key.
+            delegate: that it is run through.
+            data: its content, by which a file that was built again is told from the one that was measured.
 
         Returns:
             None where it was not run so, or where scores are not of single samples.
         """
         outcome = self._outcomes.get((artifact, delegate))
+        if outcome is not None and outcome.sha256 not in (None, hashlib.sha256(data).hexdigest()):
+            return None
         each = None if outcome is None else scores_of(scores_path(self.record.folder, artifact, delegate))
         return None if outcome is None or each is None else (outcome, each)
 

@@ -1,5 +1,6 @@
 """What a file computes: its outputs on the device, held against labels and against the built-in kernels."""
 
+import hashlib
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -109,7 +110,7 @@ class Evaluator:
 
     def _evaluated(self, config: Config, key: str, artifact: Artifact) -> Outcome:
         try:
-            if known := self._known(config, key):
+            if known := self._known(config, key, artifact):
                 return known
             outputs, reference = self._run(key, config)
         except Infeasible as error:
@@ -118,7 +119,8 @@ class Evaluator:
             return Outcome(config, "refused", artifact=key, reason=reason)
         task = self._workshop.candidates[config.recipe.model].task
         score = self._score(task, outputs, task.data.validation)
-        facts = {**score.facts(), **_counts(task.data.validation), **artifact.facts}
+        sha256 = hashlib.sha256(artifact.data).hexdigest()
+        facts = {**score.facts(), **_counts(task.data.validation), **artifact.facts, "sha256": sha256}
         if isinstance(reference, str):
             facts["parity"] = reference
         elif reference is not None:
@@ -134,9 +136,9 @@ class Evaluator:
         self._keep(score, key, config.runtime.delegate)
         return Outcome(config, "measured", metrics, facts, key)
 
-    def _known(self, config: Config, key: str) -> Outcome | None:
+    def _known(self, config: Config, key: str, artifact: Artifact) -> Outcome | None:
         """What the file is known to score on another device, where some samples score so here too."""
-        found = self._elsewhere and self._elsewhere.find(key, config.runtime.delegate)
+        found = self._elsewhere and self._elsewhere.find(key, config.runtime.delegate, artifact.data)
         if not self._elsewhere or not found:
             return None
         outcome, each = found
@@ -162,13 +164,15 @@ class Evaluator:
 
         Returns:
             The quality under its metric's key, Score.facts() and samples.
+
+        Raises:
+            Fault: the file is gone or damaged, or the device failed.
         """
-        assert outcome.artifact is not None  # only what was measured is tested
         config = outcome.config
         task = self._workshop.candidates[config.recipe.model].task
         with self._lock, self._leased(), self._under_way(config.recipe):
             inputs = self._inputs(f"test-{config.recipe.model}", task.data.test.x)
-            outputs = self._session.outputs(model_path(self._workshop.folder, outcome.artifact), config.runtime, inputs)
+            outputs = self._session.outputs(self._workshop.file(outcome), config.runtime, inputs)
         score = self._score(task, outputs, task.data.test)
         return {task.quality.key: score.value, **score.facts(), **_counts(task.data.test)}
 

@@ -12,7 +12,6 @@ from autotune.devices.measure import Result as Found
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.outcome import Measurement, Outcome
 from autotune.profiling import Profile, profiled
-from autotune.record import model_path
 from autotune.study.latencies import Latencies
 from autotune.study.reporting import Activity
 from autotune.study.workshop import Workshop
@@ -100,9 +99,9 @@ class Instrument:
 
         Raises:
             UserError: only LiteRT can tell what the file is.
-            Fault: the device or the way to it failed.
+            Fault: the device or the way to it failed, or the file is gone or damaged.
         """
-        model = model_path(self._workshop.folder, _artifact(outcome))
+        model = self._workshop.file(outcome)
         with self._leased(), self._workshop.work.under_way(Activity("device", "profile", outcome.config.recipe)):
             return profiled(self._session, model, outcome.config.runtime, device, PROFILE_S)
 
@@ -119,15 +118,25 @@ class Instrument:
         return timed(outcome, found), note
 
     def _times(self, outcomes: Sequence[Outcome]) -> list[Found]:
-        if not outcomes:
+        """What was found of each file; a fault where it is gone or damaged, for all where the device is lost."""
+        jobs: dict[int, Job] = {}
+        found: dict[int, Found] = {}
+        for index, outcome in enumerate(outcomes):
+            try:
+                jobs[index] = Job(self._workshop.file(outcome), outcome.config.runtime)
+            except Fault as error:
+                found[index] = error
+        found |= dict(zip(jobs, self._measured(list(jobs.values())), strict=True))
+        return [found[index] for index in range(len(outcomes))]
+
+    def _measured(self, jobs: Sequence[Job]) -> list[Found]:
+        if not jobs:
             return []
-        folder = self._workshop.folder
-        jobs = [Job(model_path(folder, _artifact(outcome)), outcome.config.runtime) for outcome in outcomes]
         try:
             with self._leased(), self._workshop.work.under_way(Activity("device", "measure")):
                 return measure(self._session, jobs, status=self._status, rest=self._rest, stopped=self._stopped.is_set)
         except Fault as error:  # the device was lost while we waited for it
-            return [error] * len(outcomes)
+            return [error] * len(jobs)
 
     def _key(self, outcome: Outcome) -> _Key | None:
         """Structure and runtime, None for a refused outcome."""
@@ -136,8 +145,8 @@ class Instrument:
         artifact = _artifact(outcome)
         if artifact not in self._structures:
             try:
-                self._structures[artifact] = structure(model_path(self._workshop.folder, artifact).read_bytes())
-            except UserError:  # only LiteRT can tell what it is
+                self._structures[artifact] = structure(self._workshop.file(outcome).read_bytes())
+            except (Fault, UserError):  # it is damaged, or only LiteRT can tell what it is
                 self._structures[artifact] = artifact
         return self._structures[artifact], outcome.config.runtime
 

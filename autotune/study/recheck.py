@@ -23,9 +23,10 @@ from autotune.study import journal
 from autotune.study.asktell import Ledger
 from autotune.study.evaluate import FAILURES, Evaluator
 from autotune.study.instrument import timed
+from autotune.study.measured_file import cache_of, check_file
 from autotune.study.pool import Pool, RayPool
 from autotune.study.prepare import Importer
-from autotune.study.reopen import cache_of, reopened
+from autotune.study.reopen import reopened
 from autotune.study.workshop import Workshop
 
 Say = Callable[[str], None]
@@ -121,6 +122,7 @@ def recheck(
     try:
         with device.open() as session:
             leased = partial(session.lease, waiting=lambda by: say(in_use(device, by)))
+            check_file(record, point)
             again = _measured(point, device, session, leased, say)
             if again.state == "measured" and not {str(point.trial), str(BASELINE)} <= tests.keys():
                 try:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from autotune import userfile
-from autotune.compress.cache import ArtifactCache
 from autotune.compress.load import import_model
 from autotune.compress.trust import Trust
 from autotune.data import Array
@@ -13,6 +12,7 @@ from autotune.errors import UserError
 from autotune.front import Point
 from autotune.record import Record
 from autotune.space import Space
+from autotune.study.measured_file import cache_of
 from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.study.prepare import Candidate, Importer, judged_by, open_candidates
@@ -68,11 +68,6 @@ class _NoPool:
 
     def close(self) -> None:
         """Has nothing to end."""
-
-
-def cache_of(record: Record) -> ArtifactCache:
-    """What the studies of its folder have built."""
-    return ArtifactCache(record.folder.parent / ".cache")
 
 
 def _options(record: Record, trust: Trust) -> Options:

@@ -1,5 +1,6 @@
 """From a recipe to its file: built stage by stage, or taken from the cache."""
 
+import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -13,8 +14,10 @@ from autotune.compress.stage import Artifact, TrainingData
 from autotune.compress.training import add_history
 from autotune.config import Recipe
 from autotune.errors import Fault, Infeasible
-from autotune.files import link
-from autotune.record import model_path
+from autotune.files import link, sha256
+from autotune.outcome import Outcome
+from autotune.record import is_file_of, model_path
+from autotune.study.measured_file import has_file
 from autotune.study.pool import Pool
 from autotune.study.prepare import Candidate
 from autotune.study.reporting import Activity
@@ -91,9 +94,36 @@ class Workshop:
                 parent = artifact.data
                 add_history(trainings, step.stage, artifact.facts)
         path = model_path(self.folder, step.key)
-        if not path.exists():
+        if sha256(path) != hashlib.sha256(artifact.data).hexdigest():
             link(self._cache.path(step.key), path)
         return step.key, replace(artifact, facts=artifact.facts | {"training": trainings}) if trainings else artifact
+
+    def has(self, outcome: Outcome) -> bool:
+        """Whether the file that was measured is in its place; where the cache has it, it is from now on."""
+        return has_file(self._path(outcome), outcome, self._cache)
+
+    def file(self, outcome: Outcome) -> Path:
+        """The file that was measured.
+
+        Raises:
+            Fault: it is gone or damaged, and the cache has it not.
+        """
+        if not self.has(outcome):
+            raise Fault(f"{self._path(outcome)} is gone or damaged, and not in the cache either")
+        return self._path(outcome)
+
+    def rebuild(self, outcome: Outcome) -> bool:
+        """Builds the file of an outcome again; whether it is the one that was measured.
+
+        Raises:
+            Infeasible, Fault: as build().
+        """
+        self.build(outcome.config.recipe)
+        return is_file_of(self._path(outcome), outcome)
+
+    def _path(self, outcome: Outcome) -> Path:
+        assert outcome.artifact is not None  # not refused, so it has a file
+        return model_path(self.folder, outcome.artifact)
 
     def _artifact(self, step: pipeline.Step, recipe: Recipe, parent: bytes | None) -> Artifact:
         found = self._cache.get(step.key)

@@ -1,11 +1,12 @@
 """Results that nobody measured: outcomes with the numbers that a test wants, and records of them."""
 
 import hashlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from autotune.config import Config
+from autotune.files import sha256
 from autotune.front import Point
 from autotune.outcome import Measurement, Outcome
 from autotune.record import Record
@@ -49,12 +50,14 @@ def toy_outcome(accuracy: float, latency_ms: float, download: float, **config: A
 
 
 def toy_record(folder: Path, *outcomes: Outcome) -> Record:
-    """A record of these outcomes, with files; the first is the baseline, too."""
+    """A record of these outcomes, each with a file of its own; the first is the baseline, too."""
     folder.mkdir(parents=True, exist_ok=True)
     points = []
     for number, outcome in enumerate(outcomes):
         model = folder / f"{number}.tflite"
-        model.write_bytes(b"toy")
+        model.write_bytes(f"toy {number}".encode())
+        if outcome.state == "measured":
+            outcome = replace(outcome, facts=outcome.facts | {"sha256": sha256(model)})
         points.append(Point(number, outcome, {}, str(model) if outcome.state == "measured" else None))
     identity = hashlib.sha256(str(folder).encode()).hexdigest()[:32]
     meta = {

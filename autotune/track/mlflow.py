@@ -12,7 +12,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from autotune.config import fingerprint
 from autotune.front import ParetoFront, Point
-from autotune.record import Record
+from autotune.record import Record, is_file_of
 from autotune.report.figures import write_front
 from autotune.report.picture import draw
 from autotune.snippets import python
@@ -157,7 +157,7 @@ def _add_model(record: Record, point: Point, folder: Path) -> None:
     """A file of the front, and beside it in JSON its recipe and all that was measured of it."""
     assert point.model is not None  # measured, so it had a file
     file, outcome = folder / f"{point.trial}.tflite", point.outcome
-    if Path(point.model).exists():
+    if is_file_of(Path(point.model), outcome):
         file.symlink_to(Path(point.model).resolve())
     told = {
         **point.to_json(record.meta["device"]),

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+import autotune
 from autotune.cli import command as cli
 from autotune.space_file import parse
 from autotune.study.asktell import Ledger
 from autotune.study.journal import read
 from tests.cli.conftest import SPACE
+from tests.damage import flip
 
 
 def test_report_writes_a_page_and_pictures(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,3 +61,22 @@ def test_a_damaged_journal_takes_one_line(asked: list[str], finished: Path, caps
         "what is before counts, and the next run goes on from there\n"
     )
     assert path.read_bytes() == damaged
+
+
+def test_a_damaged_file_of_the_front_takes_one_line(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On stderr, for each; pick hands it out in no case, and writes nothing."""
+    assert finished.is_dir()
+    front = read(Path("runs/toy"), "toy").front()
+    assert front is not None
+    point = front.points[0]
+    flip(Path(str(point.model)), 0.5)
+    assert cli.main(["front", "toy"]) == 0
+    shown = capsys.readouterr()
+    gone = f"{point.model} is gone or damaged, and not in the cache either; the same autotune run builds it again\n"
+    assert f"autotune: study 'toy', trial {point.trial}: {gone}" in shown.err
+    assert cli.main(["pick", "toy", "--trial", str(point.trial), "--out", "out"]) == 2
+    assert capsys.readouterr().err == f"autotune: {gone}"
+    assert not Path("out").exists()
+    assert autotune.load("toy").notes[0].endswith(gone.strip())
+    with pytest.raises(autotune.UserError, match="is gone or damaged"):
+        autotune.load("toy").pick(trial=point.trial)

@@ -19,6 +19,7 @@ from autotune.record import Record
 from autotune.testing import TrackerContract, toy_measurement, toy_outcome, toy_record
 from autotune.track.mlflow import MlflowTracker
 from autotune.track.tracker import Tracker
+from tests.damage import flip
 
 
 def uri(folder: Path) -> str:
@@ -107,10 +108,20 @@ def test_the_front_is_on_the_parent(tmp_path: Path) -> None:
         "1.json",
         "1.tflite",
     ]
-    assert (fetched / "models" / "1.tflite").read_bytes() == b"toy"
+    assert (fetched / "models" / "1.tflite").read_bytes() == b"toy 1"
     told = json.loads((fetched / "models" / "1.json").read_text())
     assert (told["trial"], told["model"], told["config"]["prune"]) == (1, "1.tflite", 0.5)
     assert told["metrics"]["latency_ms"] == 0.5
+
+
+def test_a_damaged_file_is_not_shown(tmp_path: Path) -> None:
+    """What was measured of it is, without a file that it was not measured of."""
+    record = toy_record(tmp_path / "toy", toy_outcome(0.9, 1.0, 1000))
+    flip(record.folder / "0.tflite", 0.5)
+    MlflowTracker(uri(tmp_path)).finish(record)
+    [parent], _ = runs(tmp_path, record)
+    files = MlflowClient(uri(tmp_path)).list_artifacts(parent.info.run_id, "models")
+    assert [file.path for file in files] == ["models/0.json"]
 
 
 def test_marks_move_with_the_front(tmp_path: Path) -> None:

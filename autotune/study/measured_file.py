@@ -1,0 +1,53 @@
+"""The file that was measured: told from others by its sha256, and linked anew from the cache where it is damaged."""
+
+from pathlib import Path
+
+from autotune.compress.cache import ArtifactCache
+from autotune.errors import UserError
+from autotune.files import link
+from autotune.front import Point
+from autotune.outcome import Outcome
+from autotune.record import Record, is_file_of
+
+
+def cache_of(record: Record) -> ArtifactCache:
+    """What the studies of its folder have built."""
+    return ArtifactCache(record.folder.parent / ".cache")
+
+
+def has_file(path: Path, outcome: Outcome, cache: ArtifactCache) -> bool:
+    """Whether a file is the one that was measured, linked anew where it is not and the cache has it.
+
+    Args:
+        path: where it is to be.
+        outcome: of it.
+        cache: that it was built in.
+    """
+    if is_file_of(path, outcome):
+        return True
+    key = str(outcome.artifact)
+    if cache.get(key) is None or not is_file_of(cache.path(key), outcome):
+        return False
+    link(cache.path(key), path)
+    return True
+
+
+def check_file(record: Record, point: Point) -> None:
+    """Raises:
+    UserError: the file of a measured point is not the one that was measured, and can't be linked anew.
+    """
+    if not has_file(Path(str(point.model)), point.outcome, cache_of(record)):
+        raise UserError(
+            f"{point.model} is gone or damaged, and not in the cache either; the same autotune run builds it again"
+        )
+
+
+def lost_files(record: Record) -> list[str]:
+    """Which files of a study's front are not those that were measured, and can't be linked anew; a line each."""
+    front, found = record.front(), []
+    for point in [] if front is None else front.points:
+        try:
+            check_file(record, point)
+        except UserError as error:
+            found.append(f"study {record.name!r}, trial {point.trial}: {error}")
+    return found
