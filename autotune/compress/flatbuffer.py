@@ -1,5 +1,6 @@
 """Reads a .tflite file: its weights, layer by layer, as they are shipped, and what it asks of a runtime."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from autotune.errors import UserError
 from autotune.tflite.activation import activation
 from autotune.tflite.recurrent import RECURRENT
+from autotune.tflite.tables import check_tables
 
 _NUMPY = {
     schema.TensorType.FLOAT32: np.float32,
@@ -23,6 +25,10 @@ _NUMPY = {
     schema.TensorType.INT4: np.int8,  # two in a byte
     schema.TensorType.UINT8: np.uint8,  # as TensorFlow 1 quantized
 }
+
+_DENSE, _DENSE_RATIO = 1 << 22, 1000
+"""Values that any sparse tensor may have, zeros among them, and by how many times they may be more than are stored."""
+
 _WEIGHTED = {
     schema.BuiltinOperator.CONV_2D: 0,
     schema.BuiltinOperator.DEPTHWISE_CONV_2D: 3,
@@ -168,6 +174,7 @@ def opened(file: bytes | bytearray) -> Any:
     """The file's tables; constants are views of its bytes."""
     if not schema.Model.ModelBufferHasIdentifier(file, 0):
         raise ValueError("no .tflite file")
+    check_tables(file)
     return schema.ModelT.InitFromPackedBuf(file, 0)
 
 
@@ -263,24 +270,32 @@ def _densified(values: NDArray[Any], sparsity: Any, shape: NDArray[np.int32]) ->
     Each level is dense or a list of indices; they follow sparsity.traversalOrder, in which numbers from
     the rank on are the inner dimensions of blocks, and sparsity.blockMap says of which dimension.
     """
+    places = math.prod(int(length) for length in shape)
+    if places > max(_DENSE, values.size * _DENSE_RATIO):
+        raise ValueError("a sparse tensor would take more memory than its values are worth")
     levels = np.zeros((0, 1), np.int64)
     for level in sparsity.dimMetadata:
         if level.format == schema.DimensionType.DENSE:
+            if level.denseSize * levels.shape[1] > places:
+                raise ValueError("a sparse tensor's levels are larger than it")
             indices = np.tile(np.arange(level.denseSize), levels.shape[1])
             levels = np.vstack([np.repeat(levels, level.denseSize, axis=1), indices])
         else:
             edges = np.asarray(level.arraySegments.values, np.int64)
-            levels = np.vstack([np.repeat(levels, edges[1:] - edges[:-1], axis=1), level.arrayIndices.values])
+            counts = edges[1:] - edges[:-1]
+            if counts.sum() != len(level.arrayIndices.values):
+                raise ValueError("a sparse tensor's segments are not those of its indices")
+            levels = np.vstack([np.repeat(levels, counts, axis=1), level.arrayIndices.values])
     order, rank = [int(dimension) for dimension in sparsity.traversalOrder], len(shape)
-    places = np.zeros((rank, levels.shape[1]), np.int64)
+    where = np.zeros((rank, levels.shape[1]), np.int64)
     for dimension, indices in sorted(zip(order, levels, strict=True), key=lambda pair: pair[0]):
         if dimension < rank:
-            places[dimension] = indices
+            where[dimension] = indices
         else:
             outer = sparsity.blockMap[dimension - rank]
-            places[outer] = places[outer] * sparsity.dimMetadata[order.index(dimension)].denseSize + indices
+            where[outer] = where[outer] * sparsity.dimMetadata[order.index(dimension)].denseSize + indices
     dense = np.zeros(shape, values.dtype)
-    dense[tuple(places)] = values
+    dense[tuple(where)] = values
     return dense
 
 

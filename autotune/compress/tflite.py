@@ -6,7 +6,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from autotune.compress.ends import Shape, check_ends
-from autotune.compress.flatbuffer import describe, read_layers
+from autotune.compress.flatbuffer import describe, opened, read_layers, reading
 from autotune.errors import UserError
 from autotune.tflite.recurrent import left_float
 from autotune.tflite.state import state
@@ -53,13 +53,14 @@ def _shape(end: dict[str, Any]) -> Shape:
 
 def _parameters(file: bytes) -> int:
     """The number of constant weights: all constants but shapes, indices and the like."""
-    model = schema.ModelT.InitFromPackedBuf(file, 0)
-    return sum(
-        int(np.prod(tensor.shape if tensor.shape is not None else ()))
-        for graph in model.subgraphs
-        for tensor in graph.tensors
-        if model.buffers[tensor.buffer].data is not None and (tensor.type in _FLOATS or _is_scaled(tensor))
-    )
+    with reading():
+        model = opened(file)
+        return sum(
+            int(np.prod(tensor.shape if tensor.shape is not None else ()))
+            for graph in model.subgraphs
+            for tensor in graph.tensors
+            if model.buffers[tensor.buffer].data is not None and (tensor.type in _FLOATS or _is_scaled(tensor))
+        )
 
 
 def _is_scaled(tensor: Any) -> bool:

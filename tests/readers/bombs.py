@@ -16,15 +16,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from PIL import Image
 
 from autotune import argument_types, experiment, space_file
+from autotune.compress.flatbuffer import describe, read_layers
 from autotune.data import read_data
 from autotune.data.npy import read_array
 from autotune.devices.runner.frames import read_frame
 from autotune.errors import UserError
 from autotune.target import parse
 from autotune.yaml_file import read_yaml
+from tests.compress import tables
 from tests.readers.contract import with_header
 
 MEMORY = 200 * 2**20
@@ -82,6 +86,11 @@ def bombs(folder: Path) -> dict[str, Callable[[], Any]]:
         "seed": settled("seed", "seed: 1000000000000000000000"),
         "npz": lambda: read_data(str(archive), (1,), 0),
         "npy": lambda: read_array(io.BytesIO(array), len(array)),
+        "tables": lambda: describe(overlapping(1000)),
+        "names": lambda: describe(overlapping(100, name=2**20)),
+        "sparse": lambda: read_layers(sparse((2**20, 2**20), 2**20, [0, 1])),
+        "levels": lambda: read_layers(sparse((2**10, 2**10), 2**30, [0, 1])),
+        "segments": lambda: read_layers(sparse((1, 2**10), 1, [0, 2**31 - 1])),
         "line": lambda: read_frame(io.BufferedReader(Endless(b"x"))),
         "bytes": lambda: read_frame(io.BytesIO(b'{"bytes": 1000000000000}\n')),
         "image": lambda: read_data(str(images), (4, 4), 0),
@@ -100,6 +109,41 @@ class Endless(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         buffer[:] = self._word * len(buffer)
         return len(buffer)
+
+
+def overlapping(count: int, name: int = 1) -> bytes:
+    """A .tflite file with so many graphs of so many tensors, which are all the same table."""
+    builder = schema.flatbuffers.Builder()
+    tensor = schema.TensorT(name="n" * name, shape=[1]).Pack(builder)
+    schema.SubGraphStartTensorsVector(builder, count)
+    for _ in range(count):
+        builder.PrependUOffsetTRelative(tensor)
+    tensors = builder.EndVector()
+    schema.SubGraphStart(builder)
+    schema.SubGraphAddTensors(builder, tensors)
+    graph = schema.SubGraphEnd(builder)
+    schema.ModelStartSubgraphsVector(builder, count)
+    for _ in range(count):
+        builder.PrependUOffsetTRelative(graph)
+    graphs = builder.EndVector()
+    schema.ModelStart(builder)
+    schema.ModelAddSubgraphs(builder, graphs)
+    builder.Finish(schema.ModelEnd(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def sparse(shape: tuple[int, int], rows: int, edges: list[int]) -> bytes:
+    """A .tflite file with a matrix of one value, which says that it has so many rows and values."""
+    model = tables.empty()
+    weights = tables.tensor(model, (1, 1), np.ones((1, 1), np.float32))
+    tables.encode_sparsely(model, weights, np.ones((1, 1), np.float32))
+    matrix = model.subgraphs[0].tensors[weights]
+    matrix.shape = list(shape)
+    matrix.sparsity.dimMetadata[0].denseSize = rows
+    matrix.sparsity.dimMetadata[1].arraySegments.values = np.array(edges, np.int32)
+    entry, end = tables.tensor(model, (1, shape[1])), tables.tensor(model, (1, shape[0]))
+    tables.operator(model, tables.OPERATOR.FULLY_CONNECTED, [entry, weights, -1], [end])
+    return tables.packed(model)
 
 
 def zipped(members: dict[str, bytes]) -> bytes:
@@ -129,7 +173,7 @@ def said(read: Callable[[], Any]) -> str:
     try:
         return f"read: {type(read()).__name__}"
     except (UserError, ValueError, argparse.ArgumentTypeError) as error:
-        return f"refused: {error}"
+        return "memory ran out" if isinstance(error.__cause__, MemoryError) else f"refused: {error}"
     except BaseException as error:  # noqa: BLE001  # MemoryError among others
         return f"{type(error).__name__}: {error}"
 
