@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import re
 import tempfile
@@ -17,12 +18,15 @@ from autotune.compress.ends import check_ends
 from autotune.compress.stage import Artifact, is_tflite, unpack
 from autotune.compress.translate import translate
 from autotune.compress.trust import Trust, allow, refused, trusted
-from autotune.errors import UserError
+from autotune.errors import UserError, one_line
 from autotune.model import keras_facts
 from autotune.model_file import HDF5
+from autotune.model.contents import check_contents
 
 VERSION = 5
 """Raised when the same file would become another base."""
+
+log = logging.getLogger("autotune.model")
 
 _NOT_FOUND = re.compile(r"\b(unknown|not (be )?(locate|deserialize))", re.IGNORECASE)
 
@@ -55,9 +59,13 @@ def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact
     trusted()
     activations.register()
     try:
+        check_contents(data)
         return _imported(data, Path(name).suffix)
     except UserError as error:
         raise UserError(f"{name}: {error}") from error
+    except Exception as error:  # of a file that was hit, frameworks raise whatever they stumble over
+        log.exception("%s can't be opened", name)
+        raise UserError(f"{name}: can't be opened: {one_line(error, 200)}; save the model again") from error
 
 
 def open_base(base: bytes, parent: bytes | None = None) -> Any:

@@ -1,5 +1,6 @@
 """What a run is asked for, held against model, data, device and an earlier run, before anything is written."""
 
+import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +17,7 @@ from autotune.compress.trust import Trust
 from autotune.config import Config, fingerprint
 from autotune.data import Data, located, needs_worker, read_data
 from autotune.devices.device import Device
-from autotune.errors import UserError
+from autotune.errors import Fault, UserError
 from autotune.model_file import read_model
 from autotune.record import Record
 from autotune.space import Space
@@ -28,6 +29,8 @@ from autotune.target import Metric, Target, resolve
 from autotune.task import Task, make_task
 from autotune.tflite.state import KEEPS
 from autotune.validity import conflict, finished, limits
+
+log = logging.getLogger("autotune.study")
 
 
 @dataclass(frozen=True)
@@ -208,11 +211,29 @@ def open_candidates(options: Options, cache: ArtifactCache, pool: Pool, importer
     keys = {name: _import_key(source, options.trust) for name, source in sources.items()}
     kept = {name: cache.get(key) for name, key in keys.items()}
     bases = {
-        name: kept[name] or pool.submit(importer, source, path.resolve().name, options.trust).result()
+        name: kept[name] or _imported(pool, importer, source, path.resolve().name, options.trust)
         for (name, source), path in zip(sources.items(), options.models, strict=True)
     }
     fresh = {name: base for name, base in bases.items() if kept[name] is None}
     return Opened(_candidates(options, sources, bases, keys, pool), keys, fresh)
+
+
+def _imported(pool: Pool, importer: Importer, source: bytes, name: str, trust: Trust) -> Artifact:
+    """A model, opened in a worker: native code that reads damaged bytes may end its process.
+
+    Raises:
+        UserError: it can't be opened.
+        Fault: the worker was lost once, and then could not be had.
+    """
+    try:
+        return pool.submit(importer, source, name, trust).result()
+    except Fault as fault:
+        log.warning("opening %s: %s", name, fault)
+    try:
+        return pool.submit(importer, source, name, trust).result()
+    except Fault as fault:
+        reason = "it is damaged, or takes more memory than there is"
+        raise UserError(f"{name}: opening it ended its process twice ({fault}): {reason}") from fault
 
 
 def name_models(models: Sequence[Path]) -> dict[str, Path]:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from PIL import Image
@@ -26,6 +27,7 @@ from autotune.data import read_data
 from autotune.data.npy import read_array
 from autotune.devices.runner.frames import read_frame
 from autotune.errors import UserError
+from autotune.model.contents import check_contents
 from autotune.target import parse
 from autotune.yaml_file import read_yaml
 from tests.compress import tables
@@ -61,7 +63,9 @@ def bombs(folder: Path) -> dict[str, Callable[[], Any]]:
     def settled(name: str, content: str) -> Callable[[], Any]:
         return text(name, f"model: m.keras\ndata: d\n{content}", lambda path: experiment.settle({"experiment": path}))
 
-    archive = written("data.npz", zipped({"x_train.npy": bytes(MEMORY + 2**20)}))
+    zeros = bytes(MEMORY + 2**20)
+    archive = written("data.npz", zipped({"x_train.npy": zeros}))
+    keras = zipped({"config.json": b"{}", "model.weights.h5": zeros})
     array = with_header(f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({2**40},), }}", b"")
     images = written("images/train/a/1.png", png(12_000, 12_000)).parents[2]
     for name in ("train/b/1.png", "test/a/1.png", "test/b/1.png"):
@@ -91,6 +95,10 @@ def bombs(folder: Path) -> dict[str, Callable[[], Any]]:
         "sparse": lambda: read_layers(sparse((2**20, 2**20), 2**20, [0, 1])),
         "levels": lambda: read_layers(sparse((2**10, 2**10), 2**30, [0, 1])),
         "segments": lambda: read_layers(sparse((1, 2**10), 1, [0, 2**31 - 1])),
+        "keras": lambda: check_contents(keras),
+        "dataset": lambda: check_contents(hdf5(shape=(2**40,), chunks=(2**10,))),
+        "dataset_in_keras": lambda: check_contents(zipped({"model.weights.h5": hdf5(shape=(2**40,), chunks=(2**10,))})),
+        "elsewhere": lambda: check_contents(hdf5(shape=(10,), dtype="u1", external=[("/etc/passwd", 0, 10)])),
         "line": lambda: read_frame(io.BufferedReader(Endless(b"x"))),
         "bytes": lambda: read_frame(io.BytesIO(b'{"bytes": 1000000000000}\n')),
         "image": lambda: read_data(str(images), (4, 4), 0),
@@ -144,6 +152,14 @@ def sparse(shape: tuple[int, int], rows: int, edges: list[int]) -> bytes:
     entry, end = tables.tensor(model, (1, shape[1])), tables.tensor(model, (1, shape[0]))
     tables.operator(model, tables.OPERATOR.FULLY_CONNECTED, [entry, weights, -1], [end])
     return tables.packed(model)
+
+
+def hdf5(**dataset: Any) -> bytes:
+    """An HDF5 file with such a dataset, of which nothing was written."""
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        file.create_dataset("weights", **dataset)
+    return stream.getvalue()
 
 
 def zipped(members: dict[str, bytes]) -> bytes:
