@@ -5,6 +5,9 @@ from typing import Any, Literal, Self
 
 from autotune.config import Config
 
+LONGEST = 1e12
+"""Milliseconds that no inference takes."""
+
 
 def reach(low: float, middle: float, high: float) -> float:
     """How far an interval goes to either side, the longer one, as a share of its middle."""
@@ -80,8 +83,16 @@ class Measurement:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
+        """
+        Raises:
+            KeyError, TypeError, ValueError: it is none.
+        """
         pairs = {name: tuple(values[name]) for name in ("frequency_mhz", "temperature_c") if values.get(name)}
-        return cls(**{**values, **pairs, "fell_back": tuple(values["fell_back"])})
+        found = cls(**{**values, **pairs, "fell_back": tuple(values["fell_back"])})
+        times = (found.p50_ms, found.low_ms, found.high_ms, found.p90_ms, found.p99_ms, found.mean_ms)
+        if not all(type(time) in (int, float) and 0 < time < LONGEST for time in times):
+            raise ValueError("a measurement without its times")
+        return found
 
 
 @dataclass(frozen=True)

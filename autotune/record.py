@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from autotune.config import Config
+from autotune.data.npy import read_array
 from autotune.errors import UserError
 from autotune.files import sha256
 from autotune.findings import Measured, findings
@@ -253,7 +253,8 @@ def scores_path(folder: Path, artifact: str, delegate: str) -> Path:
 def scores_of(path: Path) -> Each | None:
     """What lies at a scores_path(), None where there is none or it is damaged."""
     try:
-        each: Each = np.load(path, allow_pickle=False)
-    except Exception:  # noqa: BLE001  # numpy raises what it likes over a damaged file
+        with path.open("rb") as file:
+            each = read_array(file, path.stat().st_size)
+    except (OSError, ValueError):
         return None
-    return each if isinstance(each, np.ndarray) and each.dtype.kind in "bifu" else None
+    return each if each.dtype.kind in "bifu" else None

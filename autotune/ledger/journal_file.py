@@ -121,16 +121,15 @@ def opened(path: Path, read: Callable[[JournalStorage], T]) -> tuple[T, Damage |
         ends = [Damage(start, number + 1) for number, start in enumerate(file.starts)]
         senseless = bisect.bisect_left(ends, True, key=lambda end: not _makes_sense(path, end, read))
         end = ends[senseless - 1]
-        if senseless in (0, len(ends)) or _is_sealed(path, end):
+        if senseless in (0, len(ends)) or _are_sealed(path, end):
             raise  # all is as it was written: it is not the file that is wrong
         return read(JournalStorage(JournalFile(path, end))), end
 
 
-def _is_sealed(path: Path, end: Damage) -> bool:
-    """Whether the line behind has a checksum."""
+def _are_sealed(path: Path, end: Damage) -> bool:
+    """Whether the line behind has a checksum, and all before, of which one may be what it makes no sense after."""
     with path.open("rb") as file:
-        file.seek(end.at)
-        return CHECKSUM in json.loads(file.readline())
+        return all(CHECKSUM in json.loads(file.readline()) for _ in range(end.line))
 
 
 def _makes_sense(path: Path, end: Damage, read: Callable[[JournalStorage], object]) -> bool:

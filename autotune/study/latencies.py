@@ -84,7 +84,8 @@ class Latencies:
             if checksum not in (None, fingerprint(path.stem, kept)):
                 return None
             return float(kept["at"]), replace(found, p50_ms=float(found.p50_ms))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # damaged: measured anew
+        except (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
+            # Damaged: measured anew.
             return None
 
     def _path(self, structure: str, runtime: Runtime) -> Path:

@@ -1,0 +1,122 @@
+"""What studies keep, damaged: a journal, the cache, latencies and scores give what was whole, or nothing."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotune.compress.cache import FACTS, ArtifactCache
+from autotune.compress.stage import Artifact
+from autotune.config import Runtime
+from autotune.ledger.journal_file import CHECKSUM
+from autotune.record import scores_of
+from autotune.study import journal
+from autotune.study.latencies import Latencies
+from autotune.testing.results import toy_measurement
+from tests.readers.contract import read_or_refused
+from tests.readers.mutations import damaged, reshaped
+from tests.study.test_asktell import BASELINE, ledger, tell
+
+KEY = "ab" * 32
+RUNTIME = Runtime("xnnpack", 1)
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The journal of a study with a baseline and two trials."""
+    folder = tmp_path_factory.mktemp("ledgers") / "toy"
+    study = ledger(folder)
+    study.note("baseline", BASELINE.to_json())
+    for _ in range(2):
+        asked = study.ask()
+        assert asked is not None
+        tell(study, *asked)
+    return (folder / journal.JOURNAL).read_bytes()
+
+
+@st.composite
+def senseless(draw: st.DrawFn, content: bytes) -> bytes:
+    """A journal with a line of another shape, without a checksum, as those from before have none."""
+    lines = [json.loads(line) for line in content.splitlines()]
+    at = draw(st.integers(0, len(lines) - 1))
+    bare = {key: value for key, value in lines[at].items() if key != CHECKSUM}
+    lines[at] = draw(reshaped(bare))
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+@given(draw=st.data())
+def test_journals(tmp_path_factory: pytest.TempPathFactory, content: bytes, draw: st.DataObject) -> None:
+    """A record of what is before the damage, with a front, or a line that says there is none."""
+    folder = tmp_path_factory.getbasetemp() / "journals" / "toy"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / journal.JOURNAL).write_bytes(draw.draw(damaged(content) | senseless(content)))
+    record = read_or_refused(lambda: journal.read(folder, "toy"))
+    if record is not None:
+        assert len(record.points) <= 2
+        assert record.front() is None or record.hypervolume() >= 0
+
+
+ARTIFACT = Artifact(b"a file's bytes", {"layers": ["conv"], "size": 14})
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> ArtifactCache:
+    """With one entry."""
+    found = ArtifactCache(tmp_path_factory.mktemp("cache"))
+    found.put(KEY, ARTIFACT)
+    return found
+
+
+@pytest.fixture(scope="module")
+def facts(cache: ArtifactCache) -> bytes:
+    """As they were kept."""
+    return cache.path(KEY).with_name(FACTS).read_bytes()
+
+
+def reshaped_json(tree: Any) -> st.SearchStrategy[bytes]:
+    return reshaped(tree).map(lambda tree: json.dumps(tree).encode())
+
+
+@given(draw=st.data())
+def test_entries_of_the_cache(cache: ArtifactCache, facts: bytes, draw: st.DataObject) -> None:
+    """The artifact as it was put, or none; and room for it to be put again."""
+    cache.path(KEY).with_name(FACTS).write_bytes(draw.draw(damaged(facts) | reshaped_json(json.loads(facts))))
+    assert cache.get(KEY) in (None, ARTIFACT)
+    cache.put(KEY, ARTIFACT)
+    cache.path(KEY).write_bytes(draw.draw(damaged(ARTIFACT.data)))
+    assert cache.get(KEY) in (None, ARTIFACT)
+    cache.put(KEY, ARTIFACT)
+    assert cache.get(KEY) == ARTIFACT
+
+
+MEASURED = toy_measurement(2.0)
+KEPT = {"at": 1.8e9, "measurement": MEASURED.to_json()}
+"""As latencies were kept before they had a checksum."""
+
+
+@given(content=damaged(json.dumps(KEPT).encode()) | reshaped_json(KEPT))
+def test_kept_latencies(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    """The measurement, or none; and a new one takes its place."""
+    folder = tmp_path_factory.getbasetemp() / "latencies"
+    kept = Latencies(folder, {"device": "toy"})
+    kept.put("structure", RUNTIME, MEASURED)
+    [path] = folder.glob("*/*.json")
+    path.write_bytes(content)
+    kept.anchor("structure", RUNTIME, MEASURED)
+    assert kept.get("structure", RUNTIME) == MEASURED
+
+
+@given(draw=st.data())
+def test_scores(tmp_path_factory: pytest.TempPathFactory, draw: st.DataObject) -> None:
+    """Numbers, or none."""
+    stream = io.BytesIO()
+    np.save(stream, np.linspace(0, 1, 20))
+    path: Path = tmp_path_factory.getbasetemp() / "scores.npy"
+    path.write_bytes(draw.draw(damaged(stream.getvalue())))
+    found = scores_of(path)
+    assert found is None or found.dtype.kind in "bifu"
