@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autotune.errors import UserError
+from autotune.limits import check_memory
 
 SAVED_MODEL = "saved_model.pb"
 """The file that makes a folder a SavedModel."""
@@ -33,14 +34,17 @@ def read_model(path: Path) -> bytes:
     Raises:
         UserError: it is missing, or none of these.
     """
-    if not path.exists():
-        raise UserError(f"model {path}: no such file")
     try:
         if path.is_dir():
             return _packed(path)
+        if not path.is_file():  # nor a pipe, which may have no end
+            raise UserError(f"model {path}: no such file")
+        check_memory(path.stat().st_size)
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"model {path}: can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"model {path}: {error}") from error
     _check(path, data)
     return data
 

@@ -1,5 +1,6 @@
 """Reading a model: each format as bytes, and what is none in one line."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -103,3 +104,18 @@ def test_refuses_a_broken_archive(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(UserError, match=r"not a whole .keras file"):
         read_model(path)
+
+
+def test_what_can_not_be_read_to_its_end(tmp_path: Path) -> None:
+    """A pipe, a device, a name that no file has, more than there is memory: each is refused before it is read."""
+    os.mkfifo(tmp_path / "pipe.keras")
+    huge = tmp_path / "huge.h5"
+    with huge.open("wb") as file:
+        file.truncate(2**41)  # takes no room
+    reasons = r"no such file|can't be read: File name too long|MB of memory are free"
+    for path in (tmp_path / "pipe.keras", Path("/dev/zero"), tmp_path / ("n" * 300 + ".tflite"), huge):
+        with pytest.raises(
+            UserError, match=r"no such file|can't be read: File name too long|MB of memory are free"
+        ) as caught:
+            read_model(path)
+        assert "\n" not in str(caught.value)

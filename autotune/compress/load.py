@@ -20,8 +20,8 @@ from autotune.compress.translate import translate
 from autotune.compress.trust import Trust, allow, refused, trusted
 from autotune.errors import UserError, one_line
 from autotune.model import keras_facts
-from autotune.model_file import HDF5
 from autotune.model.contents import check_contents
+from autotune.model_file import HDF5
 
 VERSION = 5
 """Raised when the same file would become another base."""

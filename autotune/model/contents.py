@@ -7,8 +7,7 @@ from typing import Any
 
 from autotune.errors import UserError, one_line
 from autotune.limits import check_unpacked
-
-_HDF5 = b"\x89HDF\r\n\x1a\n"
+from autotune.model_file import HDF5
 
 
 def check_contents(data: bytes) -> None:
@@ -21,7 +20,7 @@ def check_contents(data: bytes) -> None:
         UserError: it is damaged, would unpack to far more than it is, or reads other files.
     """
     try:
-        if data.startswith(_HDF5):
+        if data.startswith(HDF5):
             _check_hdf5(data)
         elif zipfile.is_zipfile(io.BytesIO(data)):
             _check_archive(data)
@@ -38,7 +37,7 @@ def _check_archive(data: bytes) -> None:
         check_unpacked(len(data), sum(info.file_size for info in archive.infolist()))
         for name in archive.namelist():
             content = archive.read(name) if name.endswith(".h5") else b""
-            if content.startswith(_HDF5):
+            if content.startswith(HDF5):
                 _check_hdf5(content)
 
 
