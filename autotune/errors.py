@@ -35,6 +35,10 @@ class Fault(_OneLine):
     """
 
 
+class Lost(Fault):
+    """The process that did the work ended over it: by native code that read damaged bytes, or by the machine."""
+
+
 class Broken(Fault):
     """The machine failed in a way that all that comes next would meet, too: it ends a run, not a trial."""
 

@@ -114,8 +114,6 @@ def test_what_can_not_be_read_to_its_end(tmp_path: Path) -> None:
         file.truncate(2**41)  # takes no room
     reasons = r"no such file|can't be read: File name too long|MB of memory are free"
     for path in (tmp_path / "pipe.keras", Path("/dev/zero"), tmp_path / ("n" * 300 + ".tflite"), huge):
-        with pytest.raises(
-            UserError, match=r"no such file|can't be read: File name too long|MB of memory are free"
-        ) as caught:
+        with pytest.raises(UserError, match=reasons) as caught:
             read_model(path)
         assert "\n" not in str(caught.value)

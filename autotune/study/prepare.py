@@ -17,7 +17,7 @@ from autotune.compress.trust import Trust
 from autotune.config import Config, fingerprint
 from autotune.data import Data, located, needs_worker, read_data
 from autotune.devices.device import Device
-from autotune.errors import Fault, UserError
+from autotune.errors import Lost, UserError
 from autotune.model_file import read_model
 from autotune.record import Record
 from autotune.space import Space
@@ -222,16 +222,16 @@ def _imported(pool: Pool, importer: Importer, source: bytes, name: str, trust: T
     """A model, opened in a worker: native code that reads damaged bytes may end its process.
 
     Raises:
-        UserError: it can't be opened.
-        Fault: the worker was lost once, and then could not be had.
+        UserError: it can't be opened, or two workers were lost over it.
+        Fault: there are no workers.
     """
     try:
         return pool.submit(importer, source, name, trust).result()
-    except Fault as fault:
+    except Lost as fault:
         log.warning("opening %s: %s", name, fault)
     try:
         return pool.submit(importer, source, name, trust).result()
-    except Fault as fault:
+    except Lost as fault:
         reason = "it is damaged, or takes more memory than there is"
         raise UserError(f"{name}: opening it ended its process twice ({fault}): {reason}") from fault
 

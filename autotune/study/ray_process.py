@@ -22,7 +22,7 @@ from typing import Any
 
 import cloudpickle
 
-from autotune.errors import Fault, Infeasible, UserError, one_line
+from autotune.errors import Fault, Infeasible, Lost, UserError, one_line
 
 log = logging.getLogger("autotune.worker")
 
@@ -299,7 +299,7 @@ class Workers:
             raise RuntimeError(str(error)) from error
         except ray.exceptions.RayError as error:
             self._idle.put(worker if self.closed.is_set() else self._hire(instead_of=worker))
-            raise Fault(f"a worker was lost ({type(error).__name__})") from error
+            raise Lost(f"a worker was lost ({type(error).__name__})") from error
         finally:
             worker.report()
         if memory > MOST_MEMORY:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from autotune.compress.cache import ArtifactCache
-from autotune.errors import Fault, UserError
+from autotune.errors import Lost, UserError
 from autotune.space_file import parse
 from autotune.study.options import Options
 from autotune.study.prepare import open_candidates
@@ -27,7 +27,7 @@ class DyingPool:
         self.calls += 1
         future: Future[Any] = Future()
         if self.calls <= self._deaths:
-            future.set_exception(Fault("a worker was lost (ActorDiedError)"))
+            future.set_exception(Lost("a worker was lost (ActorDiedError)"))
         else:
             future.set_result(function(*arguments))
         return future
