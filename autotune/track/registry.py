@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from autotune.errors import Fault, UserError, one_line
 from autotune.track.runs import STUDY, TRIAL
-from autotune.track.server import experiment, impatient, opened
+from autotune.track.server import experiment, impatient, meant, opened
 from autotune.track.store import hidden
 
 ALIAS = "autotune"
@@ -144,7 +144,7 @@ def register(uri: str, function: Function, name: str, alias: str, origin: Origin
         Fault: the store can't be reached, or fails.
     """
     try:
-        with impatient():
+        with impatient(), meant(uri):
             client = opened(uri)
             logged = _logged(client, function, name, _run(client, origin))
             description = f"{origin.config}: trial {origin.trial} of study {origin.study}"

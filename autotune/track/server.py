@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.tracking._tracking_service.utils import _use_tracking_uri
 from sqlalchemy.exc import SQLAlchemyError
 from urllib3.exceptions import HTTPError
 
@@ -15,6 +16,8 @@ from autotune.track.sqlite_store import ready
 from autotune.track.store import hidden
 
 EXPERIMENT = "autotune"
+
+_TRACKING_URI = "MLFLOW_TRACKING_URI"
 
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Tag of the experiment: MLflow's UI opens it as one of models, not of prompts."""
@@ -73,6 +76,18 @@ def impatient() -> Iterator[None]:
     finally:
         for name in ours:
             os.environ.pop(name, None)
+
+
+@contextmanager
+def meant(uri: str) -> Iterator[None]:
+    """MLflow itself turns to this store for now, as it does where it looks for a version's files."""
+    before = os.environ.get(_TRACKING_URI)
+    try:
+        with _use_tracking_uri(uri):
+            yield
+    finally:
+        if before is not None:  # MLflow forgets the variable, too
+            os.environ[_TRACKING_URI] = before
 
 
 def unreachable(error: BaseException) -> str | None:

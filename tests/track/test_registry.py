@@ -72,12 +72,18 @@ def record(folder: Path) -> Record:
 
 
 @pytest.fixture(scope="module")
-def registered(folder: Path, record: Record) -> Version:
+def registered(folder: Path, record: Record) -> Iterator[Version]:
+    """Where MLflow itself would turn to another store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        mlflow.set_tracking_uri(elsewhere := "sqlite:///elsewhere.db")
         (folder / "uv.lock").touch()
         (folder / "pyproject.toml").touch()
-        return registry.register(STORE, function(folder), "digits", "autotune", origin(record), {"threads": "1"})
+        made = registry.register(STORE, function(folder), "digits", "autotune", origin(record), {"threads": "1"})
+        assert mlflow.get_tracking_uri() == os.environ["MLFLOW_TRACKING_URI"] == elsewhere
+        assert not (folder / "elsewhere.db").exists()
+        mlflow.set_tracking_uri(STORE)
+        yield made
 
 
 @pytest.fixture(scope="module")
