@@ -152,7 +152,7 @@ class Campaign:
         victim = self._victim
         victim.wait()
         expected = ENDED if name in _LATER else TERMINATED if how == "terminated" else None
-        status = [] if expected is None or victim.status in expected else [f"ended with status {victim.status}"]
+        status = [] if expected is None or victim.status in expected else [victim.ending]
         return [*victim.left(), *status]
 
     def _damage(self, what: str) -> bool:

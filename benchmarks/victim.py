@@ -105,6 +105,12 @@ class Victim:
         """What the last run said."""
         return self.folder / "said.log"
 
+    @property
+    def ending(self) -> str:
+        """How the run ended: its status, and the last line that it said."""
+        said = self.log.read_text(errors="replace").strip().rpartition("\n")[2]
+        return f"ended with status {self.status}: {said}"
+
     def start(self, largest_file: int | None = None) -> None:
         """Begins a run, or goes on with it.
 
@@ -217,7 +223,7 @@ class Victim:
 
     def unfinished(self) -> list[str]:
         """What is wrong about a run that ended by itself, and should be whole."""
-        wrong = [] if self.status in (DONE, UNMET) else [f"ended with status {self.status}"]
+        wrong = [] if self.status in (DONE, UNMET) else [self.ending]
         record = found(self.study, self.kind.name)
         asked = 0 if record is None else record.asked
         if self.status in (DONE, UNMET) and asked < self.kind.trials:

@@ -107,8 +107,9 @@ class RayPool:
 
     def _begun(self) -> "_Ray":
         address = self._address or _of_this_program()
-        folder = tempfile.mkdtemp(prefix="r", dir=self._scratch.name)
-        return _Ray(Setting(self._jobs, self._start, address, folder, sys.path), self._settle, self._ended)
+        folder = Path(self._scratch.name, str(next(self._numbers)))
+        folder.mkdir()
+        return _Ray(Setting(self._jobs, self._start, address, str(folder), sys.path), self._settle, self._ended)
 
     def _settle(self, answer: Answer) -> None:
         with self._lock:

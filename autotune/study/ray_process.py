@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import queue
+import shutil
 import signal
 import sys
 import tempfile
@@ -41,7 +42,7 @@ END_S = 30.0
 _VITAL = ("raylet", "gcs_server")
 """Of Ray's processes, those without which there is no Ray."""
 
-_LONGEST_FOLDER = 40
+_LONGEST_FOLDER = 42
 """Characters of a folder that Ray's sockets may lie in: their paths have 107 at most."""
 
 
@@ -141,7 +142,9 @@ def main() -> None:
     threading.Timer(END_S, os._exit, (1,)).start()  # Ray's own processes end with this one, however it ends
     workers.end()
     if own:
+        session = ray._private.worker._global_node.get_session_dir_path()
         ray.shutdown(wait_for_processes=True)
+        shutil.rmtree(session, ignore_errors=True)  # where it does not lie in the folder
     os._exit(0)
 
 
