@@ -124,6 +124,7 @@ class _Study:
         )
         self._patience = Patience(options.patience)
         self._told, self._changed, self._stopped = set[str](), False, False
+        self._rows: Rows | None = None
 
     def run(self, began: float) -> Summary:
         found = self._ledger.record().asked
@@ -150,6 +151,8 @@ class _Study:
                 ended = status_of(error)
             finally:
                 self._instrument.stop()
+        if ended is not None and self._rows is not None:
+            self._rows.salvage()
         record = self._ledger.record()
         now, work = time.monotonic(), self._workshop.work
         times = {"wall_s": round(now - began, 3), "startup_s": round((work.begun or now) - began, 3)}
@@ -203,7 +206,7 @@ class _Study:
             fail=self._fail,
             deadline=deadline,
         )
-        self._ending.enter_context(contextlib.closing(rows))
+        self._rows = self._ending.enter_context(contextlib.closing(rows))
         try:
             self._take_over(rows)
             plain, trained = (iter(()), iter(())) if self._prepared.leader else self._proposals.baselines()
@@ -213,6 +216,7 @@ class _Study:
             rows.work(self._unless_stopped(lambda: next(trained, None) or self._next(rows.recipes)))
         except TimeIsUpError:
             self._workshop.pool.close()  # what is still being built would disturb what follows
+            rows.finish()
             rows.close(wait=True)
             self._finish()
             return ["the time is up; the same command goes on from here"]

@@ -21,6 +21,9 @@ from autotune.study.workshop import Workshop
 WAITING = 4
 """Files of unknown latency for which a device that shares its machine is made quiet."""
 
+LAST_WORDS = 2.0
+"""Seconds in which a measurement must have ended whose session was closed."""
+
 HELD_S = 600.0
 """Seconds after which the device is let go for a moment: others may want to measure on it."""
 
@@ -102,6 +105,33 @@ class Rows:
         self._threads.shutdown(wait=wait, cancel_futures=True)
         self._held.close()
 
+    def finish(self) -> None:
+        """Measures and tells what is built by now, whose workers were ended; what is not stays unfinished."""
+        self._workshop.stop()
+        self._deadline = None
+        wait(self._building)
+        self._tell_built()
+        self._held.pop_all().close()
+        while self._waiting or self._measuring is not None:
+            self._measure(more=False)
+            self._collect()
+
+    def salvage(self) -> None:
+        """Tells what was finished when a study was ended, once its sessions are closed; the rest stays unfinished."""
+        self._tell_built()
+        if self._measuring is not None and wait([self._measuring], LAST_WORDS).done:
+            for (trial, before), result in zip(self._measured, _result(self._measuring), strict=False):
+                if isinstance(result, Outcome):
+                    self._sort(trial, before.config, result, measured=True)
+
+    def _tell_built(self) -> None:
+        """Tells or puts by what has come of the builds that are over."""
+        for future in [future for future in self._building if future.done()]:
+            row = self._building.pop(future)
+            for index, found in enumerate(_result(future)):
+                if isinstance(found, Outcome):
+                    self._sort(row.trial if index == 0 else None, row.configs[index], found)
+
     def take(self, outcome: Outcome) -> None:
         """Tells what was evaluated before, once its latency is known."""
         self._sort(None, outcome.config, outcome)
@@ -129,6 +159,9 @@ class Rows:
         """Begins rows while there are workers for them. False where the source has none.
 
         A measurement in quiet waits for trainings under way; meanwhile what needs no training is begun still.
+
+        Raises:
+            TimeIsUpError: the deadline has come, and there is more to begin.
         """
         while len(self._building) <= self._jobs:
             due = self._is_due()
@@ -137,6 +170,8 @@ class Rows:
             row = self._again.pop() if self._again else source()
             if row is None:
                 return bool(self._building)  # an outcome may give it an idea
+            if self._deadline is not None and time.monotonic() > self._deadline:
+                raise TimeIsUpError
             if due and self._workshop.trains(row.recipe):
                 self._again.append(row)
                 return True
@@ -211,3 +246,8 @@ class Rows:
         else:  # a stage's own failure, with its traceback; the user's metric
             log.error("%s failed: %s", config, found)
             self._fail(trial, config, str(found).strip().splitlines()[-1][:300], False)
+
+
+def _result(future: Future[Any]) -> Sequence[Any]:
+    """What came of work that is over, nothing where it was cancelled or failed."""
+    return [] if future.cancelled() or future.exception() is not None else future.result()

@@ -20,14 +20,17 @@ from autotune.compress.trust import Trust
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.statistics import LEAST_ROUNDS
 from autotune.errors import Broken, Fault, Infeasible, UserError
+from autotune.outcome import Outcome
 from autotune.record import BASELINE, Record, scores_of, scores_path
 from autotune.space_file import parse
 from autotune.study.checks import refuse_changes
 from autotune.study.driver import run
+from autotune.study.instrument import Instrument
 from autotune.study.journal import read
 from autotune.study.options import Options
 from autotune.study.prepare import Importer
 from autotune.study.reporting import Activity, Summary
+from autotune.study.rows import Rows, TimeIsUpError
 from autotune.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import
 from autotune.track.tracker import Tracker
@@ -807,6 +810,24 @@ def test_a_measurement_ends_with_the_study_that_is_interrupted(tmp_path: Path, s
     assert summary.record.baseline is not None
 
 
+def test_what_was_measured_when_a_study_is_interrupted_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though nobody had looked at it yet."""
+    device, finished = FakeDevice(), list[str]()
+    measure = Instrument.measure
+
+    def interrupted(instrument: Instrument, outcomes: Sequence[Outcome]) -> list[Any]:
+        found = measure(instrument, outcomes)
+        press()
+        assert device.closed.wait(LONG)
+        finished.extend(outcome.config.key for outcome in outcomes)
+        return found
+
+    monkeypatch.setattr(Instrument, "measure", interrupted)
+    record = study(options(tmp_path, trials=EVERY), device).record
+    assert finished
+    assert {point.outcome.config.key for point in record.points} >= set(finished)
+
+
 def test_a_study_interrupted_over_its_last_measurement_tells_what_it_has(tmp_path: Path) -> None:
     """The front is measured once more by the thread that is interrupted: every trial is there already."""
     device = FakeDevice()
@@ -827,6 +848,33 @@ def test_timeout_begins_nothing_new(tmp_path: Path) -> None:
     summary = study(options(tmp_path, trials=EVERY, timeout=1e-6))
     assert summary.notes == ["the time is up; the same command goes on from here"]
     assert len(summary.record.points) == 1
+
+
+@pytest.mark.parametrize("shares_host", [True, False])
+def test_what_is_built_when_the_time_is_up_is_measured_and_told(
+    tmp_path: Path, shares_host: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was paid for. What is not built stays unfinished, and is no failure."""
+    evaluated, measure = set[str](), Rows._measure
+
+    def late(rows: Rows, more: bool) -> None:
+        waiting = {outcome.config.key for _, outcome in rows._waiting}
+        if evaluated or not more:
+            measure(rows, more)
+        elif len(waiting) > 1:
+            evaluated.update(waiting)
+            raise TimeIsUpError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Rows, "_measure", late)
+        device = FakeDevice()
+        device.shares_host = shares_host
+        summary = study(options(tmp_path, trials=EVERY), device)
+    assert summary.notes == ["the time is up; the same command goes on from here"]
+    assert evaluated <= {point.outcome.config.key for point in summary.record.points}
+    assert len(summary.record.points) < EVERY
+    assert not summary.record.failed
+    assert len(study(options(tmp_path, trials=EVERY)).record.points) == EVERY
 
 
 @pytest.mark.parametrize("what", ["model", "data", "space", "targets", "seed"])
