@@ -22,6 +22,9 @@ FOLDER = "/data/local/tmp/autotune"
 ANSWER = 60.0
 """Seconds in which adb must answer what takes no time."""
 
+MOST_SAID = 1 << 25
+"""Bytes of what adb writes that are read; a phone that says more has not said how its script ended."""
+
 _STATES = {
     "unauthorized": "unlock it and allow USB debugging on its screen",
     "authorizing": "wait a moment, or allow USB debugging on its screen",
@@ -281,7 +284,7 @@ class Phone:
 
 def _written(file: IO[bytes]) -> bytes:
     file.seek(0)
-    return file.read()
+    return file.read(MOST_SAID)
 
 
 def _text(data: bytes) -> str:

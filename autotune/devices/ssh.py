@@ -89,6 +89,10 @@ class SshDevice(RunnerDevice):
         self._ssh.close()
 
 
+LONGEST = 10_000
+"""Bytes of a line of the set-up program; a shell that says more before it, and ends none, is told of what it said."""
+
+
 class SshTransport(CommandTransport):
     """Starts the board's Python, over one connection that all that is started shares."""
 
@@ -171,7 +175,7 @@ class SshTransport(CommandTransport):
         with process.stdout:
             with suppress(BrokenPipeError), process.stdin:
                 process.stdin.write(Path(board.__file__).read_bytes())
-            for line in process.stdout:
+            for line in iter(lambda: process.stdout.readline(LONGEST), b""):  # type: ignore[union-attr]  # as above
                 mark, _, rest = line.decode(errors="replace").strip().partition(" ")
                 kind, _, text = rest.partition(" ")
                 if mark != "autotune":
