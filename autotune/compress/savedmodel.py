@@ -2,7 +2,6 @@
 
 import io
 import json
-import re
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -11,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from autotune.compress.ends import Shape, check_ends
+from autotune.compress.flatbuffer import describe
 from autotune.errors import UserError, one_line
 from autotune.model_file import SAVED_MODEL
+from autotune.tflite.custom import missing
 
 _KERAS_METADATA = "keras_metadata.pb"
 _REACHING_OUT = frozenset({"EagerPyFunc", "MatchingFiles", "PyFunc", "PyFuncStateless", "ReadFile", "WriteFile"})
-_UNSUPPORTED = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
+_UNSUPPORTED = "op is neither a custom op nor a flex op"
+"""What the converter says of TensorFlow's operators, also of the few that LiteRT has as custom ones."""
 
 
 def is_saved_model(data: bytes) -> bool:
@@ -98,11 +100,25 @@ def to_tflite(folder: Path) -> bytes:
     import tensorflow as tf
 
     signature = _signature(folder)
-    try:
+
+    def converted(*, custom: bool) -> bytes:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[signature])
+        converter.allow_custom_ops = custom
         return bytes(converter.convert())
+
+    try:
+        try:
+            return converted(custom=False)
+        except Exception as error:  # as below
+            if _UNSUPPORTED not in str(error):
+                raise
+            file = converted(custom=True)
     except Exception as error:  # the converter's own kinds of error are many, and none is public
         raise _refusal(error) from error
+    if lacking := missing(file, describe(file)["custom_operators"]):
+        names = ", ".join(lacking)
+        raise UserError(f"needs TensorFlow operators that LiteRT has not ({names}); rebuild it without them")
+    return file
 
 
 class BatchNeeded(UserError):
@@ -115,12 +131,8 @@ def needs_batch(error: Exception) -> bool:
 
 
 def _refusal(error: Exception) -> UserError:
-    operators = sorted(set(_UNSUPPORTED.findall(str(error))))
     if needs_batch(error):
         return BatchNeeded("has recurrent layers for batches of any size; export it with an input_signature of batch 1")
-    if operators:
-        names = ", ".join(operators)
-        return UserError(f"needs TensorFlow operators that LiteRT has not ({names}); rebuild it without them")
     return UserError(f"can't be converted to .tflite: {one_line(error, 200)}")
 
 

@@ -8,6 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 from autotune.compress.ends import Shape, check_ends
 from autotune.compress.flatbuffer import describe, opened, read_layers, reading
 from autotune.errors import UserError
+from autotune.tflite.custom import missing
 from autotune.tflite.recurrent import left_float
 from autotune.tflite.state import state
 
@@ -21,8 +22,8 @@ def facts(file: bytes) -> dict[str, Any]:
         UserError: it is damaged, or no model that can be tuned; one line without its name.
     """
     found = describe(file)
-    if found["custom_operators"]:
-        names = ", ".join(found["custom_operators"])
+    if lacking := missing(file, found["custom_operators"]):
+        names = ", ".join(lacking)
         raise UserError(f"has operators that LiteRT has not ({names}); convert the model without them")
     if len(found["signatures"]) > 1:
         names = ", ".join(sorted(found["signatures"]))

@@ -75,6 +75,17 @@ def test_keras_2_folder_can_be_trained(tmp_path: Path) -> None:
     assert imported.facts["compiled_metrics"] == ["accuracy"]
 
 
+def test_custom_operators_that_litert_has_are_converted(tmp_path: Path) -> None:
+    """The converter takes them for TensorFlow's alone, unless custom ones are allowed."""
+
+    def spectrogram(x: Any) -> Any:
+        return tf.raw_ops.AudioSpectrogram(input=tf.reshape(x, (-1, 1)), window_size=2, stride=1)
+
+    made = program(spectrogram, tmp_path / "model", (1, 4))
+    imported = import_model(read_model(tmp_path / "model"), "model")
+    np.testing.assert_allclose(run(imported.data, X[:1]), made.call(X[:1]).numpy(), atol=1e-5)
+
+
 def before_tensorflow_2_5(folder: Path) -> None:
     """A folder as it was written then: what Keras keeps stands in the graph's file."""
     saved, metadata = saved_model_pb2.SavedModel(), saved_metadata_pb2.SavedMetadata()
