@@ -44,7 +44,11 @@ def _check_archive(data: bytes) -> None:
 def _check_hdf5(data: bytes) -> None:
     import h5py
 
-    with h5py.File(io.BytesIO(data)) as file:
+    try:
+        opened = h5py.File(io.BytesIO(data))
+    except OSError as error:
+        raise UserError("not a whole HDF5 file; save the model again") from error
+    with opened as file:
         check_unpacked(len(data), sum(size for each in _objects(file) for size in _sizes(each)))
 
 

@@ -65,6 +65,8 @@ def test_keras_2_file_opens(tmp_path: Path) -> None:
         "largest_layer": 12,
         "activation": "sigmoid",
         "quantized": False,
+        "state": "",
+        "left_float": "",
         "compiled_loss": None,
         "compiled_metrics": [],
     }
@@ -174,6 +176,8 @@ def test_tflite_stays_as_it_is() -> None:
         "largest_layer": 64 * 64 * 9,
         "activation": "softmax",
         "quantized": False,
+        "state": "",
+        "left_float": "",
         "compiled_loss": None,
         "compiled_metrics": [],
     }

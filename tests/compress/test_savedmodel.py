@@ -161,6 +161,8 @@ def test_plain_module_is_converted(tmp_path: Path) -> None:
         "largest_layer": 12,
         "activation": "softmax",
         "quantized": False,
+        "state": "",
+        "left_float": "",
         "compiled_loss": None,
         "compiled_metrics": [],
     }
