@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from autotune.argument_types import duration, jobs, natural, positive, share
-from autotune.cli import devices, pick, study, track
+from autotune.cli import devices, pick, streams, study, track
 from autotune.cli.devices import DEVICE
 from autotune.cli.options import add_folder, add_targets, add_trust
 from autotune.errors import Fault, UserError
@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: its words; None for those of this process, which is the command's own then.
     """
+    if argv is None:
+        streams.secure()
     arguments = argparse.Namespace(command=None)
     try:
         with in_order(restore=argv is not None):
@@ -32,18 +34,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             status: int = arguments.command(arguments)
             return status
     except UserError as error:
-        print(f"autotune: {hidden(str(error))}", file=sys.stderr)
+        _say(str(error))
         return INPUT
     except KeyboardInterrupt as error:
-        print(f"autotune: {told(error)}", file=sys.stderr)
+        _say(told(error))
         return status_of(error)
     except BrokenPipeError:  # the reader of our output went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except (Fault, OSError) as error:
         kept = "; finished trials are kept, and the same command goes on" if arguments.command is _run else ""
-        print(f"autotune: {hidden(str(error))}{kept}", file=sys.stderr)
+        _say(f"{error}{kept}")
         return OURS
+
+
+def _say(text: str) -> None:
+    print(f"autotune: {hidden(text)}", file=sys.stderr)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -2,10 +2,8 @@
 
 import contextlib
 import fcntl
-import getpass
 import hashlib
 import os
-import platform
 import shlex
 import tempfile
 import threading
@@ -21,7 +19,7 @@ from numpy.typing import NDArray
 
 from autotune.config import Runtime, fingerprint
 from autotune.devices import benchmark_model as tool
-from autotune.devices.device import OperatorTime, Timing
+from autotune.devices.device import OperatorTime, Timing, holder
 from autotune.devices.phone import FOLDER, Overtime, Phone
 from autotune.devices.runner.inference import LEAST_RUNS, WARM_UP_SECONDS, decoded, encoded
 from autotune.devices.runner.server import locked_file
@@ -304,7 +302,7 @@ def _locked(file: int, mode: int) -> bool:
         return False
     with contextlib.suppress(OSError):  # another user's file can be locked, not written
         os.ftruncate(file, 0)
-        os.pwrite(file, f"{getpass.getuser()} on {platform.node()}, process {os.getpid()}".encode(), 0)
+        os.pwrite(file, holder().encode(), 0)
     return True
 
 

@@ -1,6 +1,8 @@
 """What a device is: it opens sessions, and a session runs files."""
 
+import getpass
 import os
+import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -147,6 +149,15 @@ class Device(Protocol):
 def in_use(device: Device, by: str) -> str:
     """What to say while somebody else holds a device."""
     return f"waiting for device {device.name}, which is in use ({by})"
+
+
+def holder() -> str:
+    """Who holds a device, for others: this process, its machine and its user, by number where that has no name."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # such as in a container
+        user = f"user {os.getuid()}"
+    return f"{user} on {platform.node()}, process {os.getpid()}"
 
 
 def cores() -> int:

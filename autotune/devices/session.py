@@ -1,10 +1,7 @@
 """What a runner is asked: files are sent, run and measured, and the device is held for it."""
 
-import getpass
 import hashlib
 import logging
-import os
-import platform
 import threading
 import time
 import uuid
@@ -19,7 +16,7 @@ from numpy.typing import NDArray
 from autotune.config import Runtime
 from autotune.devices import answers
 from autotune.devices.connection import Connection, Transport
-from autotune.devices.device import OperatorTime, Timing
+from autotune.devices.device import OperatorTime, Timing, holder
 from autotune.devices.runner import inference, server
 from autotune.errors import Fault, Infeasible, one_line
 from autotune.tflite.state import State, state
@@ -226,8 +223,7 @@ class RunnerSession:
 
     def _lease(self, mode: str, queue: bool = True) -> str | None:
         """Who holds it, None where it is ours now."""
-        holder = f"{getpass.getuser()} on {platform.node()}, process {os.getpid()}"
-        answer = self._ask({"do": "lease", "mode": mode, "holder": holder, "queue": queue})[0]
+        answer = self._ask({"do": "lease", "mode": mode, "holder": holder(), "queue": queue})[0]
         return self._understood(answers.holder, answer)
 
     def _greet(self) -> None:

@@ -7,7 +7,6 @@ from statistics import median
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -31,15 +30,15 @@ BAR = 24
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
     """Shows on a terminal what is being done; elsewhere says only what is waited for, and that once."""
-    errors = Console(stderr=True, highlight=False)
+    errors = Console(stderr=True, highlight=False, markup=False)
     said = set()
     with errors.status("", refresh_per_second=4) as status:  # seldom: the device may be this machine
 
         def say(text: str) -> None:
-            status.update(escape(text))
+            status.update(Text(text))
             if not errors.is_terminal and text.startswith("waiting") and text not in said:
                 said.add(text)
-                errors.print(text, markup=False, soft_wrap=True)
+                errors.print(text, soft_wrap=True)
 
         yield say
 

@@ -13,7 +13,18 @@ from autotune.show.units import UNSTABLE, clock, median, number, price
 from autotune.study.reporting import Summary
 from autotune.target import DOWNLOAD, LATENCY, Metric
 
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Nobody reads any more: what runs goes on, without a word."""
+        self.quiet = True
+
+
+console = _Console(
+    highlight=False,
+    markup=False,  # a path may have [brackets]
+    width=None if sys.stdout is not None and sys.stdout.isatty() else 120,
+)
 
 RIVALS = 5
 """Trials that the recommendation names as no worse or better."""
