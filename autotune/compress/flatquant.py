@@ -19,11 +19,15 @@ from litert_quantizer.quantizer import AlgorithmName, Quantizer
 from numpy.typing import NDArray
 
 from autotune.compress.flatbuffer import Layer, activations, describe, named, read_layers
+from autotune.compress.preprocessing import is_lost, preprocessing, rounded
 from autotune.errors import Fault, Infeasible, one_line
 from autotune.tflite.state import state
 
 Ranges = dict[str, dict[str, NDArray[np.float32]]]
 """Of each activation: its min and max, (1,) each."""
+
+Outputs = tuple[str, ...]
+"""An operator, by the names of the tensors that it makes."""
 
 _Operation = qtyping.TFLOperationName
 _ALL = _Operation.ALL_SUPPORTED
@@ -59,7 +63,7 @@ def _int16x8(quantizer: Quantizer, scope: str) -> None:
 def _int4(quantizer: Quantizer, scope: str, algorithm: str = AlgorithmName.OCTAV) -> None:
     """Clips outliers (OCTAV, Sakr et al., arXiv:2206.06501); what has no 4-bit kernel, as depthwise, gets int8."""
     _dynamic(quantizer, scope)
-    for operation in (_Operation.CONV_2D, _Operation.FULLY_CONNECTED):
+    for operation in map(_Operation, FOUR_BITS):
         quantizer.add_dynamic_config(scope, operation, 4, algorithm_key=algorithm)
 
 
@@ -82,6 +86,9 @@ SCHEMES = tuple(_RECIPES)
 
 STATIC = ("int8", "int8_io", "int16x8")
 
+FOUR_BITS = ("CONV_2D", "FULLY_CONNECTED")
+"""Operators that have kernels for 4-bit weights; those of others get 8."""
+
 WEIGHTS = {"float16": "float16", "int4": "int4"}
 """The type of weights that a scheme gives, where it is not int8."""
 
@@ -89,36 +96,37 @@ WEIGHTS = {"float16": "float16", "int4": "int4"}
 def quantize(
     file: bytes,
     scheme: str,
-    calibration: NDArray[np.float32],
+    calibration: NDArray[Any],
     spared: Collection[str] = (),
     excluded: Collection[str] = (),
 ) -> bytes:
     """Quantizes a float .tflite file.
 
     Unlike TFLiteConverter, dynamic quantizes layers of under 1024 weights too. Weights have a scale
-    for each output channel.
+    for each output channel. Preprocessing of features of different scale stays float (see preprocessing.py).
 
     Args:
-        file: with one float32 input.
+        file: with one input.
         scheme: one of SCHEMES.
-        calibration: inputs (m, *input shape), float32, of which static schemes take the ranges of
+        calibration: inputs (m, *input shape), as the file takes them, of which static schemes take the ranges of
             activations; others do not look at them.
         spared: names of Keras layers (or patterns, as conv*), or of weight tensors, that stay a step
             more precise: int8 (dynamic) under int4, float otherwise.
         excluded: likewise, that stay float.
 
     Raises:
-        Infeasible: the file is quantized already, the quantizer refuses it, or no layer would be quantized.
+        Infeasible: the file is quantized already, the quantizer refuses it, or no layer would be quantized;
+            an integer input can't hold features of such different scale.
         UserError: it is no whole .tflite file.
     """
     _check(file, scheme)
     ranges = _ranges(file, calibration) if scheme in STATIC else {}
     layers = read_layers(file)
-    less, never = ([layer for layer in layers if named(layer.name, names)] for names in (spared, excluded))
-    return _quantized(file, scheme, ranges, less, excluded=never)
+    less, never = ([layer.outputs for layer in layers if named(layer.name, names)] for names in (spared, excluded))
+    return _quantized(file, scheme, ranges, less, [*never, *_float_preprocessing(file, scheme, calibration, ranges)])
 
 
-def sensitivity(file: bytes, scheme: str, calibration: NDArray[np.float32]) -> dict[str, float]:
+def sensitivity(file: bytes, scheme: str, calibration: NDArray[Any]) -> dict[str, float]:
     """How much each layer's quantization alone disturbs the output.
 
     The disturbance is the Kullback-Leibler divergence of the outputs from the float model's, averaged
@@ -126,9 +134,9 @@ def sensitivity(file: bytes, scheme: str, calibration: NDArray[np.float32]) -> d
     are no softmax, their mean squared error.
 
     Args:
-        file: with one float32 input and one output.
+        file: with one input and one output.
         scheme: one of config.MIXABLE, or int8_io.
-        calibration: inputs (m, *input shape), float32.
+        calibration: inputs (m, *input shape), as the file takes them.
 
     Returns:
         The error for each layer that the scheme quantizes, by name of its weight tensor, in the order of
@@ -142,7 +150,7 @@ def sensitivity(file: bytes, scheme: str, calibration: NDArray[np.float32]) -> d
     ranges = _ranges(file, calibration) if scheme in STATIC else {}
     wanted = _outputs(file, calibration)
     error = _divergence if facts["activation"] == "softmax" else _squared_error
-    whole = _quantized(file, scheme, ranges)
+    whole = _quantized(file, scheme, ranges, left=_float_preprocessing(file, scheme, calibration, ranges))
     quantized = {row.name for row in read_layers(whole) if row.dtype == WEIGHTS.get(scheme, "int8")}
     groups: dict[str, list[Layer]] = {}
     for layer in read_layers(file):
@@ -175,18 +183,19 @@ def _quantized(
     file: bytes,
     scheme: str,
     ranges: Ranges,
-    spared: Collection[Layer] = (),
-    excluded: Collection[Layer] = (),
+    spared: Collection[Outputs] = (),
+    left: Collection[Outputs] = (),
     only: Collection[Layer] = (),
 ) -> bytes:
+    """The file with the operators of these outputs a step more precise, or left float; or only some layers of it."""
     quantizer = Quantizer(file)
-    _RECIPES[scheme](quantizer, _scope(only) if only else _EVERYWHERE)
+    _RECIPES[scheme](quantizer, _scope([layer.outputs for layer in only]) if only else _EVERYWHERE)
     if scheme == "int4" and (empty := [layer for layer in only or read_layers(file) if _has_empty_channel(layer)]):
-        _int4(quantizer, _scope(empty), AlgorithmName.MIN_MAX_UNIFORM_QUANT)
+        _int4(quantizer, _scope([layer.outputs for layer in empty]), AlgorithmName.MIN_MAX_UNIFORM_QUANT)
     if spared:
         _spare(quantizer, scheme, _scope(spared))
-    if excluded:
-        _leave(quantizer, _scope(excluded))
+    if left:
+        _leave(quantizer, _scope(left))
     try:
         with _quietly():
             result = quantizer.quantize(ranges or None, enable_progress_bar=False, enable_progress_report=False)
@@ -201,9 +210,38 @@ def _quantized(
     return quantized
 
 
-def _scope(layers: Collection[Layer]) -> str:
-    """A pattern for these layers alone, in the quantizer's terms: the names of an operator's outputs."""
-    return "|".join(f"^{re.escape(';'.join(layer.outputs))};$" for layer in layers)
+def _float_preprocessing(file: bytes, scheme: str, calibration: NDArray[Any], ranges: Ranges) -> tuple[Outputs, ...]:
+    """The operators before the first weights, where a static scheme would lose small features in them; else none.
+
+    Raises:
+        Infeasible: it would lose them in an integer input.
+    """
+    before = preprocessing(file)
+    if scheme not in STATIC or not before.given:
+        return ()
+    moved = _moved(file, before.given, calibration, 16 if scheme == "int16x8" else 8)
+    if not any(is_lost(moved[name], *(ranges[name][end].item() for end in ("min", "max"))) for name in moved):
+        return ()
+    if scheme == "int8_io":
+        raise Infeasible("no integer input holds features of such different scale; scale them outside of the model")
+    return before.outputs
+
+
+def _moved(file: bytes, names: Collection[str], inputs: NDArray[Any], bits: int) -> dict[str, float]:
+    """By how much rounding the inputs moves computed tensors, at most."""
+    moved = dict.fromkeys(names, 0.0)
+    runs = (_runs(file, x, keep_all=True) for x in (inputs, rounded(inputs, bits)))
+    for exact, coarse in zip(*runs, strict=True):
+        for tensor in exact.get_tensor_details():
+            if tensor["name"] in moved:
+                gap = coarse.get_tensor(tensor["index"]).astype(float) - exact.get_tensor(tensor["index"])
+                moved[tensor["name"]] = max(moved[tensor["name"]], float(np.abs(gap).max()))
+    return moved
+
+
+def _scope(operators: Collection[Outputs]) -> str:
+    """A pattern for these operators alone, in the quantizer's terms: the names of their outputs."""
+    return "|".join(f"^{re.escape(';'.join(outputs))};$" for outputs in operators)
 
 
 def _has_empty_channel(layer: Layer) -> bool:
@@ -222,7 +260,7 @@ def _leave(quantizer: Quantizer, scope: str) -> None:
     quantizer.update_quantization_recipe(scope, _ALL, algorithm_key=AlgorithmName.NO_QUANTIZE)
 
 
-def _ranges(file: bytes, calibration: NDArray[np.float32]) -> Ranges:
+def _ranges(file: bytes, calibration: NDArray[Any]) -> Ranges:
     """The least and greatest values of each activation, over all samples.
 
     Raises:
@@ -247,7 +285,7 @@ def _ranges(file: bytes, calibration: NDArray[np.float32]) -> Ranges:
     }
 
 
-def _outputs(file: bytes, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+def _outputs(file: bytes, inputs: NDArray[Any]) -> NDArray[np.float64]:
     """The outputs for all inputs; integers in the units that they stand for."""
     exit_ = _interpreter(file).get_output_details()[0]
     scale, zero = exit_["quantization"]
@@ -255,7 +293,7 @@ def _outputs(file: bytes, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
     return (outputs - zero) * scale if scale else outputs
 
 
-def _runs(file: bytes, inputs: NDArray[np.float32], *, keep_all: bool = False) -> Iterator[Any]:
+def _runs(file: bytes, inputs: NDArray[Any], *, keep_all: bool = False) -> Iterator[Any]:
     """The interpreter behind each of the inputs, which are integers where the file takes those.
 
     What a file keeps from one inference to the next is before each what it was at first.

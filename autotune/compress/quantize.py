@@ -49,7 +49,7 @@ class Quantize:
         if integer and (left := activations(file)):
             raise Infeasible(f"not integer throughout: {min(left)} is computed in float")
         layers = read_weights(file)
-        check(layers, parameters, data.excluded, untreated(base) if parameters["trained"] else ())
+        check(layers, parameters, data.excluded, untreated(base) if parameters["trained"] else (), spared)
         return Artifact(file, {**facts, "layers": layers, "download_bytes": len(gzip.compress(file, DEFLATE, mtime=0))})
 
 
@@ -58,6 +58,7 @@ def check(
     parameters: Mapping[str, Any],
     excluded: Sequence[str] = (),
     untreated: Sequence[str] = (),
+    spared: Sequence[str] = (),
 ) -> None:
     """Holds the weights of a finished file against what its recipe asked for.
 
@@ -66,18 +67,20 @@ def check(
         parameters: scheme, sparsity (share of zeros asked of each layer), pattern, clusters
             (distinct weights asked of each layer, 0 for any number).
         excluded: names or patterns of layers that were left alone.
-        untreated: names of layers that TFMOT can't prune or cluster.
+        untreated: names of layers that TFMOT can't prune, cluster or quantize.
+        spared: names of layers that mixed precision left a step more precise.
 
     Raises:
-        Infeasible: some layer missed it, by more than one weight, or no layer was quantized.
+        Infeasible: some layer missed it, by more than one weight, or was not quantized.
     """
-    scheme, sparsity, clusters = parameters["scheme"], parameters["sparsity"], parameters["clusters"]
-    wanted = flatquant.WEIGHTS.get(scheme, "int8")
-    if scheme != "none" and layers and wanted not in {layer["dtype"] for layer in layers}:
-        raise Infeasible(f"{scheme} quantization left every layer as it was")
+    sparsity, clusters = parameters["sparsity"], parameters["clusters"]
     for layer in layers:
-        depthwise = layer["operator"] == "DEPTHWISE_CONV_2D"  # neither pruned nor clustered
-        if depthwise or named(layer["name"], [*excluded, *untreated, *_INNER * bool(untreated)]):
+        if named(layer["name"], [*excluded, *untreated]):
+            continue
+        inner = named(layer["name"], _INNER)
+        if not inner and not named(layer["name"], spared) and layer["dtype"] != _type(parameters["scheme"], layer):
+            raise Infeasible(f"{parameters['scheme']} quantization left {layer['name']} in {layer['dtype']}")
+        if layer["operator"] == "DEPTHWISE_CONV_2D" or (inner and untreated):  # neither pruned nor clustered
             continue
         if _pruned(layer, parameters["pattern"]) and layer["sparsity"] < sparsity - 1 / layer["weights"] - 1e-9:
             raise Infeasible(f"asked for {sparsity:.0%} zeros, {layer['name']} has {layer['sparsity']:.1%}")
@@ -87,6 +90,15 @@ def check(
 
 _INNER = ("arith.constant*", "while*")
 """Names that the converter gives to weights inside of recurrent layers."""
+
+
+def _type(scheme: str, layer: Mapping[str, Any]) -> str:
+    """What a scheme makes of this layer's weights."""
+    if scheme == "none":
+        return str(layer["dtype"])
+    if scheme == "int4" and layer["operator"] not in flatquant.FOUR_BITS:
+        return "int8"
+    return flatquant.WEIGHTS.get(scheme, "int8")
 
 
 def _pruned(layer: Mapping[str, Any], pattern: str) -> bool:

@@ -25,6 +25,7 @@ from autotune.config import NAMES, SCHEMES, Recipe
 from autotune.errors import Infeasible
 from autotune.model.keras_facts import layers_of
 from autotune.testing import StageContract
+from tests.compress.running import run
 
 Build = Callable[[Recipe], Artifact]
 TRAINING: dict[str, Any] = {"epochs": 2, "learning_rate": 1e-3, "batch_size": 32, "fine_tune": "labels"}
@@ -82,24 +83,6 @@ def build(base: bytes, data: TrainingData) -> Build:
         return built[step.key]
 
     return build_recipe
-
-
-def run(file: bytes, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The file's outputs, sample by sample."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    from autotune.devices.runner.inference import decoded, encoded
-
-    interpreter = Interpreter(model_content=file)
-    interpreter.allocate_tensors()
-    entry, exit_ = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    outputs = []
-    for sample in x:
-        interpreter.set_tensor(entry["index"], encoded(sample[None], entry))
-        interpreter.invoke()
-        output = interpreter.get_tensor(exit_["index"])[0]
-        outputs.append(decoded(output, exit_))
-    return np.array(outputs)
 
 
 COMBINATIONS = [
@@ -380,7 +363,7 @@ def test_compression_shows_in_the_download(build: Build) -> None:
     [
         ("int8", 0.7, 0, "asked for 70% zeros, conv has 60.0%"),
         ("int8", 0.0, 4, "asked for 4 distinct weights, conv has 5"),
-        ("float16", 0.0, 0, "float16 quantization left every layer as it was"),
+        ("float16", 0.0, 0, "float16 quantization left conv in int8"),
     ],
 )
 def test_a_file_that_missed_its_recipe_is_refused(scheme: str, sparsity: float, clusters: int, wrong: str) -> None:

@@ -1,0 +1,75 @@
+"""The layers of a Keras model before its first weights, and whether integers can hold what they take."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotune.compress.preprocessing import is_lost, rounded
+
+BATCH = 100
+"""Calibration samples that are run at once."""
+
+
+def stays_float(model: Any, calibration: NDArray[Any]) -> bool:
+    """Whether what is before the first weights is to stay float: where the model takes integers, or features of so
+    different scale that one integer type can't hold them.
+
+    Args:
+        model: a tf_keras model.
+        calibration: inputs (m, *input shape), as the model takes them.
+    """
+    import tf_keras
+
+    given = _given(model)
+    if not given or not model.inputs[0].dtype.is_floating:
+        return bool(given)
+    before = tf_keras.Model(model.inputs, given)
+    exact, coarse = (_outputs(before, x, len(given)) for x in (calibration, rounded(calibration, 8)))
+    return any(
+        is_lost(float(np.abs(moved - values).max()), float(values.min()), float(values.max()))
+        for values, moved in zip(exact, coarse, strict=True)
+    )
+
+
+def split(model: Any) -> tuple[Any, Any]:
+    """What is before the first weights of a model, and the rest; both share its layers."""
+    import tf_keras
+
+    given = _given(model)
+    return tf_keras.Model(model.inputs, given), tf_keras.Model(given, model.outputs)
+
+
+def joined(before: Any, rest: Any) -> Any:
+    """One model again of those that split() gave."""
+    import tf_keras
+
+    entry = before.inputs[0]
+    entry = tf_keras.Input(entry.shape[1:], dtype=entry.dtype, name=before.input_names[0])
+    return tf_keras.Model(entry, rest(before(entry)))
+
+
+def _given(model: Any) -> list[Any]:
+    """The tensors that layers before the first weights give to those behind.
+
+    Weights are of two dimensions or more; those of Normalization are none, and integers are looked up first.
+    """
+    import tensorflow as tf
+
+    others = ("Normalization",) if model.inputs[0].dtype.is_floating else ("Normalization", "Embedding")
+    entries = {id(tensor) for tensor in model.inputs}
+    prepared, given = set(entries), dict[int, Any]()
+    for layer in model.layers:
+        nodes = [node for node in layer.inbound_nodes if not node.is_input]
+        taken = [tensor for node in nodes for tensor in node.keras_inputs]
+        plain = type(layer).__name__ in others or all(len(weight.shape) < 2 for weight in layer.weights)
+        if len(nodes) == 1 and plain and prepared.issuperset(map(id, taken)):
+            prepared.update(map(id, tf.nest.flatten(nodes[0].outputs)))
+        else:
+            given |= {id(tensor): tensor for tensor in taken if id(tensor) in prepared - entries}
+    return list(given.values())
+
+
+def _outputs(model: Any, x: NDArray[Any], count: int) -> list[NDArray[Any]]:
+    outputs = model.predict(x, batch_size=BATCH, verbose=0)
+    return [outputs] if count == 1 else outputs

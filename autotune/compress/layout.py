@@ -1,0 +1,108 @@
+"""How a model is laid out before TFMOT quantizes it. Imports TFMOT: for workers.
+
+TFMOT's own layout leaves weights float in three places, see docs/decisions/023.
+"""
+
+from typing import Any
+
+import numpy as np
+from tensorflow_model_optimization.python.core.quantization.keras import quantize_aware_activation, utils
+from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_configs
+from tensorflow_model_optimization.python.core.quantization.keras.graph_transformations import (
+    model_transformer,
+    transforms,
+)
+
+_WEIGHTED = "Conv2D|DepthwiseConv2D|Dense"
+_LINEAR = {"activation": "linear"}
+
+
+class Layout:
+    """TFMOT's layout with ours around it, as a scheme gives one."""
+
+    def __init__(self, theirs: Any) -> None:
+        self._theirs = theirs
+
+    def apply(self, model: Any, layers: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """The model laid out, and what is to be quantized of it.
+
+        Args:
+            model: a tf_keras model without annotations.
+            layers: those to be quantized, by name, each with its "quantize_config", None for the usual one.
+        """
+        ours = model_transformer.ModelTransformer(
+            model, [FoldIntoDense(), LetThrough(), TakeOff()], set(layers), layers
+        )
+        model, layers = self._theirs.apply(*ours.transform())
+        for layer in model.layers:
+            config = layers.get(layer.name, {}).get("quantize_config")
+            if type(layer).__name__ in _WEIGHTED.split("|") and _quantizes_nothing(config):
+                layers[layer.name]["quantize_config"] = None
+        return model, layers
+
+
+class FoldIntoDense(transforms.Transform):  # type: ignore[misc]  # TFMOT has no types
+    """Makes one dense layer of one and the batch normalisation behind it.
+
+    TFMOT leaves that to LiteRT's converter, as for convolutions, which multiplies quantized weights back into float.
+    """
+
+    def pattern(self) -> Any:
+        return transforms.LayerPattern("BatchNormalization", inputs=[transforms.LayerPattern("Dense", _LINEAR)])
+
+    def replacement(self, match_layer: Any) -> Any:
+        (dense,) = match_layer.input_layers
+        if match_layer.metadata.get("quantize_config") is not None:
+            return match_layer
+        dense.weights = _folded(dense.weights, match_layer.weights, match_layer.layer["config"]["epsilon"])
+        dense.layer["config"]["use_bias"] = True
+        return dense
+
+
+class LetThrough(transforms.Transform):  # type: ignore[misc]  # TFMOT has no types
+    """Has a layer's outputs quantized once, behind the ReLU that LiteRT makes a part of it.
+
+    TFMOT does so by quantizing nothing of the layer, its weights among it.
+    """
+
+    def pattern(self) -> Any:
+        return transforms.LayerPattern("ReLU|Activation", inputs=[transforms.LayerPattern(_WEIGHTED, _LINEAR)])
+
+    def replacement(self, match_layer: Any) -> Any:
+        (weighted,) = match_layer.input_layers
+        if match_layer.layer["class_name"] == "ReLU" or match_layer.layer["config"]["activation"] == "relu":
+            nothing = quantize_aware_activation.NoOpActivation()
+            weighted.layer["config"]["activation"] = utils.serialize_activation(nothing, use_legacy_format=True)
+        return match_layer
+
+    def custom_objects(self) -> dict[str, Any]:
+        return {"NoOpActivation": quantize_aware_activation.NoOpActivation}
+
+
+class TakeOff(transforms.Transform):  # type: ignore[misc]  # TFMOT has no types
+    """Makes a layer of its own of an activation that LiteRT has no fused form of.
+
+    TFMOT quantizes behind it alone, and a layer whose sums are float keeps float weights.
+    """
+
+    def pattern(self) -> Any:
+        return transforms.LayerPattern(_WEIGHTED, {"activation": "swish|silu"})
+
+    def replacement(self, match_layer: Any) -> Any:
+        name = f"{match_layer.layer['config']['name']}_activation"
+        config = {"name": name, "trainable": True, "dtype": "float32", "activation": "swish"}
+        match_layer.layer["config"]["activation"] = "linear"
+        behind = {"class_name": "Activation", "name": name, "config": config}
+        quantized = {"quantize_config": default_8bit_quantize_configs.Default8BitOutputQuantizeConfig()}
+        return transforms.LayerNode(behind, input_layers=[match_layer], metadata=quantized)
+
+
+def _quantizes_nothing(config: Any) -> bool:
+    return isinstance(config, default_8bit_quantize_configs.NoOpQuantizeConfig)
+
+
+def _folded(dense: dict[str, Any], normalization: dict[str, Any], epsilon: float) -> dict[str, Any]:
+    """A dense layer's weights with those of the batch normalisation behind it: kernel (inputs, units) and bias."""
+    factor = normalization.get("gamma:0", 1.0) / np.sqrt(normalization["moving_variance:0"] + epsilon)
+    bias = (dense.get("bias:0", 0.0) - normalization["moving_mean:0"]) * factor + normalization.get("beta:0", 0.0)
+    return {"kernel:0": dense["kernel:0"] * factor, "bias:0": bias}
