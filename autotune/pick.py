@@ -131,7 +131,7 @@ class Picked:
         Args:
             file: as it was handed out.
         """
-        point, found = self.point, self.found
+        point, found, config = self.point, self.found, self.point.outcome.config
         return {
             **{key: value for key, value in point.to_json(self.record.meta["device"]).items() if key != "model"},
             "runners_up": [trade.to_json() for trade in self.runners_up],
@@ -145,7 +145,7 @@ class Picked:
             "tied_with": [rival.trial for rival in self.front.rivals(point)],
             "from": self.record.meta["options"],
             "device": self.record.meta["device"],
-            "load": python(file, point.outcome.config, self.state),
+            "load": python(file, config, self.state, self.record.input(config.recipe)),
         }
 
 
@@ -205,7 +205,7 @@ def page(picked: Sequence[Picked], file: Path) -> str:
     lines += [f"- {one.record.device}: {remark}" for one in picked for remark in one.remarks]
     for one in picked:
         runtime = one.point.outcome.config.runtime
-        for snippet in snippets(file, one.point.outcome.config, one.state):
+        for snippet in snippets(file, one.point.outcome.config, one.state, one.record.input(recipe)):
             title = f"{snippet.language}, {one.record.device}: {runtime.delegate}, {runtime.threads} threads"
             lines += [
                 "",

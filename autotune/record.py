@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from autotune.config import Config
+from autotune.config import Config, Recipe
 from autotune.data.npy import read_array
 from autotune.errors import UserError
 from autotune.files import sha256
@@ -106,6 +106,11 @@ class Record:
     def device(self) -> str:
         """The name of the device that it was measured on."""
         return str(self.meta["device"]["device"])
+
+    def input(self, recipe: Recipe) -> dict[str, str]:
+        """The type that a recipe's model takes ("taken"), and that of the data as it gets them ("given")."""
+        found: dict[str, str] = self.meta.get("inputs", {}).get(recipe.model, {})  # not in studies from before
+        return {"taken": "float32", "given": "float32"} | found
 
     @property
     def asked_as(self) -> str:

@@ -105,7 +105,9 @@ def _function(picked: Picked, file: Path, folder: Path, trust: Trust) -> Functio
         trust: as Registration.register().
     """
     runtime, loader = picked.point.outcome.config.runtime, shipped.write(folder)
-    takes, gives = shipped.ends(file, runtime.delegate)
+    (kind, shape), gives = shipped.ends(file, runtime.delegate)
+    given = np.dtype(picked.record.input(picked.point.outcome.config.recipe)["given"])
+    takes = (kind if given.kind == "f" else given), shape  # a quantized input takes integers as they are
     return Function(
         file=file,
         code=folder / loader.partition(".")[0],

@@ -1,5 +1,6 @@
 """Code that runs a picked file as it was measured: the same kernels, the same number of threads."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,9 @@ _RESOLVERS = {
 }
 _OPENVINO = "openvino_"
 _BACKENDS = {"CPU": 0, "GPU": 1, "NPU": 2}
-_INTEGER = "{comment} int8 in and out: x / scale + zero_point, by the tensors' own quantization"
+
+Entry = Mapping[str, str]
+FLOATS: Entry = {"taken": "float32", "given": "float32"}
 
 
 @dataclass(frozen=True)
@@ -31,28 +34,30 @@ class Snippet:
     code: str
 
 
-def snippets(file: Path, config: Config, state: State) -> list[Snippet]:
+def snippets(file: Path, config: Config, state: State, entry: Entry = FLOATS) -> list[Snippet]:
     """What is known of how to run a file in Python, in Kotlin on Android, and in C++; fewer where a delegate has none.
 
     Args:
         file: as it was handed out; Python opens it by this path, the others by its name.
         config: that it was measured by.
         state: what the file keeps from one inference to the next.
+        entry: of its model, as Record.input() gives it.
     """
-    found = (_python(file, config, state), _kotlin(file.name, config, state), _cpp(file.name, config, state))
+    more = state, _word(config, entry)
+    found = (_python(file, config, *more), _kotlin(file.name, config, *more), _cpp(file.name, config, *more))
     return [snippet for snippet in found if snippet is not None]
 
 
-def python(file: Path, config: Config, state: State) -> str:
+def python(file: Path, config: Config, state: State, entry: Entry = FLOATS) -> str:
     """Python that loads the file; a comment where the delegate is a plug-in's, which knows how."""
-    snippet = _python(file, config, state)
+    snippet = _python(file, config, state, _word(config, entry))
     runtime = config.runtime
     if snippet is None:
         return f"# {file}: load it through the delegate {runtime.delegate} of the device, {runtime.threads} threads"
     return snippet.code
 
 
-def _python(file: Path, config: Config, state: State) -> Snippet | None:
+def _python(file: Path, config: Config, state: State, word: str | None) -> Snippet | None:
     runtime = config.runtime
     if runtime.delegate in _RESOLVERS:
         code = (
@@ -61,7 +66,7 @@ def _python(file: Path, config: Config, state: State) -> Snippet | None:
             f"    experimental_op_resolver_type=OpResolverType.{_RESOLVERS[runtime.delegate]},\n)\n"
             "interpreter.allocate_tensors()"
         )
-        told = _told(config, state, "#", "interpreter.reset_all_variables()")
+        told = _told(word, state, "#", "interpreter.reset_all_variables()")
         return Snippet("python", "pip install ai-edge-litert", code + told)
     accelerator, before, more = "GPU", "", ""
     if runtime.delegate.startswith(_OPENVINO):
@@ -83,7 +88,7 @@ def _python(file: Path, config: Config, state: State) -> Snippet | None:
         "# inputs[0].write(x); model.run_by_index(0, inputs, outputs); y = outputs[0].read(y_size, y_dtype)"
     )
     packages = "ai-edge-litert openvino" if more else "ai-edge-litert"
-    return Snippet("python", f"pip install {packages}", code + _told(config, state, "#"))
+    return Snippet("python", f"pip install {packages}", code + _told(word, state, "#"))
 
 
 def _openvino(backend: str, threads: int) -> str:
@@ -102,7 +107,7 @@ def _openvino(backend: str, threads: int) -> str:
     )
 
 
-def _kotlin(name: str, config: Config, state: State) -> Snippet | None:
+def _kotlin(name: str, config: Config, state: State, word: str | None) -> Snippet | None:
     """LiteRT's Interpreter on Android, the model among the app's assets.
 
     Options: org.tensorflow.lite.Interpreter.Options in LiteRT's API reference for Java.
@@ -127,11 +132,11 @@ def _kotlin(name: str, config: Config, state: State) -> Snippet | None:
         "        FileChannel.MapMode.READ_ONLY, asset.startOffset, asset.declaredLength)\n}\n"
         f"val interpreter = Interpreter(model, {options})"
     )
-    code += _told(config, state, "//", "interpreter.resetVariableTensors()") + "\ninterpreter.run(input, output)"
+    code += _told(word, state, "//", "interpreter.resetVariableTensors()") + "\ninterpreter.run(input, output)"
     return Snippet("kotlin", f'{needs}, and androidResources {{ noCompress += "tflite" }}', code)
 
 
-def _cpp(name: str, config: Config, state: State) -> Snippet | None:
+def _cpp(name: str, config: Config, state: State, word: str | None) -> Snippet | None:
     """LiteRT's C++ Interpreter."""
     runtime = config.runtime
     resolver = {
@@ -166,19 +171,29 @@ def _cpp(name: str, config: Config, state: State) -> Snippet | None:
     needs = "LiteRT's C++ library (in TensorFlow's tree the headers are in tensorflow/lite/)"
     if runtime.delegate == "xnnpack":
         needs += ", built with XNNPACK, which it then applies by itself"
-    return Snippet("cpp", needs, code + _told(config, state, "//", "interpreter->ResetVariableTensors();"))
+    return Snippet("cpp", needs, code + _told(word, state, "//", "interpreter->ResetVariableTensors();"))
 
 
-def _told(config: Config, state: State, comment: str, reset: str = "") -> str:
+def _word(config: Config, entry: Entry) -> str | None:
+    """On integer inputs, None where there are none."""
+    if entry["given"] != "float32":
+        return f"{entry['taken']} in: numbers as the data has them, not scaled"
+    taken = "int8" if config.recipe.io == "int8" else entry["taken"]
+    if taken.startswith("float"):
+        return None
+    return f"{taken} in and out: x / scale + zero_point, by the tensors' own quantization"
+
+
+def _told(word: str | None, state: State, comment: str, reset: str = "") -> str:
     """Lines on what a file's name does not tell of: integer inputs, and state.
 
     Args:
-        config: that the file was measured by.
+        word: on integer inputs, if there is one.
         state: what it keeps from one inference to the next.
         comment: how one begins.
         reset: the statement that resets variable tensors, "" where there is none.
     """
-    lines = [_INTEGER] if config.recipe.io == "int8" else []
+    lines = [] if word is None else [f"{{comment}} {word}"]
     if state == "variables" and reset:
         lines.append(f"{reset}  {{comment}} before each sample: it keeps state from one inference to the next")
     elif state:

@@ -9,6 +9,7 @@ import numpy as np
 from autotune import score, userfile
 from autotune.config import fingerprint
 from autotune.data import Array, Data, Split, stratified_order
+from autotune.data.taken import Entry
 from autotune.errors import UserError
 from autotune.labels import Kind, Settled, class_numbers, fitted, settle
 from autotune.target import Metric
@@ -153,12 +154,15 @@ def make_task(
     settled = settle(data, facts, output, loss, metric)
     _check_classes(data, settled, output)
     calibration = data.calibration
+    entry = Entry.of(facts)
+    if calibration is not None:
+        calibration = entry.taken(calibration, "calibration", data.source, pixels=data.pixels)
     data = replace(
         data,
-        train=_fitted(data.train, "train", shape, output, data.source, settled),
-        validation=_fitted(data.validation, "validation", shape, output, data.source, settled),
-        test=_fitted(data.test, "test", shape, output, data.source, settled),
-        calibration=None if calibration is None else _inputs(calibration, "calibration", shape, data.source),
+        train=_fitted(data.train, "train", entry, output, data, settled),
+        validation=_fitted(data.validation, "validation", entry, output, data, settled),
+        test=_fitted(data.test, "test", entry, output, data, settled),
+        calibration=calibration,
     )
     identity = fingerprint(
         hashlib.sha256(model_bytes).hexdigest(),
@@ -192,24 +196,13 @@ def _check_classes(data: Data, settled: Settled, output: tuple[int, ...]) -> Non
             raise UserError(f"data {data.source}: all {name} labels are the same ({y[0]}); there must be two classes")
 
 
-def _fitted(
-    split: Split, name: str, shape: tuple[int, ...], output: tuple[int, ...], source: str, settled: Settled
-) -> Split:
-    """The split in the model's shapes.
+def _fitted(split: Split, name: str, entry: Entry, output: tuple[int, ...], data: Data, settled: Settled) -> Split:
+    """The split in the model's shapes and types.
 
     Raises:
         UserError: it does not fit.
     """
-    x, y = _inputs(split.x, name, shape, source), split.y
-    if settled.checks:
-        y = fitted(y, name, output, source, settled)
-    return replace(split, x=x, y=split.y if settled.keeps else y)
-
-
-def _inputs(x: Array, name: str, shape: tuple[int, ...], source: str) -> Array:
-    """The inputs, with a channel axis of 1 where it is all that they lack."""
-    if (*x.shape[1:], 1) == shape:
-        x = x[..., np.newaxis]
-    if x.shape[1:] != shape:
-        raise UserError(f"data {source}: {name} samples have shape {x.shape[1:]}, the model takes {shape}")
-    return x
+    x = entry.taken(split.x, name, data.source, pixels=data.pixels)
+    y = entry.real(x) if split.unlabelled else split.y
+    checked = fitted(y, name, output, data.source, settled) if settled.checks else y
+    return replace(split, x=x, y=y if settled.keeps else checked)

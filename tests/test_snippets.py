@@ -61,6 +61,18 @@ def test_integer_inputs_are_told_of(io: str, told: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"taken": "uint8", "given": "uint8"}, "uint8 in: numbers as the data has them, not scaled"),
+        ({"taken": "uint8", "given": "float32"}, "uint8 in and out: x / scale + zero_point"),
+    ],
+)
+def test_integers_of_the_model_are_told_of(entry: dict[str, str], told: str) -> None:
+    """Where it takes them itself: as the data has them, or scaled where that has floats."""
+    assert all(told in snippet.code for snippet in snippets(Path("model.tflite"), config("xnnpack"), entry))
+
+
+@pytest.mark.parametrize(
     ("delegate", "languages", "told"),
     [
         ("xnnpack", ["python", "kotlin", "cpp"], ["AUTO", "setUseXNNPACK(true)", "BuiltinOpResolver resolver"]),

@@ -56,6 +56,23 @@ def test_channel_axis_is_added() -> None:
     assert (made.data.train.x[..., 0] == data(CLASSES, (2, 5)).train.x).all()
 
 
+def test_tokens_stay_integers() -> None:
+    """For a model that takes them: in every split and in calibration, so in all that is made of them."""
+    made = task(model=facts(input_dtype="int32"))
+    splits = (made.data.train, made.data.validation, made.data.test)
+    assert {part.x.dtype for part in splits} == {made.calibration().dtype} == {np.dtype(np.int32)}
+
+
+def test_inputs_as_labels_are_what_they_stand_for() -> None:
+    """Where the data are a quantized input's own integers, the outputs are held against real numbers."""
+    x = np.arange(36, dtype=np.uint8).reshape(12, 3)
+    autoencoder = facts(3, "linear", input_dtype="uint8", input_quantization=[0.5, 4])
+    same = Split(x, x)
+    made = make_task("m", b"", autoencoder, Data(same, same, same, "data.npz", loss="mse", metric="mse"), None, None, 0)
+    assert made.data.test.x.dtype == np.uint8
+    np.testing.assert_allclose(made.data.test.y, (x - 4.0) / 2)
+
+
 @pytest.mark.parametrize("shape", [(4,), (3, 1), (1, 3)])
 def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     """The message has the file and both shapes."""

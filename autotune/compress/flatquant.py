@@ -306,7 +306,8 @@ def _runs(file: bytes, inputs: NDArray[Any], *, keep_all: bool = False) -> Itera
     scale, zero = entry["quantization"]
     if scale:
         limits = np.iinfo(entry["dtype"])
-        inputs = np.clip(np.round(inputs / scale + zero), limits.min, limits.max).astype(entry["dtype"])
+        inputs = np.clip(np.round(inputs / scale + zero), limits.min, limits.max)
+    inputs = inputs.astype(entry["dtype"], copy=False)
     for sample in inputs:
         if kept == "variables":
             interpreter.reset_all_variables()

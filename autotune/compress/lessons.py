@@ -114,4 +114,6 @@ def _mixed(x: Any) -> Any:
     shape = [tf.shape(x)[0], *[1] * (len(x.shape) - 1)]
     chosen = tf.random.uniform(shape) < MIXED_SHARE
     own = tf.where(chosen, tf.random.uniform(shape), tf.ones(shape))
-    return own * x + (1 - own) * tf.reverse(x, [0])
+    values = tf.cast(x, tf.float32)
+    mixed = own * values + (1 - own) * tf.reverse(values, [0])
+    return tf.cast(tf.round(mixed) if x.dtype.is_integer else mixed, x.dtype)

@@ -44,7 +44,8 @@ def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact
         A tf_keras .keras file; where there can't be one, a float .tflite file (a given .tflite as
         it is). And the facts that a task is made of:
         format ("keras" or "tflite"), untrainable (None, or in one line why it can't be trained),
-        input_shape, output_shape (without the batch), input_dtype, output_dtype,
+        input_shape, output_shape (without the batch), input_dtype, output_dtype, input_quantization (scale and zero
+        point, where the input is quantized),
         layers (names of those with weights), parameters (their number), largest_layer (the number of
         weights in it), activation ("softmax", "sigmoid" or "linear": what the outputs are),
         quantized (whether it came quantized), state (what it keeps from one inference to the next, as

@@ -10,6 +10,7 @@ from autotune.compress.stage import Artifact, TrainingData
 from autotune.compress.training import untreated
 from autotune.config import INTEGER, MIXABLE, Recipe
 from autotune.errors import Infeasible
+from autotune.tflite.recurrent import RECURRENT
 
 DEFLATE = 9
 """The level of compression at which download sizes are given."""
@@ -77,10 +78,12 @@ def check(
     for layer in layers:
         if named(layer["name"], [*excluded, *untreated]):
             continue
-        inner = named(layer["name"], _INNER)
+        inner = named(layer["name"], _INNER) or layer["operator"] in RECURRENT
         if not inner and not named(layer["name"], spared) and layer["dtype"] != _type(parameters["scheme"], layer):
             raise Infeasible(f"{parameters['scheme']} quantization left {layer['name']} in {layer['dtype']}")
-        if layer["operator"] == "DEPTHWISE_CONV_2D" or (inner and untreated):  # neither pruned nor clustered
+        if layer["operator"] == "DEPTHWISE_CONV_2D" or (
+            named(layer["name"], _INNER) and untreated
+        ):  # neither pruned nor clustered
             continue
         if _pruned(layer, parameters["pattern"]) and layer["sparsity"] < sparsity - 1 / layer["weights"] - 1e-9:
             raise Infeasible(f"asked for {sparsity:.0%} zeros, {layer['name']} has {layer['sparsity']:.1%}")

@@ -26,17 +26,17 @@ class TrainingData:
     """What stages may learn from; never validation or test samples.
 
     Attributes:
-        x: inputs (n, *input shape), float32.
+        x: inputs (n, *input shape), as the model takes them: float32, or integers.
         y: labels (n,) integers, or (n, *output shape) float32.
-        calibration: inputs drawn from x (m, *input shape), float32.
+        calibration: inputs (m, *input shape), likewise.
         loss: a tf_keras loss identifier, or "…:logits" for one taken from logits.
         seed: of the shuffles.
         excluded: names of layers, or patterns of them, that are neither pruned, clustered nor quantized.
     """
 
-    x: NDArray[np.float32]
+    x: NDArray[Any]
     y: NDArray[Any]
-    calibration: NDArray[np.float32]
+    calibration: NDArray[Any]
     loss: str
     seed: int
     excluded: tuple[str, ...] = ()

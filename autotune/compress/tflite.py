@@ -6,7 +6,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from autotune.compress.ends import Shape, check_ends
-from autotune.compress.flatbuffer import describe, opened, read_layers, reading
+from autotune.compress.flatbuffer import describe, is_quantized, opened, read_layers, reading
 from autotune.errors import UserError
 from autotune.tflite.custom import missing
 from autotune.tflite.recurrent import left_float
@@ -45,7 +45,17 @@ def facts(file: bytes) -> dict[str, Any]:
         "left_float": left_float(
             [{"operator": layer.operator, "dtype": layer.dtype, "weights": layer.values.size} for layer in layers]
         ),
+        **_quantization(file),
     }
+
+
+def _quantization(file: bytes) -> dict[str, Any]:
+    """The fact input_quantization, scale and zero point, where the input is quantized."""
+    graph = schema.ModelT.InitFromPackedBuf(file, 0).subgraphs[0]
+    details = graph.tensors[graph.inputs[0]].quantization
+    if not is_quantized(graph.tensors[graph.inputs[0]]) or details.scale is None:
+        return {}
+    return {"input_quantization": [float(details.scale[0]), int(details.zeroPoint[0])]}
 
 
 def _shape(end: dict[str, Any]) -> Shape:

@@ -26,7 +26,7 @@ def read_folder(folder: Path, shape: tuple[int, ...], cut: Cut) -> Data:
     """The splits of a folder of images: train/CLASS/*.png, test/CLASS/*.png, optionally val/CLASS/*.png.
 
     PNG and JPEG; other files and hidden ones are passed over. Classes are numbered in the order of their
-    names. Pixels are float32 from 0 to 255, nothing is scaled: a model that was trained on others needs
+    names. Pixels are uint8, nothing is scaled: a model that was trained on others than 0 to 255 needs
     a Rescaling layer.
 
     Args:
@@ -42,7 +42,7 @@ def read_folder(folder: Path, shape: tuple[int, ...], cut: Cut) -> Data:
     splits, classes = check_folder(folder)
     paths = {name: [_images(folder / name / label, folder) for label in classes] for name in splits}
     parts = {name: _labelled(paths[name], shape, folder) for name in splits}
-    return assembled(parts, cut, str(folder), classes=tuple(classes))
+    return assembled(parts, cut, str(folder), classes=tuple(classes), pixels=True)
 
 
 def check_folder(folder: Path) -> tuple[list[str], list[str]]:
@@ -72,7 +72,7 @@ def check_shape(shape: tuple[int, ...], source: str) -> None:
 
 
 def as_input(image: Image.Image, shape: tuple[int, ...]) -> Array:
-    """An image as a model takes it: (*shape), float32, from 0 to 255.
+    """An image as a model takes it: (*shape), uint8.
 
     Turned as its EXIF data says, in the model's channels, resized with Pillow's bilinear filter, which
     averages where it makes smaller.
@@ -82,7 +82,7 @@ def as_input(image: Image.Image, shape: tuple[int, ...]) -> Array:
         image = Image.fromarray((np.asarray(image) / 257).astype(np.uint8))
     image = image.convert("RGB" if shape[2:] == (3,) else "L")
     image = image.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
-    return np.asarray(image, np.float32).reshape(shape)
+    return np.asarray(image, np.uint8).reshape(shape)
 
 
 def _classes(folder: Path, splits: Sequence[str]) -> list[str]:
@@ -126,7 +126,7 @@ def _images(folder: Path, source: Path) -> list[Path]:
 def _labelled(paths: Sequence[Sequence[Path]], shape: tuple[int, ...], source: Path) -> tuple[Array, Array]:
     """Inputs and labels of a split, from its paths by class."""
     every = [path for members in paths for path in members]
-    x = np.empty((len(every), *shape), np.float32)
+    x = np.empty((len(every), *shape), np.uint8)
 
     def decode(index: int) -> str | None:
         """Fills in one image, or says what is wrong with it."""

@@ -23,7 +23,7 @@ class Split:
     """Samples and their labels.
 
     Attributes:
-        x: inputs (n, *input shape), float32.
+        x: inputs (n, *input shape), float32 or integers.
         y: labels (n,) or (n, …), int64 or float32; x itself where the model is to give its input back.
         groups: numbers (n,) of the groups that samples are of, such as patients or recordings, of which other
             samples are to be expected than of others; None where each sample is on its own.
@@ -66,12 +66,13 @@ class Data:
         validation: the user's where there is one, else a stratified share of the test samples.
         test: the others, or all of them.
         source: as the user named it, for messages.
-        calibration: inputs (n, *input shape), float32, that ranges of activations are learned from;
+        calibration: inputs (n, *input shape), as x, that ranges of activations are learned from;
             None where they are to be drawn from train.
         classes: names of the classes by number, where the data has them.
         loss: its own idea of the loss, "NAME", "NAME:logits" or "FILE.py:FUNCTION"; None without one.
         metric: likewise, "NAME" or "FILE.py:FUNCTION".
         better: which way a metric that is a function is good.
+        pixels: whether inputs are pixels of images, 0 to 255.
     """
 
     train: Split
@@ -83,6 +84,7 @@ class Data:
     loss: str | None = None
     metric: str | None = None
     better: Literal["higher", "lower"] = "higher"
+    pixels: bool = False
 
     def fingerprint(self) -> str:
         """Changes with any sample or label."""
@@ -182,7 +184,7 @@ def _split(x: Any, y: Any, name: str, source: str) -> Split:
 def _inputs(x: Array, name: str, source: str) -> Array:
     if not x.size or not x.ndim:
         raise UserError(f"data {source}: {name} is empty")
-    return _numbers(x, np.float32, name, source)
+    return _numbers(x, x.dtype.type if x.dtype.kind in "iu" else np.float32, name, source)
 
 
 def _numbers(array: Array, dtype: type, name: str, source: str) -> Array:

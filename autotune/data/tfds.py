@@ -14,7 +14,7 @@ def read_tfds(name: str, shape: tuple[int, ...], cut: Cut) -> Data:
     """The splits of a dataset, which is downloaded where it is not there yet.
 
     The test samples are its split test, else validation; where it has both, validation is the
-    validation split. Images are made to fit as those of a folder are: float32 from 0 to 255.
+    validation split. Images are made to fit as those of a folder are: uint8.
 
     Args:
         name: NAME[/CONFIG][:VERSION], as tensorflow-datasets writes it.
@@ -37,7 +37,7 @@ def read_tfds(name: str, shape: tuple[int, ...], cut: Cut) -> Data:
         check_shape(shape, source)
     arrays = {part: _arrays(builder, split, shape if images else None, source) for part, split in parts.items()}
     classes = tuple(getattr(features[keys[1]], "names", None) or ())
-    return assembled(arrays, cut, source, classes=classes)
+    return assembled(arrays, cut, source, classes=classes, pixels=images)
 
 
 def _builder(name: str, source: str) -> Any:

@@ -39,6 +39,7 @@ _TYPES = {
     schema.TensorType.UINT8: np.uint8,
     schema.TensorType.INT16: np.int16,
     schema.TensorType.INT32: np.int32,
+    schema.TensorType.INT64: np.int64,
 }
 
 
@@ -213,7 +214,7 @@ cat {log}""",
 
     def _run(self, model: Path, runtime: Runtime, *flags: str, **counts: Any) -> str:
         """What one run wrote."""
-        return self._ask(shlex.join(self._command(model, runtime, *flags, **counts)), runtime)
+        return self._ask(shlex.join(self._command(model, runtime, *_zeros(model), *flags, **counts)), runtime)
 
     def _command(self, model: Path, runtime: Runtime, *flags: str, **counts: Any) -> list[str]:
         basic = tool.arguments(self._phone.send(model), runtime, limit=self._limit / 3, **counts)
@@ -268,6 +269,16 @@ cat {log}""",
         with tempfile.TemporaryDirectory() as folder:
             self._phone.fetch(path, Path(folder) / "file")
             return (Path(folder) / "file").read_bytes()
+
+
+def _zeros(model: Path) -> list[str]:
+    """Flags for a file's input where it is of whole numbers, [] for others."""
+    try:
+        entry, _ = ends(model.read_bytes())
+    except Exception:  # noqa: BLE001  # what is no model, or of another type, benchmark_model judges itself
+        return []
+    whole = np.dtype(entry["dtype"]).kind in "iu" and not entry["quantization"][0]
+    return tool.zeros(entry["shape"]) if whole else []
 
 
 def ends(file: bytes) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -99,6 +99,20 @@ def reading(shape: Sequence[int], inputs: str, outputs: str) -> list[str]:
     ]
 
 
+def zeros(shape: Sequence[int]) -> list[str]:
+    """Flags for an input of whole numbers that are all 0, valid as an index of any table. Without them they are
+    random, from 0 to 99.
+
+    Args:
+        shape: of the first input.
+    """
+    return [
+        "--input_layer=input",
+        f"--input_layer_shape={','.join(map(str, shape))}",
+        "--input_layer_value_range=input,0,0",
+    ]
+
+
 def serializing(folder: str, token: str) -> list[str]:
     """Flags by which the GPU and NNAPI delegates keep what they compiled.
 

@@ -16,6 +16,7 @@ from autotune.compress.stage import Artifact
 from autotune.compress.trust import Trust
 from autotune.config import Config, fingerprint
 from autotune.data import Data, located, needs_worker, read_data
+from autotune.data.taken import Entry
 from autotune.devices.device import Device
 from autotune.errors import Lost, UserError
 from autotune.model_file import read_model
@@ -87,6 +88,7 @@ class Prepared:
             *(f"{task.model} {limit}" for task in tasks if (limit := limits(task.facts))),
             *(f"{task.model} {KEEPS}" for task in tasks if task.facts.get("state")),
             *(f"{task.model}: {line}" for task in tasks if (line := task.facts.get("left_float"))),
+            *(f"{task.model} {line}" for task in tasks if (line := Entry.of(task.facts).remark(task.data.train.x))),
             *_groups(tasks[0].data),
         ]
 
@@ -348,6 +350,11 @@ def identity(
     }
 
 
+def _input(task: Task) -> dict[str, str]:
+    """The type of a model's input, and that of the data as it takes them."""
+    return {"taken": Entry.of(task.facts).dtype, "given": str(task.data.train.x.dtype)}
+
+
 def _meta(
     options: Options, targets: Sequence[Target], goals: Sequence[str], opened: Opened, device: Device
 ) -> dict[str, Any]:
@@ -360,6 +367,7 @@ def _meta(
         "seed": options.seed,
         "quality": asdict(task.quality),
         "data": _data(task, options.data),
+        "inputs": {name: _input(candidate.task) for name, candidate in candidates.items()},
         "targets": [target.text for target in targets],
         "objectives": list(goals),
         "device": device.facts(),

@@ -159,6 +159,7 @@ def _add_model(record: Record, point: Point, folder: Path) -> None:
     file, outcome = folder / f"{point.trial}.tflite", point.outcome
     if is_file_of(Path(point.model), outcome):
         file.symlink_to(Path(point.model).resolve())
+    kept = state(file.read_bytes()) if file.exists() else ""
     told = {
         **point.to_json(record.meta["device"]),
         "model": file.name,
@@ -170,6 +171,6 @@ def _add_model(record: Record, point: Point, folder: Path) -> None:
         "layers": outcome.facts.get("layers"),
         "training": outcome.facts.get("training"),
         "device": record.meta["device"],
-        "load": python(Path(file.name), outcome.config, state(file.read_bytes()) if file.exists() else ""),
+        "load": python(Path(file.name), outcome.config, kept, record.input(outcome.config.recipe)),
     }
     file.with_suffix(".json").write_text(json.dumps(told, indent=1))

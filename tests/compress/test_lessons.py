@@ -1,5 +1,6 @@
 """What a fine-tuning learns from: varied samples, labels or a teacher's outputs, and the loss between outputs."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,15 @@ def test_a_teacher_sees_the_same_varied_samples(data: TrainingData) -> None:
     np.testing.assert_allclose(y, x[:, 0, 0, :] * 2)
     left = x[:, 0, 0, 0] % 1000
     assert (left != np.round(left)).sum() > COUNT // 8
+
+
+def test_integers_are_varied_as_integers(data: TrainingData) -> None:
+    """Pixels of a model that takes them whole, mixed ones rounded."""
+    pixels = replace(data, x=data.x.astype(np.int32))
+    mixed, taught = epoch(pixels, "mix", teacher=lambda x, training: x)
+    assert mixed.dtype == np.int32
+    assert set(np.unique(mixed)) - set(np.unique(pixels.x))
+    np.testing.assert_array_equal(mixed, taught)
 
 
 @pytest.mark.parametrize("logits", ["", ":logits"])

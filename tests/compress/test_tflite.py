@@ -59,6 +59,8 @@ def test_facts(activation: str, options: dict[str, Any], expected: tuple[str, bo
     assert (found["activation"], found["quantized"], found["input_dtype"]) == expected
     assert found["output_dtype"] == expected[2]
     assert (found["input_shape"], found["output_shape"], found["parameters"]) == ([4], [3], 15)
+    assert ("input_quantization" in found) is expected[1]
+    assert not expected[1] or found["input_quantization"][0] > 0
 
 
 def two_signatures() -> bytes:

@@ -36,12 +36,13 @@ def first(root: Path, image: Image.Image, shape: tuple[int, ...] = SHAPE, name: 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".jpeg", ".PNG", ".JPG"])
 def test_classes_are_the_sorted_names(tmp_path: Path, suffix: str) -> None:
-    """PNG and JPEG; pixels keep their colour, as float32 from 0 to 255."""
+    """PNG and JPEG; pixels keep their colour, as uint8."""
     data = read(folder(tmp_path, suffix=suffix))
     assert data.classes == ("blue", "red")
     assert data.train.y.tolist() == [0] * 4 + [1] * 4
     assert data.train.x.shape == (8, *SHAPE)
-    assert data.train.x.dtype == np.float32
+    assert data.train.x.dtype == np.uint8
+    assert data.pixels
     for split in (data.train, data.validation, data.test):
         for x, y in zip(split.x, split.y, strict=True):
             assert np.abs(x - COLOURS[data.classes[y]]).max() <= 3

@@ -112,13 +112,15 @@ def test_x_val_is_used_where_there_is_one(tmp_path: Path) -> None:
 
 
 def test_dtypes(tmp_path: Path) -> None:
-    """Inputs are float32; labels are int64 where they were saved whole, also as a column."""
+    """Inputs stay whole where they are, else are float32; labels are int64 where they were saved whole, also as a
+    column.
+    """
     content = arrays()
     content["x_train"] = content["x_train"].astype(np.uint8)
     content["y_train"] = content["y_train"].astype(np.int32)
     content["y_test"] = content["y_test"][:, np.newaxis].astype(np.uint8)
     data = read(tmp_path, content)
-    assert data.train.x.dtype == data.test.x.dtype == np.float32
+    assert (data.train.x.dtype, data.test.x.dtype) == (np.uint8, np.float32)
     assert data.train.y.dtype == data.validation.y.dtype == data.test.y.dtype == np.int64
     assert data.test.y.ndim == 1
 
@@ -345,12 +347,11 @@ def test_labels_of_some_splits_alone_are_refused(tmp_path: Path) -> None:
 
 
 def test_calibration_inputs(tmp_path: Path) -> None:
-    """Are kept as they are, as float32; without them there are none."""
+    """Are kept as they are; without them there are none."""
     assert read(tmp_path, arrays()).calibration is None
     data = read(tmp_path, {**arrays(), "x_cal": np.array([[3], [29]])})
     assert data.calibration is not None
-    assert data.calibration.dtype == np.float32
-    assert data.calibration.tolist() == [[3.0], [29.0]]
+    assert data.calibration.tolist() == [[3], [29]]
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,8 @@ def test_images(dataset: Callable[..., str]) -> None:
     """Train and test, which is cut; the pixels as they are where the size is the model's; class names."""
     data = read(dataset())
     assert data.train.x.shape == (12, *IMAGE)
-    assert data.train.x.dtype == np.float32
+    assert data.train.x.dtype == np.uint8
+    assert data.pixels
     assert data.train.x.max() > 200
     assert np.bincount(data.train.y).tolist() == [4, 4, 4]
     assert (len(data.validation), len(data.test)) == (6, 6)

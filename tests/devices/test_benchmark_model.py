@@ -186,3 +186,12 @@ def test_flags_of_values() -> None:
         "--input_layer_value_files=input:/in",
         "--output_filepath=/out",
     ]
+
+
+def test_flags_of_whole_numbers() -> None:
+    """An index of 0 is in every table; those that the tool would draw are not."""
+    assert tool.zeros((1, 16)) == [
+        "--input_layer=input",
+        "--input_layer_shape=1,16",
+        "--input_layer_value_range=input,0,0",
+    ]

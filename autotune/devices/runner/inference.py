@@ -113,9 +113,9 @@ def opened(request):
 
 
 def encoded(values: Any, entry: dict[str, Any]) -> Any:
-    """Float values (n, …) in an input's own type: integers by its scale and zero point."""
+    """Values (n, …) in an input's own type: integers as they are, floats by its scale and zero point if it has them."""
     scale, zero = entry["quantization"]
-    if not scale:
+    if not scale or values.dtype.kind in "iu":
         return values.astype(entry["dtype"])
     limits = np.iinfo(entry["dtype"])
     return np.clip(np.rint(values / scale) + zero, limits.min, limits.max).astype(entry["dtype"])

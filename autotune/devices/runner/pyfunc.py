@@ -32,7 +32,8 @@ class PythonFunction:
         """The outputs for inputs; of a file that keeps state, each as if it were the first.
 
         Args:
-            inputs: (n, …), as the data that the model was tuned with: a file with an integer input scales them itself.
+            inputs: (n, …), as the data that the model was tuned with: a file with an integer input takes integers as
+                they are, and quantizes floats itself.
 
         Returns:
             (n, …), float32.

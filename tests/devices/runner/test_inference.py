@@ -20,6 +20,15 @@ def test_all_inputs_are_written_and_all_outputs_read(tmp_path: Path) -> None:
     assert [one.tolist() for one in found] == [[[1.0, 2.0]], [[3.0, 4.0, 5.0, 6.0]]]
 
 
+def test_integers_reach_a_quantized_input_as_they_are() -> None:
+    """They are its own; floats are scaled, and an input that is not quantized takes either in its own type."""
+    entry = {"quantization": (1 / 255, 0), "dtype": np.uint8}
+    assert inference.encoded(np.array([[7, 255]], np.uint8), entry).tolist() == [[7, 255]]
+    assert inference.encoded(np.array([[0.2, 2.0]], np.float32), entry).tolist() == [[51, 255]]
+    plain = {"quantization": (0.0, 0), "dtype": np.int32}
+    assert inference.encoded(np.array([[7.0]], np.float32), plain).dtype == np.int32
+
+
 def test_latency_gives_every_input_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Random ones, of its own shape."""
     given: list[Any] = []
