@@ -69,7 +69,7 @@ def test_integer_inputs_are_told_of(io: str, told: bool) -> None:
 )
 def test_integers_of_the_model_are_told_of(entry: dict[str, str], told: str) -> None:
     """Where it takes them itself: as the data has them, or scaled where that has floats."""
-    assert all(told in snippet.code for snippet in snippets(Path("model.tflite"), config("xnnpack"), entry))
+    assert all(told in snippet.code for snippet in snippets(Path("model.tflite"), config("xnnpack"), "", entry))
 
 
 @pytest.mark.parametrize(

@@ -101,13 +101,17 @@ _OUTPUT_ONLY = (
 
 
 def _pass_names(model: Any) -> None:
-    """Has Keras give the layers that TFMOT makes of separable convolutions other names than the model's layers have."""
+    """Has Keras number the layers that TFMOT makes of separable convolutions from behind those of the model."""
     import tf_keras
 
+    def number(name: str, usual: str) -> int:
+        found = re.fullmatch(rf"{usual}(_(\d+))?", name)
+        return int(found[2] or 0) if found else -1
+
     for usual, kind in (("conv2d", tf_keras.layers.Conv2D), ("depthwise_conv2d", tf_keras.layers.DepthwiseConv2D)):
-        names = {layer.name for layer in layers_of(model) if re.fullmatch(rf"{usual}(_\d+)?", layer.name)}
-        while names:
-            names.discard(kind(1, 1).name)
+        last = max(number(layer.name, usual) for layer in layers_of(model))
+        while last >= 0 and number(kind(1, 1).name, usual) < last:
+            pass
 
 
 def _is_treated(layer: Any) -> bool:

@@ -78,12 +78,11 @@ def check(
     for layer in layers:
         if named(layer["name"], [*excluded, *untreated]):
             continue
-        inner = named(layer["name"], _INNER) or layer["operator"] in RECURRENT
-        if not inner and not named(layer["name"], spared) and layer["dtype"] != _type(parameters["scheme"], layer):
+        looped = named(layer["name"], _INNER)
+        judged = not (looped or layer["operator"] in RECURRENT or named(layer["name"], spared))
+        if judged and layer["dtype"] != _type(parameters["scheme"], layer):
             raise Infeasible(f"{parameters['scheme']} quantization left {layer['name']} in {layer['dtype']}")
-        if layer["operator"] == "DEPTHWISE_CONV_2D" or (
-            named(layer["name"], _INNER) and untreated
-        ):  # neither pruned nor clustered
+        if layer["operator"] == "DEPTHWISE_CONV_2D" or (looped and untreated):  # neither pruned nor clustered
             continue
         if _pruned(layer, parameters["pattern"]) and layer["sparsity"] < sparsity - 1 / layer["weights"] - 1e-9:
             raise Infeasible(f"asked for {sparsity:.0%} zeros, {layer['name']} has {layer['sparsity']:.1%}")

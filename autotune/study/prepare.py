@@ -367,7 +367,7 @@ def _meta(
         "seed": options.seed,
         "quality": asdict(task.quality),
         "data": _data(task, options.data),
-        "inputs": {name: _input(candidate.task) for name, candidate in candidates.items()},
+        "inputs": {name: _input(candidate.task) for name, candidate in opened.candidates.items()},
         "targets": [target.text for target in targets],
         "objectives": list(goals),
         "device": device.facts(),

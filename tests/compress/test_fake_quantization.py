@@ -151,6 +151,7 @@ def layer(name: str, dtype: str, operator: str = "CONV_2D") -> dict[str, Any]:
         ("int4", [layer("a", "int4"), layer("spared", "int8")], None),
         ("int8", [layer("a", "int8"), layer("x/excluded/y", "float32")], None),
         ("qat", [layer("a", "int8"), layer("gru/while/MatMul", "float32")], None),
+        ("int8", [layer("a", "int8"), layer("lstm", "float32", "UNIDIRECTIONAL_SEQUENCE_LSTM")], None),
         ("none", [layer("a", "float32")], None),
     ],
 )

@@ -120,7 +120,8 @@ def test_dtypes(tmp_path: Path) -> None:
     content["y_train"] = content["y_train"].astype(np.int32)
     content["y_test"] = content["y_test"][:, np.newaxis].astype(np.uint8)
     data = read(tmp_path, content)
-    assert (data.train.x.dtype, data.test.x.dtype) == (np.uint8, np.float32)
+    assert data.train.x.dtype == np.uint8
+    assert data.test.x.dtype == np.float32
     assert data.train.y.dtype == data.validation.y.dtype == data.test.y.dtype == np.int64
     assert data.test.y.ndim == 1
 
