@@ -51,11 +51,12 @@ def facts(file: bytes) -> dict[str, Any]:
 
 def _quantization(file: bytes) -> dict[str, Any]:
     """The fact input_quantization, scale and zero point, where the input is quantized."""
-    graph = schema.ModelT.InitFromPackedBuf(file, 0).subgraphs[0]
-    details = graph.tensors[graph.inputs[0]].quantization
-    if not is_quantized(graph.tensors[graph.inputs[0]]) or details.scale is None:
-        return {}
-    return {"input_quantization": [float(details.scale[0]), int(details.zeroPoint[0])]}
+    with reading():
+        graph = opened(file).subgraphs[0]
+        entry = graph.tensors[graph.inputs[0]]
+        if not is_quantized(entry) or entry.quantization.scale is None:
+            return {}
+        return {"input_quantization": [float(entry.quantization.scale[0]), int(entry.quantization.zeroPoint[0])]}
 
 
 def _shape(end: dict[str, Any]) -> Shape:
