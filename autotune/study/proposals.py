@@ -52,9 +52,11 @@ class Proposals:
 
     def unfinished(self) -> Iterator[Row]:
         """What an earlier run was cut off from."""
+        begun = set[Recipe]()  # these rows have every runtime that lacks
         while row := self._again():
+            begun.add(row.recipe)
             yield row
-        yield from self._lacking()
+        yield from (row for row in self._lacking() if row.recipe not in begun)
 
     def _lacking(self) -> Iterator[Row]:
         """Of files that were built, the runtimes that they were not tried on."""
