@@ -1,13 +1,17 @@
 """Files that are written whole or not at all, linked, told from others by their content, or removed."""
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_SCRATCH, _LOCK = "autotune-scratch-", ".held"
 
 
 def is_file(path: Path) -> bool:
@@ -82,3 +86,28 @@ def make_way(path: Path) -> None:
         remove(path)
     if not path.parent.is_dir():
         remove(path.parent)
+
+
+class Scratch(tempfile.TemporaryDirectory[str]):
+    """A temporary folder of this process. What processes left that were killed is removed before it is made.
+
+    A process holds a lock in each of its folders, which the kernel takes from it when it ends, however it ends.
+    """
+
+    def __init__(self) -> None:
+        _remove_left()
+        super().__init__(prefix=_SCRATCH, ignore_cleanup_errors=True)
+        fresh = Path(self.name, f"{_LOCK}.new")
+        self._lock = fresh.open("w")  # for as long as this is
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        fresh.rename(fresh.with_name(_LOCK))  # nobody takes it before it is held
+
+
+def _remove_left() -> None:
+    """Removes the scratch folders of this user whose processes are gone."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*/{_LOCK}"):
+        with contextlib.suppress(OSError), lock.open("r+") as file:  # another's, held, or just removed
+            if lock.parent.is_symlink() or lock.parent.stat().st_uid != os.getuid():
+                continue
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent, ignore_errors=True)

@@ -1,10 +1,14 @@
 """Files that are written whole or not at all."""
 
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from autotune.files import link, remove, sha256, whole
+from autotune.files import Scratch, link, remove, sha256, whole
 from tests.damage import KINDS
 
 
@@ -84,3 +88,37 @@ def test_a_file_is_told_by_its_content(tmp_path: Path) -> None:
     assert sha256(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert sha256(tmp_path / "nothing") is None
     assert sha256(tmp_path) is None
+
+
+LEAVES = """
+import os, signal
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from autotune.files import Scratch
+folder = Scratch()
+Path(folder.name, "left").mkdir()
+print(folder.name, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing of one that lives, nor what others have called so."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "autotune-scratch-another").mkdir()
+    alive = Scratch()
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    killed = subprocess.run(
+        [sys.executable, "-c", LEAVES], env=environment, capture_output=True, text=True, check=False
+    )
+    left = Path(killed.stdout.strip())
+    assert left.is_dir()
+    with Scratch() as mine:
+        assert not left.exists()
+        assert Path(mine).is_dir()
+        assert Path(alive.name).is_dir()
+        assert (tmp_path / "autotune-scratch-another").is_dir()
+    assert not Path(mine).exists()

@@ -1,12 +1,12 @@
 """This machine, measured by a runner that is its child."""
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
 from autotune.devices.command import CommandTransport
 from autotune.devices.runner_device import RunnerDevice
+from autotune.files import Scratch
 
 
 class LocalDevice(RunnerDevice):
@@ -25,5 +25,5 @@ class _Here(CommandTransport):
     """Files are kept for as long as this process lives."""
 
     def __init__(self, name: str, command: Sequence[str]) -> None:
-        self._scratch = tempfile.TemporaryDirectory(prefix="autotune-device-")
+        self._scratch = Scratch()
         super().__init__(name, command, self._scratch.name)

@@ -1,7 +1,6 @@
 """What a file computes: its outputs on the device, held against labels and against the built-in kernels."""
 
 import hashlib
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -17,7 +16,7 @@ from autotune.config import Config, Recipe, Runtime
 from autotune.data import Split
 from autotune.devices.device import Session
 from autotune.errors import Fault, Infeasible, UserError
-from autotune.files import make_way, whole
+from autotune.files import Scratch, make_way, whole
 from autotune.outcome import Outcome
 from autotune.record import model_path, scores_path
 from autotune.score import Score
@@ -57,7 +56,7 @@ class Evaluator:
         self._workshop, self._session, self._leased = workshop, session, leased
         self._elsewhere = elsewhere
         self._lock = threading.Lock()
-        self._scratch = tempfile.TemporaryDirectory(prefix="autotune-inputs-", ignore_cleanup_errors=True)
+        self._scratch = Scratch()
         self._unmatched: dict[str, str] = {}
         self._sent: dict[int, Any] = {}
 

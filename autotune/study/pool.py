@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -22,6 +21,7 @@ from typing import Any, Protocol, TypeVar
 import cloudpickle
 
 from autotune.errors import Broken, Fault
+from autotune.files import Scratch
 from autotune.study.ray_process import END_S, Answer, Call, Line, Setting, Shared, Value
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class RayPool:
                 started on loopback.
         """
         self._jobs, self._start, self._address = jobs, start, address
-        self._scratch = tempfile.TemporaryDirectory(prefix="autotune-", ignore_cleanup_errors=True)
+        self._scratch = Scratch()
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._ray: _Ray | None = None
