@@ -2,12 +2,18 @@
 
 import os
 import re
+from importlib.metadata import entry_points
 from urllib.parse import unquote
 
 from autotune.errors import UserError
 
 TRACKING = "sqlite:///mlflow.db"
 """Where a bare `mlflow ui` looks, too."""
+
+SCHEMES = frozenset(
+    {"", "databricks", "databricks-uc", "file", "http", "https", "mssql", "mysql", "postgresql", "sqlite", "uc"}
+)
+"""Of MLflow's own stores, "" for a folder. MLflow is not asked: it takes seconds to be imported."""
 
 _HIDDEN = "***"
 
@@ -35,7 +41,7 @@ def tracking_uri(asked: str | None) -> str | None:
         asked: by the user; "none" for none.
 
     Raises:
-        UserError: where its password ends can't be told.
+        UserError: where its password ends can't be told, or MLflow has no store of its kind.
     """
     uri = asked or os.environ.get("MLFLOW_TRACKING_URI") or TRACKING
     if uri == "none":
@@ -48,7 +54,21 @@ def tracking_uri(asked: str | None) -> str | None:
     if "://" in uri and ("@" in name or "@" in secret or unfinished):
         raise UserError("the tracking address: write '@' in its user name and password as %40, '/' as %2F")
     _passwords.update({secret, unquote(secret)} - {""})
+    _check_scheme(uri)
     return uri
+
+
+def _check_scheme(uri: str) -> None:
+    """Raises:
+    UserError: MLflow has no store of this kind, nor has a plug-in of its.
+    """
+    words = re.match(r"([A-Za-z][A-Za-z0-9.-]+)(?:\+[\w.-]+)?:", uri)  # one letter is a drive
+    scheme = words[1].lower() if words else ""
+    known = SCHEMES | {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
+    if scheme not in known:
+        raise UserError(
+            f"the tracking address: MLflow has no {scheme}: stores; it has {', '.join(sorted(known - {''}))}"
+        )
 
 
 def hidden(text: str) -> str:

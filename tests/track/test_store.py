@@ -1,5 +1,7 @@
 """Which store is meant, and that the password of its address is shown nowhere."""
 
+from importlib.metadata import entry_points
+
 import pytest
 
 from autotune.errors import UserError
@@ -78,3 +80,28 @@ def test_an_address_that_can_be_read_in_two_ways_is_refused(address: str) -> Non
     with pytest.raises(UserError, match="write '@' in its user name and password as %40") as caught:
         tracking_uri(address)
     assert "ss" not in str(caught.value).replace("password", "").replace("address", "")
+
+
+@pytest.mark.parametrize("address", ["strange://ann:s3cret@host", "localhost:5000", "postgres://host/db"])
+def test_an_address_of_no_store_is_refused(address: str) -> None:
+    """Before anything is measured, and without its password."""
+    with pytest.raises(UserError, match=r"the tracking address: MLflow has no [a-z]+: stores; it has ") as caught:
+        tracking_uri(address)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["runs [b]/ml:runs", "C:/mlruns", "sqlite+pysqlite:///mlflow.db", "HTTP://host", "databricks", "databricks://me"],
+)
+def test_an_address_of_a_store_is_not(address: str) -> None:
+    """In whatever way it is written that MLflow takes."""
+    assert tracking_uri(address) == address
+
+
+def test_all_of_mlflow_s_stores_are_known() -> None:
+    """It is not asked while a study runs."""
+    from mlflow.tracking._tracking_service.utils import _tracking_store_registry
+
+    plugins = {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
+    assert set(_tracking_store_registry._registry) - plugins == store.SCHEMES
