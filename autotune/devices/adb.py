@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,9 @@ class AdbDevice(ProbedDevice):
         Raises:
             UserError: there is none.
         """
-        given = Path(self._given).expanduser() if self._given else None
+        given = Path(self._given) if self._given else None
+        with suppress(RuntimeError):  # "~" is no home here: no such file then
+            given = given and given.expanduser()
         if given is not None and given.is_file():
             return self._phone.send(given)
         if given is not None and not given.is_absolute():

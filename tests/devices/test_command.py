@@ -40,6 +40,16 @@ def test_keeps_files_at_home_there(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in (tmp_path / ".cache/autotune/files").iterdir()] == [PROBE.read_bytes()]
 
 
+def test_keeps_files_among_temporary_ones_where_there_is_no_home(tmp_path: Path) -> None:
+    """As in a container whose user has none that it may write to; in a folder that is this user's alone."""
+    device = CommandDevice("shell", ["env", "HOME=/dev/null", f"TMPDIR={tmp_path}", sys.executable], delegates=CPU)
+    with device.open() as session:
+        session.latency(PROBE, Runtime())
+    [folder] = tmp_path.glob("autotune-*")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert [path.read_bytes() for path in folder.iterdir()] == [PROBE.read_bytes()]
+
+
 def test_an_emulator_s_times_are_marked() -> None:
     """Wherever the facts go."""
     device = CommandDevice("emulated", [sys.executable], emulated=True, delegates=CPU)

@@ -32,6 +32,7 @@ import json
 import os
 import select
 import signal
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -176,12 +177,28 @@ def locked_file(path: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
+def place(folder):
+    """Where files are kept: in the folder; in one of this user's below /tmp, where "~" is no folder to write to."""
+    if not folder.startswith("~"):
+        return Path(folder)
+    with suppress(RuntimeError, OSError):
+        path = Path(folder).expanduser()
+        path.mkdir(parents=True, exist_ok=True)
+        if os.access(path, os.W_OK):
+            return path
+    own = Path(tempfile.gettempdir(), f"autotune-{os.getuid()}")
+    own.mkdir(mode=0o700, exist_ok=True)
+    if own.is_symlink() or own.stat().st_uid != os.getuid():
+        raise OSError(f"{own} is somebody else's")
+    return own
+
+
 def main(folder, lock, token):
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what native code prints must not come between the answers
     with suppress(OSError):  # it leads one already
         os.setpgrp()  # so that all of it can be ended at once
-    folder = Path(folder).expanduser()
+    folder = place(folder)
     requests, runner = os.fdopen(os.dup(0), "rb"), Runner(folder, lock)
     note = folder / f"{token}.pid"
     succeed(note, token)
