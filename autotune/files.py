@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_SCRATCH, _LOCK = "autotune-scratch-", ".held"
+_SCRATCH, _LOCK = "autotune-", ".held"
 
 
 def is_file(path: Path) -> bool:
@@ -94,18 +94,23 @@ class Scratch(tempfile.TemporaryDirectory[str]):
     A process holds a lock in each of its folders, which the kernel takes from it when it ends, however it ends.
     """
 
-    def __init__(self) -> None:
-        _remove_left()
-        super().__init__(prefix=_SCRATCH, ignore_cleanup_errors=True)
+    def __init__(self, above: Path | None = None) -> None:
+        """
+        Args:
+            above: where to make it; by default where temporary files go.
+        """
+        above = above or Path(tempfile.gettempdir())
+        _remove_left(above)
+        super().__init__(prefix=_SCRATCH, dir=above, ignore_cleanup_errors=True)
         fresh = Path(self.name, f"{_LOCK}.new")
         self._lock = fresh.open("w")  # for as long as this is
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         fresh.rename(fresh.with_name(_LOCK))  # nobody takes it before it is held
 
 
-def _remove_left() -> None:
+def _remove_left(above: Path) -> None:
     """Removes the scratch folders of this user whose processes are gone."""
-    for lock in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*/{_LOCK}"):
+    for lock in above.glob(f"{_SCRATCH}*/{_LOCK}"):
         with contextlib.suppress(OSError), lock.open("r+") as file:  # another's, held, or just removed
             if lock.parent.is_symlink() or lock.parent.stat().st_uid != os.getuid():
                 continue

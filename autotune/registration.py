@@ -1,7 +1,6 @@
 """Registers a picked file in MLflow's model registry."""
 
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from autotune.compress.trust import Trust
 from autotune.devices import shipped
 from autotune.errors import Fault, UserError
+from autotune.files import Scratch
 from autotune.front import Point
 from autotune.pick import Picked, write_recipe
 from autotune.record import is_file_of
@@ -83,7 +83,7 @@ class Registration:
         """
         if not is_file_of(file, picked[0].point.outcome):
             raise UserError(f"--register {self.name}: {file} is not the file that was measured; pick it again")
-        with tempfile.TemporaryDirectory() as folder:
+        with Scratch() as folder:
             function = _function(picked[0], file, Path(folder), trust)
             try:
                 version = registry.register(self.uri, function, self.name, self.alias, _origin(picked[0]), tags(picked))

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import autotune
 from autotune.files import Scratch, link, remove, sha256, whole
 from tests.damage import KINDS
 
@@ -122,3 +124,30 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path, monke
         assert Path(alive.name).is_dir()
         assert (tmp_path / "autotune-scratch-another").is_dir()
     assert not Path(mine).exists()
+
+
+def test_what_was_left_elsewhere_is_removed_by_the_next_there(tmp_path: Path) -> None:
+    """Such as in a cache: a folder of a process that is gone, and not one that is held."""
+    with Scratch(tmp_path) as held, Scratch(tmp_path) as left:
+        Path(left, ".held").rename(tmp_path / "lock")
+        Path(left, ".held").touch()
+        with Scratch(tmp_path) as mine:
+            assert Path(mine).parent == tmp_path
+            assert not Path(left).exists()
+            assert Path(held).is_dir()
+
+
+BY_HAND = {"mkdtemp", "mkstemp", "TemporaryDirectory", "NamedTemporaryFile", "SpooledTemporaryFile"}
+"""Of tempfile: what would be left by a process that is killed."""
+
+
+def test_the_package_makes_nothing_temporary_that_could_be_left() -> None:
+    """All is in a Scratch, or a file that has no name."""
+    package = Path(autotune.__file__).parent
+    names = {
+        (path.relative_to(package).as_posix(), node.attr)
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in BY_HAND
+    }
+    assert names == {("files.py", "TemporaryDirectory")}

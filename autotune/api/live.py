@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import re
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ import numpy as np
 
 from autotune.data.npz import ARRAYS
 from autotune.errors import UserError, one_line
-from autotune.files import whole
+from autotune.files import Scratch, whole
 from autotune.study.checks import check_writable
 from autotune.study.journal import JOURNAL
 
@@ -57,7 +56,7 @@ def of_model(model: Any) -> Content:
     """
     name = re.sub(r"[^A-Za-z0-9._-]", "-", model.name).lstrip(".-") or "model"
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with Scratch() as folder:
             file = Path(folder, "model.keras")
             model.save(str(file))
             data = _timeless(file)

@@ -5,8 +5,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +13,7 @@ from typing import Any
 
 from autotune.compress.stage import Artifact
 from autotune.errors import Fault
-from autotune.files import remove
+from autotune.files import Scratch, remove
 
 DATA, FACTS = "data", "facts.json"
 
@@ -63,22 +61,21 @@ class ArtifactCache:
         """Stores; where another process was first, that one's stays."""
         folder = self._folder(key)
         self.root.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=self.root))
-        try:
-            (fresh / DATA).write_bytes(artifact.data)
-            entry = {"format": FORMAT, "sha256": _seal(key, artifact.data, artifact.facts), "facts": artifact.facts}
-            (fresh / FACTS).write_text(json.dumps(entry, indent=1))
-            fresh.chmod(0o755)
-            if not folder.parent.is_dir():
-                remove(folder.parent)
-                folder.parent.mkdir(exist_ok=True)
-            if self.get(key) is None:
-                fresh.rename(folder)
-        except OSError:
-            if self.get(key) is None:
-                raise
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+        with Scratch(self.root) as scratch:
+            fresh = Path(scratch, "entry")
+            try:
+                fresh.mkdir()
+                (fresh / DATA).write_bytes(artifact.data)
+                entry = {"format": FORMAT, "sha256": _seal(key, artifact.data, artifact.facts), "facts": artifact.facts}
+                (fresh / FACTS).write_text(json.dumps(entry, indent=1))
+                if not folder.parent.is_dir():
+                    remove(folder.parent)
+                    folder.parent.mkdir(exist_ok=True)
+                if self.get(key) is None:
+                    fresh.rename(folder)
+            except OSError:
+                if self.get(key) is None:
+                    raise
 
     def has(self, key: str) -> bool:
         """Whether there is an artifact, whole or not."""

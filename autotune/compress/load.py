@@ -3,9 +3,7 @@
 import io
 import json
 import logging
-import os
 import re
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -19,6 +17,7 @@ from autotune.compress.stage import Artifact, is_tflite, unpack
 from autotune.compress.translate import translate
 from autotune.compress.trust import Trust, allow, refused, trusted
 from autotune.errors import UserError, one_line
+from autotune.files import Scratch
 from autotune.model import keras_facts
 from autotune.model.contents import check_contents
 from autotune.model_file import HDF5
@@ -98,13 +97,10 @@ def _imported(data: bytes, suffix: str) -> Artifact:
 
 @contextmanager
 def _file(data: bytes, suffix: str) -> Iterator[Path]:
-    descriptor, name = tempfile.mkstemp(suffix=suffix)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink()
+    with Scratch() as folder:
+        file = Path(folder, f"model{suffix}")
+        file.write_bytes(data)
+        yield file
 
 
 def _open_h5(path: Path) -> tuple[Any, dict[str, Any]]:
@@ -213,7 +209,7 @@ def _exported(model: Any, batch: int | None = None) -> bytes:
     if batch is not None and isinstance(model, keras.Model) and model.inputs:
         specs = [keras.InputSpec(shape=(batch, *end.shape[1:]), dtype=end.dtype) for end in model.inputs]
         options["input_signature"] = specs
-    with tempfile.TemporaryDirectory() as folder:
+    with Scratch() as folder:
         try:
             with redirect_stdout(io.StringIO()):  # Keras tells of what it writes
                 model.export(folder, **options)
@@ -254,7 +250,7 @@ def _trainable(model: Any, training: dict[str, Any]) -> Artifact:
         if unknown:
             label = f"layer {unknown[0].name!r} ({type(unknown[0]).__name__})"
             raise ValueError(f"the class of {label} is not known; name its module with --custom-objects MODULE")
-        with tempfile.TemporaryDirectory() as folder:
+        with Scratch() as folder:
             file = Path(folder) / "base.keras"
             bare.save(file)
             return Artifact(file.read_bytes(), keras_facts.facts(bare) | compiled(training))

@@ -2,7 +2,6 @@
 
 import io
 import json
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 from autotune.compress.ends import Shape, check_ends
 from autotune.compress.flatbuffer import describe
 from autotune.errors import UserError, one_line
+from autotune.files import Scratch
 from autotune.model_file import SAVED_MODEL
 from autotune.tflite.custom import missing
 
@@ -33,7 +33,7 @@ def is_saved_model(data: bytes) -> bool:
 @contextmanager
 def unpacked(data: bytes) -> Iterator[Path]:
     """The folder, for as long as the context lasts."""
-    with tempfile.TemporaryDirectory() as folder:
+    with Scratch() as folder:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             archive.extractall(folder)
         yield Path(folder)

@@ -5,7 +5,6 @@ import fcntl
 import hashlib
 import os
 import shlex
-import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from autotune.devices.runner.inference import LEAST_RUNS, WARM_UP_SECONDS, decod
 from autotune.devices.runner.server import locked_file
 from autotune.devices.session import POLL
 from autotune.errors import Fault, Infeasible
+from autotune.files import Scratch
 from autotune.tflite.state import state
 
 BATCH, SINGLY = 100, 20
@@ -260,15 +260,16 @@ cat {log}""",
             raise Fault(f"device {self._name}: {error}") from error
 
     def _put(self, values: NDArray[Any]) -> str:
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(values.tobytes())
-            file.flush()
-            return self._phone.send(Path(file.name))
+        with Scratch() as folder:
+            file = Path(folder, "values")
+            file.write_bytes(values.tobytes())
+            return self._phone.send(file)
 
     def _get(self, path: str) -> bytes:
-        with tempfile.TemporaryDirectory() as folder:
-            self._phone.fetch(path, Path(folder) / "file")
-            return (Path(folder) / "file").read_bytes()
+        with Scratch() as folder:
+            file = Path(folder, "values")
+            self._phone.fetch(path, file)
+            return file.read_bytes()
 
 
 def _zeros(model: Path) -> list[str]:

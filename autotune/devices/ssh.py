@@ -3,7 +3,6 @@
 import logging
 import re
 import shlex
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -19,6 +18,7 @@ from autotune.devices.command import CommandTransport
 from autotune.devices.connection import logged
 from autotune.devices.runner_device import RunnerDevice
 from autotune.errors import Fault, UserError
+from autotune.files import Scratch
 
 log = logging.getLogger("autotune.devices")
 
@@ -107,9 +107,9 @@ class SshTransport(CommandTransport):
         self._host, self._python, self._home = host, python, folder
         self.patience = 0.0  # before it was there once, something else is wrong than that it is gone
         self._turns = threading.Lock()
-        scratch = Path(tempfile.mkdtemp(prefix="autotune-"))
-        self._socket = scratch / "ssh"
-        weakref.finalize(self, _leave, self._leaving(), scratch)
+        scratch = Scratch()
+        self._socket = Path(scratch.name, "ssh")
+        weakref.finalize(self, _leave, self._leaving(), self._socket, scratch)
 
     def command(self, arguments: Sequence[str]) -> list[str]:
         """See Transport. Reaches the board first, and sets it up where that is still to do."""
@@ -216,6 +216,6 @@ def _end(leaving: Sequence[str], socket: Path) -> None:
             subprocess.run(leaving, stdin=quiet, stdout=quiet, stderr=quiet, timeout=10, check=False)
 
 
-def _leave(leaving: Sequence[str], scratch: Path) -> None:
-    _end(leaving, scratch / "ssh")
-    shutil.rmtree(scratch, ignore_errors=True)
+def _leave(leaving: Sequence[str], socket: Path, scratch: Scratch) -> None:
+    _end(leaving, socket)
+    scratch.cleanup()

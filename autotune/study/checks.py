@@ -31,7 +31,7 @@ def check_writable(folder: Path, option: str = "--dir") -> None:
     if not above.is_dir():
         raise UserError(f"{option}: {above} is a file; choose a folder")
     try:
-        with tempfile.TemporaryDirectory(dir=above):
+        with tempfile.TemporaryFile(dir=above):
             pass
     except OSError as error:
         raise UserError(f"{option}: can't write into {above}: {error.strerror}; choose another {option}") from error

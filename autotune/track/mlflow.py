@@ -1,7 +1,6 @@
 """A study in MLflow: a parent run, a nested run for each trial, the front as artifacts."""
 
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from mlflow.entities import Dataset
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from autotune.config import fingerprint
+from autotune.files import Scratch
 from autotune.front import ParetoFront, Point
 from autotune.record import Record, is_file_of
 from autotune.report.figures import write_front
@@ -129,7 +129,7 @@ class MlflowTracker:
         if runs.tags().get(_SHOWN) == shown:
             return False
         client = MlflowClient(tracking_uri=self._uri)
-        with tempfile.TemporaryDirectory() as name:
+        with Scratch() as name:
             folder = Path(name)
             (folder / "front.json").write_text(json.dumps(front.to_json(device), indent=1))
             draw(record, folder / "front.png")

@@ -1,6 +1,5 @@
 """MLflow's model registry: a file as a model of the python-function flavour, and as a version of a registered model."""
 
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from mlflow.utils import validation
 from numpy.typing import NDArray
 
 from autotune.errors import Fault, UserError, one_line
+from autotune.files import Scratch
 from autotune.track.runs import STUDY, TRIAL
 from autotune.track.server import experiment, impatient, meant, opened
 from autotune.track.store import hidden
@@ -175,7 +175,7 @@ def _logged(client: MlflowClient, function: Function, name: str, run: Run) -> Lo
     run_id = run.info.run_id
     logged = client.create_logged_model(run.info.experiment_id, name, run_id, params=_texts(function.config))
     model_id = logged.model_id
-    with tempfile.TemporaryDirectory() as folder:
+    with Scratch() as folder:
         mlflow.pyfunc.save_model(
             Path(folder, "model"),
             loader_module=function.loader,

@@ -4,7 +4,6 @@ import fcntl
 import os
 import shutil
 import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -17,7 +16,7 @@ from mlflow.store.db import utils
 from mlflow.store.tracking.dbmodels.initial_models import Base
 
 from autotune.errors import Fault
-from autotune.files import beside
+from autotune.files import Scratch, beside
 
 STALE_S = 60.0
 """Seconds since its last change after which nobody is still making a store."""
@@ -64,7 +63,7 @@ def _file(uri: str) -> Path | None:
 @contextmanager
 def _made(path: Path) -> Iterator[Path]:
     """A new store beside this file."""
-    with tempfile.TemporaryDirectory(prefix="autotune-") as folder:
+    with Scratch() as folder:
         store = Path(folder, "mlflow.db")
         engine = utils.create_sqlalchemy_engine(f"sqlite:///{store}")  # type: ignore[no-untyped-call]
         utils._initialize_tables(engine)  # type: ignore[no-untyped-call]

@@ -39,7 +39,7 @@ def test_first_put_stays(tmp_path: Path) -> None:
     cache.put(KEY, Artifact(b"first"))
     cache.put(KEY, Artifact(b"second"))
     assert cache.get(KEY) == Artifact(b"first")
-    assert not list(tmp_path.glob(".new-*"))
+    assert not list(tmp_path.glob("autotune-*"))
 
 
 ARTIFACT = Artifact(b"data of it", {"download_bytes": 10.5, "layers": [{"name": "dense"}], "loss": [1.0, 0.5]})
@@ -104,7 +104,7 @@ def test_what_is_damaged_is_made_again(kind: str, tmp_path: Path) -> None:
     cache.put(KEY, ARTIFACT)
     assert cache.get(KEY) == ARTIFACT
     assert cache.get(OTHER) == Artifact(b"of another", {"download_bytes": 3.5})
-    assert not list(tmp_path.glob(".new-*"))
+    assert not list(tmp_path.glob("autotune-*"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
