@@ -19,6 +19,7 @@ from autotune.report.picture import draw
 from autotune.study import journal, siblings
 from autotune.study.asktell import Ledger
 from autotune.study.baseline import anchored, check_measurable, measured, no_better_than_chance
+from autotune.study.candidates import Importer, Opened
 from autotune.study.earlier import earlier
 from autotune.study.elsewhere import Elsewhere
 from autotune.study.evaluate import Evaluator
@@ -29,7 +30,7 @@ from autotune.study.latencies import CHANGED, Latencies
 from autotune.study.options import Options
 from autotune.study.patience import Patience
 from autotune.study.pool import Pool
-from autotune.study.prepare import Importer, Opened, Prepared, prepare
+from autotune.study.prepare import Prepared, prepare
 from autotune.study.profiles import profile_pick
 from autotune.study.proposals import Proposals
 from autotune.study.recheck import test_once

@@ -7,11 +7,11 @@ from dataclasses import replace
 from autotune.compress.load import import_model
 from autotune.devices.device import Device
 from autotune.study import siblings
+from autotune.study.candidates import Importer, Opened
 from autotune.study.driver import run
 from autotune.study.examine import check_names
 from autotune.study.options import Options
 from autotune.study.pool import Pool
-from autotune.study.prepare import Importer, Opened
 from autotune.study.reporting import Reporter, Summary
 from autotune.track.tracker import Tracker
 

@@ -21,11 +21,11 @@ from autotune.record import BASELINE, Record
 from autotune.space import Space
 from autotune.study import journal
 from autotune.study.asktell import Ledger
+from autotune.study.candidates import Importer
 from autotune.study.evaluate import FAILURES, Evaluator
 from autotune.study.instrument import timed
 from autotune.study.measured_file import cache_of, check_file
 from autotune.study.pool import Pool, RayPool
-from autotune.study.prepare import Importer
 from autotune.study.reopen import reopened
 from autotune.study.workshop import Workshop
 

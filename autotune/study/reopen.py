@@ -12,10 +12,11 @@ from autotune.errors import UserError
 from autotune.front import Point
 from autotune.record import Record
 from autotune.space import Space
+from autotune.study.candidates import Candidate, Importer, open_candidates
 from autotune.study.measured_file import cache_of
 from autotune.study.options import Options
 from autotune.study.pool import Pool
-from autotune.study.prepare import Candidate, Importer, judged_by, open_candidates
+from autotune.study.prepare import judged_by
 from autotune.target import is_quality
 
 

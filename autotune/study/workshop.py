@@ -17,9 +17,9 @@ from autotune.errors import Fault, Infeasible
 from autotune.files import link, sha256
 from autotune.outcome import Outcome
 from autotune.record import is_file_of, model_path
+from autotune.study.candidates import Candidate
 from autotune.study.measured_file import has_file
 from autotune.study.pool import Pool
-from autotune.study.prepare import Candidate
 from autotune.study.reporting import Activity
 from autotune.study.work import Work
 

@@ -23,12 +23,12 @@ from autotune.errors import Broken, Fault, Infeasible, UserError
 from autotune.outcome import Outcome
 from autotune.record import BASELINE, Record, scores_of, scores_path
 from autotune.space_file import parse
+from autotune.study.candidates import Importer
 from autotune.study.checks import refuse_changes
 from autotune.study.driver import run
 from autotune.study.instrument import Instrument
 from autotune.study.journal import read
 from autotune.study.options import Options
-from autotune.study.prepare import Importer
 from autotune.study.reporting import Activity, Summary
 from autotune.study.rows import Rows, TimeIsUpError
 from autotune.target import parse_all

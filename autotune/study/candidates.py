@@ -1,0 +1,171 @@
+"""The models that may be shipped, opened, each with its task; nothing is written."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from autotune.compress import load, pipeline
+from autotune.compress.cache import ArtifactCache
+from autotune.compress.stage import Artifact
+from autotune.compress.trust import Trust
+from autotune.config import fingerprint
+from autotune.data import Data, needs_worker, read_data
+from autotune.errors import Lost, UserError
+from autotune.model_file import read_model
+from autotune.study.checks import check_excluded
+from autotune.study.options import Options
+from autotune.study.pool import Pool
+from autotune.target import Metric
+from autotune.task import Task, make_task
+
+log = logging.getLogger("autotune.study")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that may be shipped.
+
+    Attributes:
+        base: it, as compress.load.import_model gave it.
+        task: what it is for.
+        key: fingerprint of all that its files depend on, save the recipe.
+        facts: of the model, whether layers of it are excluded (excludes), and whether it may be pruned and
+            clustered without training (one_shot).
+    """
+
+    base: bytes
+    task: Task
+    key: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Models with their data.
+
+    Attributes:
+        candidates: by their names in recipes.
+        keys: of the models as they were opened, by the same.
+        fresh: those that were not in the cache.
+    """
+
+    candidates: dict[str, Candidate]
+    keys: dict[str, str]
+    fresh: dict[str, Artifact]
+
+    @property
+    def quality(self) -> Metric:
+        """The metric that all of them are judged by."""
+        return next(iter(self.candidates.values())).task.quality
+
+
+Importer = Callable[[bytes, str, Trust], Artifact]
+
+
+def open_candidates(options: Options, cache: ArtifactCache, pool: Pool, importer: Importer) -> Opened:
+    """Opens models and data; nothing is written.
+
+    Args:
+        options: of which those count that say which models and data, and how they are read.
+        cache: of artifacts.
+        pool: as prepare().
+        importer: opens a model.
+
+    Raises:
+        UserError: a model or the data can't be read, or they don't fit each other.
+    """
+    sources = {name: read_model(path) for name, path in name_models(options.models).items()}
+    keys = {name: _import_key(source, options.trust) for name, source in sources.items()}
+    kept = {name: cache.get(key) for name, key in keys.items()}
+    bases = {
+        name: kept[name] or _imported(pool, importer, source, path.resolve().name, options.trust)
+        for (name, source), path in zip(sources.items(), options.models, strict=True)
+    }
+    fresh = {name: base for name, base in bases.items() if kept[name] is None}
+    return Opened(_candidates(options, sources, bases, keys, pool), keys, fresh)
+
+
+def _imported(pool: Pool, importer: Importer, source: bytes, name: str, trust: Trust) -> Artifact:
+    """A model, opened in a worker: native code that reads damaged bytes may end its process.
+
+    Raises:
+        UserError: it can't be opened, or two workers were lost over it.
+        Fault: there are no workers.
+    """
+    try:
+        return pool.submit(importer, source, name, trust).result()
+    except Lost as fault:
+        log.warning("opening %s: %s", name, fault)
+    try:
+        return pool.submit(importer, source, name, trust).result()
+    except Lost as fault:
+        reason = "it is damaged, or takes more memory than there is"
+        raise UserError(f"{name}: opening it ended its process twice ({fault}): {reason}") from fault
+
+
+def name_models(models: Sequence[Path]) -> dict[str, Path]:
+    """Each model under a name of its own.
+
+    Raises:
+        UserError: two are called the same.
+    """
+    if len(models) == 1:
+        return {"": models[0]}
+    stems = [path.stem for path in models]
+    names = stems if len(set(stems)) == len(stems) else [path.name for path in models]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"--model: two models are called {twice}; rename one, since results go by the name")
+    return dict(zip(names, models, strict=True))
+
+
+def _import_key(source: bytes, trust: Trust) -> str:
+    """Of all that decides what a model file becomes: of modules that are files, their content."""
+    modules = [
+        sha256(Path(module).read_bytes()).hexdigest() if Path(module).is_file() else module for module in trust.modules
+    ]
+    return fingerprint(sha256(source).hexdigest(), load.VERSION, trust.code, modules, pipeline.toolchain())
+
+
+def _candidates(
+    options: Options,
+    sources: Mapping[str, bytes],
+    bases: Mapping[str, Artifact],
+    keys: Mapping[str, str],
+    pool: Pool,
+) -> dict[str, Candidate]:
+    """Every model with its task; data is read once for each shape of input.
+
+    Raises:
+        UserError: data does not fit a model, or the models are for different tasks.
+    """
+    read: dict[tuple[int, ...], Data] = {}
+    found: dict[str, Candidate] = {}
+    for (name, base), path in zip(bases.items(), options.models, strict=True):
+        shape = tuple(base.facts["input_shape"])
+        if shape not in read:
+            arguments = (options.data, shape, options.seed, options.share)
+            worker = needs_worker(options.data)
+            read[shape] = pool.submit(read_data, *arguments).result() if worker else read_data(*arguments)
+        try:
+            task = make_task(
+                path.name, sources[name], base.facts, read[shape], options.loss, options.metric, options.seed
+            )
+        except UserError as error:
+            raise (UserError(f"model {name}: {error}") if name else error) from error
+        key = fingerprint(keys[name], task.fingerprint, options.excluded)
+        one_shot = bool(task.facts.get("untrainable")) or "none" in options.space.lessons()
+        more = {"excludes": bool(options.excluded), "one_shot": one_shot}
+        found[name] = Candidate(base.data, task, key, task.facts | more)
+    check_excluded(options.excluded, [base.facts["layers"] for base in bases.values()])
+    first, *others = found.values()
+    for other in others:
+        if other.task.quality != first.task.quality:
+            raise UserError(
+                f"model {other.task.model} is judged by {other.task.quality.name}, {first.task.model} by "
+                f"{first.task.quality.name}; give a --metric that fits both"
+            )
+    return found
