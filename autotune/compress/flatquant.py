@@ -211,18 +211,23 @@ def _quantized(
 
 
 def _float_preprocessing(file: bytes, scheme: str, calibration: NDArray[Any], ranges: Ranges) -> tuple[Outputs, ...]:
-    """The operators before the first weights, where a static scheme would lose small features in them; else none.
+    """The operators before the first weights, where a static scheme would lose small features in them, or where they
+    make indices of what they take; else none.
 
     Raises:
-        Infeasible: it would lose them in an integer input.
+        Infeasible: they would be lost in an integer input.
     """
     before = preprocessing(file)
     if scheme not in STATIC or not before.given:
         return ()
-    moved = _moved(file, before.given, calibration, 16 if scheme == "int16x8" else 8)
-    if not any(is_lost(moved[name], *(ranges[name][end].item() for end in ("min", "max"))) for name in moved):
-        return ()
-    if scheme == "int8_io":
+    indices = not ranges.keys() >= set(before.given)  # those of a table: the next one is another row of it
+    if not indices:
+        moved = _moved(file, before.given, calibration, 16 if scheme == "int16x8" else 8)
+        if not any(is_lost(moved[name], *(ranges[name][end].item() for end in ("min", "max"))) for name in moved):
+            return ()
+    if scheme == "int8_io" and calibration.dtype.kind == "f":
+        if indices:
+            raise Infeasible("a quantized input holds no indices; give the model an input of whole numbers")
         raise Infeasible("no integer input holds features of such different scale; scale them outside of the model")
     return before.outputs
 

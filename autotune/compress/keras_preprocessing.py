@@ -12,8 +12,8 @@ BATCH = 100
 
 
 def stays_float(model: Any, calibration: NDArray[Any]) -> bool:
-    """Whether what is before the first weights is to stay float: where the model takes integers, or features of so
-    different scale that one integer type can't hold them.
+    """Whether what is before the first weights is to stay float: where the model takes integers, looks up what it
+    takes, or takes features of so different scale that one integer type can't hold them.
 
     Args:
         model: a tf_keras model.
@@ -25,6 +25,8 @@ def stays_float(model: Any, calibration: NDArray[Any]) -> bool:
     if not given or not model.inputs[0].dtype.is_floating:
         return bool(given)
     before = tf_keras.Model(model.inputs, given)
+    if any(type(layer).__name__ == "Embedding" for layer in before.layers):
+        return True
     exact, coarse = (_outputs(before, x, len(given)) for x in (calibration, rounded(calibration, 8)))
     return any(
         is_lost(float(np.abs(moved - values).max()), float(values.min()), float(values.max()))
@@ -52,17 +54,19 @@ def joined(before: Any, rest: Any) -> Any:
 def _given(model: Any) -> list[Any]:
     """The tensors that layers before the first weights give to those behind.
 
-    Weights are of two dimensions or more; those of Normalization are none, and integers are looked up first.
+    Weights are of two dimensions or more; those of Normalization are none, and indices are looked up first, which are
+    integers, or floats as Keras' inputs are where nothing else is said.
     """
     import tensorflow as tf
 
-    others = ("Normalization",) if model.inputs[0].dtype.is_floating else ("Normalization", "Embedding")
     entries = {id(tensor) for tensor in model.inputs}
     prepared, given = set(entries), dict[int, Any]()
     for layer in model.layers:
         nodes = [node for node in layer.inbound_nodes if not node.is_input]
         taken = [tensor for node in nodes for tensor in node.keras_inputs]
-        plain = type(layer).__name__ in others or all(len(weight.shape) < 2 for weight in layer.weights)
+        plain = type(layer).__name__ in ("Normalization", "Embedding") or all(
+            len(weight.shape) < 2 for weight in layer.weights
+        )
         if len(nodes) == 1 and plain and prepared.issuperset(map(id, taken)):
             prepared.update(map(id, tf.nest.flatten(nodes[0].outputs)))
         else:

@@ -28,7 +28,7 @@ class QuantizationAware:
     """Trains with int8 arithmetic simulated in the forward pass."""
 
     name = "qat"
-    version = 5
+    version = 6
     trains = True
     continues = True
 

@@ -72,6 +72,39 @@ def test_an_integer_input_does_not_hold_them(of_scales: bytes, x: np.ndarray) ->
         build(of_scales, Recipe(quantize="int8", io="int8"), TrainingData(x, x[:, 0], x, "mse", 0))
 
 
+@pytest.mark.parametrize(
+    ("scheme", "dtype"), [("int8", "float32"), ("int16x8", "float32"), ("qat", "float32"), ("int8", "uint8")]
+)
+def test_indices_are_what_they_are(scheme: str, dtype: str, x: np.ndarray, tmp_path: Any) -> None:
+    """Of an embedding behind an input of floats, which is Keras' own, or of small integers: a cast makes indices of
+    them. A scale of eight bits took rows beside those that were asked for, and a static scheme fell over the cast.
+    """
+    import tf_keras
+
+    layers = tf_keras.layers
+    entry, lookup = layers.Input((3,), dtype=dtype), layers.Embedding(200, 2)
+    made = tf_keras.Model(entry, layers.Dense(1, kernel_initializer="ones")(layers.Flatten()(lookup(entry))))
+    lookup.set_weights([np.where(np.arange(200) % 2, 1.0, -1.0)[:, np.newaxis] * np.ones((200, 2))])
+    tokens = np.random.default_rng(0).integers(0, 200, (200, 3)).astype(dtype)
+    wanted = 4.0 * (tokens % 2).sum(axis=1, keepdims=True) - 6
+    recipe = Recipe(quantize=scheme, fine_tune="labels", epochs=1, learning_rate=0.0)
+    artifact = build(saved(made, tmp_path), recipe, TrainingData(tokens, wanted, tokens, "mse", 0))
+    assert {layer["dtype"] for layer in artifact.facts["layers"]} == {"int8"}
+    assert np.abs(run(artifact.data, tokens) - wanted).max() < 0.2
+
+
+def test_a_quantized_input_holds_no_indices(x: np.ndarray, tmp_path: Any) -> None:
+    """So it is refused, with what to do."""
+    import tf_keras
+
+    made = tf_keras.Sequential(
+        [tf_keras.layers.Input((3,)), tf_keras.layers.Embedding(9, 2), tf_keras.layers.Flatten()]
+    )
+    tokens = np.ones((2, 3), np.float32)
+    with pytest.raises(Infeasible, match="a quantized input holds no indices"):
+        build(saved(made, tmp_path), Recipe(quantize="int8", io="int8"), TrainingData(tokens, tokens, tokens, "mse", 0))
+
+
 def test_features_of_one_scale_stay_integers(x: np.ndarray) -> None:
     """Pixels that are scaled cost nothing, and the file has no float arithmetic."""
     import tensorflow as tf
