@@ -19,7 +19,9 @@ import psutil
 from autotune.argument_types import duration, natural, positive
 from autotune.status import DONE, UNMET
 from autotune.study.journal import JOURNAL
-from benchmarks.victim import DIGITS, TOY, Kind, Victim
+from benchmarks.kinds import DIGITS, LATER, TOY, Kind
+from benchmarks.mlflow_server import Server
+from benchmarks.victim import Victim
 
 KILLS = 100
 
@@ -33,23 +35,19 @@ SCRATCH = "temporary folder in the end"
 
 _STUDIES = {"toy": TOY, "digits": DIGITS}
 
-_LATER = ("worker", "raylet", "gcs_server", "ray", "runner")
-"""Processes whose end a run survives; a study on fakes has none of them."""
+TRACKED = "trials in MLflow in the end, once each"
 
 _HOW = ("killed", "terminated")
 """What is done to a process."""
 
-_FAULTS = {
-    "toy": ["driver killed", "driver terminated", "all killed", "cache damaged", "journal damaged", "disk full"],
-    "digits": [
-        "driver killed",
-        "driver terminated",
-        "all killed",
-        "cache damaged",
-        *(f"{name} killed" for name in _LATER),
-    ],
-}
-"""What may happen to a study, by its name."""
+_SURVIVED = (*LATER, "server")
+"""What a run goes on without."""
+
+STORE_S = 2.0
+"""Seconds that the making of an MLflow store takes, more or less."""
+
+AT_ONCE = 0.5
+"""How often the disk is full from the beginning of a run on."""
 
 
 class Campaign:
@@ -71,6 +69,8 @@ class Campaign:
         """
         self.tried, self.right, self.wrong, self.finished = Counter[str](), Counter[str](), list[str](), 0
         self._folder, self._kind, self._random, self._say = folder, kind, random.Random(seed), say
+        self._due: list[str] = []
+        self._server: Server | None = None
         self._victims = 0
         self._victim = self._next()
 
@@ -81,19 +81,19 @@ class Campaign:
 
     def strike(self) -> None:
         """One fault, and all that can be seen of it. A study that ends before it gives way to the next one."""
-        victim = self._victim
-        fault = self._random.choice(_FAULTS[self._kind.name])
+        victim, fault = self._victim, self._draw()
         name, _, how = fault.partition(" ")
-        if not (how in _HOW if victim.runs else self._begun(name, how)):
-            return
-        full = how == "full"
-        if victim.wait(None if full else self._random.uniform(0, self._kind.span)) and not full:
+        if not victim.runs:
+            self._begin(name, how)
+        if not self._comes(name, how):
             self._end()
-        elif full or self._hit(name, how):
-            on = name in _LATER and victim.goes_on()
-            self._count(fault, [*victim.changed(), *victim.said(), *([] if on else self._left(name, how))])
-            if not on and victim.status in ENDED:
-                self._end()
+            return
+        self._due.remove(fault)
+        self._hit(name, how)
+        on = name in _SURVIVED and victim.goes_on()
+        self._count(fault, [*([] if on else self._left(name, how)), *victim.changed(), *victim.said()])
+        if not on and victim.status in ENDED:
+            self._end()
 
     def close(self) -> None:
         """Runs the last study to its end."""
@@ -108,6 +108,24 @@ class Campaign:
         rows = [f"| {fault} | {tried} | {self.right[fault]} |" for fault, tried in sorted(self.tried.items())]
         return "\n".join([f"| {self._kind.name} | tried | right |", "|---|---|---|", *rows])
 
+    def _draw(self) -> str:
+        """The next fault. Each comes once in a random order, then each once more: all are tried equally often."""
+        while True:
+            for fault in self._due:
+                if self._can(*fault.split()):
+                    return fault
+            if self._victim.runs:  # what is due needs another run
+                self._victim.wait()
+                self._end()
+            else:
+                self._due += self._random.sample(self._kind.faults, len(self._kind.faults))
+
+    def _can(self, name: str, how: str) -> bool:
+        """Whether a fault can come now: to a run that is under way, or to one that is begun for it."""
+        if name in (*LATER, "driver", "all", "disk"):
+            return True
+        return not self._victim.runs and (how != "damaged" or bool(self._damageable(name)))
+
     def _next(self) -> Victim:
         self._victims += 1
         return Victim(self._folder / f"{self._kind.name}-{self._victims}", self._kind)
@@ -115,10 +133,13 @@ class Campaign:
     def _end(self) -> None:
         """What a study is at its end; the next one begins."""
         victim = self._victim
+        self._close_server()
         wrong = [*victim.unfinished(), *victim.left(), *victim.changed(), *victim.said()]
         self.finished += not wrong
         self._count("run to its end", wrong)
         self._count(SCRATCH, victim.scratch())
+        if any(fault.startswith("server") for fault in self._kind.faults):
+            self._count(TRACKED, victim.untracked())
         self._victim = self._next()
 
     def _count(self, fault: str, wrong: Sequence[str]) -> None:
@@ -128,55 +149,78 @@ class Campaign:
         self.wrong += lines
         self._say("\n".join(lines) or f"{self._victim.folder.name}, {fault}: right")
 
-    def _begun(self, name: str, how: str) -> bool:
-        """Whether a run could be begun on what the fault damages before it, or with the disk that it fills."""
-        self._victim.remember()
-        if how == "damaged" and not self._damage(name):
-            return False
-        self._victim.start(self._random.randrange(60_000) if how == "full" else None)
-        return True
+    def _begin(self, name: str, how: str) -> None:
+        """Begins a run, on what the fault damages before it, or tracked in what it hits."""
+        victim = self._victim
+        self._close_server()
+        victim.remember()
+        if how == "damaged":
+            self._damage(name)
+        if name == "store":
+            (victim.folder / "mlflow.db").unlink(missing_ok=True)
+        if name == "server":
+            self._server = Server(victim.folder, {"TMPDIR": str(self._folder)})
+        victim.start(None if self._server is None else self._server.uri)
 
-    def _hit(self, name: str, how: str) -> bool:
-        """Whether there was what the fault kills."""
-        if how == "damaged" or name == "all":
+    def _comes(self, name: str, how: str) -> bool:
+        """Waits for the moment of a fault; whether the run has not ended before."""
+        victim = self._victim
+        if name == "store":
+            return victim.makes_store() and not victim.wait(self._random.uniform(0, STORE_S))
+        if how == "full" and self._random.random() < AT_ONCE:
+            return True
+        known = name if name in LATER else "driver"
+        return victim.has(known) and not victim.wait(self._random.uniform(0, self._kind.span)) and victim.has(known)
+
+    def _hit(self, name: str, how: str) -> None:
+        """The fault itself. What it would kill may have ended in this very moment."""
+        if how == "full":
+            self._victim.fill(self._random.randrange(self._kind.largest))
+        elif name == "server":
+            assert self._server is not None
+            self._server.kill() if how == "killed" else self._server.stop()
+        elif how == "damaged" or name in ("all", "store"):
             self._victim.kill_all()
-            return True
-        with suppress(psutil.NoSuchProcess, IndexError):
-            process = self._random.choice(self._victim.processes(name))
-            process.terminate() if how == "terminated" else process.kill()
-            return True
-        return False
+        else:
+            with suppress(psutil.NoSuchProcess, IndexError):
+                process = self._random.choice(self._victim.processes(name))
+                process.terminate() if how == "terminated" else process.kill()
 
     def _left(self, name: str, how: str) -> list[str]:
         """What is wrong about the end of a run that was hit."""
         victim = self._victim
         victim.wait()
-        expected = ENDED if name in _LATER else TERMINATED if how == "terminated" else None
+        expected = ENDED if name in _SURVIVED else TERMINATED if how == "terminated" else None
         status = [] if expected is None or victim.status in expected else [victim.ending]
         return [*victim.left(), *status]
 
-    def _damage(self, what: str) -> bool:
-        """Whether there was something to be damaged."""
+    def _close_server(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def _damageable(self, what: str) -> list[Path]:
+        """The study's journal, or the folders of the cache's entries, where there are any."""
+        if what == "cache":
+            return self._victim.cached
+        journal = self._victim.study / JOURNAL
+        return [journal] if journal.exists() else []
+
+    def _damage(self, what: str) -> None:
+        damaged = self._random.choice(self._damageable(what))
         if what == "journal":
-            path = self._victim.study / JOURNAL
-            if path.exists():
-                with path.open("ab") as file:
-                    file.write(self._random.choice([b'{"op_code": 4, "trial', b"\0" * 100, b"garbage\n" * 3]))
-            return path.exists()
-        entries = self._victim.cached
-        if not entries:
-            return False
-        entry = self._random.choice(entries)
-        path = entry / self._random.choice(["data", "facts.json"])
-        self._victim.forget(entry.name)
+            with damaged.open("ab") as file:
+                file.write(self._random.choice([b'{"op_code": 4, "trial', b"\0" * 100, b"garbage\n" * 3]))
+            return
+        path = damaged / self._random.choice(["data", "facts.json"])
+        self._victim.forget(damaged.name)
         data = path.read_bytes()
         middle = len(data) // 2
         garbled = data[:middle] + bytes(byte ^ 0xFF for byte in data[middle : middle + 1]) + data[middle + 1 :]
-        damaged = self._random.choice([None, b"", data[:middle], garbled])
+        instead = self._random.choice([None, b"", data[:middle], garbled])
         path.unlink()
-        if damaged is not None:
-            path.write_bytes(damaged)
-        return True
+        if instead is not None:
+            path.write_bytes(instead)
 
 
 def main(words: Sequence[str] = ()) -> int:

@@ -6,16 +6,11 @@ in a thread beside itself, and waits at its end alone.
 
 import itertools
 import math
-import os
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +19,7 @@ from autotune.record import Record
 from autotune.status import DONE
 from autotune.study.journal import read
 from autotune.track.background import PACE_S
+from benchmarks.mlflow_server import Server
 
 DEMO = Path(__file__).parents[1] / "experiments" / "digits.yaml"
 
@@ -48,8 +44,9 @@ def shown(record: Record, folder: Path) -> None:
 
     start, used = time.perf_counter() - began, time.process_time() - used
     print(f"import mlflow {start:.1f} s, {used:.1f} s of them computing")
-    with _server(folder) as server:
-        for name, uri in (("sqlite", f"sqlite:///{folder / 'mlflow.db'}"), ("server", server)):
+    with Server(folder) as server:
+        time.sleep(10)  # its helpers start after it answers
+        for name, uri in (("sqlite", f"sqlite:///{folder / 'mlflow.db'}"), ("server", server.uri)):
             _show(name, uri, record, start)
 
 
@@ -82,27 +79,3 @@ def _looks(record: Record) -> Iterator[list[Point]]:
         if following - max(looked, point.ended) > 0 and following - looked > PACE_S:
             looked = point.ended
             yield sorted(by_end[:count], key=lambda one: one.trial)
-
-
-@contextmanager
-def _server(folder: Path) -> Iterator[str]:
-    """A tracking server on loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    uri = f"http://127.0.0.1:{port}"
-    store = ["--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--artifacts-destination", str(folder / "art")]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), *store]
-    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        while True:
-            try:
-                urllib.request.urlopen(f"{uri}/health", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        time.sleep(10)  # its helpers start after it answers
-        yield uri
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()

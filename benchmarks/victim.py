@@ -1,16 +1,12 @@
 """A study that is hurt: its processes, what it has finished, and how both are held against what they were."""
 
-import json
 import os
-import resource
+import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,62 +14,13 @@ import psutil
 
 from autotune.status import DONE, UNMET
 from autotune.study.journal import JOURNAL, found
+from benchmarks import kinds
+from benchmarks.kinds import ROOT, Kind, store
 
-ROOT = Path(__file__).parents[1]
+_NATIVE = ("raylet", "gcs_server")
 
 GONE_S = 60.0
 """Seconds that processes may take to end after the one that they belong to."""
-
-_DEMO, _FILES = ROOT / "experiments" / "digits", {"model": "digits.keras", "data": "digits.npz"}
-
-_SPACE = {
-    "prune": [0, 0.5, 0.75],
-    "cluster": [0, 16],
-    "quantize": ["none", "float16", "dynamic", "weight_int8", "int8"],
-    "delegate": ["xnnpack"],
-    "threads": [1],
-    "epochs": 1,
-}
-
-_OWN_LEASE = (
-    "import sys; from autotune.devices import command; command.LEASE = sys.argv.pop(1); "
-    "from autotune.cli.command import main; sys.exit(main())"
-)
-"""autotune, which measures though others measure on this machine."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of study.
-
-    Attributes:
-        name: of the study.
-        trials: of it.
-        span: seconds that a run takes, more or less; faults come within them.
-        command: that runs it, by its folder.
-    """
-
-    name: str
-    trials: int
-    span: float
-    command: Callable[[Path], list[str]]
-
-
-def _toy(folder: Path) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.toy", str(folder)]
-
-
-def _digits(folder: Path) -> list[str]:
-    space = folder / "space.yaml"
-    space.write_text(json.dumps(_SPACE))  # JSON is YAML
-    files = [word for name in ("model", "data") for word in (f"--{name}", str(_DEMO / _FILES[name]))]
-    options = ["--space", str(space), "--name", "digits", "--trials", str(DIGITS.trials), "--jobs", "1", "--plain"]
-    store = ["--dir", str(folder / "runs"), "--tracking-uri", f"sqlite:///{folder}/mlflow.db"]
-    return [sys.executable, "-c", _OWN_LEASE, str(folder / "lease"), "run", *files, *options, *store]
-
-
-TOY = Kind("toy", 40, 5.0, _toy)
-DIGITS = Kind("digits", 16, 60.0, _digits)
 
 
 class Victim:
@@ -106,33 +53,30 @@ class Victim:
         return self.folder / "said.log"
 
     @property
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {"TMPDIR": str(self.folder / "tmp"), "PYTHONPATH": str(ROOT)}
+
+    @property
     def ending(self) -> str:
         """How the run ended: its status, and the last line that it said."""
         said = self.log.read_text(errors="replace").strip().rpartition("\n")[2]
         return f"ended with status {self.status}: {said}"
 
-    def start(self, largest_file: int | None = None) -> None:
+    def start(self, tracking: str | None = None) -> None:
         """Begins a run, or goes on with it.
 
         Args:
-            largest_file: bytes that a file may have, as on a disk that is full; None for no limit.
+            tracking: the MLflow store of this run; by default the study's own.
         """
-
-        def limit() -> None:
-            if largest_file is not None:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-
-        environment = os.environ | {"TMPDIR": str(self.folder / "tmp"), "PYTHONPATH": str(ROOT)}
         with self.log.open("wb") as said:
             self._process = subprocess.Popen(
-                self.kind.command(self.folder),
+                self.kind.command(self.folder, tracking or store(self.folder)),
                 cwd=self.folder,
-                env=environment,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
                 start_new_session=True,
-                preexec_fn=limit,  # one system call
             )
         self._seen = {psutil.Process(self._process.pid)}
         self._watching = threading.Event()
@@ -161,6 +105,20 @@ class Victim:
                 return True
         return False
 
+    def makes_store(self) -> bool:
+        """Waits until the run begins to make an MLflow store, or has ended; whether it has not."""
+        while not self.wait(0.005):
+            if any((self.folder / "tmp").glob("*/mlflow.db")):
+                return True
+        return False
+
+    def has(self, name: str) -> bool:
+        """Waits until there is a process of this name, or the run has ended; whether it has not."""
+        while not self.processes(name):
+            if self.wait(0.05):
+                return False
+        return self.runs
+
     @property
     def status(self) -> int:
         """That the run ended with."""
@@ -174,6 +132,13 @@ class Victim:
         if name == "driver":
             return [psutil.Process(self._process.pid)]
         return [process for process in list(self._seen) if _is(process, name)]
+
+    def fill(self, largest: int) -> None:
+        """Fills the disk: no process of Python's writes a file of more than these bytes from now on."""
+        for process in {*self.processes("driver"), *list(self._seen)}:
+            with suppress(psutil.Error):
+                if process.name() not in _NATIVE:  # they would be killed
+                    process.rlimit(psutil.RLIMIT_FSIZE, (largest, largest))
 
     def kill_all(self) -> None:
         """Every process of the run at once, as where the machine is switched off."""
@@ -230,6 +195,20 @@ class Victim:
             wrong.append(f"{asked} trials of {self.kind.trials}")
         return wrong
 
+    def untracked(self) -> list[str]:
+        """What the MLflow store of a study that came to its end has not, or has twice, after `autotune sync`."""
+        sync = kinds.sync(self.folder)
+        ended = subprocess.run(
+            sync, env=self._environment, cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        if ended.returncode != DONE:
+            return [f"sync ended with status {ended.returncode}: {ended.stderr.strip()}"]
+        with closing(sqlite3.connect(self.folder / "mlflow.db")) as database:
+            rows = database.execute("SELECT value, COUNT(*) FROM tags WHERE key = 'autotune.trial' GROUP BY value")
+            runs = {int(trial): count for trial, count in rows}
+        wrong = [f"trial {trial} is not in MLflow" for trial in self._points() if trial not in runs]
+        return [*wrong, *(f"trial {trial} is in MLflow {count} times" for trial, count in runs.items() if count > 1)]
+
     def scratch(self) -> list[str]:
         """What a run that ended in order has left in the temporary folder, of its own or of those before it."""
         return [f"{path.name} is left" for path in (self.folder / "tmp").iterdir()]
@@ -284,7 +263,7 @@ def _is(process: psutil.Process, name: str) -> bool:
             return False
         words = process.cmdline()
         if name == "worker":
-            return words[:1] == ["ray::_Worker"] or process.name() == "ray::_Worker"
+            return words[:1] != [] and words[0].startswith("ray::_Worker")  # and what it does, where it does anything
         if name == "ray":
             return any("autotune.study.ray_process" in word for word in words)
         if name == "runner":
