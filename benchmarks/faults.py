@@ -31,7 +31,7 @@ ENDED = (DONE, UNMET)
 TERMINATED = (143, -15, *ENDED)
 """Those of a run that SIGTERM ended: in order, before it took signals, or that had just come to its end."""
 
-SCRATCH = "temporary folder in the end"
+TIDY = "nothing temporary in the end"
 
 _STUDIES = {"toy": TOY, "digits": DIGITS}
 
@@ -137,7 +137,7 @@ class Campaign:
         wrong = [*victim.unfinished(), *victim.left(), *victim.changed(), *victim.said()]
         self.finished += not wrong
         self._count("run to its end", wrong)
-        self._count(SCRATCH, victim.scratch())
+        self._count(TIDY, victim.scratch())
         if any(fault.startswith("server") for fault in self._kind.faults):
             self._count(TRACKED, victim.untracked())
         self._victim = self._next()

@@ -210,8 +210,13 @@ class Victim:
         return [*wrong, *(f"trial {trial} is in MLflow {count} times" for trial, count in runs.items() if count > 1)]
 
     def scratch(self) -> list[str]:
-        """What a run that ended in order has left in the temporary folder, of its own or of those before it."""
-        return [f"{path.name} is left" for path in (self.folder / "tmp").iterdir()]
+        """What is left in the end that is temporary, of the last run or of those before it."""
+        left = [
+            *(self.folder / "tmp").iterdir(),
+            *self.folder.rglob(".new-*"),
+            *(self.folder / "runs").rglob("autotune-*"),
+        ]
+        return [f"{path.relative_to(self.folder)} is left" for path in {*left}]
 
     def said(self) -> list[str]:
         """What a run must not say."""
