@@ -34,6 +34,9 @@ STARTS = 3
 LOSSES = 1
 """Losses of Ray after which a call is made again."""
 
+_SHORT, _LONGEST = Path("/tmp"), 42  # noqa: S108  # a folder of its own is made in it
+"""A folder with a short path, and the most characters of the one that Ray's sessions may lie in."""
+
 _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from autotune.study.ray_process import main; main()"
 
 
@@ -75,7 +78,7 @@ class RayPool:
                 started on loopback.
         """
         self._jobs, self._start, self._address = jobs, start, address
-        self._scratch = Scratch()
+        self._scratch, self._sessions = Scratch(), _for_sessions()
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._ray: _Ray | None = None
@@ -104,12 +107,14 @@ class RayPool:
             ray.close()
         self._fail(self._calls, Fault("the workers were ended"))
         self._scratch.cleanup()
+        self._sessions.cleanup()
 
     def _begun(self) -> "_Ray":
         address = self._address or _of_this_program()
         folder = Path(self._scratch.name, str(next(self._numbers)))
         folder.mkdir()
-        return _Ray(Setting(self._jobs, self._start, address, str(folder), sys.path), self._settle, self._ended)
+        setting = Setting(self._jobs, self._start, address, str(folder), self._sessions.name, sys.path)
+        return _Ray(setting, self._settle, self._ended)
 
     def _settle(self, answer: Answer) -> None:
         with self._lock:
@@ -260,6 +265,15 @@ class _Ray:
             for line in filter(str.strip, self._printed.read_text(errors="replace").splitlines()):
                 log.info("ray: %s", line)
         self._ended(self)
+
+
+def _for_sessions() -> Scratch:
+    """Where Ray's sessions lie: of no use to anyone later, and with sockets, whose paths are short."""
+    scratch = Scratch()
+    if len(scratch.name) <= _LONGEST:
+        return scratch
+    scratch.cleanup()
+    return Scratch(_SHORT)
 
 
 def _end_session(leader: int) -> None:

@@ -7,7 +7,6 @@ import itertools
 import logging
 import os
 import queue
-import shutil
 import signal
 import sys
 import tempfile
@@ -42,9 +41,6 @@ END_S = 30.0
 _VITAL = ("raylet", "gcs_server")
 """Of Ray's processes, those without which there is no Ray."""
 
-_LONGEST_FOLDER = 42
-"""Characters of a folder that Ray's sockets may lie in: their paths have 107 at most."""
-
 
 @dataclass(frozen=True)
 class Setting:
@@ -55,6 +51,7 @@ class Setting:
         start: called once in each worker with the threads it may use, before anything else.
         address: of a running cluster; None for one that is started, on loopback.
         folder: for what is temporary.
+        sessions: the folder for Ray's sessions, 42 characters at most: paths of the sockets in it have 107.
         path: where modules are found.
     """
 
@@ -62,6 +59,7 @@ class Setting:
     start: Callable[[int], None]
     address: str | None
     folder: str
+    sessions: str
     path: list[str]
 
 
@@ -142,9 +140,7 @@ def main() -> None:
     threading.Timer(END_S, os._exit, (1,)).start()  # Ray's own processes end with this one, however it ends
     workers.end()
     if own:
-        session = ray._private.worker._global_node.get_session_dir_path()
         ray.shutdown(wait_for_processes=True)
-        shutil.rmtree(session, ignore_errors=True)  # where it does not lie in the folder
     os._exit(0)
 
 
@@ -192,8 +188,7 @@ def connect(setting: Setting) -> tuple[Any, bool]:
         log_to_driver=False,
         logging_level="ERROR",
         object_store_memory=512 * 1024**2,
-        # Its sessions are of no use to anyone later.
-        _temp_dir=setting.folder if len(setting.folder) <= _LONGEST_FOLDER else None,
+        _temp_dir=setting.sessions,
     )
     return ray, True
 

@@ -122,6 +122,19 @@ def test_workers_start_once_and_are_reused(pool: RayPool) -> None:
     assert os.getpid() not in {pid for pid, _ in answers}
 
 
+def test_sessions_lie_where_sockets_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the temporary folder, or a short one where its path is long: a scratch folder, which the next run removes."""
+    assert len(str(tmp_path)) > 42
+    for temporary, above in ((tmp_path, Path("/tmp")), (Path("/dev/shm"), Path("/dev/shm"))):
+        monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+        pool = RayPool(1, begin)
+        sessions = Path(pool._sessions.name)
+        assert sessions.parent == above
+        assert (sessions / ".held").exists()
+        pool.close()
+        assert not sessions.exists()
+
+
 def test_shared_values_arrive(pool: RayPool) -> None:
     """A large array, sent once, is an argument like any other."""
     handle = pool.share(np.ones(300_000))
