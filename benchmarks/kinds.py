@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from autotune.testing import toy_files
+
 ROOT = Path(__file__).parents[1]
 
 LATER = ("worker", "raylet", "gcs_server", "ray", "runner")
@@ -63,6 +65,8 @@ def sync(folder: Path) -> list[str]:
 
 
 def _toy(folder: Path, _: str) -> list[str]:
+    if not (folder / "toy.npz").exists():
+        toy_files(folder)
     return [sys.executable, "-m", "benchmarks.toy", str(folder)]
 
 

@@ -13,7 +13,7 @@ from autotune.status import DONE, INPUT, OURS
 from autotune.study.driver import run
 from autotune.study.interrupts import in_order, status_of
 from autotune.study.options import Options
-from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import
+from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_import
 
 TRIALS = 40
 
@@ -30,9 +30,7 @@ SPACE = {
 
 
 def main(folder: Path) -> int:
-    """Runs or continues the study in a folder; the exit status, as of autotune run."""
-    if not (folder / "toy.npz").exists():
-        toy_files(folder)
+    """Runs or continues the study in a folder, of toy_files() there; the exit status, as of autotune run."""
     space = parse(SPACE, "toy", (1, 2))
     sampler = plugins.load("samplers", "random")
     options = Options(
