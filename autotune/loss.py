@@ -1,6 +1,29 @@
-"""The losses that autotune knows by name."""
+"""The losses that autotune knows by name, and their settings."""
 
-CROSSENTROPIES = ("sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy")
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+OF_CLASSES = (
+    "sparse_categorical_crossentropy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
+)
+"""Of one class among several."""
+
+OF_DISTRIBUTIONS = ("categorical_crossentropy", "categorical_focal_crossentropy")
+"""Of those, the ones that take labels between 0 and 1."""
+
+BINARY = ("binary_crossentropy", "binary_focal_crossentropy")
+
+SIGNS = ("hinge", "squared_hinge")
+"""Losses of outputs whose sign decides; labels are -1 and 1, or 0 and 1, which Keras takes for the same."""
+
+MARGINS = (*SIGNS, "categorical_hinge")
+"""Losses of outputs that are no probabilities, and no logits of any."""
+
 ERRORS = ("mse", "mae")
 """That are metrics, too."""
 
@@ -18,18 +41,90 @@ SHORT = {
     "kl_divergence": "categorical_crossentropy",
     "kullback_leibler_divergence": "categorical_crossentropy",
     "kld": "categorical_crossentropy",
-    "categorical_focal_crossentropy": "categorical_crossentropy",
-    "binary_focal_crossentropy": "binary_crossentropy",
 }
 """Keras's other names of losses. The divergence differs from the crossentropy by what depends on the labels alone, so
-its gradient is the same; a focal loss takes the same labels, but weighs them otherwise.
+its gradient is the same.
 """
 
+IGNORED = "ignore_class"
+"""The setting that names a label whose positions count nowhere."""
 
-def known(name: str) -> str | None:
-    """A loss in its short form, "mse" or "binary_crossentropy:logits"; None where it is not known."""
-    bare, _, suffix = name.partition(":")
-    bare = SHORT.get(bare, bare)
-    if bare not in CROSSENTROPIES + GAPS or suffix not in ("", "logits") or (suffix and bare in GAPS):
-        return None
-    return f"{bare}:{suffix}" if suffix else bare
+_FOCAL = {"alpha": 0.25, "gamma": 2.0, "label_smoothing": 0.0}
+
+DEFAULTS: dict[str, dict[str, float | None]] = {
+    "sparse_categorical_crossentropy": {IGNORED: None},
+    "categorical_crossentropy": {"label_smoothing": 0.0},
+    "categorical_focal_crossentropy": {**_FOCAL},
+    "binary_crossentropy": {"label_smoothing": 0.0},
+    "binary_focal_crossentropy": {**_FOCAL, "apply_class_balancing": 0.0},
+    "huber": {"delta": 1.0},
+}
+"""The settings that losses have in Keras, by Keras' names, and what they are where nothing is said."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A known loss.
+
+    Attributes:
+        name: one of OF_CLASSES, BINARY, SIGNS or GAPS.
+        logits: whether it takes logits, not probabilities.
+        settings: those that are not DEFAULTS.
+    """
+
+    name: str
+    logits: bool
+    settings: Mapping[str, float]
+
+    @classmethod
+    def of_config(cls, name: str, config: Mapping[str, Any]) -> "Loss | None":
+        """A loss by its Keras name and the config of its class; None where it is not known.
+
+        A setting that is no number, such as a weight for each class, is left out.
+        """
+        name = SHORT.get(name, name)
+        if name not in (*OF_CLASSES, *BINARY, *SIGNS, *GAPS):
+            return None
+        usual = DEFAULTS.get(name, {})
+        settings = {
+            setting: float(value)
+            for setting, value in config.items()
+            if setting in usual and isinstance(value, int | float) and value != usual[setting]
+        }
+        return cls(name, bool(config.get("from_logits")) and name.endswith("crossentropy"), settings)
+
+    @classmethod
+    def parse(cls, text: str) -> "Loss | None":
+        """From NAME, NAME:logits, NAME:SETTING=NUMBER and so on; None where name or setting are not known."""
+        name, *parts = text.split(":")
+        loss = cls.of_config(name, {})
+        if loss is None:
+            return None
+        config: dict[str, Any] = {}
+        for part in parts:
+            setting, _, value = part.partition("=")
+            if part == "logits" and loss.name.endswith("crossentropy") and parts.count(part) == 1:
+                config["from_logits"] = True
+            elif setting in DEFAULTS.get(loss.name, {}) and _is_number(value, whole=setting == IGNORED):
+                config[setting] = float(value)
+            else:
+                return None
+        return cls.of_config(name, config)
+
+    def __str__(self) -> str:
+        """The form that parse() takes, the same for the same loss."""
+        settings = [f"{setting}={value:.15g}" for setting, value in sorted(self.settings.items())]
+        return ":".join([self.name, *(["logits"] if self.logits else []), *settings])
+
+    @property
+    def ignored(self) -> int | None:
+        """The label whose positions count nowhere."""
+        return int(self.settings[IGNORED]) if IGNORED in self.settings else None
+
+
+def _is_number(text: str, *, whole: bool) -> bool:
+    try:
+        value = float(text)
+    except ValueError:
+        return False
+    return math.isfinite(value) and (value.is_integer() or not whole)

@@ -76,8 +76,8 @@ def classification(
     Args:
         metric: accuracy, topK, auc, f1 or miou.
         outputs: (n, …, classes), or (n, …, 1) for two classes.
-        labels: (n, …) class numbers. Where there are several a sample, as of the pixels of an image, accuracy and
-            topK are of each sample's share, the others of all labels together; a sample stays one in any case.
+        labels: (n, …) class numbers; those below 0 don't count. Where there are several a sample, as of the pixels
+            of an image, a sample stays one: what varies from one to the next is what it brings to the whole.
         logits: whether outputs are logits, not probabilities.
         groups: as mean_of().
 
@@ -85,18 +85,21 @@ def classification(
         For accuracy with the standard error of a proportion, sqrt(p (1 - p) / n), and Wilson's interval.
     """
     single = outputs.shape[-1] == 1
+    counted = None if (labels >= 0).all() else labels >= 0
     if metric.name.startswith("top"):
-        return shares(top_hits(outputs, labels, int(metric.name.removeprefix("top"))), groups)
+        return shares(top_hits(outputs, np.maximum(labels, 0), int(metric.name.removeprefix("top"))), groups, counted)
     width = max(outputs.shape[-1], 2)
     if metric.name == "auc":
         truth = labels[..., np.newaxis] == np.arange(width)
         scores = outputs if single else _softmax(outputs) if logits else outputs
         if width == 2:  # the areas of both classes are the same
             truth, scores = truth[..., 1:], scores[..., -1:]
-        return _of_ranks(truth, scores, groups)
+        return _of_ranks(truth, scores, groups, counted)
     decided = (outputs[..., 0] > _half(logits)).astype(int) if single else outputs.argmax(axis=-1)
     if metric == ACCURACY:
-        return shares(decided == labels, groups)
+        return shares(decided == labels, groups, counted)
+    if counted is not None:
+        labels, decided = np.where(counted, labels, -1), np.where(counted, decided, -1)
     both, either = class_overlaps(labels, decided, width)
     if metric.name == "f1" and width == 2:  # of class 1
         both, either = both[:, 1:], either[:, 1:]
@@ -118,10 +121,13 @@ def multilabel(metric: Metric, outputs: Array, labels: Array, *, logits: bool, g
     return _of_overlaps(metric, *overlaps(labels, outputs > _half(logits)), groups)
 
 
-def _of_ranks(truth: Array, scores: Array, groups: Array | None) -> Score:
-    return resampled(
-        lambda some: auc(truth[some], scores[some]), auc(truth, scores), len(truth), groups, shares_interval
-    )
+def _of_ranks(truth: Array, scores: Array, groups: Array | None, counted: Array | None = None) -> Score:
+    def of_some(some: Array | slice) -> float:
+        if counted is None:
+            return auc(truth[some], scores[some])
+        return auc(truth[some][counted[some]], scores[some][counted[some]])
+
+    return resampled(of_some, of_some(slice(None)), len(truth), groups, shares_interval)
 
 
 def _of_overlaps(metric: Metric, both: Array, either: Array, groups: Array | None) -> Score:
@@ -131,13 +137,23 @@ def _of_overlaps(metric: Metric, both: Array, either: Array, groups: Array | Non
     )
 
 
-def shares(hits: Array, groups: Array | None) -> Score:
-    """The mean over samples of each one's share of hits.
+def shares(hits: Array, groups: Array | None, counted: Array | None = None) -> Score:
+    """The share of hits, of all together: where all count it is the mean over samples of each one's share.
 
     Args:
         hits: (n, …), bool.
         groups: as mean_of().
+        counted: (n, …), bool: which of them count; None where all do.
+
+    Raises:
+        UserError: as ratio_of().
     """
+    if counted is not None:
+        right, all_of = ((each.reshape(len(each), -1).sum(axis=1)) for each in (hits & counted, counted))
+        if groups is not None:
+            _, group = np.unique(groups, return_inverse=True)
+            right, all_of = np.bincount(group, right), np.bincount(group, all_of)
+        return ratio_of(right, all_of, shares_interval)
     each = hits if hits.ndim == 1 else hits.reshape(len(hits), -1).mean(axis=1, dtype=np.float32)
     return mean_of(each, groups, shares_interval)
 
@@ -146,8 +162,7 @@ def mean_of(each: Array, groups: Array | None, interval: Callable[[float, float,
     """The mean of one value a sample.
 
     Where samples are of groups, such as patients, what varies is the group: the mean is a ratio, of the groups' sums
-    to their sizes, and its standard error that of a ratio by linearization (W. G. Cochran, Sampling Techniques,
-    1977, sections 6.3 and 9A.5), by which each group has one value.
+    to their sizes.
 
     Args:
         each: (n,); bool where it is right or wrong.
@@ -155,18 +170,35 @@ def mean_of(each: Array, groups: Array | None, interval: Callable[[float, float,
         interval: of the value, its standard error, and the number of what varies.
 
     Raises:
-        UserError: all are of one group.
+        UserError: as ratio_of().
     """
-    value = float(each.mean(dtype=float))
     if groups is None:
+        value = float(each.mean(dtype=float))
         error = float(each.std(dtype=float) / np.sqrt(len(each)))
         return Score(value, error, *interval(value, error, len(each)), each if each.dtype == bool else _kept(each))
     _, group = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(group)
+    return ratio_of(np.bincount(group, each), np.bincount(group), interval)
+
+
+def ratio_of(sums: Array, sizes: Array, interval: Callable[[float, float, int], Interval]) -> Score:
+    """A ratio of sums, as of hits and of what could be hit, in groups or in samples of several sizes.
+
+    Its standard error is that of a ratio by linearization (W. G. Cochran, Sampling Techniques, 1977, sections 6.3
+    and 9A.5), by which each group or sample has one value.
+
+    Args:
+        sums: (count,).
+        sizes: (count,), not all 0.
+        interval: as mean_of().
+
+    Raises:
+        UserError: there is one only.
+    """
     count = len(sizes)
     if count < 2:
         raise UserError("all samples are of one group: nothing can be said of others")
-    parts = value + count / len(each) * (np.bincount(group, each) - value * sizes)
+    value = float(sums.sum(dtype=float) / sizes.sum())
+    parts = value + count / sizes.sum() * (sums - value * sizes)
     error = float(parts.std(ddof=1) / np.sqrt(count))
     return Score(value, error, *interval(value, error * student(count), count), _kept(parts))
 

@@ -11,7 +11,9 @@ from autotune.config import fingerprint
 from autotune.data import Array, Data, Split, stratified_order
 from autotune.data.taken import Entry
 from autotune.errors import UserError
-from autotune.labels import Kind, Settled, class_numbers, fitted, settle
+from autotune.labels import Kind, Settled, class_numbers, fitted
+from autotune.loss import MARGINS, Loss
+from autotune.losses_and_metrics import settle
 from autotune.target import Metric
 
 CALIBRATION = 100
@@ -91,7 +93,8 @@ class Task:
         Args:
             outputs: (n, *output shape), float32, of the model as it is.
         """
-        if self.labels == "quantities" or self.stated:
+        known = Loss.parse(self.loss)
+        if self.labels == "quantities" or self.stated or (known is not None and known.name in MARGINS):
             return None
         low, high = float(outputs.min()), float(outputs.max())
         probable = low >= -ROUNDING and high <= 1 + ROUNDING
@@ -99,13 +102,12 @@ class Task:
         summing = rows and bool((np.abs(outputs.sum(axis=-1) - 1) <= ROUNDING).all())
         if not (probable and (summing or not rows) if self._logits else not probable):
             return None
-        loss = "sparse_categorical_crossentropy" if rows else "binary_crossentropy"
-        if not userfile.is_function(self.loss):
-            loss = self.loss.removesuffix(":logits")
+        if known is None:
+            known = Loss("sparse_categorical_crossentropy" if rows else "binary_crossentropy", False, {})
         return (
             f"its outputs are taken for {'logits' if self._logits else 'probabilities'}, but go from {low:.3g} to "
-            f"{high:.3g}{' and sum to one' if summing else ''}; say what they are: --loss {loss} for probabilities, "
-            f"--loss {loss}:logits for logits"
+            f"{high:.3g}{' and sum to one' if summing else ''}; say what they are: --loss "
+            f"{replace(known, logits=False)} for probabilities, --loss {replace(known, logits=True)} for logits"
         )
 
     @property
@@ -121,10 +123,11 @@ class Task:
 
     @property
     def _logits(self) -> bool:
-        """Whether outputs are logits, not probabilities."""
-        if userfile.is_function(self.loss):
+        """Whether outputs are logits, or scores whose sign decides, not probabilities."""
+        known = Loss.parse(self.loss)
+        if known is None:
             return self.facts["activation"] not in ("softmax", "sigmoid")
-        return self.loss.endswith(":logits")
+        return known.logits or known.name in MARGINS
 
 
 def make_task(
@@ -192,7 +195,8 @@ def _check_classes(data: Data, settled: Settled, output: tuple[int, ...]) -> Non
         if not (ranked or name == "train"):
             continue
         y = class_numbers(split.y, output).reshape(-1) if settled.kind == "classes" else split.y
-        if (y == y[0]).all():
+        y = y if settled.ignored is None else y[y != settled.ignored]
+        if len(y) and (y == y[0]).all():
             raise UserError(f"data {data.source}: all {name} labels are the same ({y[0]}); there must be two classes")
 
 
@@ -205,4 +209,5 @@ def _fitted(split: Split, name: str, entry: Entry, output: tuple[int, ...], data
     x = entry.taken(split.x, name, data.source, pixels=data.pixels)
     y = entry.real(x) if split.unlabelled else split.y
     checked = fitted(y, name, output, data.source, settled) if settled.checks else y
-    return replace(split, x=x, y=y if settled.keeps else checked)
+    seen_by_user = settled.own_loss or (settled.scorer is not None and name != "train")
+    return replace(split, x=x, y=y if seen_by_user else checked)

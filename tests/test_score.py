@@ -11,7 +11,18 @@ from sklearn.metrics import f1_score, jaccard_score, roc_auc_score, top_k_accura
 
 from autotune.data import Array
 from autotune.errors import UserError
-from autotune.score import ENOUGH_S, LEAST, RESAMPLES, Score, classification, errors, mean_of, multilabel, resampled
+from autotune.score import (
+    ENOUGH_S,
+    LEAST,
+    RESAMPLES,
+    Score,
+    classification,
+    errors,
+    mean_of,
+    multilabel,
+    resampled,
+    shares,
+)
 from autotune.significance import LEVEL, compare, difference, normal, paired, wilson
 from autotune.target import METRICS, Metric, quality
 
@@ -221,6 +232,34 @@ def test_masks_of_one_sigmoid(logits: bool) -> None:
     assert scored["miou"] == pytest.approx(jaccard_score(labels.ravel(), decided, average="macro"))
 
 
+@pytest.mark.parametrize("name", ["accuracy", "top2", "f1", "miou", "auc"])
+def test_labels_that_do_not_count(name: str) -> None:
+    """Below 0: the score is that of the others, of all together as Keras has it; an image is still one sample."""
+    random = np.random.default_rng(0)
+    labels = np.where(random.random(MASKS.shape) < np.linspace(0, 0.9, len(MASKS))[:, None, None], -1, MASKS)
+    score = classification(metric(name), MASK_OUTPUTS, labels, logits=True)
+    counted = labels >= 0
+    alone = classification(metric(name), MASK_OUTPUTS[counted], MASKS[counted], logits=True)
+    assert score.value == pytest.approx(alone.value)
+    assert score.standard_error > alone.standard_error
+    assert len(score.each) == (40 if name in ("accuracy", "top2") else RESAMPLES)
+    grouped = classification(metric(name), MASK_OUTPUTS, labels, logits=True, groups=np.arange(40) // 4)
+    assert grouped.value == pytest.approx(score.value)
+    assert len(grouped.each) == (10 if name in ("accuracy", "top2") else RESAMPLES)
+
+
+def test_the_interval_of_shares_of_unequal_samples_holds_the_truth() -> None:
+    """Of images with 5 to 100 pixels that count, which are hit more or less often, in about 95 % of the cases."""
+    random = np.random.default_rng(0)
+    inside = 0
+    for _ in range(400):
+        chance, sizes = random.beta(8, 2, 60), random.integers(5, 101, 60)
+        counted = np.arange(100) < sizes[:, np.newaxis]
+        score = shares(random.random((60, 100)) < chance[:, np.newaxis], None, counted)
+        inside += score.low <= 0.8 <= score.high
+    assert 0.91 <= inside / 400 <= 0.98
+
+
 GROUPS = np.repeat(np.arange(20), 10)
 """Of LABELS: twenty patients with ten samples each."""
 
@@ -282,7 +321,7 @@ def test_one_group_tells_nothing() -> None:
 
 def test_resamples_are_counted_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a statistic that takes long there are few; those there are are the first ones, so that files stay paired."""
-    values = RANDOM.normal(size=300) + 5
+    values = np.random.default_rng(1).normal(size=300) + 5  # of its own: it holds whatever other tests have drawn
 
     def drawn(seconds: float) -> Score:
         clock = itertools.count(0.0, seconds)

@@ -9,6 +9,7 @@ import pytest
 
 from autotune.data import Array, Data, Split
 from autotune.errors import UserError
+from autotune.labels import UNCOUNTED
 from autotune.target import METRICS
 from autotune.task import CALIBRATION, Task, make_task
 
@@ -585,10 +586,10 @@ BINARY = facts(output_shape=[4, 5, 1], activation="sigmoid")
             "sparse_categorical_crossentropy",
         ),
         (MASK_ROWS, MASKED, "categorical_crossentropy", "sparse_categorical_crossentropy"),
-        (MASK_ROWS.astype(bool), MASKED, "categorical_focal_crossentropy", "sparse_categorical_crossentropy"),
+        (MASK_ROWS.astype(bool), MASKED, "kl_divergence", "sparse_categorical_crossentropy"),
         (TWO, BINARY, "binary_crossentropy", "binary_crossentropy"),
         (TWO[..., np.newaxis], BINARY, "binary_crossentropy", "binary_crossentropy"),
-        (TWO.astype(bool)[..., np.newaxis], BINARY, "binary_focal_crossentropy", "binary_crossentropy"),
+        (TWO.astype(bool)[..., np.newaxis], BINARY, "binary_crossentropy", "binary_crossentropy"),
         (
             TWO.astype(np.float32),
             facts(output_shape=[4, 5, 1], activation="linear"),
@@ -908,15 +909,16 @@ def test_the_data_goes_before_the_model_file() -> None:
 
 @pytest.mark.parametrize("labels", [CLASSES, np.eye(4)[CLASSES]])
 def test_labels_stay_as_they_are_for_functions_of_the_users(mine: str, labels: Array) -> None:
-    """One-hot rows, too; a known loss takes their form, a known metric sees through it."""
+    """One-hot rows, too, where the function sees them: a metric sees none of train; a known metric sees through it."""
     with_loss = own(labels, facts(), loss=f"{mine}:focal")
     assert with_loss.loss == f"{mine}:focal"
     assert (with_loss.data.train.y == labels).all()
     assert with_loss.quality.name == "accuracy"
     assert with_loss.score(np.eye(4, dtype=np.float32)[CLASSES], with_loss.data.test.y).value == 1.0
     with_metric = own(labels, facts(), metric=f"{mine}:wer")
-    assert with_metric.data.train.y.shape == labels.shape
-    assert with_metric.loss == ("sparse_" if labels is CLASSES else "") + "categorical_crossentropy"
+    assert with_metric.data.test.y.shape == with_metric.data.validation.y.shape == labels.shape
+    assert (with_metric.data.train.y == CLASSES).all()
+    assert with_metric.loss == "sparse_categorical_crossentropy"
 
 
 def test_labels_of_any_form(mine: str) -> None:
@@ -948,3 +950,99 @@ def test_calibration_of_the_datas_own() -> None:
     assert len({made(None).fingerprint, made(inputs).fingerprint, made(inputs[:50]).fingerprint}) == 3
     with pytest.raises(UserError, match=r"data d: calibration samples have shape \(3,\), the model takes \(2, 1\)"):
         made(np.zeros((5, 3), np.float32))
+
+
+VOID = np.where(np.arange(240).reshape(12, 4, 5) % 7 == 0, 255, MASKS)
+"""MASKS, in which some pixels are of no class."""
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
+@pytest.mark.parametrize("asked", [None, "sparse_categorical_crossentropy:ignore_class=255"])
+def test_ignored_labels(asked: str | None, dtype: type) -> None:
+    """As the file or --loss says: they are no class in any split, and what the model gives there is all the same."""
+    compiled = None if asked else "sparse_categorical_crossentropy:ignore_class=255"
+    labels: Array
+    for labels in (VOID.astype(dtype), VOID.astype(dtype)[..., np.newaxis]):
+        made = task(labels, MASKED | {"compiled_loss": compiled}, asked)
+        assert (made.loss, made.quality.name) == ("sparse_categorical_crossentropy:ignore_class=255", "accuracy")
+        for part in (made.data.train, made.data.validation, made.data.test):
+            assert part.y.dtype == np.int64
+            assert (part.y == np.where(VOID == 255, UNCOUNTED, MASKS)).all()
+        wrong = np.eye(3, dtype=np.float32)[np.where(VOID == 255, 1, MASKS)]
+        for metric in ("accuracy", "miou", "f1", "auc", "top2"):
+            scored = task(labels, MASKED, "sparse_categorical_crossentropy:ignore_class=255", metric)
+            assert scored.score(wrong, made.data.test.y).value == 1.0
+
+
+@pytest.mark.parametrize("ignored", [-1, 0])
+def test_what_is_ignored_may_be_any_number(ignored: int) -> None:
+    """-1, or one of the model's own classes."""
+    labels = np.where(VOID == 255, ignored, MASKS)
+    made = task(labels, MASKED, f"sparse_categorical_crossentropy:logits:ignore_class={ignored}")
+    assert (made.data.train.y == np.where(labels == ignored, UNCOUNTED, MASKS)).all()
+
+
+def test_ignored_labels_must_be_named() -> None:
+    """A mask with a number beyond the classes is refused, with how to say that it stands for none; two are two."""
+    for activation, loss in (("softmax", ""), ("linear", ":logits")):
+        hint = f"; where 255 stands for no class: --loss sparse_categorical_crossentropy{loss}:ignore_class=255"
+        with pytest.raises(UserError, match=f"go from 0 to 255, the model has outputs for 0 to 2{hint}$"):
+            task(VOID, MASKED | {"activation": activation})
+    with pytest.raises(UserError, match=r"go from 0 to 255, the model has outputs for 0 to 2$"):
+        task(np.where(MASKS == 1, 254, VOID), MASKED)
+    with pytest.raises(UserError, match="all train labels are 255, which is ignored"):
+        task(VOID * 0 + 255, MASKED, "sparse_categorical_crossentropy:ignore_class=255")
+    with pytest.raises(UserError, match=r"all train labels are the same \(1\); there must be two classes"):
+        task(np.where(VOID == 255, 255, 1), MASKED, "sparse_categorical_crossentropy:ignore_class=255")
+
+
+def test_a_metric_of_the_users_sees_what_is_ignored(mine: str) -> None:
+    """Its labels are the data's; those of training are as the loss needs them."""
+    made = own(VOID, MASKED, metric=f"{mine}:dice", loss="sparse_categorical_crossentropy:ignore_class=255")
+    assert (made.data.test.y == VOID).all()
+    assert (made.data.train.y == np.where(VOID == 255, UNCOUNTED, MASKS)).all()
+
+
+@pytest.mark.parametrize(
+    ("labels", "output", "compiled"),
+    [
+        (CLASSES, 4, "categorical_crossentropy:label_smoothing=0.1"),
+        (np.eye(4)[CLASSES], 4, "categorical_crossentropy:label_smoothing=0.1"),
+        (CLASSES, 4, "categorical_focal_crossentropy:logits:gamma=3"),
+        (CLASSES % 2, 1, "binary_focal_crossentropy:apply_class_balancing=1"),
+        (QUANTITIES, 1, "huber:delta=0.3"),
+    ],
+)
+def test_settings_of_the_files_loss_are_kept(labels: Array, output: int, compiled: str) -> None:
+    """Whether labels are numbers or rows; another setting is another task, since files are trained otherwise."""
+    model = facts(output, "sigmoid" if output == 1 else "softmax")
+    made = task(labels, model | {"compiled_loss": compiled})
+    assert made.loss == compiled
+    plain = task(labels, model | {"compiled_loss": compiled.partition(":")[0]})
+    assert plain.fingerprint != made.fingerprint
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
+@pytest.mark.parametrize("labels", [CLASSES % 2 * 2 - 1, (CLASSES % 2 * 2.0 - 1)[:, np.newaxis], CLASSES % 2])
+@pytest.mark.parametrize("named", [False, True])
+def test_hinge_losses_are_judged_by_the_sign(loss: str, labels: Array, named: bool) -> None:
+    """-1 and 1, or 0 and 1: accuracy, and no mean absolute error; a margin of any width is as right."""
+    made = task(labels, facts(1, "tanh", compiled_loss=None if named else loss), loss if named else None)
+    assert (made.loss, made.quality.name, made.half) == (loss, "accuracy", 0.0)
+    outputs = np.where(CLASSES % 2 == 1, 0.1, -3.0).astype(np.float32)[:, np.newaxis]
+    assert made.score(outputs, made.data.test.y).value == 1.0
+    assert made.score(-outputs, made.data.test.y).value == 0.0
+    assert made.misread(np.abs(outputs) / 3) is None
+
+
+def test_hinge_losses_of_several_outputs() -> None:
+    """Rows of -1 with one 1 are classes, others are answers; other labels are refused."""
+    rows = 2 * np.eye(4)[CLASSES] - 1
+    made = task(rows, facts(4, "linear"), "squared_hinge")
+    assert (made.quality.name, made.score(rows.astype(np.float32), made.data.test.y).value) == ("accuracy", 1.0)
+    made = task(2 * ANSWERS - 1, facts(4, "linear"), "hinge")
+    assert (made.quality.name, made.score(2.0 * ANSWERS - 1, made.data.test.y).value) == ("f1", 1.0)
+    made = task(CLASSES, facts(4, "linear", compiled_loss="categorical_hinge"))
+    assert (made.loss, made.quality.name) == ("categorical_hinge", "accuracy")
+    with pytest.raises(UserError, match="loss 'hinge' needs labels of -1 and 1, or of 0 and 1; give another --loss"):
+        task(QUANTITIES, facts(1, "linear"), "hinge")

@@ -3,22 +3,39 @@
 import re
 from typing import Any
 
+from autotune.loss import Loss
+
 _ACCURACIES = re.compile(r"^(sparse_)?(categorical|binary)_accuracy$")
 """What Keras makes of "accuracy" once it knows the labels, and writes into a SavedModel."""
 
 
 def compiled(training: dict[str, Any]) -> dict[str, Any]:
-    """The facts compiled_loss (None where there is none) and compiled_metrics (names, may be empty).
+    """The facts compiled_loss and compiled_metrics.
+
+    The loss is in the form that loss.Loss.parse() takes, with its settings, where it is known; else its name, or None
+    where there is none. Metrics are names, there may be none.
 
     Args:
         training: the training or compile config of a file, as Keras 2 or Keras 3 wrote it; may be empty.
     """
     return {
-        "compiled_loss": _identifier(training.get("loss")),
+        "compiled_loss": _loss(training.get("loss")),
         "compiled_metrics": [
             _ACCURACIES.sub("accuracy", found) for found in map(_identifier, _flat(training.get("metrics"))) if found
         ],
     }
+
+
+def _loss(node: Any) -> str | None:
+    if isinstance(node, dict) and isinstance(node.get("config"), dict):
+        config = node["config"]
+        # Keras 2 names the function, Keras 3 the class alone; a name may be the user's own.
+        written = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(node.get("class_name"))).lower()
+        for name in (config.get("fn"), config.get("name"), written):
+            loss = Loss.of_config(str(name), config)
+            if loss is not None:
+                return str(loss)
+    return _identifier(node)
 
 
 def _flat(node: Any) -> list[Any]:
@@ -28,7 +45,7 @@ def _flat(node: Any) -> list[Any]:
 
 
 def _identifier(node: Any) -> str | None:
-    """The name of a loss or metric in a compile config, with ":logits" where it takes logits."""
+    """The name of a loss or metric of any kind in a compile config, with ":logits" where it takes logits."""
     if isinstance(node, str):
         return node
     if isinstance(node, dict) and isinstance(node.get("config"), dict):

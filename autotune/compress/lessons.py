@@ -4,9 +4,12 @@ Distillation: Hinton et al., arXiv:1503.02531. That a teacher which sees the sam
 mixed ones included, teaches best: Beyer et al., arXiv:2106.05237.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from autotune.compress.stage import TrainingData
+from autotune.errors import Infeasible
+from autotune.loss import BINARY, Loss
 
 TEMPERATURE = 4.0
 """Softens both distributions of classes, so that the teacher's doubts are heard as well."""
@@ -28,12 +31,15 @@ def lessons(data: TrainingData, batch_size: int, augment: str, teacher: Any | No
         teacher: a model whose outputs replace the labels, or None.
 
     Returns:
-        A tf.data.Dataset of batches (x, y).
-    """
-    import tensorflow as tf
+        A tf.data.Dataset of batches (x, y); where some labels don't count (x, y, weights), which are 0 there.
 
+    Raises:
+        Infeasible: labels that don't count can't be moved with their images.
+    """
+    known = Loss.parse(data.loss)
+    if known is not None and known.ignored is not None:
+        return _counted_lessons(data, batch_size, augment, teacher)
     source = (data.x,) if teacher is not None else (data.x, data.y)
-    shuffled = tf.data.Dataset.from_tensor_slices(source).shuffle(len(data.x), seed=data.seed).batch(batch_size)
 
     def taught(x: Any) -> tuple[Any, Any]:
         varied = _augmented(x, augment)
@@ -42,9 +48,40 @@ def lessons(data: TrainingData, batch_size: int, augment: str, teacher: Any | No
     def labelled(x: Any, y: Any) -> tuple[Any, Any]:
         return _augmented(x, augment), y
 
+    return _batches(source, labelled if teacher is None else taught, data, batch_size)
+
+
+def _counted_lessons(data: TrainingData, batch_size: int, augment: str, teacher: Any | None) -> Any:
+    """lessons() of data in which labels below 0 don't count."""
+    import tensorflow as tf
+
+    places = data.y.shape[1:]
+    if augment != "none" and places not in ((), data.x.shape[1:3]):
+        raise Infeasible("ignored labels of another size than their images can't be shifted and flipped with them")
+
+    def lesson(x: Any, y: Any) -> tuple[Any, Any, Any]:
+        counted = tf.cast(y >= 0, x.dtype)
+        if places and augment != "none":
+            moved = _augmented(tf.concat([x, counted[..., tf.newaxis]], -1), augment)
+            varied, counted = moved[..., :-1], moved[..., -1]
+        else:
+            varied = _augmented(x, augment)
+        weights = tf.cast(counted, tf.float32)
+        # Keras divides by the number of all; as with its own ignore_class the mean is of those that count.
+        weights *= tf.cast(tf.size(weights), tf.float32) / tf.maximum(tf.reduce_sum(weights), 1)
+        return varied, tf.maximum(y, 0) if teacher is None else teacher(varied, training=False), weights
+
+    return _batches((data.x, data.y), lesson, data, batch_size)
+
+
+def _batches(source: tuple[Any, ...], lesson: Callable[..., tuple[Any, ...]], data: TrainingData, size: int) -> Any:
+    """Batches of this size, shuffled, each as lesson() makes it."""
+    import tensorflow as tf
+
+    shuffled = tf.data.Dataset.from_tensor_slices(source).shuffle(len(data.x), seed=data.seed).batch(size)
     options = tf.data.Options()
     options.threading.private_threadpool_size = 1  # each worker has one core
-    return shuffled.map(labelled if teacher is None else taught).with_options(options)
+    return shuffled.map(lesson).with_options(options)
 
 
 def distillation_loss(identifier: str) -> Any:
@@ -61,12 +98,13 @@ def distillation_loss(identifier: str) -> Any:
     import tensorflow as tf
     import tf_keras
 
-    name, _, logits = identifier.partition(":")
-    if name == "binary_crossentropy":
-        binary = tf_keras.losses.BinaryCrossentropy(from_logits=bool(logits))
-        return (lambda taught, given: binary(tf.sigmoid(taught), given)) if logits else binary
-    if not name.endswith("categorical_crossentropy"):
+    known = Loss.parse(identifier)
+    if known is None or not known.name.endswith("crossentropy"):
         return tf_keras.losses.MeanSquaredError()
+    logits = known.logits
+    if known.name in BINARY:
+        binary = tf_keras.losses.BinaryCrossentropy(from_logits=logits)
+        return (lambda taught, given: binary(tf.sigmoid(taught), given)) if logits else binary
 
     def softened(outputs: Any) -> Any:
         return (outputs if logits else tf.math.log(outputs + tf_keras.backend.epsilon())) / TEMPERATURE

@@ -22,7 +22,7 @@ from autotune.model import keras_facts
 from autotune.model.contents import check_contents
 from autotune.model_file import HDF5
 
-VERSION = 6
+VERSION = 7
 """Raised when the same file would become another base."""
 
 log = logging.getLogger("autotune.model")

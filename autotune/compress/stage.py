@@ -27,9 +27,9 @@ class TrainingData:
 
     Attributes:
         x: inputs (n, *input shape), as the model takes them: float32, or integers.
-        y: labels (n,) integers, or (n, *output shape) float32.
+        y: labels (n, …) integers, of which those below 0 don't count; or (n, *output shape) float32.
         calibration: inputs (m, *input shape), likewise.
-        loss: a tf_keras loss identifier, or "…:logits" for one taken from logits.
+        loss: as loss.Loss.parse() takes it, or the user's own as FILE.py:FUNCTION.
         seed: of the shuffles.
         excluded: names of layers, or patterns of them, that are neither pruned, clustered nor quantized.
     """

@@ -17,6 +17,7 @@ from autotune.compress.lessons import distillation_loss, lessons
 from autotune.compress.load import open_base
 from autotune.compress.stage import TrainingData, is_tflite
 from autotune.config import TRAINING, Recipe, snap
+from autotune.loss import IGNORED, MARGINS, OF_CLASSES, Loss
 from autotune.model.keras_facts import layers_of
 
 KERNELS = {
@@ -129,8 +130,9 @@ def fine_tune(
     highest = parameters["learning_rate"] * (RESTART if "continues" in parameters else 1)
     rate = tf_keras.optimizers.schedules.CosineDecay(highest, steps)
     loss = distillation_loss(data.loss) if distils else keras_loss(data.loss)
-    classifies = data.loss.partition(":")[0].endswith("categorical_crossentropy")
-    model.compile(tf_keras.optimizers.Adam(rate), loss, metrics=["accuracy"] if classifies else [])
+    known = Loss.parse(data.loss)
+    classifies = known is not None and known.name in OF_CLASSES
+    model.compile(tf_keras.optimizers.Adam(rate), loss, weighted_metrics=["accuracy"] if classifies else [])
     stop = tf_keras.callbacks.EarlyStopping(
         "loss",
         patience=max(3, epochs // PATIENCE),
@@ -159,21 +161,40 @@ def add_history(trainings: list[dict[str, Any]], stage: str, facts: Mapping[str,
 
 
 def keras_loss(identifier: str) -> Any:
-    """A tf_keras loss object from "NAME" or "NAME:logits", or the user's own from FILE.py:FUNCTION."""
+    """What tf_keras takes as a loss, from TrainingData.loss. One that needs rows takes class numbers, too; what is
+    ignored has no weight in lessons(), so the loss has nothing to leave out.
+    """
     import tf_keras
 
     if userfile.is_function(identifier):
         return partial(userfile.call, identifier)
-    name, _, logits = identifier.partition(":")
-    loss = tf_keras.losses.get(name)
-    if not logits:
-        return loss
-    classes = {
-        "sparse_categorical_crossentropy": tf_keras.losses.SparseCategoricalCrossentropy,
-        "categorical_crossentropy": tf_keras.losses.CategoricalCrossentropy,
-        "binary_crossentropy": tf_keras.losses.BinaryCrossentropy,
-    }
-    return classes[name](from_logits=True)
+    known = Loss.parse(identifier)
+    if known is None:  # of a plug-in
+        return tf_keras.losses.get(identifier)
+    config = {name: value for name, value in known.settings.items() if name != IGNORED}
+    if known.logits:
+        config["from_logits"] = True
+    if not config:
+        loss = tf_keras.losses.get(known.name)
+    else:
+        loss = getattr(tf_keras.losses, known.name.title().replace("_", ""))(**config)
+    needs_rows = known.name in MARGINS or (known.name in OF_CLASSES and not known.name.startswith("sparse_"))
+    return _of_numbers_too(loss) if needs_rows else loss
+
+
+def _of_numbers_too(loss: Any) -> Any:
+    """A loss of rows that takes class numbers, too, and makes one-hot rows of them."""
+    import tensorflow as tf
+
+    each = getattr(loss, "call", loss)  # of an object, what it gives for each sample
+
+    def loss_of(labels: Any, outputs: Any) -> Any:
+        if outputs.shape[-1] > 1 and labels.shape[1:] != outputs.shape[1:]:
+            numbers = tf.reshape(tf.cast(labels, tf.int32), tf.shape(outputs)[:-1])
+            labels = tf.one_hot(numbers, outputs.shape[-1])
+        return each(labels, outputs)
+
+    return loss_of
 
 
 def wrap_layers(model: Any, wanted: Callable[[Any], bool], wrap: Callable[[Any], Any]) -> Any:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from autotune import loss, target, userfile
+from autotune import target, userfile
 from autotune.data.splits import Array, Cut, Data, assembled
 from autotune.errors import UserError
+from autotune.loss import Loss
 
 SPLITS = {"train": "train", "test": "test", "validation": "val"}
 KEYS = (*SPLITS, "calibration", "groups", "loss", "metric", "better")
@@ -103,7 +104,7 @@ def _named(value: Any, kind: str, source: str) -> str | None:
     path = Path(source.rpartition(":")[0]).resolve()
     name = value if isinstance(value, str) else getattr(value, "__name__", repr(value))
     own = callable(getattr(userfile.load(source), name, None))
-    ours = loss.known(name) if kind == "loss" else target.is_quality(name)
+    ours = Loss.parse(name) is not None if kind == "loss" else target.is_quality(name)
     if own and ours:
         raise UserError(f"data {source}: {kind} {name!r} is autotune's and a function of {path.name}; rename yours")
     if not own and (not ours or not isinstance(value, str)):

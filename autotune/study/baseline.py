@@ -85,6 +85,7 @@ def no_better_than_chance(task: Task, baseline: Outcome) -> str | None:
     if task.quality != ACCURACY:
         return None
     labels = class_numbers(task.data.validation.y, task.output)
+    labels = labels[labels >= 0]  # the others don't count
     chance = float(np.unique(labels, return_counts=True)[1].max() / labels.size)
     if baseline.metrics[ACCURACY.key] > chance + baseline.facts["standard_error"]:
         return None

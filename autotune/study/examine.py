@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from autotune import labels
+from autotune import losses_and_metrics
 from autotune.compress.cache import ArtifactCache
 from autotune.data import check_source
 from autotune.devices.device import Device
@@ -40,7 +40,7 @@ def check_files(options: Options, devices: Sequence[Device]) -> None:
     for path in name_models(options.models).values():
         read_model(path)
     check_source(options.data)
-    labels.check_names(options.loss, options.metric)
+    losses_and_metrics.check_names(options.loss, options.metric)
 
 
 def examine(options: Options, devices: Sequence[Device], pool: Pool, importer: Importer) -> Opened:

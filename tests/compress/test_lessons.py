@@ -9,6 +9,7 @@ import pytest
 from autotune.compress.lessons import distillation_loss, lessons
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
+from autotune.errors import Infeasible
 
 COUNT, SIZE = 64, 16
 
@@ -71,6 +72,30 @@ def test_integers_are_varied_as_integers(data: TrainingData) -> None:
     assert mixed.dtype == np.int32
     assert set(np.unique(mixed)) - set(np.unique(pixels.x))
     np.testing.assert_array_equal(mixed, taught)
+
+
+IGNORING = "sparse_categorical_crossentropy:ignore_class=255"
+
+
+@pytest.mark.parametrize("augment", ["none", "shift", "flip_shift"])
+def test_ignored_labels_move_with_their_images(data: TrainingData, augment: str) -> None:
+    """They have no weight, the others have what keeps the mean that of those that count."""
+    y = np.where(data.x[..., 0] >= 1000, -1, 2)
+    masks = replace(data, y=y, loss=IGNORING)
+    for x, taught, weights in lessons(masks, 16, augment, teacher=lambda x, training: x):
+        np.testing.assert_array_equal(taught, x)
+        np.testing.assert_array_equal(weights.numpy() == 0, x.numpy()[..., 0] >= 1000)
+        assert weights.numpy().mean() == pytest.approx(1)
+
+
+def test_ignored_labels_of_another_size_do_not_move(data: TrainingData) -> None:
+    """Such a training is refused; without shifts and flips it is as any."""
+    masks = replace(data, y=np.full((COUNT, 4, 4), -1), loss=IGNORING)
+    with pytest.raises(Infeasible, match="ignored labels of another size than their images"):
+        lessons(masks, 16, "shift", teacher=lambda x, training: x)
+    [_, labels, weights] = next(iter(lessons(masks, 16, "none", None)))
+    assert not labels.numpy().any()
+    assert not weights.numpy().any()
 
 
 @pytest.mark.parametrize("logits", ["", ":logits"])

@@ -200,10 +200,15 @@ def resnet8_tflite() -> Path:
             ["accuracy"],
             ("sparse_categorical_crossentropy:logits", ["accuracy"]),
         ),
+        (
+            keras.losses.SparseCategoricalCrossentropy(name="mine", ignore_class=255),
+            [],
+            ("sparse_categorical_crossentropy:ignore_class=255", []),
+        ),
     ],
 )
 def test_loss_and_metrics_come_from_the_file(tmp_path: Path, loss: Any, metrics: Any, expected: Any) -> None:
-    """Names and objects, with or without logits."""
+    """Names and objects, with or without logits, with what they ignore, whatever they are called."""
     model = small()
     model.compile("adam", loss, metrics=metrics)
     facts = import_model(saved(model, tmp_path), "model.keras").facts

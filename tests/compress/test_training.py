@@ -9,7 +9,16 @@ import pytest
 
 from autotune.compress.load import import_model, open_base
 from autotune.compress.stage import TrainingData
-from autotune.compress.training import RESTART, add_history, compressible, fine_tune, kernel, untreated, wrap_layers
+from autotune.compress.training import (
+    RESTART,
+    add_history,
+    compressible,
+    fine_tune,
+    keras_loss,
+    kernel,
+    untreated,
+    wrap_layers,
+)
 from autotune.compress.worker import start
 from autotune.model.keras_facts import layers_of
 
@@ -31,6 +40,7 @@ def saved(model: Any) -> bytes:
 @pytest.fixture(scope="module")
 def base() -> bytes:
     """Dense layers about a batch normalisation, one of them in a nested model."""
+    tf_keras.utils.set_random_seed(0)
     inner = tf_keras.Sequential([layers.Input((8,)), layers.Dense(8, name="inner")], name="nested")
     entry = layers.Input((4,))
     x = layers.BatchNormalization()(layers.Dense(8, name="first")(entry))
@@ -78,6 +88,81 @@ def test_batch_normalisation_follows_a_short_training(base: bytes, data: Trainin
     [norm] = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
     seen = model.get_layer("first")(moved.x).numpy().mean(axis=0)
     np.testing.assert_allclose(norm.moving_mean.numpy(), seen, rtol=0.1, atol=0.1)
+
+
+ROWS = np.eye(3, dtype=np.float32)[[0, 2, 1, 1]]
+GIVEN = np.array([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4], [0.5, 0.4, 0.1], [0.1, 0.8, 0.1]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "loss"),
+    [
+        ("categorical_crossentropy:label_smoothing=0.2", lambda of: of.CategoricalCrossentropy(label_smoothing=0.2)),
+        ("categorical_crossentropy:logits", lambda of: of.CategoricalCrossentropy(from_logits=True)),
+        (
+            "categorical_focal_crossentropy:logits:alpha=0.5:gamma=3",
+            lambda of: of.CategoricalFocalCrossentropy(alpha=0.5, gamma=3, from_logits=True),
+        ),
+        ("categorical_hinge", lambda of: of.CategoricalHinge()),
+        ("squared_hinge", lambda of: of.SquaredHinge()),
+    ],
+)
+def test_losses_of_rows_take_class_numbers(identifier: str, loss: Any) -> None:
+    """With their settings, one value a sample, as Keras gives for one-hot rows."""
+    expected = loss(tf_keras.losses)(ROWS, GIVEN).numpy()
+    for labels in (ROWS, ROWS.argmax(axis=1), ROWS.argmax(axis=1)[:, np.newaxis]):
+        values = keras_loss(identifier)(tf_keras.backend.constant(labels), tf_keras.backend.constant(GIVEN))
+        assert values.shape == (4,)
+        assert float(values.numpy().mean()) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "loss"),
+    [
+        ("huber:delta=0.1", lambda of: of.Huber(0.1)),
+        (
+            "binary_focal_crossentropy:apply_class_balancing=1:gamma=3",
+            lambda of: of.BinaryFocalCrossentropy(apply_class_balancing=True, gamma=3),
+        ),
+        ("binary_crossentropy:label_smoothing=0.2", lambda of: of.BinaryCrossentropy(label_smoothing=0.2)),
+    ],
+)
+def test_losses_have_their_settings(identifier: str, loss: Any) -> None:
+    """As Keras' own objects."""
+    assert float(keras_loss(identifier)(ROWS, GIVEN)) == pytest.approx(float(loss(tf_keras.losses)(ROWS, GIVEN)))
+
+
+@pytest.mark.parametrize("lesson", ["labels", "distill"])
+def test_what_is_ignored_is_not_learned(lesson: str) -> None:
+    """Most pixels' classes can be read off, a fifth have no label and other values: a training that counted them
+    would come out otherwise. Its history counts none either.
+    """
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, (48, 4, 4))
+    x = (labels + 0.1 * random.normal(size=labels.shape)).astype(np.float32)[..., np.newaxis]
+    void = random.random(labels.shape) < 0.2
+    entry = layers.Input((4, 4, 1))
+    base = saved(tf_keras.Model(entry, layers.Conv2D(2, 1, activation="softmax")(entry)))
+    loss = "sparse_categorical_crossentropy:ignore_class=255"
+    settings = {"fine_tune": lesson, "augment": "none", "epochs": 3, "batch_size": 16, "learning_rate": 0.1}
+    trained = []
+    for beyond in (3, -50):
+        x[void] = beyond
+        model = open_base(base)
+        model.set_weights([weight + 0.5 * np.arange(2, dtype=np.float32) for weight in model.get_weights()])
+        data = TrainingData(x.copy(), np.where(void, -1, labels), x[:4], loss, 0)
+        facts = fine_tune(model, base, settings, data, [])
+        trained.append(np.concatenate([weight.ravel() for weight in model.get_weights()]))
+        assert facts["loss"][-1] < facts["loss"][0]
+    np.testing.assert_allclose(trained[0], trained[1], atol=1e-6)
+    if lesson == "labels":
+        loss_of = tf_keras.losses.SparseCategoricalCrossentropy(ignore_class=255)
+        model = open_base(base)
+        still = fine_tune(model, base, settings | {"learning_rate": 0.0, "epochs": 1, "batch_size": 48}, data, [])
+        truth = np.where(void, 255, labels)
+        assert still["loss"][0] == pytest.approx(float(loss_of(truth, model(x))), rel=1e-5)
+        hits = (model(x).numpy().argmax(axis=-1) == labels)[~void]
+        assert still["accuracy"][0] == pytest.approx(hits.mean(), rel=1e-5)
 
 
 def test_nested_layers_are_reached(base: bytes) -> None:
