@@ -39,9 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         _say(told(error))
         return status_of(error)
-    except BrokenPipeError:  # the reader of our output went away
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
     except (Fault, OSError) as error:
         kept = "; finished trials are kept, and the same command goes on" if arguments.command is _run else ""
         _say(f"{error}{kept}")

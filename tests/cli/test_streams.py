@@ -1,6 +1,7 @@
 """Streams in whatever state they are given to a command, and what is written to them."""
 
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -57,19 +58,22 @@ def test_brackets_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "runs/[bold]x[/bold]/front.png\n"
 
 
-WRITES = """
-from autotune.show.study import console
-for _ in range(9999):
-    console.print("line")
-open("whole", "x")
-"""
+WRITES = {
+    "in Python": "from autotune.show.study import console as shown; write = shown.print",
+    "--plain": "streams.secure(); from autotune.show.lines import PlainOutput; write = PlainOutput().note",
+    "--json": "streams.secure(); from autotune.show.lines import JsonOutput; write = JsonOutput(sys.stdout).note",
+}
 
 
-def test_a_reader_that_goes_away_ends_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", WRITES)
+def test_a_reader_that_goes_away_ends_nothing(form: str, tmp_path: Path) -> None:
     """Such as head: what runs goes on, and nothing is said of it."""
-    (tmp_path / "program.py").write_text(WRITES)
+    lines = ["import sys", "from autotune.cli import streams", WRITES[form]]
+    lines += ["for _ in range(9999): write('line')", "open('whole', 'x')"]
+    (tmp_path / "program.py").write_text("\n".join(lines))
     done = shell("$python program.py | head -n 1", tmp_path)
-    assert (done.stdout, done.stderr) == ("line\n", "")
+    assert "line" in done.stdout
+    assert (done.stdout.count("\n"), done.stderr) == (1, "")
     assert (tmp_path / "whole").exists()
 
 
@@ -78,3 +82,33 @@ def test_a_user_without_a_name_holds_a_device_by_number(monkeypatch: pytest.Monk
     nobody: dict[str, str] = {}
     monkeypatch.setattr("getpass.getuser", lambda: nobody["name"])
     assert holder().startswith(f"user {os.getuid()} on ")
+
+
+PRINTS = """
+import sys
+from pathlib import Path
+from autotune.cli.streams import secure
+secure()
+print("line", flush=True)
+sys.stdin.readline()
+for _ in range(9999):
+    print("another")
+    print("another", file=sys.stderr, flush=True)
+Path("whole").touch()
+"""
+
+
+def test_a_terminal_that_is_gone_ends_nothing(tmp_path: Path) -> None:
+    """Every write fails then; what runs comes to its end, which SIGHUP may ask of it, in order."""
+    (tmp_path / "program.py").write_text(PRINTS)
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "program.py"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdin=subprocess.PIPE, stdout=theirs, stderr=theirs
+    ) as program:
+        os.close(theirs)
+        assert os.read(ours, 4) == b"line"
+        os.close(ours)
+    assert program.returncode == 0
+    assert (tmp_path / "whole").exists()
