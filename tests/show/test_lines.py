@@ -1,7 +1,6 @@
 """A run as it is shown where nothing is drawn: by the command line, on fakes of everything slow."""
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from autotune.cli import command as cli
 from autotune.errors import Fault
 from autotune.show.lines import JsonOutput, PlainOutput
 from autotune.show.progress import LiveOutput
-from autotune.study import on_devices
 from autotune.testing import FakeDevice, FakePool, toy_files, toy_import
 
 SPACE = "prune: [0, 0.5]\nquantize: [none, int8]\ndelegate: [xnnpack]\nthreads: [1]\nepochs: 1\n"
@@ -22,9 +20,9 @@ def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
     """In place of this machine."""
     found = FakeDevice()
     monkeypatch.setattr("autotune.devices.device_file.load_device", lambda spec: found)
+    monkeypatch.setattr("autotune.launch.import_model", toy_import)
     monkeypatch.setattr("autotune.study.pool.RayPool", lambda *_: FakePool())
     monkeypatch.setattr("autotune.study.driver.draw", lambda record, path: None)
-    monkeypatch.setattr("autotune.study.on_devices.run_on", partial(on_devices.run_on, importer=toy_import))
     return found
 
 
@@ -105,7 +103,7 @@ def test_json_lines_end_with_the_error(
     assert end == {"event": "end", "status": 1, "error": "the device is gone"}
 
 
-def lost(*_: Any) -> None:
+def lost(*_: Any, **__: Any) -> None:
     raise Fault("the device is gone")
 
 
