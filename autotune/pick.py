@@ -14,6 +14,7 @@ from autotune.errors import UserError
 from autotune.files import sha256, whole
 from autotune.front import ParetoFront, Point, interval
 from autotune.record import Record, is_file_of
+from autotune.report.reproduce import command
 from autotune.show.units import milliseconds, price, within
 from autotune.snippets import python, snippets
 from autotune.study.measured_file import check_file
@@ -50,7 +51,7 @@ def choose(
         known = {point.trial: point for point in record.judged(front.targets)}
         if trial not in known:
             raise UserError(
-                f"study {record.name!r} has no measured trial {trial}; see autotune front {record.name} --all"
+                f"study {record.name!r} has no measured trial {trial}; see {command(record, 'front', '--all')}"
             )
         point = known[trial]
     if point is not None:

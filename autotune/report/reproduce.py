@@ -39,6 +39,11 @@ def point_command(record: Record) -> str:
     return _run(record, ["--space", "point.yaml", "--trials", "1", "--name", f"{record.asked_as}-point"])
 
 
+def command(record: Record, name: str, *more: str) -> str:
+    """That of this name on the study, and these words after it."""
+    return shlex.join(["autotune", name, record.name, *_folder(record.folder), *more])
+
+
 def pick_command(record: Record, trial: int | str) -> str:
     """That hands out a trial's file."""
     device = ["--device", record.device] if record.name != record.asked_as else []

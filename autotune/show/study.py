@@ -1,5 +1,6 @@
 """What people see in the terminal of a study: the front, the recommendation, what a run ends with."""
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from autotune.front import ParetoFront, Point, interval
 from autotune.record import Record
+from autotune.report.reproduce import command
 from autotune.show.table import TIED, doubt, front_table, listed, missed, missed_there, short_table, width_of
 from autotune.show.units import UNSTABLE, clock, median, number, price
 from autotune.study.reporting import Summary
@@ -42,9 +44,7 @@ def print_front(record: Record, front: ParetoFront, *, everything: bool = False)
         console.print(_legend(record, front, shown), style="dim")
     left = len(front.points) - len(shown)
     if left:
-        console.print(
-            f"{left} more on the front: autotune front {record.name}{_in(record)} --all", style="dim", soft_wrap=True
-        )
+        console.print(f"{left} more on the front: {command(record, 'front', '--all')}", style="dim", soft_wrap=True)
     console.print()
     print_pick(record, front)
     for finding in record.findings():
@@ -90,7 +90,7 @@ def print_summaries(summaries: Sequence[Summary], tracking_uri: str | None) -> N
         print_summary(summary, tracking_uri)
     if len(summaries) > 1:
         record = summaries[0].record
-        console.print(f"one file for all:   autotune pick {record.name}{_in(record)} --all-devices", soft_wrap=True)
+        console.print(f"one file for all:   {command(record, 'pick', '--all-devices')}", soft_wrap=True)
 
 
 def print_summary(summary: Summary, tracking_uri: str | None) -> None:
@@ -105,14 +105,10 @@ def print_summary(summary: Summary, tracking_uri: str | None) -> None:
     print_front(record, front)
     console.print(f"\n{_work(summary)}", style="dim", soft_wrap=True)
     console.print(f"front as a picture: {record.folder / 'front.png'}", soft_wrap=True)
-    console.print(f"a page to send:     autotune report {record.name}{_in(record)}", soft_wrap=True)
-    console.print(f"take a file home:   autotune pick {record.name}{_in(record)}", soft_wrap=True)
+    console.print(f"a page to send:     {command(record, 'report')}", soft_wrap=True)
+    console.print(f"take a file home:   {command(record, 'pick')}", soft_wrap=True)
     if tracking_uri is not None:
-        console.print(f"all trials:         autotune ui --tracking-uri {tracking_uri}", soft_wrap=True)
-
-
-def _in(record: Record) -> str:
-    return "" if str(record.folder.parent) == "runs" else f" --dir {record.folder.parent}"
+        console.print(f"all trials:         autotune ui --tracking-uri {shlex.quote(tracking_uri)}", soft_wrap=True)
 
 
 def print_pick(record: Record, front: ParetoFront) -> None:

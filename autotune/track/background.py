@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from autotune.record import Record
+from autotune.report.reproduce import command
 from autotune.track.store import hidden
 from autotune.track.tracker import Tracker
 
@@ -76,7 +77,7 @@ class Background:
                 return
             reason = self._reason(due) or f"it is not done after {most:.0f} s"
             self._closed = True
-        self._note(f"tracking is behind ({reason}); autotune sync {record.name} catches up")
+        self._note(f"tracking is behind ({reason}); {command(record, 'sync')} catches up")
 
     @contextmanager
     def hushed(self) -> Iterator[None]:

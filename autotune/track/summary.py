@@ -3,6 +3,7 @@
 from autotune.front import ParetoFront, Point
 from autotune.outcome import Outcome
 from autotune.record import Record
+from autotune.report.reproduce import command
 from autotune.show.table import listed, missed
 from autotune.show.units import median, price, within
 from autotune.target import LATENCY, METRICS, Metric
@@ -30,7 +31,7 @@ def summary(record: Record) -> str:
         f"**Trials**: {len(record.points)}, {len(front.points)} of them on the front",
         _table(front, costs),
         *([found] if (found := "\n".join(f"- {line}" for line in record.findings())) else []),
-        f"To take the recommended file, with its recipe and code that runs it: `autotune pick {record.name}`. "
+        f"To take the recommended file, with its recipe and code that runs it: `{command(record, 'pick')}`. "
         "The files of the front are among the artifacts, in `models/`; `front.html` is the front to look around in. "
         'Trials are the runs below this one; `tags.on_front = "true"` filters those on the front.',
     ]

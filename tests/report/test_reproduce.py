@@ -1,11 +1,12 @@
 """Commands that give a study, or a point of it, once more."""
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 from autotune.record import Record
-from autotune.report.reproduce import pick_command, point_command, point_space, study_command
+from autotune.report.reproduce import command, pick_command, point_command, point_space, study_command
 from autotune.testing import toy_outcome, toy_record
 
 
@@ -37,3 +38,11 @@ def test_a_point_once_more(tmp_path: Path) -> None:
     assert pick_command(made, 0) == f"autotune pick toy --trial 0 --dir '{tmp_path}/my runs'"
     beside = replace(made, name="toy@fake")
     assert "pick toy --trial 0 --device fake" in pick_command(beside, 0)
+
+
+def test_a_command_on_the_study(tmp_path: Path) -> None:
+    """Whatever its folder is called, a shell takes it as it stands."""
+    made = toy_record(tmp_path / "r [x]\ny" / "toy", toy_outcome(0.9, 1.0, 1000))
+    words = ["autotune", "front", "toy", "--dir", f"{tmp_path}/r [x]\ny", "--all"]
+    assert shlex.split(command(made, "front", "--all")) == words
+    assert command(replace(made, folder=Path("runs/toy")), "pick") == "autotune pick toy"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from autotune.record import Record
+from autotune.report.reproduce import command
 from autotune.testing import toy_outcome, toy_record
 from autotune.track import background
 from autotune.track.background import Background
@@ -117,7 +118,7 @@ def test_at_the_end_it_is_said_how_to_catch_up(record: Record, monkeypatch: pyte
         tracker.update(record)
         until(lambda: bool(notes))
         tracker.finish(record)
-    assert notes[1:] == [f"tracking is behind (gone); autotune sync {record.name} catches up"]
+    assert notes[1:] == [f"tracking is behind (gone); {command(record, 'sync')} catches up"]
 
 
 def test_the_last_attempt_may_be_the_one_that_works(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +170,7 @@ def test_what_hangs_holds_up_nothing(record: Record, monkeypatch: pytest.MonkeyP
             tracker.update(record)
         assert place.tried.wait(LONG)
         tracker.finish(record)
-    assert notes == [f"tracking is behind (it is not done after 0 s); autotune sync {record.name} catches up"]
+    assert notes == [f"tracking is behind (it is not done after 0 s); {command(record, 'sync')} catches up"]
     place.open.set()
 
 
@@ -180,5 +181,5 @@ def test_an_interrupted_study_waits_for_what_hangs_less_long(record: Record, mon
     place.open.clear()
     with Background(lambda: [place], notes.append) as tracker:
         tracker.finish(record, hasty=True)
-    assert notes == [f"tracking is behind (it is not done after 0 s); autotune sync {record.name} catches up"]
+    assert notes == [f"tracking is behind (it is not done after 0 s); {command(record, 'sync')} catches up"]
     place.open.set()
