@@ -67,6 +67,10 @@ def in_order(signals: Sequence[signal.Signals] = ENDING, *, restore: bool = True
         before = {number: signal.signal(number, take) for number in signals if _free(number)}
     try:
         yield
+    except Exception as error:
+        if came:  # whoever was interrupted said so otherwise, as a native module does that was being imported
+            raise Ended(came[0]) from error
+        raise
     finally:
         if restore:
             for number, handler in before.items():

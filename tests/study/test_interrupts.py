@@ -103,6 +103,22 @@ def test_each_signal_ends_what_runs_in_order(number: int, words: str, status: in
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+def test_what_others_make_of_an_interruption_is_one() -> None:
+    """A native module whose import was cut off says that it could not be imported; other errors stay what they are."""
+
+    def imports() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt as error:
+            raise ImportError("initialization failed") from error
+
+    with pytest.raises(Ended) as raised, in_order():
+        imports()
+    assert status_of(raised.value) == 143
+    with pytest.raises(ImportError), in_order():
+        raise ImportError("no such module")
+
+
 def test_what_is_ignored_or_others_handle_is_left() -> None:
     """As nohup has it, and a program that tunes."""
     came: list[int] = []
