@@ -13,6 +13,9 @@ from pathlib import Path
 
 _SCRATCH, _LOCK = "autotune-", ".held"
 
+_SHORT, _LONGEST = Path("/tmp"), 42  # noqa: S108  # a folder of its own is made in it
+"""For sockets: where their folders may always lie, and the most of a path's 107 characters that these may have."""
+
 
 def is_file(path: Path) -> bool:
     """Whether there is such a file; a name that is too long for one, or has letters that no name has, is none."""
@@ -116,3 +119,12 @@ def _remove_left(above: Path) -> None:
                 continue
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(lock.parent, ignore_errors=True)
+
+
+def for_sockets() -> Scratch:
+    """A scratch folder for sockets, whose paths are short: below /tmp where temporary files lie too deep."""
+    scratch = Scratch()
+    if len(scratch.name) <= _LONGEST:
+        return scratch
+    scratch.cleanup()
+    return Scratch(_SHORT)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import autotune
-from autotune.files import Scratch, link, remove, sha256, whole
+from autotune.files import Scratch, for_sockets, link, remove, sha256, whole
 from tests.damage import KINDS
 
 
@@ -151,3 +151,13 @@ def test_the_package_makes_nothing_temporary_that_could_be_left() -> None:
         if isinstance(node, ast.Attribute) and node.attr in BY_HAND
     }
     assert names == {("files.py", "TemporaryDirectory")}
+
+
+def test_a_folder_for_sockets_has_a_short_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever temporary files lie: Ray's and ssh's sockets could not be made."""
+    deep = tmp_path / ("deep" * 20)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with for_sockets() as folder:
+        assert len(folder) <= 42
+    assert not list(deep.iterdir())

@@ -18,7 +18,7 @@ from autotune.devices.command import CommandTransport
 from autotune.devices.connection import logged
 from autotune.devices.runner_device import RunnerDevice
 from autotune.errors import Fault, UserError
-from autotune.files import Scratch
+from autotune.files import Scratch, for_sockets
 
 log = logging.getLogger("autotune.devices")
 
@@ -107,7 +107,7 @@ class SshTransport(CommandTransport):
         self._host, self._python, self._home = host, python, folder
         self.patience = 0.0  # before it was there once, something else is wrong than that it is gone
         self._turns = threading.Lock()
-        scratch = Scratch()
+        scratch = for_sockets()
         self._socket = Path(scratch.name, "ssh")
         weakref.finalize(self, _leave, self._leaving(), self._socket, scratch)
 

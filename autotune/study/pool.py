@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 import cloudpickle
 
 from autotune.errors import Broken, Fault
-from autotune.files import Scratch
+from autotune.files import Scratch, for_sockets
 from autotune.study.ray_process import END_S, Answer, Call, Line, Setting, Shared, Value
 
 T = TypeVar("T")
@@ -33,9 +33,6 @@ STARTS = 3
 
 LOSSES = 1
 """Losses of Ray after which a call is made again."""
-
-_SHORT, _LONGEST = Path("/tmp"), 42  # noqa: S108  # a folder of its own is made in it
-"""A folder with a short path, and the most characters of the one that Ray's sessions may lie in."""
 
 _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from autotune.study.ray_process import main; main()"
 
@@ -78,7 +75,7 @@ class RayPool:
                 started on loopback.
         """
         self._jobs, self._start, self._address = jobs, start, address
-        self._scratch, self._sessions = Scratch(), _for_sessions()
+        self._scratch, self._sessions = Scratch(), for_sockets()
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._ray: _Ray | None = None
@@ -265,15 +262,6 @@ class _Ray:
             for line in filter(str.strip, self._printed.read_text(errors="replace").splitlines()):
                 log.info("ray: %s", line)
         self._ended(self)
-
-
-def _for_sessions() -> Scratch:
-    """Where Ray's sessions lie: of no use to anyone later, and with sockets, whose paths are short."""
-    scratch = Scratch()
-    if len(scratch.name) <= _LONGEST:
-        return scratch
-    scratch.cleanup()
-    return Scratch(_SHORT)
 
 
 def _end_session(leader: int) -> None:
