@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from autotune.compress.fake_quantization import begin_ranges, quantization_aware
+from autotune.compress.flat import flattened
 from autotune.compress.flatbuffer import named
 from autotune.compress.keras_preprocessing import stays_float
 from autotune.compress.load import open_base
@@ -28,7 +29,7 @@ class QuantizationAware:
     """Trains with int8 arithmetic simulated in the forward pass."""
 
     name = "qat"
-    version = 6
+    version = 7
     trains = True
     continues = True
 
@@ -43,7 +44,7 @@ class QuantizationAware:
             begun, model = reopened(base, parent, parameters)
             apart = bool(unpack(parent)[-1])
         else:
-            model = open_base(base, parent)
+            model = flattened(open_base(base, parent))
             if any(layer.weights and named(layer.name, data.excluded) for layer in layers_of(model)):
                 raise Infeasible("layers that are excluded would be quantized all the same, by LiteRT's converter")
             begun = model.get_weights()
@@ -65,7 +66,7 @@ def reopened(base: bytes, trained: bytes, parameters: Mapping[str, Any]) -> tupl
     Returns:
         The weights that it began with, and the quantization-aware model.
     """
-    model = open_base(base)
+    model = flattened(open_base(base))
     *weights, apart = unpack(trained)
     begun = weights[: len(model.weights)]
     model.set_weights(begun)

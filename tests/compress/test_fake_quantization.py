@@ -55,6 +55,18 @@ def test_ranges_begin_with_the_float_model(scale: float, build: Build) -> None:
     assert np.abs(run(artifact.data, x) - wanted).max() < 0.05 * np.ptp(wanted)
 
 
+def test_layers_of_nested_models_are_quantized(build: Build) -> None:
+    """As a backbone's are, also behind preprocessing; TFMOT left them float, and the file was refused once trained."""
+    from tf_keras import Sequential, layers
+
+    x = np.random.default_rng(0).random((200, 4)).astype(np.float32)
+    body = Sequential([layers.Input((4,)), layers.Dense(8, activation="relu"), layers.Dense(4)])
+    artifact, model = build([layers.Input((4,)), layers.Rescaling(2.0), body, layers.Dense(1)], x, quantize="qat")
+    assert [layer["dtype"] for layer in artifact.facts["layers"]] == ["int8"] * 3
+    wanted = model.predict(x, verbose=0)
+    assert np.abs(run(artifact.data, x) - wanted).max() < 0.05 * np.ptp(wanted)
+
+
 def normalised(layers: Any) -> Any:
     """Batch normalisation that has seen data."""
     return layers.BatchNormalization(

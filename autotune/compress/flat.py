@@ -1,0 +1,66 @@
+"""A Keras model without nested models in it: their layers in their place."""
+
+from typing import Any
+
+
+def flattened(model: Any) -> Any:
+    """The model with the layers of nested models in their place, each called as the nested model calls it.
+
+    TFMOT quantizes the layers of a model itself alone, and leaves those of nested ones float.
+
+    Args:
+        model: a tf_keras model.
+
+    Returns:
+        The model itself where it has no nested ones; else one of copies of its layers, with the same weights. Where
+        two layers have one name, the second gets a number.
+    """
+    import tf_keras
+
+    if not any(map(_is_nested, model.layers)):
+        return model
+    entry = model.inputs[0]
+    entry = tf_keras.Input(entry.shape[1:], dtype=entry.dtype, name=model.input_names[0])
+    copies: dict[int, tuple[Any, Any]] = {}
+    flat = tf_keras.Model(entry, _called(model, [entry], copies), name=model.name)
+    for layer, copy in copies.values():
+        copy.set_weights(layer.get_weights())
+        if hasattr(copy, "finalize_state"):  # as translate.py
+            copy.finalize_state()
+    return flat
+
+
+def _is_nested(layer: Any) -> bool:
+    """Whether this layer is a model of layers; subclassed ones can be called alone."""
+    return bool(getattr(layer, "_is_graph_network", False))  # public in no form
+
+
+def _called(model: Any, inputs: list[Any], copies: dict[int, tuple[Any, Any]]) -> Any:
+    """What a model gives for these inputs, by copies of its layers; a layer that is called twice has one copy."""
+    import tensorflow as tf
+
+    made = dict(zip(map(id, model.inputs), inputs, strict=True))
+
+    def here(value: Any) -> Any:
+        return made.get(id(value), value)
+
+    for depth in sorted(model._nodes_by_depth, reverse=True):  # public in no form
+        for node in model._nodes_by_depth[depth]:
+            if node.is_input:
+                continue
+            arguments, options = tf.nest.map_structure(here, (node.call_args, node.call_kwargs))
+            if _is_nested(node.layer):
+                given = _called(node.layer, tf.nest.flatten(arguments), copies)
+            else:
+                given = _copy(node.layer, copies)(*arguments, **options)
+            made |= zip(map(id, tf.nest.flatten(node.outputs)), tf.nest.flatten(given), strict=True)
+    return tf.nest.pack_sequence_as(model.outputs, [made[id(tensor)] for tensor in model.outputs])
+
+
+def _copy(layer: Any, copies: dict[int, tuple[Any, Any]]) -> Any:
+    if id(layer) not in copies:
+        taken = {copy.name for _, copy in copies.values()}
+        numbered = (f"{layer.name}_{number}" for number in range(1, len(taken) + 1))
+        name = layer.name if layer.name not in taken else next(each for each in numbered if each not in taken)
+        copies[id(layer)] = (layer, type(layer).from_config({**layer.get_config(), "name": name}))
+    return copies[id(layer)][1]
