@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from autotune.compress.keras_preprocessing import unfolded
 from autotune.compress.load import open_base
 from autotune.compress.qat import reopened
 from autotune.compress.savedmodel import needs_batch
@@ -19,7 +20,7 @@ class Convert:
     """
 
     name = "convert"
-    version = 2
+    version = 3
     trains = False
 
     def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
@@ -34,7 +35,7 @@ class Convert:
             assert parent is not None  # QuantizationAware came before
             _, model = reopened(base, parent, parameters["trained"])
             return Artifact(converted(model, quantized=True, integer_io=parameters["io"] == "int8"))
-        model = open_base(base, parent)
+        model = unfolded(open_base(base, parent), data.calibration)
         if parameters["sparse"]:
             model = keeping_dimensions(model)
         return Artifact(converted(model, sparse=parameters["sparse"]))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.compress.preprocessing import is_lost, rounded
+from autotune.compress.training import wrap_layers
 
 BATCH = 100
 """Calibration samples that are run at once."""
@@ -40,6 +41,40 @@ def split(model: Any) -> tuple[Any, Any]:
 
     given = _given(model)
     return tf_keras.Model(model.inputs, given), tf_keras.Model(given, model.outputs)
+
+
+def unfolded(model: Any, calibration: NDArray[Any]) -> Any:
+    """The model with each batch normalisation before its first weights as a Rescaling, where those are to stay float.
+
+    LiteRT's converter folds the former into a dense layer behind it, whose weights are then of as different scale as
+    the features; constants of two dimensions it leaves alone. Outputs are unchanged, and layers shared.
+
+    Args:
+        model: a tf_keras model.
+        calibration: inputs (m, *input shape), as the model takes them.
+    """
+    before = split(model)[0].layers if _given(model) else []
+    normalising = [layer for layer in before if type(layer).__name__ == "BatchNormalization" and _of_last_axis(layer)]
+    if not normalising or not stays_float(model, calibration):
+        return model
+    return wrap_layers(model, normalising.__contains__, _rescaling)
+
+
+def _of_last_axis(normalisation: Any) -> bool:
+    return list(normalisation.axis) == [len(normalisation.input_shape) - 1]
+
+
+def _rescaling(normalisation: Any) -> Any:
+    """A batch normalisation over the last axis, as it is when nothing is trained."""
+    import tf_keras
+
+    factor = (normalisation.gamma if normalisation.scale else 1.0) / np.sqrt(
+        normalisation.moving_variance + normalisation.epsilon
+    )
+    offset = (normalisation.beta if normalisation.center else 0.0) - normalisation.moving_mean * factor
+    return tf_keras.layers.Rescaling(
+        np.array(factor)[np.newaxis], np.array(offset)[np.newaxis], name=normalisation.name
+    )
 
 
 def joined(before: Any, rest: Any) -> Any:

@@ -66,6 +66,18 @@ def test_features_of_different_scale_are_kept(scheme: str, of_scales: bytes, x: 
     assert np.abs(run(artifact.data, x) - wanted).max() < 0.05 * np.ptp(wanted)
 
 
+@pytest.mark.parametrize("scheme", ["none", "dynamic", "int8"])
+def test_batch_normalisation_that_prepares_is_not_folded(scheme: str, x: np.ndarray, tmp_path: Any) -> None:
+    """Nor do a dense layer's weights get the features' scales from it, which no integer type holds."""
+    import tf_keras
+
+    made = model(tf_keras.layers.BatchNormalization(epsilon=0.0))
+    made.layers[0].set_weights([np.ones(4), np.zeros(4), SCALES / 2, SCALES**2 / 12])
+    wanted = made.predict(x, verbose=0)
+    file = build(saved(made, tmp_path), Recipe(quantize=scheme), TrainingData(x, wanted, x, "mse", 0)).data
+    assert np.abs(run(file, x) - wanted).max() < (1e-3 if scheme == "none" else 0.05 * np.ptp(wanted))
+
+
 def test_an_integer_input_does_not_hold_them(of_scales: bytes, x: np.ndarray) -> None:
     """So it is refused, with what to do."""
     with pytest.raises(Infeasible, match="no integer input holds features of such different scale"):
