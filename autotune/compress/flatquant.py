@@ -4,27 +4,20 @@ Activations' ranges are the least and greatest values seen in calibration. The q
 average over samples cuts off peaks (decision 7).
 """
 
-import io
 import math
 import re
-import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from litert_quantizer import qtyping
 from litert_quantizer.quantizer import AlgorithmName, Quantizer
 from numpy.typing import NDArray
 
-from autotune.compress.flatbuffer import Layer, activations, describe, named, read_layers
+from autotune.compress.calibration import Ranges, off_powers_of_two, outputs_of, quietly, ranges_of, runs
+from autotune.compress.flatbuffer import Layer, describe, named, read_layers
 from autotune.compress.preprocessing import is_lost, preprocessing, rounded
 from autotune.errors import Fault, Infeasible, one_line
-from autotune.tflite.state import state
-
-Ranges = dict[str, dict[str, NDArray[np.float32]]]
-"""Of each activation: its min and max, (1,) each."""
 
 Outputs = tuple[str, ...]
 """An operator, by the names of the tensors that it makes."""
@@ -120,7 +113,7 @@ def quantize(
         UserError: it is no whole .tflite file.
     """
     _check(file, scheme)
-    ranges = _ranges(file, calibration) if scheme in STATIC else {}
+    ranges = _static_ranges(file, scheme, calibration)
     layers = read_layers(file)
     less, never = ([layer.outputs for layer in layers if named(layer.name, names)] for names in (spared, excluded))
     return _quantized(file, scheme, ranges, less, [*never, *_float_preprocessing(file, scheme, calibration, ranges)])
@@ -147,8 +140,8 @@ def sensitivity(file: bytes, scheme: str, calibration: NDArray[Any]) -> dict[str
         UserError: it is no whole .tflite file.
     """
     facts = _check(file, scheme)
-    ranges = _ranges(file, calibration) if scheme in STATIC else {}
-    wanted = _outputs(file, calibration)
+    ranges = _static_ranges(file, scheme, calibration)
+    wanted = outputs_of(file, calibration)
     error = _divergence if facts["activation"] == "softmax" else _squared_error
     whole = _quantized(file, scheme, ranges, left=_float_preprocessing(file, scheme, calibration, ranges))
     quantized = {row.name for row in read_layers(whole) if row.dtype == WEIGHTS.get(scheme, "int8")}
@@ -157,7 +150,7 @@ def sensitivity(file: bytes, scheme: str, calibration: NDArray[Any]) -> dict[str
         if layer.name in quantized:
             groups.setdefault(layer.name, []).append(layer)  # operators that share their weights
     return {
-        name: error(wanted, _outputs(_quantized(file, scheme, ranges, only=layers), calibration))
+        name: error(wanted, outputs_of(_quantized(file, scheme, ranges, only=layers), calibration))
         for name, layers in groups.items()
     }
 
@@ -197,7 +190,7 @@ def _quantized(
     if left:
         _leave(quantizer, _scope(left))
     try:
-        with _quietly():
+        with quietly():
             result = quantizer.quantize(ranges or None, enable_progress_bar=False, enable_progress_report=False)
     except (MemoryError, OSError) as error:
         raise Fault(f"quantizing failed: {type(error).__name__}: {error}") from error
@@ -235,7 +228,7 @@ def _float_preprocessing(file: bytes, scheme: str, calibration: NDArray[Any], ra
 def _moved(file: bytes, names: Collection[str], inputs: NDArray[Any], bits: int) -> dict[str, float]:
     """By how much rounding the inputs moves computed tensors, at most."""
     moved = dict.fromkeys(names, 0.0)
-    runs = (_runs(file, x, keep_all=True) for x in (inputs, rounded(inputs, bits)))
+    runs = (runs(file, x, keep_all=True) for x in (inputs, rounded(inputs, bits)))
     for exact, coarse in zip(*runs, strict=True):
         for tensor in exact.get_tensor_details():
             if tensor["name"] in moved:
@@ -265,93 +258,12 @@ def _leave(quantizer: Quantizer, scope: str) -> None:
     quantizer.update_quantization_recipe(scope, _ALL, algorithm_key=AlgorithmName.NO_QUANTIZE)
 
 
-def _ranges(file: bytes, calibration: NDArray[Any]) -> Ranges:
-    """The least and greatest values of each activation, over all samples.
-
-    Raises:
-        Infeasible: some are not finite.
-    """
-    computed = activations(file)
-    described = _interpreter(file, keep_all=True).get_tensor_details()
-    tensors = {row["name"]: row["index"] for row in described if row["name"] in computed}
-    least = dict.fromkeys(tensors, np.inf)
-    greatest = dict.fromkeys(tensors, -np.inf)
-    for interpreter in _runs(file, calibration, keep_all=True):
-        for name, index in tensors.items():
-            values = interpreter.get_tensor(index)
-            least[name] = np.minimum(least[name], values.min())
-            greatest[name] = np.maximum(greatest[name], values.max())
-    unbounded = [name for name in tensors if not np.isfinite(greatest[name] - least[name])]
-    if unbounded:
-        raise Infeasible(f"calibration gives {unbounded[0]} no finite range")
-    return {
-        name: {"min": np.array([least[name]], np.float32), "max": np.array([greatest[name]], np.float32)}
-        for name in tensors
-    }
-
-
-def _outputs(file: bytes, inputs: NDArray[Any]) -> NDArray[np.float64]:
-    """The outputs for all inputs; integers in the units that they stand for."""
-    exit_ = _interpreter(file).get_output_details()[0]
-    scale, zero = exit_["quantization"]
-    outputs = np.concatenate([run.get_tensor(exit_["index"]) for run in _runs(file, inputs)]).astype(float)
-    return (outputs - zero) * scale if scale else outputs
-
-
-def _runs(file: bytes, inputs: NDArray[Any], *, keep_all: bool = False) -> Iterator[Any]:
-    """The interpreter behind each of the inputs, which are integers where the file takes those.
-
-    What a file keeps from one inference to the next is before each what it was at first.
-
-    Raises:
-        Infeasible: LiteRT can't, as with an index that an embedding does not have.
-    """
-    interpreter, kept = _interpreter(file, keep_all=keep_all), state(file)
-    entry = interpreter.get_input_details()[0]
-    scale, zero = entry["quantization"]
-    if scale:
-        limits = np.iinfo(entry["dtype"])
-        inputs = np.clip(np.round(inputs / scale + zero), limits.min, limits.max)
-    inputs = inputs.astype(entry["dtype"], copy=False)
-    for sample in inputs:
-        if kept == "variables":
-            interpreter.reset_all_variables()
-        elif kept == "resources":  # which LiteRT can't reset
-            interpreter = _interpreter(file, keep_all=keep_all)
-        interpreter.set_tensor(entry["index"], sample[np.newaxis])
-        try:
-            interpreter.invoke()
-        except RuntimeError as error:
-            raise Infeasible(f"LiteRT can't run the file: {one_line(error)}") from error
-        yield interpreter
-
-
-def _interpreter(file: bytes, *, keep_all: bool = False) -> Any:
-    """An Interpreter, which keeps the values of all tensors for those who ask.
-
-    Raises:
-        Infeasible: LiteRT refuses the file.
-    """
-    try:
-        with _quietly():
-            interpreter = Interpreter(
-                model_content=file,
-                num_threads=1,
-                experimental_op_resolver_type=OpResolverType.BUILTIN,
-                experimental_preserve_all_tensors=keep_all,
-            )
-            interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
-        raise Infeasible(f"LiteRT refuses the file: {one_line(error)}") from error
-    return interpreter
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the quantizer's progress bars, and its word that keeping all tensors takes memory (one sample's)."""
-    with redirect_stderr(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def _static_ranges(file: bytes, scheme: str, calibration: NDArray[Any]) -> Ranges:
+    """What a scheme wants to know of activations; nothing, where it is not static."""
+    if scheme not in STATIC:
+        return {}
+    ranges = ranges_of(file, calibration)
+    return off_powers_of_two(ranges) if scheme == "int16x8" else ranges
 
 
 def _divergence(wanted: NDArray[np.float64], got: NDArray[np.float64]) -> float:

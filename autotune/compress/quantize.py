@@ -20,7 +20,7 @@ class Quantize:
     """Quantizes the float file; one that quantization-aware training gave is finished already."""
 
     name = "quantize"
-    version = 5
+    version = 6
     trains = False
 
     def parameters(self, recipe: Recipe) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """What comes before a model's first weights: where integers can't hold it, it stays float, in every integer scheme."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -157,3 +158,18 @@ def test_integers_are_rounded_to_integers() -> None:
     x = np.array([[0, 1, 2, 1000]], np.int32)
     assert rounded(x, 8).dtype == np.int32
     assert rounded(x, 8).tolist() == [[0, 0, 4, 1000]]
+
+
+def test_pixels_that_are_rescaled_to_powers_of_two(tmp_path: Path) -> None:
+    """As for MobileNet, to -1 … 1: LiteRT's kernel took the offset's 16-bit addition for shifts, and refused it."""
+    import tensorflow as tf
+    import tf_keras
+
+    start(2)
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 6, 6, 3)).astype(np.float32)
+    pixels[0], pixels[1] = 0, 255  # else no range ends at a power of two
+    before = tf_keras.layers.Rescaling(1 / 127.5, offset=-1)
+    convolution = tf_keras.layers.Conv2D(4, 3, padding="same")  # the offset can't be folded into it
+    net = tf_keras.Sequential([tf_keras.layers.Input((6, 6, 3)), before, convolution, tf_keras.layers.Flatten()])
+    file = flatquant.quantize(tf.lite.TFLiteConverter.from_keras_model(net).convert(), "int16x8", pixels)
+    assert np.allclose(run(file, pixels), net.predict(pixels, verbose=0), atol=0.05)
