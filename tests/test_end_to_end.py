@@ -183,7 +183,7 @@ for point in json.load(sys.stdin):
     from autotune.data import read_data
 
     validation = read_data(str(DIGITS / "digits.npz"), (8, 8, 1), 0).validation
-    np.save(folder / "x.npy", validation.x)
+    np.save(folder / "x.npy", validation.x.astype(np.float32))  # what the files take
     np.save(folder / "y.npy", validation.y)
     points = front("first", folder)
     done = subprocess.run(

@@ -32,7 +32,7 @@ def ranges_of(file: bytes, calibration: NDArray[Any]) -> Ranges:
     tensors = {row["name"]: row["index"] for row in described if row["name"] in computed}
     least = dict.fromkeys(tensors, np.inf)
     greatest = dict.fromkeys(tensors, -np.inf)
-    for interpreter in runs(file, calibration, keep_all=True):
+    for interpreter in run_each(file, calibration, keep_all=True):
         for name, index in tensors.items():
             values = interpreter.get_tensor(index)
             least[name] = np.minimum(least[name], values.min())
@@ -70,11 +70,11 @@ def outputs_of(file: bytes, inputs: NDArray[Any]) -> NDArray[np.float64]:
     """The outputs for all inputs; integers in the units that they stand for."""
     exit_ = _interpreter(file).get_output_details()[0]
     scale, zero = exit_["quantization"]
-    outputs = np.concatenate([run.get_tensor(exit_["index"]) for run in runs(file, inputs)]).astype(float)
+    outputs = np.concatenate([run.get_tensor(exit_["index"]) for run in run_each(file, inputs)]).astype(float)
     return (outputs - zero) * scale if scale else outputs
 
 
-def runs(file: bytes, inputs: NDArray[Any], *, keep_all: bool = False) -> Iterator[Any]:
+def run_each(file: bytes, inputs: NDArray[Any], *, keep_all: bool = False) -> Iterator[Any]:
     """The interpreter behind each of the inputs, which are integers where the file takes those.
 
     What a file keeps from one inference to the next is before each what it was at first.

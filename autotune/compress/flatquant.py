@@ -14,7 +14,7 @@ from litert_quantizer import qtyping
 from litert_quantizer.quantizer import AlgorithmName, Quantizer
 from numpy.typing import NDArray
 
-from autotune.compress.calibration import Ranges, off_powers_of_two, outputs_of, quietly, ranges_of, runs
+from autotune.compress.calibration import Ranges, off_powers_of_two, outputs_of, quietly, ranges_of, run_each
 from autotune.compress.flatbuffer import Layer, describe, named, read_layers
 from autotune.compress.preprocessing import is_lost, preprocessing, rounded
 from autotune.errors import Fault, Infeasible, one_line
@@ -228,7 +228,7 @@ def _float_preprocessing(file: bytes, scheme: str, calibration: NDArray[Any], ra
 def _moved(file: bytes, names: Collection[str], inputs: NDArray[Any], bits: int) -> dict[str, float]:
     """By how much rounding the inputs moves computed tensors, at most."""
     moved = dict.fromkeys(names, 0.0)
-    runs = (runs(file, x, keep_all=True) for x in (inputs, rounded(inputs, bits)))
+    runs = (run_each(file, x, keep_all=True) for x in (inputs, rounded(inputs, bits)))
     for exact, coarse in zip(*runs, strict=True):
         for tensor in exact.get_tensor_details():
             if tensor["name"] in moved:

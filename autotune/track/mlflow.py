@@ -130,7 +130,8 @@ class MlflowTracker:
             return False
         client = MlflowClient(tracking_uri=self._uri)
         with Scratch() as name:
-            folder = Path(name)
+            folder = Path(name, "artifacts")
+            folder.mkdir()
             (folder / "front.json").write_text(json.dumps(front.to_json(device), indent=1))
             draw(record, folder / "front.png")
             write_front(record, folder / "front.html")

@@ -742,7 +742,8 @@ def test_a_broken_tracker_costs_no_trial(tmp_path: Path) -> None:
     reporter = SilentReporter()
     assert study(options(tmp_path), reporter=reporter, trackers=none).record.asked == 12
     *_, last = [note for note in reporter.notes if "server unreachable" in note]
-    assert last == "tracking is behind (server unreachable); autotune sync toy catches up"
+    folder = tmp_path / "runs"
+    assert last == f"tracking is behind (server unreachable); autotune sync toy --dir {folder} catches up"
 
 
 class Interrupting(FakePool):
@@ -911,7 +912,7 @@ def test_more_trials_may_be_asked_for(tmp_path: Path) -> None:
     [
         (["mae<1"], {}, "this task's metric is accuracy, not mae"),
         ([], {"space": {"delegate": ["gpu"]}}, "unknown delegate 'gpu'; device fake has xnnpack, builtin, reference"),
-        ([], {"loss": "hinge"}, "--loss 'hinge' is unknown"),
+        ([], {"loss": "hindge"}, "--loss 'hindge' is unknown"),
         ([], {"metric": "mae"}, "metric 'mae' does not fit"),
     ],
 )
