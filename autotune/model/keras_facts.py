@@ -43,8 +43,9 @@ def last_activation(model: Any) -> Activation:
     call = tf.function(lambda x: model(x, training=False))
     graph = call.get_concrete_function(tf.TensorSpec(entry.shape, entry.dtype))
 
-    def made_by(tensor: Any) -> tuple[str, list[Any]]:
-        operator = tensor.op
-        return operator.type, [each for each in operator.inputs if each.op.type != "Const"]  # shapes, axes, indices
+    def made_by(name: str) -> tuple[str, list[str]]:
+        operator = graph.graph.get_tensor_by_name(name).op
+        inputs = [each.name for each in operator.inputs if each.op.type != "Const"]  # not shapes, axes, indices
+        return operator.type, inputs
 
-    return activation(graph.outputs[0], made_by)
+    return activation(graph.outputs[0].name, made_by)

@@ -1,9 +1,9 @@
 """What the values of a model's output are, by the operators that made them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Literal, TypeVar
 
-Tensor = TypeVar("Tensor")
+Tensor = TypeVar("Tensor", bound=Hashable)
 
 Activation = Literal["softmax", "sigmoid", "linear"]
 """Probabilities whose rows sum to one, each a probability by itself, anything else."""
@@ -36,20 +36,23 @@ def activation(output: Tensor, made_by: Callable[[Tensor], tuple[str, Sequence[T
     Returns:
         "softmax" as long as rows sum to one: of some of its values, or those of several, "sigmoid".
     """
-    origin = made_by(output)
-    if origin is None:
+    rows_are_whole, sources = True, set[Activation]()
+    seen, ahead = {output}, [output]
+    while ahead:
+        name, inputs = made_by(ahead.pop()) or ("", [])
+        operator = name.replace("_", "").upper()
+        if operator in _MOVES:
+            inputs = inputs[:1]
+        elif operator in _CHOOSES:
+            inputs = inputs[-1:] if operator == "SPLIT" else inputs[:1]
+            rows_are_whole = False
+        elif operator in _JOINS:
+            rows_are_whole = False
+        else:
+            sources.add(_ACTIVATIONS.get(operator, "linear"))
+            continue
+        ahead += [tensor for tensor in dict.fromkeys(inputs) if tensor not in seen]
+        seen.update(inputs)
+    if not sources or "linear" in sources:
         return "linear"
-    name, inputs = origin
-    operator = name.replace("_", "").upper()
-    if operator in _MOVES:
-        return activation(inputs[0], made_by)
-    if operator in _CHOOSES:
-        return _parts([inputs[-1 if operator == "SPLIT" else 0]], made_by)
-    if operator in _JOINS:
-        return _parts(inputs, made_by)
-    return _ACTIVATIONS.get(operator, "linear")
-
-
-def _parts(inputs: Sequence[Tensor], made_by: Callable[[Tensor], tuple[str, Sequence[Tensor]] | None]) -> Activation:
-    """Of values that no longer make up whole rows."""
-    return "sigmoid" if inputs and all(activation(each, made_by) != "linear" for each in inputs) else "linear"
+    return "softmax" if rows_are_whole and sources == {"softmax"} else "sigmoid"

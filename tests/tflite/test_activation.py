@@ -31,3 +31,17 @@ def test_several_heads_side_by_side(second: str, expected: str) -> None:
     """Are probabilities where all of them are; their rows no longer sum to one."""
     makers = {"all": ("CONCATENATION", ["a", "b"]), "a": ("SOFTMAX", ["x"]), "b": (second, ["x"])}
     assert activation("all", makers.get) == expected
+
+
+def test_each_tensor_is_looked_at_once() -> None:
+    """However many ways lead to it, and however long they are: files are made up, too."""
+    steps = 2000
+    makers = {step: ("CONCATENATION", [step - 1, step - 1]) for step in range(2, steps)} | {1: ("SOFTMAX", [0])}
+    looked_at: list[int] = []
+
+    def made_by(tensor: int) -> tuple[str, list[int]] | None:
+        looked_at.append(tensor)
+        return makers.get(tensor)
+
+    assert activation(steps - 1, made_by) == "sigmoid"
+    assert sorted(looked_at) == list(range(1, steps))
