@@ -1,12 +1,15 @@
 """A run's beginning: what arguments and files tell is told before a device is asked anything."""
 
 import fcntl
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+from numpy.lib import format as npy
 
 from autotune.api.asked import plain
 from autotune.errors import UserError
@@ -69,6 +72,17 @@ def no_labels() -> None:
         np.savez("toy.npz", **{name: file[name] for name in file if name != "y_test"})
 
 
+def bomb() -> None:
+    """The data, of which one array declares four terabytes."""
+    header = io.BytesIO()
+    npy.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**6, 10**6)})
+    with zipfile.ZipFile("toy.npz") as before:
+        members = {name: before.read(name) for name in before.namelist()} | {"x_train.npy": header.getvalue()}
+    with zipfile.ZipFile("toy.npz", "w") as after:
+        for name, content in members.items():
+            after.writestr(name, content)
+
+
 def in_the_way() -> None:
     Path("runs").write_text("a file")
 
@@ -88,6 +102,7 @@ def images() -> None:
         (nothing, {"data": "toy.keras"}, "data toy.keras: no x_train"),
         (nothing, {"data": "none.py:data"}, "none.py"),
         (no_labels, {}, "no y_test"),
+        (bomb, {}, "declares other contents than it has"),
         (images, {"data": "images"}, "needs a folder for each of two classes"),
         (nothing, {"sampler": "none"}, "unknown sampler 'none'"),
         (nothing, {"metric": "none"}, "--metric 'none' is unknown"),

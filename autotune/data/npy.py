@@ -22,16 +22,32 @@ def read_array(file: IO[bytes], size: int) -> Array:
     Raises:
         ValueError: it is no whole .npy file of plain values, or they don't fit into memory.
     """
+    check_header(file, size)
+    try:
+        file.seek(0)
+        array: Array = npy.read_array(file, allow_pickle=False)
+    except Exception as error:  # of values that were hit, as below
+        raise ValueError(f"not a whole .npy file of plain values: {one_line(error)}") from error
+    return array
+
+
+def check_header(file: IO[bytes], size: int) -> None:
+    """Holds what a file declares against what it has.
+
+    Args:
+        file: at its beginning.
+        size: bytes that it has.
+
+    Raises:
+        ValueError: as read_array().
+    """
     try:
         shape, _, dtype = _HEADERS[npy.read_magic(file)](file)
         declared = prod(shape) * dtype.itemsize
         if dtype.hasobject or any(length < 0 for length in shape) or declared != size - file.tell():
             raise ValueError("declares other contents than it has")
         check_memory(declared)
-        file.seek(0)
-        found: Array = npy.read_array(file, allow_pickle=False)
     except (
         Exception
     ) as error:  # of a header that was hit, Python's and NumPy's parsers raise whatever they stumble over
         raise ValueError(f"not a whole .npy file of plain values: {one_line(error)}") from error
-    return found

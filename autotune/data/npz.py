@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
-from autotune.data.npy import read_array
+from autotune.data.npy import check_header, read_array
 from autotune.data.splits import Array, Cut, Data, assembled
 from autotune.errors import UserError, one_line
 from autotune.limits import check_unpacked
@@ -40,9 +40,9 @@ def check_npz(path: Path) -> None:
     """What can be said of an .npz file without reading its arrays.
 
     Raises:
-        UserError: it is none, or lacks a key.
+        UserError: it is none, lacks a key, or declares other arrays than it has.
     """
-    _check_keys(path, _each(path, lambda _, info: info))
+    _check_keys(path, _each(path, _check_array))
 
 
 def _check_keys(path: Path, keys: Collection[str]) -> tuple[list[str], bool]:
@@ -79,3 +79,8 @@ def _each(path: Path, take: Callable[[zipfile.ZipFile, zipfile.ZipInfo], T]) -> 
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
     with archive.open(info) as member:
         return read_array(member, info.file_size)
+
+
+def _check_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+    with archive.open(info) as member:
+        check_header(member, info.file_size)
