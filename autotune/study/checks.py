@@ -103,7 +103,8 @@ def refuse_changes(record: Record, now: dict[str, Any], but: Sequence[str] = ())
             journal.mend(record.folder, record.name)  # keeps what is damaged
             (record.folder / journal.JOURNAL).unlink(missing_ok=True)
         return
+    words = ["model (or version of what opens it)" if name == "model" else name for name in changed]
     raise UserError(
-        f"study {record.name!r} was started with another {' and another '.join(changed)}; "
+        f"study {record.name!r} was started with another {' and another '.join(words)}; "
         "choose another --name (files that fit are taken from the cache all the same)"
     )

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import re
 import signal
 import threading
 import time
@@ -896,7 +897,8 @@ def test_changed_studies_are_refused(tmp_path: Path, what: str) -> None:
         "targets": {"targets": parse_all(["latency<2ms"])[0]},
         "seed": {"seed": 1},
     }
-    with pytest.raises(UserError, match=f"started with another .*{what}"):
+    name = what.replace("model", "model (or version of what opens it)")
+    with pytest.raises(UserError, match=f"started with another .*{re.escape(name)}"):
         study(dataclasses.replace(asked, **changes.get(what, {})))
     assert (asked.folder / "toy" / "journal.log").read_bytes() == before
 
