@@ -47,7 +47,5 @@ def check_header(file: IO[bytes], size: int) -> None:
         if dtype.hasobject or any(length < 0 for length in shape) or declared != size - file.tell():
             raise ValueError("declares other contents than it has")
         check_memory(declared)
-    except (
-        Exception
-    ) as error:  # of a header that was hit, Python's and NumPy's parsers raise whatever they stumble over
+    except Exception as error:  # of a header that was hit, parsers raise whatever they stumble over
         raise ValueError(f"not a whole .npy file of plain values: {one_line(error)}") from error

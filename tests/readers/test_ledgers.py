@@ -20,7 +20,7 @@ from autotune.study.latencies import Latencies
 from autotune.testing.results import toy_measurement
 from tests.readers.contract import read_or_refused
 from tests.readers.mutations import damaged, reshaped
-from tests.study.test_asktell import BASELINE, ledger, tell
+from tests.study.test_asktell import begun
 
 KEY = "ab" * 32
 RUNTIME = Runtime("xnnpack", 1)
@@ -30,12 +30,7 @@ RUNTIME = Runtime("xnnpack", 1)
 def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The journal of a study with a baseline and two trials."""
     folder = tmp_path_factory.mktemp("ledgers") / "toy"
-    study = ledger(folder)
-    study.note("baseline", BASELINE.to_json())
-    for _ in range(2):
-        asked = study.ask()
-        assert asked is not None
-        tell(study, *asked)
+    begun(folder, 2)
     return (folder / journal.JOURNAL).read_bytes()
 
 

@@ -56,6 +56,17 @@ def tell(study: Ledger, number: int, config: Config, latency_ms: float = 1.0) ->
     study.tell(number, outcome(config, latency_ms), targets(), BASELINE)
 
 
+def begun(folder: Path, trials: int) -> Ledger:
+    """A study with a baseline and so many trials."""
+    study = ledger(folder)
+    study.note("baseline", BASELINE.to_json())
+    for _ in range(trials):
+        asked = study.ask()
+        assert asked is not None
+        tell(study, *asked)
+    return study
+
+
 def test_asks_every_recipe_once_and_no_more(tmp_path: Path) -> None:
     """Until the space is exhausted, on one runtime each: settings of training don't make two of what does not train."""
     study, seen = ledger(tmp_path), set()

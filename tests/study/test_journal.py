@@ -17,7 +17,7 @@ from autotune.front import Point
 from autotune.study import journal
 from autotune.study.journal import exclusive, read
 from tests import damage
-from tests.study.test_asktell import BASELINE, ledger, tell
+from tests.study.test_asktell import begun, ledger, tell
 
 
 def test_reading_what_is_not_there(tmp_path: Path) -> None:
@@ -34,12 +34,7 @@ def test_reading_what_is_not_there(tmp_path: Path) -> None:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study's folder, with a baseline and three trials."""
     folder = tmp_path_factory.mktemp("runs") / "toy"
-    study = ledger(folder)
-    study.note("baseline", BASELINE.to_json())
-    for _ in range(3):
-        asked = study.ask()
-        assert asked is not None
-        tell(study, *asked)
+    begun(folder, 3)
     return folder
 
 
