@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from autotune import objectives, plugins, space_file
+from autotune import objectives, plugins
 from autotune.argument_types import NUMBERS
 from autotune.compress.trust import Trust
 from autotune.errors import UserError
 from autotune.files import is_file
 from autotune.plugins import resource
-from autotune.space import Choice, Space
+from autotune.space import file as space_file
+from autotune.space.space import Choice, Space
 from autotune.target import Target, parse_all
 from autotune.yaml_file import Lines, place, read_yaml
 

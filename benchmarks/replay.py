@@ -24,7 +24,7 @@ from autotune.compress.pipeline import Step
 from autotune.config import Config, Recipe, Runtime
 from autotune.front import dominated, relative
 from autotune.outcome import Outcome
-from autotune.space import Choice, Space
+from autotune.space.space import Choice, Space
 from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 from autotune.study.proposals import Proposals

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from autotune.config import Config
-from autotune.space_file import parse
+from autotune.space.file import parse
 from autotune.study.asktell import Ledger
 from autotune.target import parse_all
 from benchmarks.scale import META, SPACE, TARGETS, TRIALS, measured, timed

@@ -27,7 +27,7 @@ from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import Record
 from autotune.show.lines import PlainOutput
-from autotune.space_file import parse
+from autotune.space.file import parse
 from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 from autotune.study.patience import Patience

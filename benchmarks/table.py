@@ -26,7 +26,7 @@ from autotune.devices.measure import Job, measure
 from autotune.errors import Infeasible
 from autotune.outcome import Measurement, Outcome
 from autotune.record import model_path
-from autotune.space import Choice, Space
+from autotune.space.space import Choice, Space
 from autotune.study.evaluate import Evaluator
 from autotune.study.options import Options
 from autotune.study.pool import Pool, RayPool

@@ -8,7 +8,7 @@ from typing import Any
 from autotune import plugins
 from autotune.compress.stage import Artifact
 from autotune.errors import Fault, UserError
-from autotune.space_file import parse
+from autotune.space.file import parse
 from autotune.status import DONE, INPUT, OURS
 from autotune.study.driver import run
 from autotune.study.interrupts import in_order, status_of

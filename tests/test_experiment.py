@@ -9,7 +9,7 @@ import pytest
 from autotune.compress.trust import Trust
 from autotune.errors import UserError
 from autotune.experiment import read, settle
-from autotune.space import Choice
+from autotune.space.space import Choice
 from autotune.testing import FakeDevice
 
 

@@ -15,7 +15,7 @@ from autotune.config import Config, Recipe
 from autotune.front import Point, cost
 from autotune.outcome import Outcome
 from autotune.record import BASELINE, Gaps, Record
-from autotune.space import Space
+from autotune.space.space import Space
 from autotune.study import journal
 from autotune.study.anew import Anew
 from autotune.study.interrupts import uninterrupted

@@ -12,7 +12,7 @@ from autotune.devices.probed import ProbedDevice
 from autotune.errors import UserError
 from autotune.objectives import USUAL
 from autotune.record import Record
-from autotune.space import Space
+from autotune.space.space import Space
 from autotune.study import journal
 from autotune.target import Metric, Target
 

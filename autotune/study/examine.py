@@ -8,13 +8,13 @@ from autotune.data import check_source
 from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.model_file import read_model
+from autotune.space.rules import conflict
 from autotune.study import journal
 from autotune.study.candidates import Importer, Opened, name_models, open_candidates
 from autotune.study.checks import check_named, check_writable, refuse_changes
 from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.study.prepare import fitted_space, identity, place, settle
-from autotune.validity import conflict
 
 
 def check_names(devices: Sequence[Device]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autotune.compress.trust import Trust
-from autotune.space import Space
+from autotune.space.space import Space
 from autotune.study.samplers import ehvi
 from autotune.study.search import Choose, Search
 from autotune.target import Target

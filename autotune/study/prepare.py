@@ -16,7 +16,8 @@ from autotune.data.taken import Entry
 from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.record import Record
-from autotune.space import Space
+from autotune.space.rules import conflict, finished, limits
+from autotune.space.space import Space
 from autotune.study import journal, siblings
 from autotune.study.candidates import Candidate, Importer, Opened, open_candidates
 from autotune.study.checks import check_delegates, check_targets, check_writable, refuse_changes
@@ -25,7 +26,6 @@ from autotune.study.pool import Pool
 from autotune.target import Metric, Target, resolve
 from autotune.task import Task
 from autotune.tflite.state import KEEPS
-from autotune.validity import conflict, finished, limits
 
 
 @dataclass(frozen=True)

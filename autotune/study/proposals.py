@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from autotune.config import SCHEMES, Config, Recipe
-from autotune.space import Choice, Space, ends, grid
+from autotune.space.space import Choice, Space, ends, grid
 from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 from autotune.study.rows import Row

@@ -18,7 +18,7 @@ from autotune.errors import Fault, Infeasible, UserError, one_line
 from autotune.front import Point
 from autotune.outcome import Measurement, Outcome
 from autotune.record import BASELINE, Record
-from autotune.space import Space
+from autotune.space.space import Space
 from autotune.study import journal
 from autotune.study.asktell import Ledger
 from autotune.study.candidates import Importer

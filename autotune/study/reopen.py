@@ -11,7 +11,7 @@ from autotune.data import Array
 from autotune.errors import UserError
 from autotune.front import Point
 from autotune.record import Record
-from autotune.space import Space
+from autotune.space.space import Space
 from autotune.study.candidates import Candidate, Importer, open_candidates
 from autotune.study.measured_file import cache_of
 from autotune.study.options import Options

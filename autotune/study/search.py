@@ -7,7 +7,7 @@ from optuna.samplers import BaseSampler
 
 from autotune.compress.pipeline import Step
 from autotune.config import Config, Recipe
-from autotune.space import Space
+from autotune.space.space import Space
 from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 

@@ -7,7 +7,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from autotune.space import Choice, Dimension, Space
+from autotune.space.space import Choice, Dimension, Space
 
 
 class Trials:

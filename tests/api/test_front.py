@@ -15,7 +15,7 @@ from autotune.compress.trust import Trust
 from autotune.outcome import Outcome
 from autotune.pick import Picked
 from autotune.registration import Registration
-from autotune.space_file import parse
+from autotune.space.file import parse
 from autotune.study.driver import run
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_import, toy_outcome, toy_record
 from tests.cli.conftest import SPACE, Board, options

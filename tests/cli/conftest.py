@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from autotune.errors import UserError
-from autotune.space_file import parse
+from autotune.space.file import parse
 from autotune.study.driver import run
 from autotune.study.options import Options
 from autotune.target import parse_all

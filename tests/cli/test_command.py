@@ -171,7 +171,7 @@ def _opened(*_: Any) -> Any:
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
     """A study on fakes, in runs/."""
-    from autotune.space_file import parse
+    from autotune.space.file import parse
     from autotune.study.driver import run
     from autotune.study.options import Options
     from autotune.target import parse_all

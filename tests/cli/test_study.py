@@ -6,7 +6,7 @@ import pytest
 
 import autotune
 from autotune.cli import command as cli
-from autotune.space_file import parse
+from autotune.space.file import parse
 from autotune.study.asktell import Ledger
 from autotune.study.journal import read
 from tests.cli.conftest import SPACE

@@ -8,8 +8,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune import experiment, space_file
+from autotune import experiment
 from autotune.devices.device_file import load_device
+from autotune.space import file as space_file
 from autotune.yaml_file import read_yaml
 from tests.conftest import ROOT
 from tests.readers.contract import read_or_refused

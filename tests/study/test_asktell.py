@@ -10,7 +10,7 @@ import pytest
 
 from autotune.config import Config, Runtime
 from autotune.outcome import Outcome
-from autotune.space_file import parse
+from autotune.space.file import parse
 from autotune.study import journal
 from autotune.study.asktell import Ledger
 from autotune.study.journal import read

@@ -8,7 +8,7 @@ import pytest
 
 from autotune.compress.cache import ArtifactCache
 from autotune.errors import Lost, UserError
-from autotune.space_file import parse
+from autotune.space.file import parse
 from autotune.study.candidates import open_candidates
 from autotune.study.options import Options
 from autotune.testing import toy_files, toy_import

@@ -23,7 +23,7 @@ from autotune.devices.statistics import LEAST_ROUNDS
 from autotune.errors import Broken, Fault, Infeasible, UserError
 from autotune.outcome import Outcome
 from autotune.record import BASELINE, Record, scores_of, scores_path
-from autotune.space_file import parse
+from autotune.space.file import parse
 from autotune.study.candidates import Importer
 from autotune.study.checks import refuse_changes
 from autotune.study.driver import run
@@ -524,7 +524,7 @@ def test_every_file_is_told_on_every_runtime(tmp_path: Path) -> None:
 def test_a_row_that_was_cut_off_is_made_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the next run of the same command, although no trial is left."""
     with monkeypatch.context() as patch:
-        patch.setattr("autotune.space.Space.runtimes", lambda space: [Runtime("xnnpack", 1)])
+        patch.setattr("autotune.space.space.Space.runtimes", lambda space: [Runtime("xnnpack", 1)])
         assert len(study(options(tmp_path)).record.points) == 12
     record = study(options(tmp_path)).record
     assert len(record.points) == 24

@@ -11,7 +11,7 @@ import pytest
 from autotune.compress import pipeline
 from autotune.config import Config, Recipe
 from autotune.outcome import Outcome
-from autotune.space_file import parse
+from autotune.space.file import parse
 from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 from autotune.study.samplers import ehvi, grid

@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from autotune.compress.stage import Artifact
 from autotune.compress.trust import Trust
 from autotune.devices.local import LocalDevice
-from autotune.space_file import parse
+from autotune.space.file import parse
 from autotune.study.driver import run
 from autotune.study.options import Options
 from autotune.testing import FakePool, SilentReporter, toy_files, toy_import

@@ -9,7 +9,7 @@ import pytest
 
 from autotune.config import Config, Recipe, Runtime
 from autotune.outcome import Outcome
-from autotune.space_file import parse
+from autotune.space.file import parse
 from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 from autotune.study.samplers import grid, tpe

@@ -7,7 +7,7 @@ import pytest
 
 from autotune.compress.stage import Artifact
 from autotune.compress.trust import Trust
-from autotune.space_file import parse
+from autotune.space.file import parse
 from autotune.study.options import Options
 from autotune.study.prepare import prepare
 from autotune.testing import FakeDevice, FakePool, toy_files, toy_import

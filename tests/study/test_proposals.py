@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from autotune.space_file import parse
+from autotune.space.file import parse
 from autotune.study.gate import Gate
 from autotune.study.proposals import Proposals
 from tests.study.test_asktell import SPACE, ledger, tell

@@ -13,8 +13,8 @@ from autotune.errors import Fault, UserError
 from autotune.front import Point
 from autotune.pick import choose
 from autotune.record import BASELINE, Record
-from autotune.space import Space
-from autotune.space_file import parse
+from autotune.space.file import parse
+from autotune.space.space import Space
 from autotune.study.asktell import Ledger
 from autotune.study.driver import run
 from autotune.study.journal import exclusive, read

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import FileInfo, Run
 
 from autotune.cli import command as cli
-from autotune.space_file import parse
+from autotune.space.file import parse
 from autotune.study.driver import run
 from autotune.study.options import Options
 from autotune.target import parse_all

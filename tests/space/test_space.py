@@ -9,8 +9,8 @@ import pytest
 
 from autotune.config import Config
 from autotune.errors import UserError
-from autotune.space import Choice, Range, Space
-from autotune.space_file import load, parse
+from autotune.space.file import load, parse
+from autotune.space.space import Choice, Range, Space
 
 NAN, INF = float("nan"), float("inf")
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from autotune.config import Config
-from autotune.validity import conflict, limits
+from autotune.space.rules import conflict, limits
 
 IMAGES: dict[str, Any] = {
     "input_shape": [32, 32, 3],

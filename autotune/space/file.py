@@ -10,7 +10,7 @@ from autotune.argument_types import MOST_THREADS
 from autotune.config import FIELDS, NAMES, Runtime, snap
 from autotune.errors import UserError
 from autotune.plugins import resource
-from autotune.space import Choice, Dimension, Range, Space, grid
+from autotune.space.space import Choice, Dimension, Range, Space, grid
 from autotune.yaml_file import Lines, place, read_yaml
 
 
