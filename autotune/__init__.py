@@ -11,7 +11,7 @@ from autotune.config import Config, Recipe, Runtime
 from autotune.errors import Fault, StopStudy, UserError
 from autotune.front import ParetoFront, Point
 from autotune.outcome import Outcome
-from autotune.target import Target
+from autotune.targets.target import Target
 
 __all__ = [
     "Config",

@@ -8,7 +8,7 @@ from typing import Any
 
 from autotune.errors import UserError
 from autotune.front import ParetoFront, Point, cost
-from autotune.target import LATENCY, QUALITY, Metric
+from autotune.targets.target import LATENCY, QUALITY, Metric
 
 ONE_SE, KNEE, WEIGHTS = RULES = ("one-se", "knee", "weights")
 TRIAL = "trial"

@@ -12,7 +12,7 @@ from autotune.show.table import missed, missed_there
 from autotune.show.units import milliseconds, number
 from autotune.study.latencies import CHANGED
 from autotune.study.recheck import Rechecked
-from autotune.target import LATENCY
+from autotune.targets.target import LATENCY
 
 
 def drift(point: Point, now: Measurement) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from autotune import objectives, plugins
+from autotune import plugins
 from autotune.argument_types import NUMBERS
 from autotune.compress.trust import Trust
 from autotune.errors import UserError
@@ -15,7 +15,8 @@ from autotune.files import is_file
 from autotune.plugins import resource
 from autotune.space import file as space_file
 from autotune.space.space import Choice, Space
-from autotune.target import Target, parse_all
+from autotune.targets import objectives
+from autotune.targets.target import Target, parse_all
 from autotune.yaml_file import Lines, place, read_yaml
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.outcome import Outcome
 from autotune.significance import Interval, normal
-from autotune.target import METRICS, Metric, Target
+from autotune.targets.target import METRICS, Metric, Target
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,7 @@ from autotune import userfile
 from autotune.data import Array, one_hot
 from autotune.errors import UserError
 from autotune.loss import SIGNS, Loss
-from autotune.target import Metric
+from autotune.targets.target import Metric
 
 Kind = Literal["classes", "multilabel", "quantities"]
 """Class numbers, several yes-or-no answers a sample, or what the model is to give."""

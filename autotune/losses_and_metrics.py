@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from autotune import target, userfile
+from autotune import userfile
 from autotune.data import Array, Data, one_hot
 from autotune.errors import UserError
 from autotune.labels import Kind, Settled, answers, classes, distributions, two_sided, zeros_and_ones
 from autotune.loss import BINARY, ERRORS, GAPS, OF_CLASSES, OF_DISTRIBUTIONS, SIGNS, Loss
-from autotune.target import Metric
+from autotune.targets import target
+from autotune.targets.target import Metric
 
 FITTING = {
     "classes": ("accuracy", "topK", "auc", "f1", "miou"),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from autotune.front import interval
 from autotune.outcome import Outcome
 from autotune.significance import Interval
-from autotune.target import LATENCY, Metric, Target
+from autotune.targets.target import LATENCY, Metric, Target
 
 UNKNOWN = 1.0
 """Violation of a target on what the device could not tell of a file."""

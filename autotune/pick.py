@@ -19,7 +19,7 @@ from autotune.show.units import milliseconds, price, within
 from autotune.snippets import python, snippets
 from autotune.study.measured_file import check_file
 from autotune.study.recheck import Rechecked
-from autotune.target import DOWNLOAD, LATENCY, METRICS, Target
+from autotune.targets.target import DOWNLOAD, LATENCY, METRICS, Target
 from autotune.tflite.recurrent import left_float
 from autotune.tflite.state import KEEPS, State, state
 from autotune.together import Together, together

@@ -16,10 +16,10 @@ from autotune.files import sha256
 from autotune.findings import Measured, findings
 from autotune.front import ParetoFront, Point, front_of, hypervolume, leading, overlap
 from autotune.margin import held, violations
-from autotune.objectives import USUAL, resolve
 from autotune.outcome import Outcome
 from autotune.significance import LEVEL, Interval, compare, difference, paired
-from autotune.target import Metric, Target, parse
+from autotune.targets.objectives import USUAL, resolve
+from autotune.targets.target import Metric, Target, parse
 
 Each = NDArray[Any]
 """As Score.each."""

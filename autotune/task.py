@@ -14,7 +14,7 @@ from autotune.errors import UserError
 from autotune.labels import Kind, Settled, class_numbers, fitted
 from autotune.loss import MARGINS, Loss
 from autotune.losses_and_metrics import settle
-from autotune.target import Metric
+from autotune.targets.target import Metric
 
 CALIBRATION = 100
 """Samples from which integer schemes learn the ranges of activations, where the data names none."""

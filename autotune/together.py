@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from autotune.front import ParetoFront, Point, cost, front_of
 from autotune.outcome import Outcome
 from autotune.record import Record
-from autotune.target import METRICS, Metric, Target
+from autotune.targets.target import METRICS, Metric, Target
 
 DIFFERING = (METRICS["latency"], METRICS["memory"])
 """What differs between the runtimes of a file, as far as it may be an objective."""

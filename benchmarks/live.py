@@ -23,7 +23,7 @@ from autotune.devices.measure import Job, measure
 from autotune.front import dominated, relative
 from autotune.outcome import Measurement
 from autotune.study.journal import JOURNAL, read
-from autotune.target import ACCURACY, DOWNLOAD, LATENCY
+from autotune.targets.target import ACCURACY, DOWNLOAD, LATENCY
 from benchmarks import script
 
 LIMIT = "5m"

@@ -30,7 +30,7 @@ from autotune.study.gate import Gate
 from autotune.study.proposals import Proposals
 from autotune.study.rows import Row
 from autotune.study.search import Search
-from autotune.target import ACCURACY, DOWNLOAD, LATENCY
+from autotune.targets.target import ACCURACY, DOWNLOAD, LATENCY
 
 TABLE = Path(__file__).with_name("tables") / "resnet8.json.gz"
 PICTURE = Path(__file__).parents[1] / "docs" / "replay.png"

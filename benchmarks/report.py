@@ -15,7 +15,7 @@ from pathlib import Path
 from autotune.config import Config
 from autotune.space.file import parse
 from autotune.study.asktell import Ledger
-from autotune.target import parse_all
+from autotune.targets.target import parse_all
 from benchmarks.scale import META, SPACE, TARGETS, TRIALS, measured, timed
 
 NAME = "scale"

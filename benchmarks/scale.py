@@ -33,7 +33,7 @@ from autotune.study.gate import Gate
 from autotune.study.patience import Patience
 from autotune.study.proposals import Proposals
 from autotune.study.search import Search
-from autotune.target import ACCURACY, parse_all
+from autotune.targets.target import ACCURACY, parse_all
 from autotune.testing import toy_measurement, toy_outcome
 
 SPACE: dict[str, Any] = {

@@ -10,7 +10,7 @@ from autotune.config import Config
 from autotune.front import ParetoFront, Point, cost, dominated, front_of, hypervolume, interval, leading, overlap
 from autotune.margin import violations
 from autotune.outcome import Outcome
-from autotune.target import ACCURACY, DOWNLOAD, LATENCY, METRICS, parse
+from autotune.targets.target import ACCURACY, DOWNLOAD, LATENCY, METRICS, parse
 from autotune.testing import toy_measurement, toy_outcome
 
 BASELINE = toy_outcome(0.9, 10, 1000)

@@ -7,7 +7,7 @@ import pytest
 from autotune.margin import UNKNOWN, held, violations
 from autotune.outcome import Outcome
 from autotune.significance import Interval
-from autotune.target import ACCURACY, parse_all
+from autotune.targets.target import ACCURACY, parse_all
 from autotune.testing import toy_measurement, toy_outcome
 
 BASELINE = toy_outcome(0.9, 10, 1000).metrics

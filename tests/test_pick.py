@@ -18,7 +18,7 @@ from autotune.pick import Picked, choose, hand_out
 from autotune.record import BASELINE, Record
 from autotune.show.study import print_pick
 from autotune.study.recheck import Rechecked
-from autotune.target import parse
+from autotune.targets.target import parse
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 from tests.compress import tables
 from tests.damage import KINDS

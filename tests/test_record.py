@@ -14,7 +14,7 @@ from autotune.data.npy import read_array
 from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import Record, model_path, scores_path
-from autotune.target import METRICS, parse
+from autotune.targets.target import METRICS, parse
 from autotune.testing import toy_outcome, toy_record
 
 REFUSED = Outcome(Config.of({"delegate": "builtin"}), "refused", reason="no kernel")

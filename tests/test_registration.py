@@ -10,7 +10,7 @@ from autotune.pick import Picked, choose, hand_out
 from autotune.record import Record
 from autotune.registration import Registration, tags
 from autotune.study.recheck import Rechecked
-from autotune.target import parse
+from autotune.targets.target import parse
 from autotune.testing import toy_outcome, toy_record
 from tests.damage import flip
 

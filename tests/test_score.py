@@ -24,7 +24,7 @@ from autotune.score import (
     shares,
 )
 from autotune.significance import LEVEL, compare, difference, normal, paired, wilson
-from autotune.target import METRICS, Metric, quality
+from autotune.targets.target import METRICS, Metric, quality
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 5, 200)

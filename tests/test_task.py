@@ -10,7 +10,7 @@ import pytest
 from autotune.data import Array, Data, Split
 from autotune.errors import UserError
 from autotune.labels import UNCOUNTED
-from autotune.target import METRICS
+from autotune.targets.target import METRICS
 from autotune.task import CALIBRATION, Task, make_task
 
 CLASSES = np.arange(12) % 4

@@ -8,7 +8,7 @@ import pytest
 from autotune.choice import Choice, ranked
 from autotune.outcome import Outcome
 from autotune.record import Record
-from autotune.target import parse
+from autotune.targets.target import parse
 from autotune.testing import toy_outcome, toy_record
 from autotune.together import Together, together
 

@@ -8,7 +8,7 @@ from typing import Any
 from autotune.api import live
 from autotune.argument_types import NUMBERS
 from autotune.errors import UserError
-from autotune.target import Target
+from autotune.targets.target import Target
 
 _LISTS = ("device", "targets", "objectives", "exclude", "custom_objects")
 _TEXTS = ("experiment", "space", "sampler", "name", "loss", "metric", "dir", "ray", "tracking_uri")

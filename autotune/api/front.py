@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from autotune.api.picks import Pick, PickForAll, Unmet, told
 from autotune.front import ParetoFront, Point
 from autotune.outcome import Outcome
-from autotune.target import Target
+from autotune.targets.target import Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,7 +163,7 @@ class Front:
         """The targets, None for the study's own, and the rule."""
         from autotune.api.asked import plain
         from autotune.choice import parse_choice
-        from autotune.target import parse_all, resolve
+        from autotune.targets.target import parse_all, resolve
 
         parsed = resolve(parse_all(plain({"targets": targets})["targets"])[0], self._record.quality)
         weighed = None if weights is None else ",".join(f"{name}={weight}" for name, weight in weights.items())

@@ -9,7 +9,7 @@ from typing import Any
 from autotune.api.front import Front
 from autotune.errors import UserError
 from autotune.front import Point
-from autotune.target import Target
+from autotune.targets.target import Target
 
 
 def tune(

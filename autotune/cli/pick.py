@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from autotune.record import Record
     from autotune.registration import Registration
     from autotune.study.recheck import Rechecked
-    from autotune.target import Target
+    from autotune.targets.target import Target
 
 PICK = """Copy the best file, its recipe (JSON) and a page on it (Markdown) with code that runs it as it was
 measured, in Python, in Kotlin on Android, and in C++; and print how to load it.
@@ -78,7 +78,7 @@ def _pick(arguments: argparse.Namespace) -> int:
     from autotune.choice import parse_choice
     from autotune.show.study import console
     from autotune.study.checks import check_writable
-    from autotune.target import parse_all, resolve
+    from autotune.targets.target import parse_all, resolve
 
     targets, remarks = parse_all(arguments.target) if arguments.target else (None, [])
     registration = _registration(arguments)

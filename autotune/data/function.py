@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from autotune import target, userfile
+from autotune import userfile
 from autotune.data.splits import Array, Cut, Data, assembled
 from autotune.errors import UserError
 from autotune.loss import Loss
+from autotune.targets import target
 
 SPLITS = {"train": "train", "test": "test", "validation": "val"}
 KEYS = (*SPLITS, "calibration", "groups", "loss", "metric", "better")

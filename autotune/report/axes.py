@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from autotune.front import ParetoFront
 from autotune.record import Record
 from autotune.report.panels import BOUND, caption, ticks, unit, value
-from autotune.target import Metric
+from autotune.targets.target import Metric
 
 GRID = "#e6e8eb"
 """Colour of grids."""

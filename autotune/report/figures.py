@@ -19,7 +19,7 @@ from autotune.report.dimensions import spread
 from autotune.report.panels import COLOURS, PANELS, scheme, stairs, value
 from autotune.show.table import missed
 from autotune.show.units import median, price, within
-from autotune.target import LATENCY, METRICS, Metric
+from autotune.targets.target import LATENCY, METRICS, Metric
 
 MOST = 2000
 """Points off the front that are drawn; of more so many, see spread(). So the figure can be panned without WebGL,

@@ -29,7 +29,7 @@ from autotune.report.slices import importance_figure, slice_figures
 from autotune.report.techniques import delegation, techniques
 from autotune.show.table import missed, missed_there
 from autotune.show.units import amount, change, clock, number, price, size, within
-from autotune.target import DOWNLOAD, LATENCY, METRICS, Metric
+from autotune.targets.target import DOWNLOAD, LATENCY, METRICS, Metric
 
 ROWS = 500
 """Trials off the front that the page lists; of more the first ones."""

@@ -9,7 +9,7 @@ from autotune.front import Point, interval
 from autotune.record import Record
 from autotune.report.dimensions import Importance
 from autotune.report.panels import BOUND, COLOURS, PANELS, TONES, caption, scheme, stairs, unit, value
-from autotune.target import LATENCY, Metric, Target
+from autotune.targets.target import LATENCY, Metric, Target
 
 COLUMNS = 8
 """Of the legend: more do not fit into the picture's width."""

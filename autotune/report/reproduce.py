@@ -7,7 +7,7 @@ from pathlib import Path
 from autotune import userfile
 from autotune.front import Point
 from autotune.record import Record
-from autotune.target import is_quality
+from autotune.targets.target import is_quality
 
 _INLINE = "in "
 """How the source of a space begins that is part of an experiment's file."""

@@ -12,7 +12,7 @@ from autotune.report.axes import GRID
 from autotune.report.dimensions import Importance, spread, varied
 from autotune.report.figures import LAYOUT
 from autotune.report.panels import TONES, scheme, ticks, value
-from autotune.target import Metric
+from autotune.targets.target import Metric
 
 MOST = 1000
 """Trials that a slice shows; of more so many, see spread()."""

@@ -8,7 +8,7 @@ from autotune.config import SCHEMES, Recipe, Runtime
 from autotune.front import Point
 from autotune.outcome import Outcome
 from autotune.record import Record
-from autotune.target import LATENCY
+from autotune.targets.target import LATENCY
 
 _TITLES = {
     "none": "float32",

@@ -15,7 +15,7 @@ from autotune.show.study import console, print_doubts, short
 from autotune.show.table import TIED, missed
 from autotune.show.units import milliseconds, number, within
 from autotune.study.recheck import Rechecked
-from autotune.target import LATENCY, Metric
+from autotune.targets.target import LATENCY, Metric
 from autotune.together import DIFFERING, Together
 
 

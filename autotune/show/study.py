@@ -13,7 +13,7 @@ from autotune.report.reproduce import command
 from autotune.show.table import TIED, doubt, front_table, listed, missed, missed_there, short_table, width_of
 from autotune.show.units import UNSTABLE, clock, median, number, price
 from autotune.study.reporting import Summary
-from autotune.target import DOWNLOAD, LATENCY, Metric
+from autotune.targets.target import DOWNLOAD, LATENCY, Metric
 
 
 class _Console(Console):

@@ -11,7 +11,7 @@ from autotune.front import ParetoFront, Point, interval
 from autotune.margin import missed_on_test
 from autotune.outcome import Outcome
 from autotune.show.units import amount, bare, bare_median, distance, median, number, price
-from autotune.target import LATENCY, METRICS, Metric, Target
+from autotune.targets.target import LATENCY, METRICS, Metric, Target
 
 ROWS = 15
 """Rows of a front that a table shows."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from autotune.front import interval
 from autotune.outcome import Outcome
-from autotune.target import Metric
+from autotune.targets.target import Metric
 
 UNSTABLE = "!"
 """Before a latency that is not to be trusted."""

@@ -20,7 +20,7 @@ from autotune.study import journal
 from autotune.study.anew import Anew
 from autotune.study.interrupts import uninterrupted
 from autotune.study.trials import Trials
-from autotune.target import Target
+from autotune.targets.target import Target
 
 DRAWS = 10_000
 RETRIES = 8

@@ -11,7 +11,7 @@ from autotune.labels import class_numbers
 from autotune.outcome import Outcome
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument
-from autotune.target import ACCURACY, Metric, Target
+from autotune.targets.target import ACCURACY, Metric, Target
 from autotune.task import Task
 
 TRIES = 2

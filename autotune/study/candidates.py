@@ -18,7 +18,7 @@ from autotune.model_file import read_model
 from autotune.study.checks import check_excluded
 from autotune.study.options import Options
 from autotune.study.pool import Pool
-from autotune.target import Metric
+from autotune.targets.target import Metric
 from autotune.task import Task, make_task
 
 log = logging.getLogger("autotune.study")

@@ -10,11 +10,11 @@ from autotune.devices.device import Device
 from autotune.devices.known import DELEGATES
 from autotune.devices.probed import ProbedDevice
 from autotune.errors import UserError
-from autotune.objectives import USUAL
 from autotune.record import Record
 from autotune.space.space import Space
 from autotune.study import journal
-from autotune.target import Metric, Target
+from autotune.targets.objectives import USUAL
+from autotune.targets.target import Metric, Target
 
 
 def check_writable(folder: Path, option: str = "--dir") -> None:

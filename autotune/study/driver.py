@@ -41,7 +41,7 @@ from autotune.study.rows import Row, Rows, TimeIsUpError
 from autotune.study.samplers import these
 from autotune.study.search import Search
 from autotune.study.workshop import Workshop
-from autotune.target import LATENCY
+from autotune.targets.target import LATENCY
 from autotune.track.background import Background
 from autotune.track.tracker import Tracker
 

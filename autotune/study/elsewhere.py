@@ -7,7 +7,7 @@ from pathlib import Path
 from autotune.files import link
 from autotune.outcome import Outcome
 from autotune.record import Each, Record, is_file_of, model_path, scores_of, scores_path
-from autotune.target import DOWNLOAD, METRICS
+from autotune.targets.target import DOWNLOAD, METRICS
 
 
 def taken(outcome: Outcome, record: Record, folder: Path) -> Outcome:

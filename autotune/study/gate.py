@@ -7,7 +7,7 @@ from autotune.config import Config, Recipe, Runtime
 from autotune.front import Point
 from autotune.study.asktell import Ledger
 from autotune.study.known import Known
-from autotune.target import DOWNLOAD, Target
+from autotune.targets.target import DOWNLOAD, Target
 
 
 class Gate:

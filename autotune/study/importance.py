@@ -12,7 +12,7 @@ from optuna.importance import FanovaImportanceEvaluator
 from autotune.front import Point, cost
 from autotune.record import Record
 from autotune.report.dimensions import Importance, spread, varied
-from autotune.target import Metric
+from autotune.targets.target import Metric
 
 TREES = 32
 """Of the forest; Optuna's usual 64 take twice as long for the same answer."""

@@ -20,7 +20,7 @@ from autotune.front import Point
 from autotune.ledger.journal_file import Damage, JournalFile, cut, free_name, opened
 from autotune.outcome import Measurement, Outcome
 from autotune.record import BASELINE, Gaps, Record, model_path
-from autotune.target import Target
+from autotune.targets.target import Target
 
 JOURNAL, LOCK = "journal.log", "lock"
 PACKAGE = "litert-autotune"

@@ -13,7 +13,7 @@ from autotune.front import Point, cost
 from autotune.outcome import Outcome
 from autotune.record import Record
 from autotune.significance import Interval
-from autotune.target import LATENCY, METRICS, Target
+from autotune.targets.target import LATENCY, METRICS, Target
 
 WEIGHTS = {"prune", "cluster", "prune_schedule", "cluster_init", "cluster_scope", "fine_tune", *TRAINING}
 """What changes a file's weights and not its structure, as long as zeros may be anywhere."""

@@ -8,7 +8,7 @@ from autotune.compress.trust import Trust
 from autotune.space.space import Space
 from autotune.study.samplers import ehvi
 from autotune.study.search import Choose, Search
-from autotune.target import Target
+from autotune.targets.target import Target
 
 
 @dataclass(frozen=True)

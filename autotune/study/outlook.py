@@ -15,7 +15,7 @@ from autotune.record import Record
 from autotune.significance import Interval
 from autotune.study.known import Found, Known
 from autotune.study.predict import Features, Prediction
-from autotune.target import DOWNLOAD
+from autotune.targets.target import DOWNLOAD
 
 Array = NDArray[np.float64]
 

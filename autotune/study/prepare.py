@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from autotune import objectives, userfile
+from autotune import userfile
 from autotune.compress import pipeline
 from autotune.compress.cache import ArtifactCache
 from autotune.config import Config, fingerprint
@@ -23,7 +23,8 @@ from autotune.study.candidates import Candidate, Importer, Opened, open_candidat
 from autotune.study.checks import check_delegates, check_targets, check_writable, refuse_changes
 from autotune.study.options import Options
 from autotune.study.pool import Pool
-from autotune.target import Metric, Target, resolve
+from autotune.targets import objectives
+from autotune.targets.target import Metric, Target, resolve
 from autotune.task import Task
 from autotune.tflite.state import KEEPS
 

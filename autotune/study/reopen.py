@@ -17,7 +17,7 @@ from autotune.study.measured_file import cache_of
 from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.study.prepare import judged_by
-from autotune.target import is_quality
+from autotune.targets.target import is_quality
 
 
 def reopened(record: Record, pool: Pool, importer: Importer, trust: Trust) -> dict[str, Candidate]:

@@ -10,7 +10,7 @@ from autotune.files import sha256
 from autotune.front import Point
 from autotune.outcome import Measurement, Outcome
 from autotune.record import Record
-from autotune.target import ACCURACY
+from autotune.targets.target import ACCURACY
 
 
 def toy_measurement(latency_ms: float, verdict: str = "stable") -> Measurement:

@@ -6,7 +6,7 @@ from autotune.record import Record
 from autotune.report.reproduce import command
 from autotune.show.table import listed, missed
 from autotune.show.units import median, price, within
-from autotune.target import LATENCY, METRICS, Metric
+from autotune.targets.target import LATENCY, METRICS, Metric
 
 _FACTS = ("cpu", "machine", "cores", "system", "litert")
 """Of a device, those that tell it from another at a glance."""

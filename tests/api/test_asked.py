@@ -8,7 +8,7 @@ import pytest
 
 from autotune.api.asked import plain
 from autotune.errors import UserError
-from autotune.target import parse
+from autotune.targets.target import parse
 
 
 @pytest.mark.parametrize(

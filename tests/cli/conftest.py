@@ -10,7 +10,7 @@ from autotune.errors import UserError
 from autotune.space.file import parse
 from autotune.study.driver import run
 from autotune.study.options import Options
-from autotune.target import parse_all
+from autotune.targets.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_files, toy_import
 
 SPACE = {"prune": [0, 0.5], "quantize": ["none", "int8"], "threads": [1, 2]}

@@ -174,7 +174,7 @@ def finished(tmp_path: Path) -> Path:
     from autotune.space.file import parse
     from autotune.study.driver import run
     from autotune.study.options import Options
-    from autotune.target import parse_all
+    from autotune.targets.target import parse_all
     from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_import
 
     model, data = toy_files(tmp_path)

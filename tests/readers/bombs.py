@@ -29,7 +29,7 @@ from autotune.devices.runner.frames import read_frame
 from autotune.errors import UserError
 from autotune.model.contents import check_contents
 from autotune.space import file as space_file
-from autotune.target import parse
+from autotune.targets.target import parse
 from autotune.yaml_file import read_yaml
 from tests.compress import tables
 from tests.readers.contract import with_header

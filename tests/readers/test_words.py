@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune import argument_types, objectives
+from autotune import argument_types
 from autotune.errors import UserError
-from autotune.target import ACCURACY, LATENCY, METRICS, parse, parse_all, resolve
+from autotune.targets import objectives
+from autotune.targets.target import ACCURACY, LATENCY, METRICS, parse, parse_all, resolve
 from tests.readers.contract import read_or_refused
 from tests.readers.mutations import damaged
 

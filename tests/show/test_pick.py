@@ -12,7 +12,7 @@ from autotune.pick import Picked
 from autotune.record import Record
 from autotune.show.pick import print_picked
 from autotune.study.recheck import Rechecked
-from autotune.target import METRICS
+from autotune.targets.target import METRICS
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 
 

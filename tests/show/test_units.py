@@ -3,7 +3,7 @@
 import pytest
 
 from autotune.show.units import change, distance, kernel, milliseconds, size
-from autotune.target import ACCURACY, LATENCY, METRICS
+from autotune.targets.target import ACCURACY, LATENCY, METRICS
 
 
 def test_numbers_have_units_people_read() -> None:

@@ -14,7 +14,7 @@ from autotune.space.file import parse
 from autotune.study import journal
 from autotune.study.asktell import Ledger
 from autotune.study.journal import read
-from autotune.target import ACCURACY, Target, parse_all
+from autotune.targets.target import ACCURACY, Target, parse_all
 from autotune.testing import toy_measurement, toy_outcome
 
 SPACE = {"prune": [0, 0.5, 0.75], "quantize": ["none", "int8"], "threads": [1, 2], "epochs": {"low": 1, "high": 3}}

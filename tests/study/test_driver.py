@@ -32,7 +32,7 @@ from autotune.study.journal import read
 from autotune.study.options import Options
 from autotune.study.reporting import Activity, Summary
 from autotune.study.rows import Rows, TimeIsUpError
-from autotune.target import parse_all
+from autotune.targets.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import
 from autotune.track.tracker import Tracker
 from tests.devices.processes import LONG, eventually

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotune.target import parse_all
+from autotune.targets.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter
 from tests.study.test_driver import SPACE, options, study
 

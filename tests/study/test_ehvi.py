@@ -16,7 +16,7 @@ from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 from autotune.study.samplers import ehvi, grid
 from autotune.study.search import Choose, Search
-from autotune.target import ACCURACY
+from autotune.targets.target import ACCURACY
 from autotune.testing import toy_outcome
 
 SPACE: dict[str, Any] = {

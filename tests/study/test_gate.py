@@ -14,7 +14,7 @@ from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 from autotune.study.samplers import grid, tpe
 from autotune.study.search import Choose, Search
-from autotune.target import ACCURACY, parse_all
+from autotune.targets.target import ACCURACY, parse_all
 from autotune.testing import FakePool, SilentReporter, toy_measurement, toy_outcome
 from tests.study.test_driver import options, study
 

@@ -13,7 +13,7 @@ from autotune.cli import command as cli
 from autotune.space.file import parse
 from autotune.study.driver import run
 from autotune.study.options import Options
-from autotune.target import parse_all
+from autotune.targets.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_files, toy_import, toy_outcome, toy_record
 from autotune.track import background
 from autotune.track.background import Background

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from autotune.errors import UserError
-from autotune.target import METRICS, UNITS, Metric, Target, is_quality, parse, parse_all, quality, resolve
+from autotune.targets.target import METRICS, UNITS, Metric, Target, is_quality, parse, parse_all, quality, resolve
 
 BASELINE = {
     "accuracy": 0.8,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from autotune.errors import UserError
-from autotune.target import METRICS, QUALITY, Metric, Target, find, is_quality
+from autotune.targets.target import METRICS, QUALITY, Metric, Target, find, is_quality
 
 COSTS = ("latency", "size", "download", "memory")
 """What may be an objective besides quality."""

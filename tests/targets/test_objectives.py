@@ -3,8 +3,8 @@
 import pytest
 
 from autotune.errors import UserError
-from autotune.objectives import parse, resolve, settle
-from autotune.target import ACCURACY, DOWNLOAD, LATENCY, METRICS, parse_all, quality
+from autotune.targets.objectives import parse, resolve, settle
+from autotune.targets.target import ACCURACY, DOWNLOAD, LATENCY, METRICS, parse_all, quality
 
 TOP5 = quality("top5", "higher")
 

@@ -1,0 +1,1 @@
+"""What a user wants of a shipped model: metrics, targets in text, objectives."""
