@@ -9,8 +9,8 @@ from autotune.api.picks import Pick, PickForAll, Saved, Unmet
 from autotune.api.tune import load, tune
 from autotune.config import Config, Recipe, Runtime
 from autotune.errors import Fault, StopStudy, UserError
-from autotune.front import ParetoFront, Point
-from autotune.outcome import Outcome
+from autotune.results.front import ParetoFront, Point
+from autotune.results.outcome import Outcome
 from autotune.targets.target import Target
 
 __all__ = [

@@ -21,9 +21,9 @@ from autotune.devices.probed import ProbedDevice
 from autotune.devices.runner_device import RunnerDevice
 from autotune.devices.session import RunnerSession
 from autotune.errors import UserError
-from autotune.findings import Measured, findings
 from autotune.model_file import read_model
-from autotune.outcome import Measurement
+from autotune.results.findings import Measured, findings
+from autotune.results.outcome import Measurement
 
 ALL = "all"
 """In place of delegates or threads: what the device has."""

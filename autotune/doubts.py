@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from autotune.front import ParetoFront, Point, interval
-from autotune.outcome import Measurement
-from autotune.record import Record
+from autotune.results.front import ParetoFront, Point, interval
+from autotune.results.outcome import Measurement
+from autotune.results.record import Record
 from autotune.show.table import missed, missed_there
 from autotune.show.units import milliseconds, number
 from autotune.study.latencies import CHANGED

@@ -8,13 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from autotune.choice import Choice, Trade, ranked, runners_up
 from autotune.doubts import doubts, drift
 from autotune.errors import UserError
 from autotune.files import sha256, whole
-from autotune.front import ParetoFront, Point, interval
-from autotune.record import Record, is_file_of
 from autotune.report.reproduce import command
+from autotune.results.decision import Choice, Trade, ranked, runners_up
+from autotune.results.devices import Together, together
+from autotune.results.front import ParetoFront, Point, interval
+from autotune.results.record import Record, is_file_of
 from autotune.show.units import milliseconds, price, within
 from autotune.snippets import python, snippets
 from autotune.study.measured_file import check_file
@@ -22,7 +23,6 @@ from autotune.study.recheck import Rechecked
 from autotune.targets.target import DOWNLOAD, LATENCY, METRICS, Target
 from autotune.tflite.recurrent import left_float
 from autotune.tflite.state import KEEPS, State, state
-from autotune.together import Together, together
 
 
 def choose(

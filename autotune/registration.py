@@ -13,9 +13,9 @@ from autotune.compress.trust import Trust
 from autotune.devices import shipped
 from autotune.errors import Fault, UserError
 from autotune.files import Scratch
-from autotune.front import Point
 from autotune.pick import Picked, write_recipe
-from autotune.record import is_file_of
+from autotune.results.front import Point
+from autotune.results.record import is_file_of
 from autotune.study.reopen import samples
 from autotune.track import registry
 from autotune.track.registry import Function, Origin

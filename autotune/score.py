@@ -10,7 +10,7 @@ import numpy as np
 from autotune.data import Array
 from autotune.errors import UserError
 from autotune.metrics import auc, class_overlaps, f1, miou, overlaps, top_hits
-from autotune.significance import FEW, Interval, normal, student, wilson
+from autotune.results.significance import FEW, Interval, normal, student, wilson
 from autotune.targets.target import ACCURACY, Metric
 
 RESAMPLES = 200

@@ -9,8 +9,8 @@ import numpy as np
 from autotune import userfile
 from autotune.data import Array
 from autotune.errors import UserError
+from autotune.results.significance import normal
 from autotune.score import Score, mean_of, resampled, shares
-from autotune.significance import normal
 
 INPUTS = "inputs"
 """A third parameter of this name gets them though it has a default; any other only without one."""

@@ -20,8 +20,8 @@ from optuna.storages.journal import JournalFileBackend
 from autotune.config import Runtime
 from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job, measure
-from autotune.front import dominated, relative
-from autotune.outcome import Measurement
+from autotune.results.front import dominated, relative
+from autotune.results.outcome import Measurement
 from autotune.study.journal import JOURNAL, read
 from autotune.targets.target import ACCURACY, DOWNLOAD, LATENCY
 from benchmarks import script

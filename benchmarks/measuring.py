@@ -21,7 +21,7 @@ from autotune.config import Runtime
 from autotune.devices.device import Session
 from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job, Rules, measure
-from autotune.outcome import Measurement
+from autotune.results.outcome import Measurement
 from autotune.study.journal import JOURNAL, read
 from autotune.task import CALIBRATION
 

@@ -14,7 +14,7 @@ from autotune.compress.worker import start
 from autotune.config import Runtime
 from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job, measure
-from autotune.outcome import Measurement
+from autotune.results.outcome import Measurement
 
 STEPS, FEATURES, UNITS = 50, 16, 64
 RUNTIMES = (Runtime("xnnpack", 1), Runtime("builtin", 1))

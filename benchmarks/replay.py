@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from autotune import plugins
 from autotune.compress.pipeline import Step
 from autotune.config import Config, Recipe, Runtime
-from autotune.front import dominated, relative
-from autotune.outcome import Outcome
+from autotune.results.front import dominated, relative
+from autotune.results.outcome import Outcome
 from autotune.space.space import Choice, Space
 from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate

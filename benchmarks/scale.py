@@ -23,9 +23,9 @@ from typing import Any, TypeVar
 from autotune import plugins
 from autotune.compress import pipeline
 from autotune.config import Config, Recipe
-from autotune.front import Point
-from autotune.outcome import Outcome
-from autotune.record import Record
+from autotune.results.front import Point
+from autotune.results.outcome import Outcome
+from autotune.results.record import Record
 from autotune.show.lines import PlainOutput
 from autotune.space.file import parse
 from autotune.study.asktell import Ledger

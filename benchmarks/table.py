@@ -24,8 +24,8 @@ from autotune.devices.device import Session
 from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job, measure
 from autotune.errors import Infeasible
-from autotune.outcome import Measurement, Outcome
-from autotune.record import model_path
+from autotune.results.outcome import Measurement, Outcome
+from autotune.results.record import model_path
 from autotune.space.space import Choice, Space
 from autotune.study.evaluate import Evaluator
 from autotune.study.options import Options

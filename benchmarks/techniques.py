@@ -19,7 +19,7 @@ from autotune.data import Split, read_data
 from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job, measure
 from autotune.errors import Infeasible
-from autotune.outcome import Measurement
+from autotune.results.outcome import Measurement
 from autotune.task import Task, make_task
 
 HERE = Path(__file__).parents[1]

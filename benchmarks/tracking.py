@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from autotune.front import Point
-from autotune.record import Record
+from autotune.results.front import Point
+from autotune.results.record import Record
 from autotune.status import DONE
 from autotune.study.journal import read
 from autotune.track.background import PACE_S

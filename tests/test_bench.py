@@ -15,7 +15,7 @@ from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job
 from autotune.devices.runner_device import PROBE
 from autotune.errors import Fault, Infeasible, UserError
-from autotune.outcome import Measurement
+from autotune.results.outcome import Measurement
 from autotune.testing import FakeDevice, toy_measurement
 from tests.compress import tables
 from tests.conftest import BusyDevice

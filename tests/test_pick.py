@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from autotune.choice import KNEE, TRIAL, WEIGHTS, Choice
 from autotune.config import Config
 from autotune.doubts import drift
 from autotune.errors import UserError
 from autotune.files import sha256
-from autotune.outcome import Outcome
 from autotune.pick import Picked, choose, hand_out
-from autotune.record import BASELINE, Record
+from autotune.results.decision import KNEE, TRIAL, WEIGHTS, Choice
+from autotune.results.outcome import Outcome
+from autotune.results.record import BASELINE, Record
 from autotune.show.study import print_pick
 from autotune.study.recheck import Rechecked
 from autotune.targets.target import parse

@@ -7,8 +7,8 @@ import pytest
 from autotune.compress.trust import Trust
 from autotune.errors import UserError
 from autotune.pick import Picked, choose, hand_out
-from autotune.record import Record
 from autotune.registration import Registration, tags
+from autotune.results.record import Record
 from autotune.study.recheck import Rechecked
 from autotune.targets.target import parse
 from autotune.testing import toy_outcome, toy_record

@@ -11,6 +11,7 @@ from sklearn.metrics import f1_score, jaccard_score, roc_auc_score, top_k_accura
 
 from autotune.data import Array
 from autotune.errors import UserError
+from autotune.results.significance import LEVEL, compare, difference, normal, paired, wilson
 from autotune.score import (
     ENOUGH_S,
     LEAST,
@@ -23,7 +24,6 @@ from autotune.score import (
     resampled,
     shares,
 )
-from autotune.significance import LEVEL, compare, difference, normal, paired, wilson
 from autotune.targets.target import METRICS, Metric, quality
 
 RANDOM = np.random.default_rng(0)

@@ -9,8 +9,8 @@ import pytest
 from autotune import userfile
 from autotune.data import Array
 from autotune.errors import UserError
+from autotune.results.significance import wilson
 from autotune.score import LEAST, RESAMPLES
-from autotune.significance import wilson
 from autotune.user_metric import score_with, value_with
 
 MINE = """

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from autotune.front import ParetoFront, Point, interval
+from autotune.results.front import ParetoFront, Point, interval
 
 
 def frame(front: ParetoFront, points: Sequence[Point]) -> pd.DataFrame:

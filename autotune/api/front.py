@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autotune.api.picks import Pick, PickForAll, Unmet, told
-from autotune.front import ParetoFront, Point
-from autotune.outcome import Outcome
+from autotune.results.front import ParetoFront, Point
+from autotune.results.outcome import Outcome
 from autotune.targets.target import Target
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-    from autotune.choice import Choice
     from autotune.compress.trust import Trust
-    from autotune.record import Record
-    from autotune.together import Together
+    from autotune.results.decision import Choice
+    from autotune.results.devices import Together
+    from autotune.results.record import Record
 
 
 class Front:
@@ -162,7 +162,7 @@ class Front:
     ) -> "tuple[list[Target] | None, Choice]":
         """The targets, None for the study's own, and the rule."""
         from autotune.api.asked import plain
-        from autotune.choice import parse_choice
+        from autotune.results.decision import parse_choice
         from autotune.targets.target import parse_all, resolve
 
         parsed = resolve(parse_all(plain({"targets": targets})["targets"])[0], self._record.quality)

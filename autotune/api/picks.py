@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autotune.config import Config
-from autotune.front import ParetoFront, Point
+from autotune.results.front import ParetoFront, Point
 
 if TYPE_CHECKING:
-    from autotune.choice import Choice
     from autotune.compress.trust import Trust
     from autotune.pick import Picked
-    from autotune.record import Record
     from autotune.registration import Registration
+    from autotune.results.decision import Choice
+    from autotune.results.record import Record
 
 
 class Unmet(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 
 from autotune.api.front import Front
 from autotune.errors import UserError
-from autotune.front import Point
+from autotune.results.front import Point
 from autotune.targets.target import Target
 
 

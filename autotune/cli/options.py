@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from autotune.cli.devices import DEVICE
 
 if TYPE_CHECKING:
-    from autotune.record import Record
+    from autotune.results.record import Record
 
 SHORTHANDS = {
     "--max-latency": "latency<=",

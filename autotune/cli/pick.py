@@ -14,12 +14,12 @@ from autotune.track.store import TRACKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from autotune.choice import Choice
     from autotune.compress.trust import Trust
-    from autotune.front import Point
     from autotune.pick import Picked
-    from autotune.record import Record
     from autotune.registration import Registration
+    from autotune.results.decision import Choice
+    from autotune.results.front import Point
+    from autotune.results.record import Record
     from autotune.study.recheck import Rechecked
     from autotune.targets.target import Target
 
@@ -75,7 +75,7 @@ def add_commands(commands: Any, formatter: Any) -> None:
 
 
 def _pick(arguments: argparse.Namespace) -> int:
-    from autotune.choice import parse_choice
+    from autotune.results.decision import parse_choice
     from autotune.show.study import console
     from autotune.study.checks import check_writable
     from autotune.targets.target import parse_all, resolve

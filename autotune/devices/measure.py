@@ -9,7 +9,7 @@ from autotune.config import Runtime
 from autotune.devices.device import Session, Timing
 from autotune.devices.statistics import LEAST_ROUNDS, settled, summary
 from autotune.errors import Fault, Infeasible
-from autotune.outcome import Measurement
+from autotune.results.outcome import Measurement
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from autotune.front import ParetoFront
-from autotune.record import Record
 from autotune.report.panels import BOUND, caption, ticks, unit, value
+from autotune.results.front import ParetoFront
+from autotune.results.record import Record
 from autotune.targets.target import Metric
 
 GRID = "#e6e8eb"

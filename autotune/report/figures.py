@@ -11,12 +11,12 @@ from plotly.subplots import make_subplots
 
 from autotune.config import SCHEMES
 from autotune.files import whole
-from autotune.front import ParetoFront, Point, interval
-from autotune.outcome import Outcome
-from autotune.record import Record
 from autotune.report.axes import GRID, frame
-from autotune.report.dimensions import spread
 from autotune.report.panels import COLOURS, PANELS, scheme, stairs, value
+from autotune.results.dimensions import spread
+from autotune.results.front import ParetoFront, Point, interval
+from autotune.results.outcome import Outcome
+from autotune.results.record import Record
 from autotune.show.table import missed
 from autotune.show.units import median, price, within
 from autotune.targets.target import LATENCY, METRICS, Metric

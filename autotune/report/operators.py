@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from autotune.front import ParetoFront, Point
-from autotune.outcome import Outcome
-from autotune.record import BASELINE, Record
+from autotune.results.front import ParetoFront, Point
+from autotune.results.outcome import Outcome
+from autotune.results.record import BASELINE, Record
 from autotune.show.units import kernel, milliseconds
 
 HEAVIEST = 12

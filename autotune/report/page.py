@@ -14,10 +14,6 @@ from plotly.offline import get_plotlyjs
 
 from autotune.errors import UserError
 from autotune.files import whole
-from autotune.front import ParetoFront, Point, interval
-from autotune.outcome import Outcome
-from autotune.record import Record
-from autotune.report.dimensions import Importance
 from autotune.report.figures import CONFIG, front_figure
 from autotune.report.figures import MOST as DRAWN
 from autotune.report.operators import delegated, profiles
@@ -27,6 +23,10 @@ from autotune.report.reproduce import pick_command, point_command, point_space, 
 from autotune.report.slices import MOST as SLICED
 from autotune.report.slices import importance_figure, slice_figures
 from autotune.report.techniques import delegation, techniques
+from autotune.results.dimensions import Importance
+from autotune.results.front import ParetoFront, Point, interval
+from autotune.results.outcome import Outcome
+from autotune.results.record import Record
 from autotune.show.table import missed, missed_there
 from autotune.show.units import amount, change, clock, number, price, size, within
 from autotune.targets.target import DOWNLOAD, LATENCY, METRICS, Metric

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from autotune.config import SCHEMES
-from autotune.front import Point
+from autotune.results.front import Point
 from autotune.targets.target import LATENCY, Metric
 
 PANELS = 2

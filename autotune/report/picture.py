@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autotune.front import Point, interval
-from autotune.record import Record
-from autotune.report.dimensions import Importance
 from autotune.report.panels import BOUND, COLOURS, PANELS, TONES, caption, scheme, stairs, unit, value
+from autotune.results.dimensions import Importance
+from autotune.results.front import Point, interval
+from autotune.results.record import Record
 from autotune.targets.target import LATENCY, Metric, Target
 
 COLUMNS = 8

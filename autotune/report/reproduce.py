@@ -5,8 +5,8 @@ import shlex
 from pathlib import Path
 
 from autotune import userfile
-from autotune.front import Point
-from autotune.record import Record
+from autotune.results.front import Point
+from autotune.results.record import Record
 from autotune.targets.target import is_quality
 
 _INLINE = "in "

@@ -7,11 +7,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from autotune.config import SCHEMES
-from autotune.record import Record
 from autotune.report.axes import GRID
-from autotune.report.dimensions import Importance, spread, varied
 from autotune.report.figures import LAYOUT
 from autotune.report.panels import TONES, scheme, ticks, value
+from autotune.results.dimensions import Importance, spread, varied
+from autotune.results.record import Record
 from autotune.targets.target import Metric
 
 MOST = 1000

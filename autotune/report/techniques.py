@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from autotune.config import SCHEMES, Recipe, Runtime
-from autotune.front import Point
-from autotune.outcome import Outcome
-from autotune.record import Record
+from autotune.results.front import Point
+from autotune.results.outcome import Outcome
+from autotune.results.record import Record
 from autotune.targets.target import LATENCY
 
 _TITLES = {

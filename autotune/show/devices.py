@@ -13,7 +13,7 @@ from rich.text import Text
 from autotune.bench import Row, Window
 from autotune.devices.measure import Job
 from autotune.devices.survey import Seen
-from autotune.outcome import Measurement
+from autotune.results.outcome import Measurement
 from autotune.show.study import console
 from autotune.show.units import clock, milliseconds, size
 

@@ -8,8 +8,8 @@ from typing import IO, Any, Self
 from rich.text import Text
 
 from autotune.errors import UserError
-from autotune.front import Point
-from autotune.record import Record
+from autotune.results.front import Point
+from autotune.results.record import Record
 from autotune.show.study import console, print_pick, print_summaries, short
 from autotune.status import INPUT, OURS
 from autotune.study.interrupts import status_of

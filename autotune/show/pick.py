@@ -7,16 +7,16 @@ from typing import Any
 
 from rich.table import Table
 
-from autotune.choice import KNEE, ONE_SE, TRIAL, WEIGHTS, Choice, Trade
 from autotune.doubts import drift
-from autotune.front import ParetoFront, Point
 from autotune.pick import Picked
+from autotune.results.decision import KNEE, ONE_SE, TRIAL, WEIGHTS, Choice, Trade
+from autotune.results.devices import DIFFERING, Together
+from autotune.results.front import ParetoFront, Point
 from autotune.show.study import console, print_doubts, short
 from autotune.show.table import TIED, missed
 from autotune.show.units import milliseconds, number, within
 from autotune.study.recheck import Rechecked
 from autotune.targets.target import LATENCY, Metric
-from autotune.together import DIFFERING, Together
 
 
 def print_picked(picked: Picked) -> None:

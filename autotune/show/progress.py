@@ -10,8 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from autotune.front import ParetoFront
-from autotune.record import Record
+from autotune.results.front import ParetoFront
+from autotune.results.record import Record
 from autotune.show.lines import PlainOutput
 from autotune.show.study import console, short
 from autotune.show.table import NARROW, listed, missed, short_table, width_of

@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 
 from autotune.config import FIELDS
-from autotune.front import ParetoFront, Point, interval
-from autotune.margin import missed_on_test
-from autotune.outcome import Outcome
+from autotune.results.front import ParetoFront, Point, interval
+from autotune.results.margin import missed_on_test
+from autotune.results.outcome import Outcome
 from autotune.show.units import amount, bare, bare_median, distance, median, number, price
 from autotune.targets.target import LATENCY, METRICS, Metric, Target
 

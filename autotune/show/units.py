@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from autotune.front import interval
-from autotune.outcome import Outcome
+from autotune.results.front import interval
+from autotune.results.outcome import Outcome
 from autotune.targets.target import Metric
 
 UNSTABLE = "!"

@@ -12,9 +12,9 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from autotune.config import Config, Recipe
-from autotune.front import Point, cost
-from autotune.outcome import Outcome
-from autotune.record import BASELINE, Gaps, Record
+from autotune.results.front import Point, cost
+from autotune.results.outcome import Outcome
+from autotune.results.record import BASELINE, Gaps, Record
 from autotune.space.space import Space
 from autotune.study import journal
 from autotune.study.anew import Anew

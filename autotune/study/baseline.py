@@ -8,7 +8,7 @@ import numpy as np
 from autotune.config import Config
 from autotune.errors import Fault, UserError
 from autotune.labels import class_numbers
-from autotune.outcome import Outcome
+from autotune.results.outcome import Outcome
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument
 from autotune.targets.target import ACCURACY, Metric, Target

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from autotune.front import Point
-from autotune.record import Record
+from autotune.results.front import Point
+from autotune.results.record import Record
 from autotune.study.reporting import Activity, News, Reporter, Silent
 
 Callback = Callable[[Point, Record], None]

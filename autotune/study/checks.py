@@ -10,7 +10,7 @@ from autotune.devices.device import Device
 from autotune.devices.known import DELEGATES
 from autotune.devices.probed import ProbedDevice
 from autotune.errors import UserError
-from autotune.record import Record
+from autotune.results.record import Record
 from autotune.space.space import Space
 from autotune.study import journal
 from autotune.targets.objectives import USUAL

@@ -13,9 +13,9 @@ from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session, in_use
 from autotune.errors import Fault, Infeasible, StopStudy, UserError
 from autotune.files import make_way
-from autotune.outcome import Outcome
-from autotune.record import BASELINE, Record
 from autotune.report.picture import draw
+from autotune.results.outcome import Outcome
+from autotune.results.record import BASELINE, Record
 from autotune.study import journal, siblings
 from autotune.study.asktell import Ledger
 from autotune.study.baseline import anchored, check_measurable, measured, no_better_than_chance

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import UserError
-from autotune.front import Point
-from autotune.outcome import Outcome
-from autotune.record import Record
+from autotune.results.front import Point
+from autotune.results.outcome import Outcome
+from autotune.results.record import Record
 from autotune.study import journal
 from autotune.study.asktell import Ledger
 from autotune.study.elsewhere import taken

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from autotune.files import link
-from autotune.outcome import Outcome
-from autotune.record import Each, Record, is_file_of, model_path, scores_of, scores_path
+from autotune.results.outcome import Outcome
+from autotune.results.record import Each, Record, is_file_of, model_path, scores_of, scores_path
 from autotune.targets.target import DOWNLOAD, METRICS
 
 

@@ -17,8 +17,8 @@ from autotune.data import Split
 from autotune.devices.device import Session
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.files import Scratch, make_way, whole
-from autotune.outcome import Outcome
-from autotune.record import model_path, scores_path
+from autotune.results.outcome import Outcome
+from autotune.results.record import model_path, scores_path
 from autotune.score import Score
 from autotune.study.elsewhere import Elsewhere, taken
 from autotune.study.parity import SPREAD, Parity, differs, drawn, parity, senseless, shifted

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from autotune.config import Config, Recipe, Runtime
-from autotune.front import Point
+from autotune.results.front import Point
 from autotune.study.asktell import Ledger
 from autotune.study.known import Known
 from autotune.targets.target import DOWNLOAD, Target

@@ -9,9 +9,9 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator
 
-from autotune.front import Point, cost
-from autotune.record import Record
-from autotune.report.dimensions import Importance, spread, varied
+from autotune.results.dimensions import Importance, spread, varied
+from autotune.results.front import Point, cost
+from autotune.results.record import Record
 from autotune.targets.target import Metric
 
 TREES = 32

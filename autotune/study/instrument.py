@@ -10,8 +10,8 @@ from autotune.devices.device import Session
 from autotune.devices.measure import Job, measure
 from autotune.devices.measure import Result as Found
 from autotune.errors import Fault, Infeasible, UserError
-from autotune.outcome import Measurement, Outcome
 from autotune.profiling import Profile, profiled
+from autotune.results.outcome import Measurement, Outcome
 from autotune.study.latencies import Latencies
 from autotune.study.reporting import Activity
 from autotune.study.workshop import Workshop

@@ -16,10 +16,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autotune.errors import UserError
 from autotune.files import make_way, remove, whole
-from autotune.front import Point
 from autotune.ledger.journal_file import Damage, JournalFile, cut, free_name, opened
-from autotune.outcome import Measurement, Outcome
-from autotune.record import BASELINE, Gaps, Record, model_path
+from autotune.results.front import Point
+from autotune.results.outcome import Measurement, Outcome
+from autotune.results.record import BASELINE, Gaps, Record, model_path
 from autotune.targets.target import Target
 
 JOURNAL, LOCK = "journal.log", "lock"

@@ -9,10 +9,10 @@ import moocore
 import numpy as np
 
 from autotune.config import TRAINING, Recipe, Runtime
-from autotune.front import Point, cost
-from autotune.outcome import Outcome
-from autotune.record import Record
-from autotune.significance import Interval
+from autotune.results.front import Point, cost
+from autotune.results.outcome import Outcome
+from autotune.results.record import Record
+from autotune.results.significance import Interval
 from autotune.targets.target import LATENCY, METRICS, Target
 
 WEIGHTS = {"prune", "cluster", "prune_schedule", "cluster_init", "cluster_scope", "fine_tune", *TRAINING}

@@ -9,7 +9,7 @@ from typing import Any
 
 from autotune.config import Runtime, fingerprint
 from autotune.files import make_way, whole
-from autotune.outcome import Measurement
+from autotune.results.outcome import Measurement
 
 VERSION = 1
 """Of the way to measure: raised where older measurements no longer compare."""

@@ -5,9 +5,9 @@ from pathlib import Path
 from autotune.compress.cache import ArtifactCache
 from autotune.errors import UserError
 from autotune.files import link
-from autotune.front import Point
-from autotune.outcome import Outcome
-from autotune.record import Record, is_file_of
+from autotune.results.front import Point
+from autotune.results.outcome import Outcome
+from autotune.results.record import Record, is_file_of
 
 
 def cache_of(record: Record) -> ArtifactCache:

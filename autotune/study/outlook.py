@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.config import Recipe
-from autotune.front import dominated, relative
-from autotune.margin import violations
-from autotune.record import Record
-from autotune.significance import Interval
+from autotune.results.front import dominated, relative
+from autotune.results.margin import violations
+from autotune.results.record import Record
+from autotune.results.significance import Interval
 from autotune.study.known import Found, Known
 from autotune.study.predict import Features, Prediction
 from autotune.targets.target import DOWNLOAD

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.significance import wilson
+from autotune.results.significance import wilson
 
 SAMPLES = 100
 """Real samples that are compared."""

@@ -15,7 +15,7 @@ from autotune.data import Data, located
 from autotune.data.taken import Entry
 from autotune.devices.device import Device
 from autotune.errors import UserError
-from autotune.record import Record
+from autotune.results.record import Record
 from autotune.space.rules import conflict, finished, limits
 from autotune.space.space import Space
 from autotune.study import journal, siblings

@@ -4,9 +4,9 @@ from dataclasses import asdict
 from typing import Any
 
 from autotune.errors import Fault, UserError
-from autotune.front import Point
-from autotune.outcome import Outcome
-from autotune.record import BASELINE
+from autotune.results.front import Point
+from autotune.results.outcome import Outcome
+from autotune.results.record import BASELINE
 from autotune.study.asktell import Ledger
 from autotune.study.instrument import Instrument
 

@@ -15,9 +15,9 @@ from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session, in_use
 from autotune.devices.measure import Job, measure
 from autotune.errors import Fault, Infeasible, UserError, one_line
-from autotune.front import Point
-from autotune.outcome import Measurement, Outcome
-from autotune.record import BASELINE, Record
+from autotune.results.front import Point
+from autotune.results.outcome import Measurement, Outcome
+from autotune.results.record import BASELINE, Record
 from autotune.space.space import Space
 from autotune.study import journal
 from autotune.study.asktell import Ledger

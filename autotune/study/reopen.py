@@ -9,8 +9,8 @@ from autotune.compress.load import import_model
 from autotune.compress.trust import Trust
 from autotune.data import Array
 from autotune.errors import UserError
-from autotune.front import Point
-from autotune.record import Record
+from autotune.results.front import Point
+from autotune.results.record import Record
 from autotune.space.space import Space
 from autotune.study.candidates import Candidate, Importer, open_candidates
 from autotune.study.measured_file import cache_of

@@ -12,8 +12,8 @@ from typing import Literal, Protocol
 
 from autotune.config import Recipe
 from autotune.files import make_way
-from autotune.front import Point
-from autotune.record import Record
+from autotune.results.front import Point
+from autotune.results.record import Record
 from autotune.track.store import hidden
 
 log = logging.getLogger("autotune")

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from autotune.errors import Infeasible, one_line
-from autotune.front import Point
-from autotune.outcome import Outcome
+from autotune.results.front import Point
+from autotune.results.outcome import Outcome
 from autotune.study.asktell import Ledger
 from autotune.study.evaluate import FAILURES, Evaluator
 from autotune.study.workshop import Workshop

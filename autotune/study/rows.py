@@ -11,7 +11,7 @@ from typing import Any
 
 from autotune.config import Config, Recipe
 from autotune.errors import Broken, Fault
-from autotune.outcome import Outcome
+from autotune.results.outcome import Outcome
 from autotune.study.baseline import TRIES
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument, Result

@@ -11,7 +11,7 @@ from pathlib import Path
 from autotune.config import Recipe
 from autotune.devices import device_file
 from autotune.errors import UserError
-from autotune.record import MARK, Record
+from autotune.results.record import MARK, Record
 from autotune.study import journal
 
 

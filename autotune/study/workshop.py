@@ -15,8 +15,8 @@ from autotune.compress.training import add_history
 from autotune.config import Recipe
 from autotune.errors import Fault, Infeasible
 from autotune.files import link, sha256
-from autotune.outcome import Outcome
-from autotune.record import is_file_of, model_path
+from autotune.results.outcome import Outcome
+from autotune.results.record import is_file_of, model_path
 from autotune.study.candidates import Candidate
 from autotune.study.measured_file import has_file
 from autotune.study.pool import Pool

@@ -13,8 +13,8 @@ from autotune.compress.stage import Stage, TrainingData, is_tflite, unpack
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Device, OperatorTime, Session
 from autotune.errors import Fault, Infeasible
-from autotune.outcome import Outcome
-from autotune.record import Record
+from autotune.results.outcome import Outcome
+from autotune.results.record import Record
 from autotune.testing.results import toy_outcome, toy_record
 from autotune.track.tracker import Tracker
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from autotune.config import Config
 from autotune.files import sha256
-from autotune.front import Point
-from autotune.outcome import Measurement, Outcome
-from autotune.record import Record
+from autotune.results.front import Point
+from autotune.results.outcome import Measurement, Outcome
+from autotune.results.record import Record
 from autotune.targets.target import ACCURACY
 
 

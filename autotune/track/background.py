@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
-from autotune.record import Record
 from autotune.report.reproduce import command
+from autotune.results.record import Record
 from autotune.track.store import hidden
 from autotune.track.tracker import Tracker
 

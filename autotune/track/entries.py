@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autotune.config import FIELDS, Config
-from autotune.front import Point
-from autotune.outcome import Outcome
-from autotune.record import BASELINE, Record
+from autotune.results.front import Point
+from autotune.results.outcome import Outcome
+from autotune.results.record import BASELINE, Record
 from autotune.track.summary import summary
 
 FIRST, SECOND = 0, 1

@@ -11,10 +11,10 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from autotune.config import fingerprint
 from autotune.files import Scratch
-from autotune.front import ParetoFront, Point
-from autotune.record import Record, is_file_of
 from autotune.report.figures import write_front
 from autotune.report.picture import draw
+from autotune.results.front import ParetoFront, Point
+from autotune.results.record import Record, is_file_of
 from autotune.snippets import python
 from autotune.tflite.state import state
 from autotune.track.entries import study_entry, trial_entry

@@ -1,9 +1,9 @@
 """A study in words and numbers: what MLflow shows as a run's description (Markdown)."""
 
-from autotune.front import ParetoFront, Point
-from autotune.outcome import Outcome
-from autotune.record import Record
 from autotune.report.reproduce import command
+from autotune.results.front import ParetoFront, Point
+from autotune.results.outcome import Outcome
+from autotune.results.record import Record
 from autotune.show.table import listed, missed
 from autotune.show.units import median, price, within
 from autotune.targets.target import LATENCY, METRICS, Metric

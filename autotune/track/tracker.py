@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from autotune.record import Record
+from autotune.results.record import Record
 
 
 class Tracker(Protocol):

@@ -12,9 +12,9 @@ import autotune
 from autotune import Front, Unmet, UserError
 from autotune.api.frame import frame
 from autotune.compress.trust import Trust
-from autotune.outcome import Outcome
 from autotune.pick import Picked
 from autotune.registration import Registration
+from autotune.results.outcome import Outcome
 from autotune.space.file import parse
 from autotune.study.driver import run
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_import, toy_outcome, toy_record

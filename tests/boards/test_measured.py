@@ -9,7 +9,7 @@ from autotune.config import Runtime
 from autotune.devices.command import CommandDevice
 from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job, Rules, measure
-from autotune.outcome import Measurement
+from autotune.results.outcome import Measurement
 from tests.boards.sparse import images
 
 RULES = Rules(within=0.05, most_rounds=6, most_s=20.0, again=0)

@@ -11,7 +11,7 @@ from autotune.devices.device import Timing
 from autotune.devices.measure import FEWEST, Job, Rules, measure
 from autotune.devices.statistics import LEAST_ROUNDS
 from autotune.errors import Fault, Infeasible
-from autotune.outcome import Measurement
+from autotune.results.outcome import Measurement
 from autotune.testing import FakeDevice
 from autotune.testing.fakes import FakeSession
 

@@ -8,7 +8,7 @@ import pytest
 
 from autotune.devices.device import Timing
 from autotune.devices.statistics import interval, settled, summary, verdict
-from autotune.outcome import Measurement
+from autotune.results.outcome import Measurement
 
 
 def rounds(*medians_us: float, **changes: Any) -> list[Timing]:

@@ -14,7 +14,7 @@ from autotune.compress.cache import FACTS, ArtifactCache
 from autotune.compress.stage import Artifact
 from autotune.config import Runtime
 from autotune.ledger.journal_file import CHECKSUM
-from autotune.record import scores_of
+from autotune.results.record import scores_of
 from autotune.study import journal
 from autotune.study.latencies import Latencies
 from autotune.testing.results import toy_measurement

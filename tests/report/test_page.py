@@ -13,11 +13,11 @@ import pytest
 
 from autotune.config import Config
 from autotune.errors import UserError
-from autotune.outcome import Outcome
-from autotune.record import BASELINE, Record
 from autotune.report import page as module
-from autotune.report.dimensions import Importance
 from autotune.report.page import report, write_report
+from autotune.results.dimensions import Importance
+from autotune.results.outcome import Outcome
+from autotune.results.record import BASELINE, Record
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 
 KERNEL = {"name": "out", "kind": "CONV_2D", "time_us": 7.5, "start_us": 0.0, "delegate": ""}

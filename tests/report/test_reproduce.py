@@ -5,8 +5,8 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
-from autotune.record import Record
 from autotune.report.reproduce import command, pick_command, point_command, point_space, study_command
+from autotune.results.record import Record
 from autotune.testing import toy_outcome, toy_record
 
 

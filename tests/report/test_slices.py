@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from autotune.report import slices
-from autotune.report.dimensions import Importance, spread, varied
 from autotune.report.slices import importance_figure, slice_figures
+from autotune.results.dimensions import Importance, spread, varied
 from autotune.testing import toy_outcome, toy_record
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from autotune.config import Config
-from autotune.outcome import Outcome
 from autotune.report.techniques import delegation, techniques
+from autotune.results.outcome import Outcome
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 
 

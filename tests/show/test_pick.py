@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from autotune.choice import TRIAL, Choice
-from autotune.front import ParetoFront
-from autotune.outcome import Outcome
 from autotune.pick import Picked
-from autotune.record import Record
+from autotune.results.decision import TRIAL, Choice
+from autotune.results.front import ParetoFront
+from autotune.results.outcome import Outcome
+from autotune.results.record import Record
 from autotune.show.pick import print_picked
 from autotune.study.recheck import Rechecked
 from autotune.targets.target import METRICS

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from autotune.config import Recipe
-from autotune.record import Record
+from autotune.results.record import Record
 from autotune.show.progress import View, sparkline
 from autotune.study.reporting import Activity
 from autotune.testing import toy_measurement, toy_outcome, toy_record

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from autotune.record import Record
+from autotune.results.record import Record
 from autotune.show.study import print_front, print_pick
 from autotune.show.table import TIED
 from autotune.show.units import UNSTABLE

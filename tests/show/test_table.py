@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.outcome import Outcome
+from autotune.results.outcome import Outcome
 from autotune.show.table import missed
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 

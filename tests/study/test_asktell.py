@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from autotune.config import Config, Runtime
-from autotune.outcome import Outcome
+from autotune.results.outcome import Outcome
 from autotune.space.file import parse
 from autotune.study import journal
 from autotune.study.asktell import Ledger

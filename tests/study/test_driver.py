@@ -21,8 +21,8 @@ from autotune.compress.trust import Trust
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.statistics import LEAST_ROUNDS
 from autotune.errors import Broken, Fault, Infeasible, UserError
-from autotune.outcome import Outcome
-from autotune.record import BASELINE, Record, scores_of, scores_path
+from autotune.results.outcome import Outcome
+from autotune.results.record import BASELINE, Record, scores_of, scores_path
 from autotune.space.file import parse
 from autotune.study.candidates import Importer
 from autotune.study.checks import refuse_changes

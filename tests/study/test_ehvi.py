@@ -10,7 +10,7 @@ import pytest
 
 from autotune.compress import pipeline
 from autotune.config import Config, Recipe
-from autotune.outcome import Outcome
+from autotune.results.outcome import Outcome
 from autotune.space.file import parse
 from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate

@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from autotune.config import Config, Recipe, Runtime
-from autotune.outcome import Outcome
+from autotune.results.outcome import Outcome
 from autotune.space.file import parse
 from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate

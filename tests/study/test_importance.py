@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.record import Record
+from autotune.results.record import Record
 from autotune.study import importance as module
 from autotune.study.importance import importance
 from autotune.testing import toy_outcome, toy_record

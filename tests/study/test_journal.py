@@ -13,7 +13,7 @@ import optuna
 import pytest
 
 from autotune.errors import UserError
-from autotune.front import Point
+from autotune.results.front import Point
 from autotune.study import journal
 from autotune.study.journal import exclusive, read
 from tests import damage

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from autotune.config import Config, Recipe, Runtime
-from autotune.outcome import Outcome
-from autotune.record import Record
+from autotune.results.outcome import Outcome
+from autotune.results.record import Record
 from autotune.study.known import Known
 from autotune.study.outlook import Outlook
 from autotune.study.predict import Features, Prediction

@@ -6,8 +6,8 @@ from autotune.config import Config, Runtime
 from autotune.devices.device import OperatorTime
 from autotune.devices.runner_device import PROBE
 from autotune.errors import Fault
-from autotune.outcome import Outcome
 from autotune.profiling import Profile, profiled
+from autotune.results.outcome import Outcome
 from autotune.study.asktell import Ledger
 from autotune.study.instrument import Instrument
 from autotune.study.journal import read

@@ -10,9 +10,9 @@ import pytest
 
 from autotune.devices.device import Session
 from autotune.errors import Fault, UserError
-from autotune.front import Point
 from autotune.pick import choose
-from autotune.record import BASELINE, Record
+from autotune.results.front import Point
+from autotune.results.record import BASELINE, Record
 from autotune.space.file import parse
 from autotune.space.space import Space
 from autotune.study.asktell import Ledger

@@ -13,9 +13,9 @@ from autotune.compress import pipeline
 from autotune.compress.stage import Artifact
 from autotune.errors import UserError
 from autotune.files import sha256
-from autotune.front import Point
 from autotune.pick import choose
-from autotune.record import BASELINE, Record
+from autotune.results.front import Point
+from autotune.results.record import BASELINE, Record
 from autotune.study.measured_file import lost_files
 from autotune.study.reporting import Summary
 from autotune.study.restore import OTHERWISE

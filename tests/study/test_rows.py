@@ -11,7 +11,7 @@ import pytest
 
 from autotune.compress.stage import Artifact
 from autotune.config import Config
-from autotune.outcome import Outcome
+from autotune.results.outcome import Outcome
 from autotune.study import rows
 from autotune.study.rows import Row, Rows
 from autotune.study.samplers import grid

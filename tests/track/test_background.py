@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from autotune.record import Record
 from autotune.report.reproduce import command
+from autotune.results.record import Record
 from autotune.testing import toy_outcome, toy_record
 from autotune.track import background
 from autotune.track.background import Background

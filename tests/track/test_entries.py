@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autotune.config import FIELDS, Config
-from autotune.outcome import Outcome
+from autotune.results.outcome import Outcome
 from autotune.testing import toy_outcome, toy_record
 from autotune.track.entries import Entry, parameters, study_entry, trial_entry
 

@@ -14,8 +14,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from autotune.errors import Fault
-from autotune.outcome import Outcome
-from autotune.record import Record
+from autotune.results.outcome import Outcome
+from autotune.results.record import Record
 from autotune.testing import TrackerContract, toy_measurement, toy_outcome, toy_record
 from autotune.track.mlflow import MlflowTracker
 from autotune.track.tracker import Tracker

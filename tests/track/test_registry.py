@@ -25,7 +25,7 @@ from autotune.devices import shipped
 from autotune.devices.local import LocalDevice
 from autotune.devices.runner_device import PROBE
 from autotune.errors import Fault, UserError
-from autotune.record import Record
+from autotune.results.record import Record
 from autotune.testing import toy_outcome, toy_record
 from autotune.track import registry
 from autotune.track.mlflow import MlflowTracker

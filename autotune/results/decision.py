@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from autotune.errors import UserError
-from autotune.front import ParetoFront, Point, cost
+from autotune.results.front import ParetoFront, Point, cost
 from autotune.targets.target import LATENCY, QUALITY, Metric
 
 ONE_SE, KNEE, WEIGHTS = RULES = ("one-se", "knee", "weights")

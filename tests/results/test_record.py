@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from autotune.config import Config
 from autotune.data.npy import read_array
-from autotune.front import Point
-from autotune.outcome import Outcome
-from autotune.record import Record, model_path, scores_path
+from autotune.results.front import Point
+from autotune.results.outcome import Outcome
+from autotune.results.record import Record, model_path, scores_path
 from autotune.targets.target import METRICS, parse
 from autotune.testing import toy_outcome, toy_record
 
@@ -202,7 +202,7 @@ def test_no_scores_are_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         reads.append(file.name)
         return read_array(file, size)
 
-    monkeypatch.setattr("autotune.record.read_array", counted)
+    monkeypatch.setattr("autotune.results.record.read_array", counted)
     found, _ = scored(tmp_path / "s", *(np.arange(500) >= 50 + index for index in range(4)))
     for _ in range(3):
         found = replace(found, points=found.judged([parse("accuracy>=baseline-1%")[0]]))

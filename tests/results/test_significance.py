@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom, binomtest, ttest_1samp, ttest_rel
 
+from autotune.results.significance import LEVEL, compare, difference, normal, wilson
 from autotune.score import RESAMPLES
-from autotune.significance import LEVEL, compare, difference, normal, wilson
 
 Draw = Callable[[np.random.Generator], tuple[NDArray[Any], NDArray[Any]]]
 

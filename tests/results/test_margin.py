@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from autotune.margin import UNKNOWN, held, violations
-from autotune.outcome import Outcome
-from autotune.significance import Interval
+from autotune.results.margin import UNKNOWN, held, violations
+from autotune.results.outcome import Outcome
+from autotune.results.significance import Interval
 from autotune.targets.target import ACCURACY, parse_all
 from autotune.testing import toy_measurement, toy_outcome
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from autotune.outcome import Outcome
-from autotune.significance import Interval, normal
+from autotune.results.outcome import Outcome
+from autotune.results.significance import Interval, normal
 from autotune.targets.target import METRICS, Metric, Target
 
 if TYPE_CHECKING:

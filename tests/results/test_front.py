@@ -7,9 +7,19 @@ import numpy as np
 import pytest
 
 from autotune.config import Config
-from autotune.front import ParetoFront, Point, cost, dominated, front_of, hypervolume, interval, leading, overlap
-from autotune.margin import violations
-from autotune.outcome import Outcome
+from autotune.results.front import (
+    ParetoFront,
+    Point,
+    cost,
+    dominated,
+    front_of,
+    hypervolume,
+    interval,
+    leading,
+    overlap,
+)
+from autotune.results.margin import violations
+from autotune.results.outcome import Outcome
 from autotune.targets.target import ACCURACY, DOWNLOAD, LATENCY, METRICS, parse
 from autotune.testing import toy_measurement, toy_outcome
 

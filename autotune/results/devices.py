@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autotune.front import ParetoFront, Point, cost, front_of
-from autotune.outcome import Outcome
-from autotune.record import Record
+from autotune.results.front import ParetoFront, Point, cost, front_of
+from autotune.results.outcome import Outcome
+from autotune.results.record import Record
 from autotune.targets.target import METRICS, Metric, Target
 
 DIFFERING = (METRICS["latency"], METRICS["memory"])

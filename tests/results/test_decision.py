@@ -2,9 +2,9 @@
 
 import pytest
 
-from autotune.choice import KNEE, RUNNERS, TRIAL, WEIGHTS, Choice, parse_weights, ranked, runners_up, trade
 from autotune.errors import UserError
-from autotune.front import ParetoFront, Point, front_of
+from autotune.results.decision import KNEE, RUNNERS, TRIAL, WEIGHTS, Choice, parse_weights, ranked, runners_up, trade
+from autotune.results.front import ParetoFront, Point, front_of
 from autotune.targets.target import ACCURACY, DOWNLOAD, LATENCY, METRICS, Metric
 from autotune.testing import toy_measurement, toy_outcome
 

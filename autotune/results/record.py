@@ -13,11 +13,11 @@ from autotune.config import Config, Recipe
 from autotune.data.npy import read_array
 from autotune.errors import UserError
 from autotune.files import sha256
-from autotune.findings import Measured, findings
-from autotune.front import ParetoFront, Point, front_of, hypervolume, leading, overlap
-from autotune.margin import held, violations
-from autotune.outcome import Outcome
-from autotune.significance import LEVEL, Interval, compare, difference, paired
+from autotune.results.findings import Measured, findings
+from autotune.results.front import ParetoFront, Point, front_of, hypervolume, leading, overlap
+from autotune.results.margin import held, violations
+from autotune.results.outcome import Outcome
+from autotune.results.significance import LEVEL, Interval, compare, difference, paired
 from autotune.targets.objectives import USUAL, resolve
 from autotune.targets.target import Metric, Target, parse
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from autotune.config import Config
-from autotune.outcome import Outcome
+from autotune.results.outcome import Outcome
 from autotune.testing import toy_measurement, toy_outcome
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from autotune.config import Runtime
-from autotune.findings import Measured, findings
+from autotune.results.findings import Measured, findings
 from autotune.testing import toy_measurement
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from autotune.front import interval
-from autotune.outcome import Outcome
-from autotune.significance import Interval
+from autotune.results.front import interval
+from autotune.results.outcome import Outcome
+from autotune.results.significance import Interval
 from autotune.targets.target import LATENCY, Metric, Target
 
 UNKNOWN = 1.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autotune.config import FIELDS
-from autotune.front import Point
+from autotune.results.front import Point
 
 
 @dataclass(frozen=True)

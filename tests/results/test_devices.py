@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from autotune.choice import Choice, ranked
-from autotune.outcome import Outcome
-from autotune.record import Record
+from autotune.results.decision import Choice, ranked
+from autotune.results.devices import Together, together
+from autotune.results.outcome import Outcome
+from autotune.results.record import Record
 from autotune.targets.target import parse
 from autotune.testing import toy_outcome, toy_record
-from autotune.together import Together, together
 
 DESK = ((0.9, 1.0, 1000), (0.89, 0.5, 500), (0.88, 0.2, 500))
 BOARD = ((0.9, 100.0, 1000), (0.89, 10.0, 500), (0.88, 40.0, 500))
