@@ -16,11 +16,11 @@ from autotune.results.decision import Choice, Trade, ranked, runners_up
 from autotune.results.devices import Together, together
 from autotune.results.front import ParetoFront, Point, interval
 from autotune.results.record import Record, is_file_of
-from autotune.show.units import milliseconds, price, within
 from autotune.snippets import python, snippets
 from autotune.study.measured_file import check_file
 from autotune.study.recheck import Rechecked
 from autotune.targets.target import DOWNLOAD, LATENCY, METRICS, Target
+from autotune.text.units import milliseconds, price, within
 from autotune.tflite.recurrent import left_float
 from autotune.tflite.state import KEEPS, State, state
 

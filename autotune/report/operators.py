@@ -6,7 +6,7 @@ from typing import Any
 from autotune.results.front import ParetoFront, Point
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE, Record
-from autotune.show.units import kernel, milliseconds
+from autotune.text.units import kernel, milliseconds
 
 HEAVIEST = 12
 """Operators of a profile that are shown."""

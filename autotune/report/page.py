@@ -28,8 +28,8 @@ from autotune.results.front import ParetoFront, Point, interval
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
 from autotune.show.table import missed, missed_there
-from autotune.show.units import amount, change, clock, number, price, size, within
 from autotune.targets.target import DOWNLOAD, LATENCY, METRICS, Metric
+from autotune.text.units import amount, change, clock, number, price, size, within
 
 ROWS = 500
 """Trials off the front that the page lists; of more the first ones."""

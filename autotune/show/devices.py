@@ -15,7 +15,7 @@ from autotune.devices.measure import Job
 from autotune.devices.survey import Seen
 from autotune.results.outcome import Measurement
 from autotune.show.study import console
-from autotune.show.units import clock, milliseconds, size
+from autotune.text.units import clock, milliseconds, size
 
 WINDOWS = 12
 """Lines of a latency over time at most."""

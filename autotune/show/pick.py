@@ -14,9 +14,9 @@ from autotune.results.devices import DIFFERING, Together
 from autotune.results.front import ParetoFront, Point
 from autotune.show.study import console, print_doubts, short
 from autotune.show.table import TIED, missed
-from autotune.show.units import milliseconds, number, within
 from autotune.study.recheck import Rechecked
 from autotune.targets.target import LATENCY, Metric
+from autotune.text.units import milliseconds, number, within
 
 
 def print_picked(picked: Picked) -> None:

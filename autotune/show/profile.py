@@ -7,7 +7,7 @@ from rich.text import Text
 
 from autotune.profiling import Part, Profile
 from autotune.show.study import console
-from autotune.show.units import kernel, milliseconds, size
+from autotune.text.units import kernel, milliseconds, size
 
 PARTS = 40
 """Operators that a profile shows at most: those that take most."""

@@ -15,8 +15,8 @@ from autotune.results.record import Record
 from autotune.show.lines import PlainOutput
 from autotune.show.study import console, short
 from autotune.show.table import NARROW, listed, missed, short_table, width_of
-from autotune.show.units import clock
 from autotune.study.reporting import Activity
+from autotune.text.units import clock
 
 REFRESH = 2.0
 """Times a second that the view is drawn: seldom, since the device may be this machine."""

@@ -11,9 +11,9 @@ from autotune.report.reproduce import command
 from autotune.results.front import ParetoFront, Point, interval
 from autotune.results.record import Record
 from autotune.show.table import TIED, doubt, front_table, listed, missed, missed_there, short_table, width_of
-from autotune.show.units import UNSTABLE, clock, median, number, price
 from autotune.study.reporting import Summary
 from autotune.targets.target import DOWNLOAD, LATENCY, Metric
+from autotune.text.units import UNSTABLE, clock, median, number, price
 
 
 class _Console(Console):

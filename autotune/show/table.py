@@ -10,8 +10,8 @@ from autotune.config import FIELDS
 from autotune.results.front import ParetoFront, Point, interval
 from autotune.results.margin import missed_on_test
 from autotune.results.outcome import Outcome
-from autotune.show.units import amount, bare, bare_median, distance, median, number, price
 from autotune.targets.target import LATENCY, METRICS, Metric, Target
+from autotune.text.units import amount, bare, bare_median, distance, median, number, price
 
 ROWS = 15
 """Rows of a front that a table shows."""

@@ -5,8 +5,8 @@ from autotune.results.front import ParetoFront, Point
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
 from autotune.show.table import listed, missed
-from autotune.show.units import median, price, within
 from autotune.targets.target import LATENCY, METRICS, Metric
+from autotune.text.units import median, price, within
 
 _FACTS = ("cpu", "machine", "cores", "system", "litert")
 """Of a device, those that tell it from another at a glance."""

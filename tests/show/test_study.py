@@ -9,8 +9,8 @@ from rich.console import Console
 from autotune.results.record import Record
 from autotune.show.study import print_front, print_pick
 from autotune.show.table import TIED
-from autotune.show.units import UNSTABLE
 from autotune.testing import toy_measurement, toy_outcome, toy_record
+from autotune.text.units import UNSTABLE
 
 
 @pytest.mark.parametrize(("scored", "misses"), [(0.84, True), (0.86, False)])

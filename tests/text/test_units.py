@@ -2,8 +2,8 @@
 
 import pytest
 
-from autotune.show.units import change, distance, kernel, milliseconds, size
 from autotune.targets.target import ACCURACY, LATENCY, METRICS
+from autotune.text.units import change, distance, kernel, milliseconds, size
 
 
 def test_numbers_have_units_people_read() -> None:

@@ -1,0 +1,1 @@
+"""How a result is said, for terminal, MLflow and report alike."""
