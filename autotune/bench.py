@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from autotune.compress.flatbuffer import read_layers
-from autotune.compress.operators import operators
 from autotune.compress.stage import is_tflite
 from autotune.config import Runtime
 from autotune.devices.cooling import rest
@@ -24,6 +22,8 @@ from autotune.errors import UserError
 from autotune.model_file import read_model
 from autotune.results.findings import Measured, findings
 from autotune.results.outcome import Measurement
+from autotune.tflite.flatbuffer import read_layers
+from autotune.tflite.operators import operators
 
 ALL = "all"
 """In place of delegates or threads: what the device has."""

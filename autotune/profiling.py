@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autotune.compress.operators import Operator, operators
 from autotune.config import Runtime
 from autotune.devices.device import Device, OperatorTime, Session
 from autotune.errors import Infeasible
+from autotune.tflite.operators import Operator, operators
 
 _FAMILIES = {
     "CONV_2D": ("Convolution", "Fully Connected"),  # the second for 1x1

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from autotune.compress import convert, flatquant
-from autotune.compress.flatbuffer import describe
 from autotune.compress.worker import start
 from autotune.config import Runtime
 from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job, measure
 from autotune.results.outcome import Measurement
+from autotune.tflite.flatbuffer import describe
 
 STEPS, FEATURES, UNITS = 50, 16, 64
 RUNTIMES = (Runtime("xnnpack", 1), Runtime("builtin", 1))

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 
 from autotune.compress import pipeline
 from autotune.compress.load import import_model
-from autotune.compress.structure import structure
 from autotune.compress.worker import start
 from autotune.config import SCHEMES, Config, Recipe, Runtime, snap
 from autotune.devices.device import Session
@@ -32,6 +31,7 @@ from autotune.study.options import Options
 from autotune.study.pool import Pool, RayPool
 from autotune.study.prepare import prepare
 from autotune.study.workshop import Workshop
+from autotune.tflite.structure import structure
 from benchmarks.replay import TABLE
 
 SHARED = Path(__file__).parents[2] / "shared"

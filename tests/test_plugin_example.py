@@ -16,12 +16,12 @@ from autotune import plugins
 from autotune.cli import command as cli
 from autotune.compress import pipeline
 from autotune.compress.convert import converted
-from autotune.compress.flatbuffer import read_layers
 from autotune.compress.stage import Stage, TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe
 from autotune.errors import Infeasible
 from autotune.testing import StageContract
+from autotune.tflite.flatbuffer import read_layers
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "docs" / "examples" / "rounding"

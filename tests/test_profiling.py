@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from autotune.compress.operators import Operator, operators
 from autotune.config import Runtime
 from autotune.devices.device import OperatorTime
 from autotune.devices.local import LocalDevice
 from autotune.devices.runner_device import PROBE
 from autotune.profiling import joined, profile
 from autotune.testing import FakeDevice
+from autotune.tflite.operators import Operator, operators
 from tests.compress import tables
 from tests.conftest import BusyDevice
 

@@ -10,8 +10,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from autotune.compress.flatbuffer import activations
 from autotune.errors import Infeasible, one_line
+from autotune.tflite.flatbuffer import activations
 from autotune.tflite.state import state
 
 Ranges = dict[str, dict[str, NDArray[np.float32]]]

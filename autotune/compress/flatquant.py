@@ -15,9 +15,9 @@ from litert_quantizer.quantizer import AlgorithmName, Quantizer
 from numpy.typing import NDArray
 
 from autotune.compress.calibration import Ranges, off_powers_of_two, outputs_of, quietly, ranges_of, run_each
-from autotune.compress.flatbuffer import Layer, describe, named, read_layers
 from autotune.compress.preprocessing import is_lost, preprocessing, rounded
 from autotune.errors import Fault, Infeasible, one_line
+from autotune.tflite.flatbuffer import Layer, describe, named, read_layers
 
 Outputs = tuple[str, ...]
 """An operator, by the names of the tensors that it makes."""

@@ -6,8 +6,8 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.compress.flatbuffer import Layer, named, read_layers
 from autotune.errors import Infeasible
+from autotune.tflite.flatbuffer import Layer, named, read_layers
 from autotune.tflite.recurrent import RECURRENT
 
 OPERATORS = ("CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", *RECURRENT)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.compress.flatbuffer import constant, opened, reading
-from autotune.compress.operators import operators
+from autotune.tflite.flatbuffer import constant, opened, reading
+from autotune.tflite.operators import operators
 
 TOLERATED = 2.0
 """Steps of 8 bits by which an input's rounding may move what preprocessing gives: two bits of the smallest feature.

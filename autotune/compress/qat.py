@@ -15,7 +15,6 @@ import numpy as np
 
 from autotune.compress.fake_quantization import begin_ranges, quantization_aware
 from autotune.compress.flat import flattened
-from autotune.compress.flatbuffer import named
 from autotune.compress.keras_preprocessing import stays_float
 from autotune.compress.load import open_base
 from autotune.compress.stage import Artifact, TrainingData, Weights, pack, unpack
@@ -23,6 +22,7 @@ from autotune.compress.training import fine_tune, settings
 from autotune.config import Recipe
 from autotune.errors import Infeasible
 from autotune.model.keras_facts import layers_of
+from autotune.tflite.flatbuffer import named
 
 
 class QuantizationAware:

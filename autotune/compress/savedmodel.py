@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from autotune.compress.ends import Shape, check_ends
-from autotune.compress.flatbuffer import describe
 from autotune.errors import UserError, one_line
 from autotune.files import Scratch
 from autotune.model_file import SAVED_MODEL
 from autotune.tflite.custom import missing
+from autotune.tflite.flatbuffer import describe
 
 _KERAS_METADATA = "keras_metadata.pb"
 _REACHING_OUT = frozenset({"EagerPyFunc", "MatchingFiles", "PyFunc", "PyFuncStateless", "ReadFile", "WriteFile"})

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from autotune import userfile
-from autotune.compress.flatbuffer import named
 from autotune.compress.lessons import distillation_loss, lessons
 from autotune.compress.load import open_base
 from autotune.compress.stage import TrainingData, is_tflite
 from autotune.config import TRAINING, Recipe, snap
 from autotune.loss import IGNORED, MARGINS, OF_CLASSES, Loss
 from autotune.model.keras_facts import layers_of
+from autotune.tflite.flatbuffer import named
 
 KERNELS = {
     "Conv1D": "kernel",

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autotune.compress.flatbuffer import named
 from autotune.devices.device import Device
 from autotune.devices.known import DELEGATES
 from autotune.devices.probed import ProbedDevice
@@ -15,6 +14,7 @@ from autotune.space.space import Space
 from autotune.study import journal
 from autotune.targets.objectives import USUAL
 from autotune.targets.target import Metric, Target
+from autotune.tflite.flatbuffer import named
 
 
 def check_writable(folder: Path, option: str = "--dir") -> None:

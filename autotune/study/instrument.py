@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
-from autotune.compress.structure import structure
 from autotune.config import Runtime
 from autotune.devices.device import Session
 from autotune.devices.measure import Job, measure
@@ -15,6 +14,7 @@ from autotune.results.outcome import Measurement, Outcome
 from autotune.study.latencies import Latencies
 from autotune.study.reporting import Activity
 from autotune.study.workshop import Workshop
+from autotune.tflite.structure import structure
 
 PROFILE_S = 0.5
 """Seconds that a file is run for to see where its time goes."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from autotune.compress.flatbuffer import describe, read_layers
+from autotune.tflite.flatbuffer import describe, read_layers
 from tests.boards.sparse import BLOCKS, SPARSE
 
 

@@ -9,12 +9,12 @@ import pytest
 
 from autotune.compress import pipeline, quantize
 from autotune.compress.fake_quantization import quantization_aware
-from autotune.compress.flatbuffer import describe
 from autotune.compress.load import import_model
 from autotune.compress.stage import Artifact, TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe
 from autotune.errors import Infeasible
+from autotune.tflite.flatbuffer import describe
 from tests.compress.running import run
 
 Build = Callable[..., tuple[Artifact, Any]]

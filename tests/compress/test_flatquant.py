@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from autotune.compress.flatbuffer import describe, named, read_layers, read_weights
 from autotune.compress.flatquant import SCHEMES, most_sensitive, quantize, sensitivity
 from autotune.compress.oneshot import prune
 from autotune.compress.worker import start
 from autotune.config import MIXABLE
 from autotune.errors import Infeasible, UserError
+from autotune.tflite.flatbuffer import describe, named, read_layers, read_weights
 from tests.tflite import stateful
 
 WEIGHTS = {scheme: {"float16": "float16", "int4": "int4"}.get(scheme, "int8") for scheme in SCHEMES}

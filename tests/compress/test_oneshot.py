@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from autotune.compress.flatbuffer import Layer, read_layers, read_weights
 from autotune.compress.oneshot import cluster, prune
 from autotune.compress.worker import start
 from autotune.errors import Infeasible, UserError
+from autotune.tflite.flatbuffer import Layer, read_layers, read_weights
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from autotune.compress import flatquant, pipeline
-from autotune.compress.flatbuffer import describe, read_weights
 from autotune.compress.load import import_model
 from autotune.compress.preprocessing import is_lost, preprocessing, rounded
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe
 from autotune.errors import Infeasible
+from autotune.tflite.flatbuffer import describe, read_weights
 from tests.compress.running import run
 
 SCALES = np.array([2000.0, 1.0, 0.01, 5.0], np.float32)

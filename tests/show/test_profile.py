@@ -2,10 +2,10 @@
 
 import pytest
 
-from autotune.compress.operators import Operator
 from autotune.devices.device import OperatorTime
 from autotune.profiling import Part, Profile
 from autotune.show.profile import PARTS, print_profile
+from autotune.tflite.operators import Operator
 from tests.show.test_devices import shown
 
 

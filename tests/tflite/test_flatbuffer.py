@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from autotune.compress import flatquant, oneshot
-from autotune.compress.flatbuffer import activations, describe, named, read_layers, read_weights
 from autotune.compress.worker import start
 from autotune.errors import Infeasible, UserError
+from autotune.tflite.flatbuffer import activations, describe, named, read_layers, read_weights
 from tests.compress import tables
 
 WIDE = "wide"

@@ -7,8 +7,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from autotune.compress import flatquant
-from autotune.compress.operators import Operator, operators
 from autotune.errors import UserError
+from autotune.tflite.operators import Operator, operators
 from tests.compress import tables
 
 KIND = tables.OPERATOR

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any
 
-from autotune.compress.flatbuffer import constant, holds_weights, kind, opened, reading, tensor_facts
+from autotune.tflite.flatbuffer import constant, holds_weights, kind, opened, reading, tensor_facts
 from autotune.tflite.recurrent import RECURRENT
 
 _UNPACKING = ("DEQUANTIZE", "DENSIFY")

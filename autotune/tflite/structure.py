@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from autotune.compress.flatbuffer import constant, holds_weights, is_quantized, opened, reading
+from autotune.tflite.flatbuffer import constant, holds_weights, is_quantized, opened, reading
 
 _IGNORED = {
     ("SubGraphT", "name"),

@@ -11,9 +11,9 @@ from litert_quantizer.qtyping import QuantGranularity, TFLOperationName
 from litert_quantizer.quantizer import Quantizer
 
 from autotune.compress import flatquant, oneshot
-from autotune.compress.flatbuffer import describe
-from autotune.compress.structure import structure
 from autotune.errors import UserError
+from autotune.tflite.flatbuffer import describe
+from autotune.tflite.structure import structure
 from tests.compress import tables
 
 Change = Callable[[Any], None]
