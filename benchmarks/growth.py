@@ -10,9 +10,9 @@ from autotune.compress import load, pipeline
 from autotune.compress.stage import Artifact, TrainingData
 from autotune.compress.worker import start
 from autotune.config import SCHEMES, Recipe
-from autotune.data import read_data
 from autotune.study.pool import RayPool
-from autotune.task import make_task
+from autotune.task.data import read_data
+from autotune.task.task import make_task
 
 DIGITS = Path(__file__).parents[1] / "experiments" / "digits"
 BUILDS = 100

@@ -23,7 +23,7 @@ from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job, Rules, measure
 from autotune.results.outcome import Measurement
 from autotune.study.journal import JOURNAL, read
-from autotune.task import CALIBRATION
+from autotune.task.task import CALIBRATION
 
 SHARED = Path(__file__).parents[2] / "shared"
 RESNET8 = SHARED / "models" / "resnet8_float.tflite"

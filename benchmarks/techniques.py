@@ -15,12 +15,12 @@ from autotune.compress import load, pipeline
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe, Runtime
-from autotune.data import Split, read_data
 from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job, measure
 from autotune.errors import Infeasible
 from autotune.results.outcome import Measurement
-from autotune.task import Task, make_task
+from autotune.task.data import Split, read_data
+from autotune.task.task import Task, make_task
 
 HERE = Path(__file__).parents[1]
 SHARED = HERE.parent / "shared"

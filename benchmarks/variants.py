@@ -13,8 +13,8 @@ import numpy as np
 from autotune.compress import flatquant, load, oneshot
 from autotune.compress.convert import converted
 from autotune.compress.worker import start
-from autotune.data import read_data
-from autotune.task import make_task
+from autotune.task.data import read_data
+from autotune.task.task import make_task
 
 DIGITS = Path(__file__).parents[1] / "experiments" / "digits"
 THEIRS = ("float16", "dynamic", "int8", "int16x8")

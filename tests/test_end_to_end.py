@@ -180,7 +180,7 @@ for point in json.load(sys.stdin):
         right += int(run.get_tensor(run.get_output_details()[0]["index"]).argmax() == label)
     print(right / len(y))
 """
-    from autotune.data import read_data
+    from autotune.task.data import read_data
 
     validation = read_data(str(DIGITS / "digits.npz"), (8, 8, 1), 0).validation
     np.save(folder / "x.npy", validation.x.astype(np.float32))  # what the files take

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from autotune.data.npz import ARRAYS
 from autotune.errors import UserError, one_line
 from autotune.files import Scratch, whole
 from autotune.study.checks import check_writable
 from autotune.study.journal import JOURNAL
+from autotune.task.data.npz import ARRAYS
 
 FOLDER = "given"
 """Of a study's folder: what it was given in memory."""

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from autotune.loss import Loss
+from autotune.task.losses import Loss
 
 _ACCURACIES = re.compile(r"^(sparse_)?(categorical|binary)_accuracy$")
 """What Keras makes of "accuracy" once it knows the labels, and writes into a SavedModel."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from autotune.compress.stage import TrainingData
 from autotune.errors import Infeasible
-from autotune.loss import BINARY, Loss
+from autotune.task.losses import BINARY, Loss
 
 TEMPERATURE = 4.0
 """Softens both distributions of classes, so that the teacher's doubts are heard as well."""

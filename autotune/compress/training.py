@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from autotune import userfile
 from autotune.compress.lessons import distillation_loss, lessons
 from autotune.compress.load import open_base
 from autotune.compress.stage import TrainingData, is_tflite
 from autotune.config import TRAINING, Recipe, snap
-from autotune.loss import IGNORED, MARGINS, OF_CLASSES, Loss
 from autotune.model.keras_facts import layers_of
+from autotune.task import user_code
+from autotune.task.losses import IGNORED, MARGINS, OF_CLASSES, Loss
 from autotune.tflite.flatbuffer import named
 
 KERNELS = {
@@ -166,8 +166,8 @@ def keras_loss(identifier: str) -> Any:
     """
     import tf_keras
 
-    if userfile.is_function(identifier):
-        return partial(userfile.call, identifier)
+    if user_code.is_function(identifier):
+        return partial(user_code.call, identifier)
     known = Loss.parse(identifier)
     if known is None:  # of a plug-in
         return tf_keras.losses.get(identifier)

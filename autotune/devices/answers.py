@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.data.npy import read_array
 from autotune.devices.device import OperatorTime, Timing
+from autotune.task.data.npy import read_array
 
 _WAYS = {"ok": dict, "refused": str, "died": str, "broken": str}
 """How a request may end, and what is told of it."""

@@ -4,10 +4,10 @@ import json
 import shlex
 from pathlib import Path
 
-from autotune import userfile
 from autotune.results.front import Point
 from autotune.results.record import Record
 from autotune.targets.target import is_quality
+from autotune.task import user_code
 
 _INLINE = "in "
 """How the source of a space begins that is part of an experiment's file."""
@@ -55,7 +55,7 @@ def _run(record: Record, words: list[str]) -> str:
     options = record.meta["options"]
     given = [word for model in options.get("model", ()) for word in ("--model", model)]
     for option, name in (("--data", "data"), ("--device", "device"), ("--seed", "seed"), ("--loss", "loss")):
-        if (value := options.get(name)) is not None and not (name == "loss" and userfile.is_function(value)):
+        if (value := options.get(name)) is not None and not (name == "loss" and user_code.is_function(value)):
             given += [option, str(value)]
     if is_quality(str(options.get("metric"))):
         given += ["--metric", options["metric"]]

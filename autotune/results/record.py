@@ -10,7 +10,6 @@ from typing import Any, Self
 from numpy.typing import NDArray
 
 from autotune.config import Config, Recipe
-from autotune.data.npy import read_array
 from autotune.errors import UserError
 from autotune.files import sha256
 from autotune.results.findings import Measured, findings
@@ -20,6 +19,7 @@ from autotune.results.outcome import Outcome
 from autotune.results.significance import LEVEL, Interval, compare, difference, paired
 from autotune.targets.objectives import USUAL, resolve
 from autotune.targets.target import Metric, Target, parse
+from autotune.task.data.npy import read_array
 
 Each = NDArray[Any]
 """As Score.each."""

@@ -7,12 +7,12 @@ import numpy as np
 
 from autotune.config import Config
 from autotune.errors import Fault, UserError
-from autotune.labels import class_numbers
 from autotune.results.outcome import Outcome
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument
 from autotune.targets.target import ACCURACY, Metric, Target
-from autotune.task import Task
+from autotune.task.labels import class_numbers
+from autotune.task.task import Task
 
 TRIES = 2
 """How often a configuration may meet a fault before it is given up."""

@@ -12,14 +12,14 @@ from autotune.compress.cache import ArtifactCache
 from autotune.compress.stage import Artifact
 from autotune.compress.trust import Trust
 from autotune.config import fingerprint
-from autotune.data import Data, needs_worker, read_data
 from autotune.errors import Lost, UserError
 from autotune.model_file import read_model
 from autotune.study.checks import check_excluded
 from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.targets.target import Metric
-from autotune.task import Task, make_task
+from autotune.task.data import Data, needs_worker, read_data
+from autotune.task.task import Task, make_task
 
 log = logging.getLogger("autotune.study")
 

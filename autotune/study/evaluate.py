@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 
 from autotune.compress.stage import Artifact
 from autotune.config import Config, Recipe, Runtime
-from autotune.data import Split
 from autotune.devices.device import Session
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.files import Scratch, make_way, whole
 from autotune.results.outcome import Outcome
 from autotune.results.record import model_path, scores_path
-from autotune.score import Score
 from autotune.study.elsewhere import Elsewhere, taken
 from autotune.study.parity import SPREAD, Parity, differs, drawn, parity, senseless, shifted
 from autotune.study.reporting import Activity
 from autotune.study.workshop import Workshop
-from autotune.task import Task
-from autotune.user_metric import score_with, value_with
+from autotune.task.data import Split
+from autotune.task.score import Score
+from autotune.task.task import Task
+from autotune.task.user_metric import score_with, value_with
 
 Array = NDArray[np.float32]
 

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from autotune import losses_and_metrics
 from autotune.compress.cache import ArtifactCache
-from autotune.data import check_source
 from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.model_file import read_model
@@ -15,6 +13,8 @@ from autotune.study.checks import check_named, check_writable, refuse_changes
 from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.study.prepare import fitted_space, identity, place, settle
+from autotune.task import losses_and_metrics
+from autotune.task.data import check_source
 
 
 def check_names(devices: Sequence[Device]) -> None:

@@ -7,12 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from autotune import userfile
 from autotune.compress import pipeline
 from autotune.compress.cache import ArtifactCache
 from autotune.config import Config, fingerprint
-from autotune.data import Data, located
-from autotune.data.taken import Entry
 from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.results.record import Record
@@ -25,7 +22,10 @@ from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.targets import objectives
 from autotune.targets.target import Metric, Target, resolve
-from autotune.task import Task
+from autotune.task import user_code
+from autotune.task.data import Data, located
+from autotune.task.data.taken import Entry
+from autotune.task.task import Task
 from autotune.tflite.state import KEEPS
 
 
@@ -161,7 +161,7 @@ def judged_by(candidates: Sequence[Candidate]) -> dict[str, str]:
     tasks = [candidate.task for candidate in candidates]
     return {
         "data": fingerprint([task.data.fingerprint() for task in tasks]),
-        "metric": userfile.fingerprint(tasks[0].scorer or tasks[0].quality.name),
+        "metric": user_code.fingerprint(tasks[0].scorer or tasks[0].quality.name),
     }
 
 
@@ -189,7 +189,7 @@ def identity(
         "files": options.space.of_files().fingerprint(),
         "targets": fingerprint([target.text for target in targets]),
         "objectives": list(goals),
-        "loss": userfile.fingerprint(task.loss),
+        "loss": user_code.fingerprint(task.loss),
         "seed": options.seed,
         "device": device.name,
         "exclude": list(options.excluded),

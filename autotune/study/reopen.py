@@ -4,10 +4,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from autotune import userfile
 from autotune.compress.load import import_model
 from autotune.compress.trust import Trust
-from autotune.data import Array
 from autotune.errors import UserError
 from autotune.results.front import Point
 from autotune.results.record import Record
@@ -18,6 +16,8 @@ from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.study.prepare import judged_by
 from autotune.targets.target import is_quality
+from autotune.task import user_code
+from autotune.task.data import Array
 
 
 def reopened(record: Record, pool: Pool, importer: Importer, trust: Trust) -> dict[str, Candidate]:
@@ -82,7 +82,7 @@ def _options(record: Record, trust: Trust) -> Options:
         name=record.name,
         folder=record.folder.parent,
         seed=kept["seed"],
-        loss=None if userfile.is_function(kept["loss"]) else kept["loss"],  # then it is the data's own
+        loss=None if user_code.is_function(kept["loss"]) else kept["loss"],  # then it is the data's own
         metric=kept["metric"] if is_quality(kept["metric"]) else None,  # likewise
         share=kept.get("validation_share", 0.5),
         excluded=tuple(kept["excluded"]),

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from autotune.api import live
-from autotune.data import read_data
 from autotune.errors import UserError
+from autotune.task.data import read_data
 
 ARRAYS = {"x_train": [[1.0], [2.0]], "y_train": [0, 1], "x_test": np.ones((2, 1), np.float32), "y_test": [0, 1]}
 

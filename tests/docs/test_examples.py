@@ -10,11 +10,11 @@ import pytest
 
 from autotune import experiment
 from autotune.config import FIELDS, NAMES
-from autotune.data import read_data
 from autotune.devices.device_file import load_device
 from autotune.space import file as space_file
 from autotune.targets.target import METRICS, QUALITIES, parse, parse_all
-from autotune.user_metric import score_with
+from autotune.task.data import read_data
+from autotune.task.user_metric import score_with
 from tests.docs.cli_page import parsers
 
 ROOT = Path(__file__).parents[2]

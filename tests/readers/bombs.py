@@ -22,13 +22,13 @@ from ai_edge_litert import schema_py_generated as schema
 from PIL import Image
 
 from autotune import argument_types, experiment
-from autotune.data import read_data
-from autotune.data.npy import read_array
 from autotune.devices.runner.frames import read_frame
 from autotune.errors import UserError
 from autotune.model.contents import check_contents
 from autotune.space import file as space_file
 from autotune.targets.target import parse
+from autotune.task.data import read_data
+from autotune.task.data.npy import read_array
 from autotune.tflite.flatbuffer import describe, read_layers
 from autotune.yaml_file import read_yaml
 from tests.compress import tables

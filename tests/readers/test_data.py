@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from autotune.data import Data, read_data
-from autotune.data.npy import read_array
+from autotune.task.data import Data, read_data
+from autotune.task.data.npy import read_array
 from tests.readers.contract import read_or_refused, with_header
 from tests.readers.mutations import archived, damaged
 

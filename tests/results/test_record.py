@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from autotune.config import Config
-from autotune.data.npy import read_array
 from autotune.results.front import Point
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record, model_path, scores_path
 from autotune.targets.target import METRICS, parse
+from autotune.task.data.npy import read_array
 from autotune.testing import toy_outcome, toy_record
 
 REFUSED = Outcome(Config.of({"delegate": "builtin"}), "refused", reason="no kernel")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom, binomtest, ttest_1samp, ttest_rel
 
 from autotune.results.significance import LEVEL, compare, difference, normal, wilson
-from autotune.score import RESAMPLES
+from autotune.task.score import RESAMPLES
 
 Draw = Callable[[np.random.Generator], tuple[NDArray[Any], NDArray[Any]]]
 

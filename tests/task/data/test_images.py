@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autotune.data import Array, Data, read_data
 from autotune.errors import UserError
+from autotune.task.data import Array, Data, read_data
 
 SHAPE = (4, 6, 3)
 COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}

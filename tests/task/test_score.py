@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, jaccard_score, roc_auc_score, top_k_accuracy_score
 
-from autotune.data import Array
 from autotune.errors import UserError
 from autotune.results.significance import LEVEL, compare, difference, normal, paired, wilson
-from autotune.score import (
+from autotune.targets.target import METRICS, Metric, quality
+from autotune.task.data import Array
+from autotune.task.score import (
     ENOUGH_S,
     LEAST,
     RESAMPLES,
@@ -24,7 +25,6 @@ from autotune.score import (
     resampled,
     shares,
 )
-from autotune.targets.target import METRICS, Metric, quality
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 5, 200)
@@ -325,7 +325,7 @@ def test_resamples_are_counted_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def drawn(seconds: float) -> Score:
         clock = itertools.count(0.0, seconds)
-        monkeypatch.setattr("autotune.score.time.monotonic", lambda: next(clock))
+        monkeypatch.setattr("autotune.task.score.time.monotonic", lambda: next(clock))
         return resampled(lambda some: float(np.median(values[some])), float(np.median(values)), 300, None, None)
 
     fast, slow = drawn(0.0), drawn(2 * ENOUGH_S)

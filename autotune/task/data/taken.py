@@ -6,8 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from autotune.data.splits import Array
 from autotune.errors import UserError
+from autotune.task.data.splits import Array
 
 _WHOLE = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 

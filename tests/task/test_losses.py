@@ -2,7 +2,7 @@
 
 import pytest
 
-from autotune.loss import Loss
+from autotune.task.losses import Loss
 
 
 @pytest.mark.parametrize(

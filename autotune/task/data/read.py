@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from autotune import userfile
-from autotune.data.function import read_function
-from autotune.data.images import check_folder, read_folder
-from autotune.data.npz import check_npz, read_npz
-from autotune.data.splits import Cut, Data
-from autotune.data.tfds import read_tfds
 from autotune.errors import UserError
+from autotune.task import user_code
+from autotune.task.data.function import read_function
+from autotune.task.data.images import check_folder, read_folder
+from autotune.task.data.npz import check_npz, read_npz
+from autotune.task.data.splits import Cut, Data
+from autotune.task.data.tfds import read_tfds
 
 T = TypeVar("T")
 
@@ -19,14 +19,14 @@ TFDS = "tfds:"
 
 def needs_worker(source: str) -> bool:
     """Whether reading it may import TensorFlow, or run the user's code."""
-    return source.startswith(TFDS) or userfile.is_function(source)
+    return source.startswith(TFDS) or user_code.is_function(source)
 
 
 def located(source: str) -> str:
     """What the data is called from any folder."""
     if source.startswith(TFDS):
         return source
-    file, colon, function = source.rpartition(":") if userfile.is_function(source) else (source, "", "")
+    file, colon, function = source.rpartition(":") if user_code.is_function(source) else (source, "", "")
     return f"{Path(file).resolve()}{colon}{function}"
 
 
@@ -38,8 +38,8 @@ def check_source(source: str) -> None:
     """
     if source.startswith(TFDS):
         return
-    if userfile.is_function(source):
-        userfile.fingerprint(source)
+    if user_code.is_function(source):
+        user_code.fingerprint(source)
         return
     _checked(source, _check)
 
@@ -64,7 +64,7 @@ def read_data(source: str, shape: tuple[int, ...], seed: int, share: float = 0.5
     cut = Cut(share, seed)
     if source.startswith(TFDS):
         return read_tfds(source.removeprefix(TFDS), shape, cut)
-    if userfile.is_function(source):
+    if user_code.is_function(source):
         return read_function(source, shape, cut)
     return _checked(source, lambda path: read_folder(path, shape, cut) if path.is_dir() else read_npz(path, cut))
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.data.taken import Entry
 from autotune.errors import UserError
+from autotune.task.data.taken import Entry
 
 FLOAT = Entry((2,), "float32")
 WHOLE = Entry((2,), "int32")

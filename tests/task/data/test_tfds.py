@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from autotune.compress.worker import start
-from autotune.data import Data, read_data
 from autotune.errors import UserError
+from autotune.task.data import Data, read_data
 
 start(2)
 

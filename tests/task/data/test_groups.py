@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.data import Array, Data, Split, read_data
 from autotune.errors import UserError
+from autotune.task.data import Array, Data, Split, read_data
 
 SAMPLES = 120
 SIZES = np.resize([1, 2, 3, 6, 12], 25)

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from autotune import userfile
-from autotune.data import Array
 from autotune.errors import UserError
 from autotune.results.significance import normal
-from autotune.score import Score, mean_of, resampled, shares
+from autotune.task import user_code
+from autotune.task.data import Array
+from autotune.task.score import Score, mean_of, resampled, shares
 
 INPUTS = "inputs"
 """A third parameter of this name gets them though it has a default; any other only without one."""
@@ -67,9 +67,9 @@ def _called(scorer: str, labels: Array, outputs: Array, inputs: Array) -> Array:
     Raises:
         UserError: as score_with().
     """
-    arguments = (labels, outputs, inputs) if _takes_inputs(userfile.function(scorer)) else (labels, outputs)
-    returned: Any = userfile.call(scorer, *arguments)
-    with userfile.guarded(scorer):
+    arguments = (labels, outputs, inputs) if _takes_inputs(user_code.function(scorer)) else (labels, outputs)
+    returned: Any = user_code.call(scorer, *arguments)
+    with user_code.guarded(scorer):
         value = np.asarray(returned, float)
     if value.shape not in ((), (len(labels),)):
         raise UserError(f"{scorer}: returned an array of shape {value.shape}, not a number or one for each sample")

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from autotune import score, userfile
 from autotune.config import fingerprint
-from autotune.data import Array, Data, Split, stratified_order
-from autotune.data.taken import Entry
 from autotune.errors import UserError
-from autotune.labels import Kind, Settled, class_numbers, fitted
-from autotune.loss import MARGINS, Loss
-from autotune.losses_and_metrics import settle
 from autotune.targets.target import Metric
+from autotune.task import score, user_code
+from autotune.task.data import Array, Data, Split, stratified_order
+from autotune.task.data.taken import Entry
+from autotune.task.labels import Kind, Settled, class_numbers, fitted
+from autotune.task.losses import MARGINS, Loss
+from autotune.task.losses_and_metrics import settle
 
 CALIBRATION = 100
 """Samples from which integer schemes learn the ranges of activations, where the data names none."""
@@ -171,11 +171,11 @@ def make_task(
         hashlib.sha256(model_bytes).hexdigest(),
         facts,
         data.train.fingerprint(),
-        userfile.fingerprint(settled.loss),
+        user_code.fingerprint(settled.loss),
         seed,
         CALIBRATION if data.calibration is None else hashlib.sha256(data.calibration.tobytes()).hexdigest(),
     )
-    stated = loss is not None or (data.loss is not None and not userfile.is_function(data.loss))
+    stated = loss is not None or (data.loss is not None and not user_code.is_function(data.loss))
     return Task(model, facts, data, settled.loss, settled.quality, seed, identity, settled.kind, settled.scorer, stated)
 
 

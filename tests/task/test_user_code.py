@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from autotune import userfile
 from autotune.errors import UserError
+from autotune.task import user_code
 
 
 def written(folder: Path, code: str, name: str = "mine.py") -> Path:
@@ -31,14 +31,14 @@ def written(folder: Path, code: str, name: str = "mine.py") -> Path:
 )
 def test_what_names_a_function(text: str | None, is_one: bool) -> None:
     """A Python file, a colon, an identifier."""
-    assert userfile.is_function(text) is is_one
+    assert user_code.is_function(text) is is_one
 
 
 def test_functions_are_called(tmp_path: Path) -> None:
     """With what they are given."""
     path = written(tmp_path, "def add(one, other):\n    return one + other")
-    assert userfile.call(f"{path}:add", 1, 2) == 3
-    assert userfile.function(f"{path}:add")(3, 4) == 7
+    assert user_code.call(f"{path}:add", 1, 2) == 3
+    assert user_code.function(f"{path}:add")(3, 4) == 7
 
 
 def test_neighbours_can_be_imported(tmp_path: Path) -> None:
@@ -49,14 +49,14 @@ def test_neighbours_can_be_imported(tmp_path: Path) -> None:
         tmp_path, "import neighbour_one\n\ndef make():\n    import neighbour_two\n    return neighbour_two.TWO"
     )
     before = list(sys.path)
-    assert userfile.call(f"{path}:make") == 2
+    assert user_code.call(f"{path}:make") == 2
     assert sys.path == before
 
 
 def test_modules_are_private(tmp_path: Path) -> None:
     """A file may be called as any package is."""
     path = written(tmp_path, "import json as real\n\ndef make():\n    return real.dumps([1])", "json.py")
-    assert userfile.call(f"{path}:make") == "[1]"
+    assert user_code.call(f"{path}:make") == "[1]"
     import json
 
     assert json.loads("[1]") == [1]
@@ -65,9 +65,9 @@ def test_modules_are_private(tmp_path: Path) -> None:
 def test_files_are_imported_once(tmp_path: Path) -> None:
     """And again after they were changed."""
     path = written(tmp_path, "def make():\n    calls.append(1)\n    return len(calls)\n\ncalls = []")
-    assert [userfile.call(f"{path}:make") for _ in range(2)] == [1, 2]
+    assert [user_code.call(f"{path}:make") for _ in range(2)] == [1, 2]
     path.write_text(path.read_text() + "\n")
-    assert userfile.call(f"{path}:make") == 1
+    assert user_code.call(f"{path}:make") == 1
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_failures_are_one_line(tmp_path: Path, code: str, reason: str) -> None:
     """The exception, and the last line of the file that it came through."""
     path = written(tmp_path, code)
     with pytest.raises(UserError) as caught:
-        userfile.call(f"{path}:make")
+        user_code.call(f"{path}:make")
     assert reason in str(caught.value)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
@@ -98,16 +98,16 @@ def test_place_of_a_failure_elsewhere(tmp_path: Path) -> None:
     """Is where the user's file called what failed."""
     path = written(tmp_path, "def make():\n    import json\n    json.loads('')")
     with pytest.raises(UserError, match=r"\(mine.py:3\)$"):
-        userfile.call(f"{path}:make")
+        user_code.call(f"{path}:make")
 
 
 def test_missing_file(tmp_path: Path) -> None:
     """One line."""
     with pytest.raises(UserError, match=r"nowhere.py: no such file$"):
-        userfile.call(f"{tmp_path}/nowhere.py:make")
+        user_code.call(f"{tmp_path}/nowhere.py:make")
     (tmp_path / "folder.py").mkdir()
     with pytest.raises(UserError, match=r"folder.py: can't be read: Is a directory$"):
-        userfile.call(f"{tmp_path}/folder.py:make")
+        user_code.call(f"{tmp_path}/folder.py:make")
 
 
 def test_fingerprint_is_of_the_content(tmp_path: Path) -> None:
@@ -116,9 +116,9 @@ def test_fingerprint_is_of_the_content(tmp_path: Path) -> None:
     one.mkdir()
     other.mkdir()
     here, there = written(one, "A = 1"), written(other, "A = 1")
-    first = userfile.fingerprint(f"{here}:make")
-    assert first == userfile.fingerprint(f"{there}:make")
-    assert first != userfile.fingerprint(f"{here}:made")
+    first = user_code.fingerprint(f"{here}:make")
+    assert first == user_code.fingerprint(f"{there}:make")
+    assert first != user_code.fingerprint(f"{here}:made")
     here.write_text("A = 2")
-    assert first != userfile.fingerprint(f"{here}:make")
-    assert userfile.fingerprint("mse") == "mse"
+    assert first != user_code.fingerprint(f"{here}:make")
+    assert user_code.fingerprint("mse") == "mse"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autotune.data import Array
+from autotune.task.data import Array
 
 
 def top_hits(outputs: Array, labels: Array, k: int) -> Array:

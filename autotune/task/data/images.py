@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from autotune.data.splits import Array, Cut, Data, assembled
 from autotune.errors import UserError, one_line
+from autotune.task.data.splits import Array, Cut, Data, assembled
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 

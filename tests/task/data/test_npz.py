@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.data import Array, Data, Split, read_data, stratified_order
 from autotune.errors import UserError
+from autotune.task.data import Array, Data, Split, read_data, stratified_order
 
 NAN, INF = float("nan"), float("inf")
 

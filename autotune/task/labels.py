@@ -5,11 +5,11 @@ from typing import Literal
 
 import numpy as np
 
-from autotune import userfile
-from autotune.data import Array, one_hot
 from autotune.errors import UserError
-from autotune.loss import SIGNS, Loss
 from autotune.targets.target import Metric
+from autotune.task import user_code
+from autotune.task.data import Array, one_hot
+from autotune.task.losses import SIGNS, Loss
 
 Kind = Literal["classes", "multilabel", "quantities"]
 """Class numbers, several yes-or-no answers a sample, or what the model is to give."""
@@ -39,7 +39,7 @@ class Settled:
     @property
     def own_loss(self) -> bool:
         """Whether the loss is a function of the user's."""
-        return userfile.is_function(self.loss)
+        return user_code.is_function(self.loss)
 
     @property
     def checks(self) -> bool:

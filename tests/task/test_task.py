@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.data import Array, Data, Split
 from autotune.errors import UserError
-from autotune.labels import UNCOUNTED
 from autotune.targets.target import METRICS
-from autotune.task import CALIBRATION, Task, make_task
+from autotune.task.data import Array, Data, Split
+from autotune.task.labels import UNCOUNTED
+from autotune.task.task import CALIBRATION, Task, make_task
 
 CLASSES = np.arange(12) % 4
 QUANTITIES = np.linspace(0, 1, 12, dtype=np.float32)

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from autotune.data.images import as_input, check_shape
-from autotune.data.splits import Array, Cut, Data, assembled
 from autotune.errors import UserError, one_line
+from autotune.task.data.images import as_input, check_shape
+from autotune.task.data.splits import Array, Cut, Data, assembled
 
 
 def read_tfds(name: str, shape: tuple[int, ...], cut: Cut) -> Data:

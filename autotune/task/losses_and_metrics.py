@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from autotune import userfile
-from autotune.data import Array, Data, one_hot
 from autotune.errors import UserError
-from autotune.labels import Kind, Settled, answers, classes, distributions, two_sided, zeros_and_ones
-from autotune.loss import BINARY, ERRORS, GAPS, OF_CLASSES, OF_DISTRIBUTIONS, SIGNS, Loss
 from autotune.targets import target
 from autotune.targets.target import Metric
+from autotune.task import user_code
+from autotune.task.data import Array, Data, one_hot
+from autotune.task.labels import Kind, Settled, answers, classes, distributions, two_sided, zeros_and_ones
+from autotune.task.losses import BINARY, ERRORS, GAPS, OF_CLASSES, OF_DISTRIBUTIONS, SIGNS, Loss
 
 FITTING = {
     "classes": ("accuracy", "topK", "auc", "f1", "miou"),
@@ -43,7 +43,7 @@ def settle(data: Data, facts: dict[str, Any], output: tuple[int, ...], loss: str
     """
     y = data.train.y
     named = _named_loss(loss, data, facts, output)
-    scorer = data.metric if metric is None and userfile.is_function(data.metric) else None
+    scorer = data.metric if metric is None and user_code.is_function(data.metric) else None
     asked, where = (metric, "--metric") if metric is not None else (data.metric, f"data {data.source}: metric")
     name = _named_metric(asked, where) if asked is not None and scorer is None else None
     kind = _kind(named, name, y, facts, output)
@@ -81,7 +81,7 @@ def _named_loss(asked: str | None, data: Data, facts: dict[str, Any], output: tu
         if known is None or not _fits(compiled, y, output) or (_elementwise(compiled, output) and one_hot(y)):
             return None
         return compiled
-    if asked is None and userfile.is_function(data.loss):
+    if asked is None and user_code.is_function(data.loss):
         return data.loss
     wanted, where = (asked, "--loss") if asked is not None else (data.loss or "", f"data {data.source}: loss")
     name = _known_loss(wanted, where)
@@ -140,7 +140,7 @@ def _kind(loss: str | None, metric: str | None, y: Array, facts: dict[str, Any],
     Raises:
         UserError: they can't be what loss or metric say.
     """
-    if loss is not None and not userfile.is_function(loss):
+    if loss is not None and not user_code.is_function(loss):
         return _kind_by_loss(_bare(loss), y, output)
     if metric is not None:
         return _kind_by_metric(metric, y, output)

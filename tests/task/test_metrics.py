@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from autotune.metrics import auc, class_overlaps, f1, miou, overlaps, top_hits
+from autotune.task.metrics import auc, class_overlaps, f1, miou, overlaps, top_hits
 
 
 def test_equal_outputs_do_not_all_count() -> None:

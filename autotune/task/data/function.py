@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from autotune import userfile
-from autotune.data.splits import Array, Cut, Data, assembled
 from autotune.errors import UserError
-from autotune.loss import Loss
 from autotune.targets import target
+from autotune.task import user_code
+from autotune.task.data.splits import Array, Cut, Data, assembled
+from autotune.task.losses import Loss
 
 SPLITS = {"train": "train", "test": "test", "validation": "val"}
 KEYS = (*SPLITS, "calibration", "groups", "loss", "metric", "better")
@@ -40,7 +40,7 @@ def read_function(source: str, shape: tuple[int, ...], cut: Cut) -> Data:
     Raises:
         UserError: there is no such function, it fails, returns something else, or as assembled().
     """
-    found = userfile.call(source, *([shape] if _takes_shape(userfile.function(source)) else []))
+    found = user_code.call(source, *([shape] if _takes_shape(user_code.function(source)) else []))
     _check_keys(found, source)
     parts = {part: _pair(found[name], name, shape, source) for name, part in SPLITS.items() if name in found}
     calibration = found.get("calibration")
@@ -104,7 +104,7 @@ def _named(value: Any, kind: str, source: str) -> str | None:
         return None
     path = Path(source.rpartition(":")[0]).resolve()
     name = value if isinstance(value, str) else getattr(value, "__name__", repr(value))
-    own = callable(getattr(userfile.load(source), name, None))
+    own = callable(getattr(user_code.load(source), name, None))
     ours = Loss.parse(name) is not None if kind == "loss" else target.is_quality(name)
     if own and ours:
         raise UserError(f"data {source}: {kind} {name!r} is autotune's and a function of {path.name}; rename yours")
@@ -140,7 +140,7 @@ def _collected(dataset: Any, name: str, shape: tuple[int, ...], source: str) -> 
     spec = dataset.element_spec
     several = isinstance(spec, tuple)
     batched = _is_batched(spec[0] if several else spec, name, shape, source)
-    with userfile.guarded(source):
+    with user_code.guarded(source):
         elements = [element if several else (element,) for element in dataset.as_numpy_iterator()]
     if not elements:
         raise UserError(f"data {source}: {name} is empty")

@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
-from autotune.data.npy import check_header, read_array
-from autotune.data.splits import Array, Cut, Data, assembled
 from autotune.errors import UserError, one_line
 from autotune.limits import check_unpacked
+from autotune.task.data.npy import check_header, read_array
+from autotune.task.data.splits import Array, Cut, Data, assembled
 
 T = TypeVar("T")
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from autotune.data import Array
 from autotune.errors import UserError
-from autotune.metrics import auc, class_overlaps, f1, miou, overlaps, top_hits
 from autotune.results.significance import FEW, Interval, normal, student, wilson
 from autotune.targets.target import ACCURACY, Metric
+from autotune.task.data import Array
+from autotune.task.metrics import auc, class_overlaps, f1, miou, overlaps, top_hits
 
 RESAMPLES = 200
 """Of the bootstrap: enough for a standard error (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, 6.4)."""

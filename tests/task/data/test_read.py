@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from autotune.data import needs_worker, read_data
 from autotune.errors import UserError
+from autotune.task.data import needs_worker, read_data
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def test_what_takes_a_worker(source: str, needs: bool) -> None:
 
 
 def test_reading_imports_no_tensorflow(tmp_path: Path) -> None:
-    """The driver may import all of autotune.data."""
-    script = "import sys, autotune.data, autotune.task; sys.exit(any('tensorflow' in name for name in sys.modules))"
+    """The driver may import all of autotune.task.data."""
+    script = "import sys, autotune.task.task; sys.exit(any('tensorflow' in name for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=False).returncode == 0
 
 

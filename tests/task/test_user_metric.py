@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotune import userfile
-from autotune.data import Array
 from autotune.errors import UserError
 from autotune.results.significance import wilson
-from autotune.score import LEAST, RESAMPLES
-from autotune.user_metric import score_with, value_with
+from autotune.task import user_code
+from autotune.task.data import Array
+from autotune.task.score import LEAST, RESAMPLES
+from autotune.task.user_metric import score_with, value_with
 
 MINE = """
 import numpy as np
@@ -68,7 +68,7 @@ ANY: tuple[Array, Array, Array] = np.arange(4.0)[:, np.newaxis], np.zeros(4), np
 
 def calls(mine: str) -> list[int]:
     """Of how many samples each call was."""
-    return list(userfile.load(mine + "calls").calls)
+    return list(user_code.load(mine + "calls").calls)
 
 
 def test_a_metric_of_each_sample(mine: str) -> None:
@@ -103,7 +103,7 @@ def test_one_number_a_sample_is_enough(mine: str) -> None:
 
 def test_one_number_of_all_that_takes_long_is_asked_for_a_few_times(mine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """And where the value alone is wanted, once."""
-    monkeypatch.setattr("autotune.score.ENOUGH_S", 0.0)
+    monkeypatch.setattr("autotune.task.score.ENOUGH_S", 0.0)
     score = score_with(mine + "whole", *ANY)
     assert calls(mine) == [4] * (1 + LEAST)
     assert score.low < score.value == 3.0 < score.high

@@ -1,0 +1,1 @@
+"""What a model is for: data, labels, losses, metrics, and the user's own functions."""
