@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from autotune.compress.stage import is_tflite
 from autotune.config import Runtime
 from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session
@@ -19,7 +18,8 @@ from autotune.devices.probed import ProbedDevice
 from autotune.devices.runner_device import RunnerDevice
 from autotune.devices.session import RunnerSession
 from autotune.errors import UserError
-from autotune.model_file import read_model
+from autotune.model.artifact import is_tflite
+from autotune.model.file import read_model
 from autotune.results.findings import Measured, findings
 from autotune.results.outcome import Measurement
 from autotune.tflite.flatbuffer import read_layers

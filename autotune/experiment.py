@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotune import plugins
 from autotune.argument_types import NUMBERS
-from autotune.compress.trust import Trust
 from autotune.errors import UserError
 from autotune.files import is_file
+from autotune.model.trust import Trust
 from autotune.plugins import resource
 from autotune.space import file as space_file
 from autotune.space.space import Choice, Space

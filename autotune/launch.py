@@ -6,11 +6,11 @@ from contextlib import closing
 from functools import partial
 
 from autotune import plugins
-from autotune.compress.load import import_model
 from autotune.compress.worker import start
 from autotune.devices import device_file
 from autotune.devices.device import Device, cores
 from autotune.experiment import Settings
+from autotune.model.load import import_model
 from autotune.study import examine, on_devices, pool
 from autotune.study.options import Options
 from autotune.study.reporting import Reporter, Summary

@@ -9,10 +9,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.compress.trust import Trust
 from autotune.devices import shipped
 from autotune.errors import Fault, UserError
 from autotune.files import Scratch
+from autotune.model.trust import Trust
 from autotune.pick import Picked, write_recipe
 from autotune.results.front import Point
 from autotune.results.record import is_file_of

@@ -6,10 +6,12 @@ from typing import Any
 
 import psutil
 
-from autotune.compress import load, pipeline
-from autotune.compress.stage import Artifact, TrainingData
+from autotune.compress import pipeline
+from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import SCHEMES, Recipe
+from autotune.model import load
+from autotune.model.artifact import Artifact
 from autotune.study.pool import RayPool
 from autotune.task.data import read_data
 from autotune.task.task import make_task

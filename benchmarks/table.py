@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from autotune.compress import pipeline
-from autotune.compress.load import import_model
 from autotune.compress.worker import start
 from autotune.config import SCHEMES, Config, Recipe, Runtime, snap
 from autotune.devices.device import Session
 from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job, measure
 from autotune.errors import Infeasible
+from autotune.model.load import import_model
 from autotune.results.outcome import Measurement, Outcome
 from autotune.results.record import model_path
 from autotune.space.space import Choice, Space

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from autotune.compress import load, pipeline
+from autotune.compress import pipeline
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe, Runtime
 from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job, measure
 from autotune.errors import Infeasible
+from autotune.model import load
 from autotune.results.outcome import Measurement
 from autotune.task.data import Split, read_data
 from autotune.task.task import Task, make_task

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from autotune import plugins
-from autotune.compress.stage import Artifact
 from autotune.errors import Fault, UserError
+from autotune.model.artifact import Artifact
 from autotune.space.file import parse
 from autotune.status import DONE, INPUT, OURS
 from autotune.study.driver import run

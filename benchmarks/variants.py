@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from autotune.compress import flatquant, load, oneshot
+from autotune.compress import flatquant, oneshot
 from autotune.compress.convert import converted
 from autotune.compress.worker import start
+from autotune.model import load
 from autotune.task.data import read_data
 from autotune.task.task import make_task
 

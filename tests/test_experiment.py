@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from autotune.compress.trust import Trust
 from autotune.errors import UserError
 from autotune.experiment import read, settle
+from autotune.model.trust import Trust
 from autotune.space.space import Choice
 from autotune.testing import FakeDevice
 

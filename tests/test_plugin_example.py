@@ -143,7 +143,7 @@ def front(site: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str
 
 def test_a_run_uses_it(front: list[dict[str, Any]], digits: Path) -> None:
     """The front's configurations name the dimension; their files are rounded so, and download smaller for it."""
-    from autotune.compress.load import import_model, open_base
+    from autotune.model.load import import_model, open_base
 
     start(2)
     model = digits / "digits.keras"

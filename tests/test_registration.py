@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from autotune.compress.trust import Trust
 from autotune.errors import UserError
+from autotune.model.trust import Trust
 from autotune.pick import Picked, choose, hand_out
 from autotune.registration import Registration, tags
 from autotune.results.record import Record

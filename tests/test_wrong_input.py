@@ -12,8 +12,8 @@ from PIL import Image
 
 from autotune.cli import command as cli
 from autotune.compress import pipeline
-from autotune.compress.trust import Trust, allow
 from autotune.compress.worker import start
+from autotune.model.trust import Trust, allow
 from autotune.study.pool import RayPool
 
 start(2)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-    from autotune.compress.trust import Trust
+    from autotune.model.trust import Trust
     from autotune.results.decision import Choice
     from autotune.results.devices import Together
     from autotune.results.record import Record

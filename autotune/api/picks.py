@@ -9,7 +9,7 @@ from autotune.config import Config
 from autotune.results.front import ParetoFront, Point
 
 if TYPE_CHECKING:
-    from autotune.compress.trust import Trust
+    from autotune.model.trust import Trust
     from autotune.pick import Picked
     from autotune.registration import Registration
     from autotune.results.decision import Choice

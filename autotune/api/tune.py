@@ -135,7 +135,7 @@ def load(
         UserError: there is no such study, it is damaged, or it has measured nothing.
     """
     from autotune.api.asked import plain
-    from autotune.compress.trust import Trust
+    from autotune.model.trust import Trust
     from autotune.study.measured_file import lost_files
     from autotune.study.siblings import find
 

@@ -14,7 +14,7 @@ from autotune.track.store import TRACKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from autotune.compress.trust import Trust
+    from autotune.model.trust import Trust
     from autotune.pick import Picked
     from autotune.registration import Registration
     from autotune.results.decision import Choice
@@ -212,6 +212,6 @@ def _rechecked(arguments: argparse.Namespace, record: "Record", point: "Point") 
 
 
 def _trust(arguments: argparse.Namespace) -> "Trust":
-    from autotune.compress.trust import Trust
+    from autotune.model.trust import Trust
 
     return Trust.of(arguments.trust, arguments.custom_objects or ())

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from autotune.compress.stage import Artifact
 from autotune.errors import Fault
 from autotune.files import Scratch, remove
+from autotune.model.artifact import Artifact
 
 DATA, FACTS = "data", "facts.json"
 

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from autotune.compress import oneshot
-from autotune.compress.load import open_base
-from autotune.compress.stage import Artifact, TrainingData, pack
+from autotune.compress.stage import TrainingData
 from autotune.compress.training import compressible, fine_tune, kernel, settings, wrap_layers
 from autotune.config import Recipe
 from autotune.errors import Infeasible
+from autotune.model.artifact import Artifact, pack
+from autotune.model.load import open_base
 
 CENTROIDS = {
     "kmeans++": "KMEANS_PLUS_PLUS",

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotune.compress.keras_preprocessing import unfolded
-from autotune.compress.load import open_base
 from autotune.compress.qat import reopened
-from autotune.compress.savedmodel import needs_batch
-from autotune.compress.stage import Artifact, TrainingData, is_tflite
+from autotune.compress.stage import TrainingData
 from autotune.compress.training import wrap_layers
 from autotune.config import Recipe
 from autotune.errors import Fault, Infeasible, one_line
+from autotune.model.artifact import Artifact, is_tflite
+from autotune.model.load import open_base
+from autotune.model.savedmodel import needs_batch
 
 
 class Convert:

@@ -12,10 +12,11 @@ from autotune.compress.convert import Convert
 from autotune.compress.prune import Prune, PruneOnce
 from autotune.compress.qat import QuantizationAware
 from autotune.compress.quantize import Quantize
-from autotune.compress.stage import Artifact, Stage, TrainingData
+from autotune.compress.stage import Stage, TrainingData
 from autotune.compress.training import rungs
 from autotune.config import FIELDS, Recipe, fingerprint
 from autotune.errors import UserError
+from autotune.model.artifact import Artifact
 
 BUILT_IN: tuple[Stage, ...] = (
     Prune(),

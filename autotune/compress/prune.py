@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from autotune.compress import oneshot
-from autotune.compress.load import open_base
-from autotune.compress.stage import Artifact, TrainingData, pack
+from autotune.compress.stage import TrainingData
 from autotune.compress.training import RAMP, compressible, fine_tune, kernel, settings, steps_of, wrap_layers
 from autotune.config import Recipe
 from autotune.errors import Infeasible
+from autotune.model.artifact import Artifact, pack
+from autotune.model.load import open_base
 
 UPDATES = 50
 """Mask updates on the ramp. TFMOT's default of one in 100 steps never gets there in a short training."""

@@ -16,12 +16,13 @@ import numpy as np
 from autotune.compress.fake_quantization import begin_ranges, quantization_aware
 from autotune.compress.flat import flattened
 from autotune.compress.keras_preprocessing import stays_float
-from autotune.compress.load import open_base
-from autotune.compress.stage import Artifact, TrainingData, Weights, pack, unpack
+from autotune.compress.stage import TrainingData
 from autotune.compress.training import fine_tune, settings
 from autotune.config import Recipe
 from autotune.errors import Infeasible
+from autotune.model.artifact import Artifact, Weights, pack, unpack
 from autotune.model.keras_facts import layers_of
+from autotune.model.load import open_base
 from autotune.tflite.flatbuffer import named
 
 

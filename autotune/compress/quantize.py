@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autotune.compress import flatquant
-from autotune.compress.stage import Artifact, TrainingData
+from autotune.compress.stage import TrainingData
 from autotune.compress.training import untreated
 from autotune.config import INTEGER, MIXABLE, Recipe
 from autotune.errors import Infeasible
+from autotune.model.artifact import Artifact
 from autotune.tflite.flatbuffer import activations, named, read_weights
 from autotune.tflite.recurrent import RECURRENT
 

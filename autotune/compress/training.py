@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from autotune.compress.lessons import distillation_loss, lessons
-from autotune.compress.load import open_base
-from autotune.compress.stage import TrainingData, is_tflite
+from autotune.compress.stage import TrainingData
 from autotune.config import TRAINING, Recipe, snap
+from autotune.model.artifact import is_tflite
 from autotune.model.keras_facts import layers_of
+from autotune.model.load import open_base
 from autotune.task import user_code
 from autotune.task.losses import IGNORED, MARGINS, OF_CLASSES, Loss
 from autotune.tflite.flatbuffer import named

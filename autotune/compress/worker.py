@@ -2,7 +2,7 @@
 
 import os
 
-from autotune.compress.trust import Trust, allow
+from autotune.model.trust import Trust, allow
 
 
 def start(threads: int, trust: Trust = Trust()) -> None:  # noqa: B008  # frozen

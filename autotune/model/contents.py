@@ -7,7 +7,7 @@ from typing import Any
 
 from autotune.errors import UserError, one_line
 from autotune.limits import check_unpacked
-from autotune.model_file import HDF5
+from autotune.model.file import HDF5
 
 
 def check_contents(data: bytes) -> None:

@@ -7,13 +7,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from autotune.compress import load, pipeline
+from autotune.compress import pipeline
 from autotune.compress.cache import ArtifactCache
-from autotune.compress.stage import Artifact
-from autotune.compress.trust import Trust
 from autotune.config import fingerprint
 from autotune.errors import Lost, UserError
-from autotune.model_file import read_model
+from autotune.model import load
+from autotune.model.artifact import Artifact
+from autotune.model.file import read_model
+from autotune.model.trust import Trust
 from autotune.study.checks import check_excluded
 from autotune.study.options import Options
 from autotune.study.pool import Pool

@@ -7,12 +7,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from autotune.compress.load import import_model
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session, in_use
 from autotune.errors import Fault, Infeasible, StopStudy, UserError
 from autotune.files import make_way
+from autotune.model.load import import_model
 from autotune.report.picture import draw
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE, Record

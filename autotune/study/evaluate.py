@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.compress.stage import Artifact
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Session
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.files import Scratch, make_way, whole
+from autotune.model.artifact import Artifact
 from autotune.results.outcome import Outcome
 from autotune.results.record import model_path, scores_path
 from autotune.study.elsewhere import Elsewhere, taken

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from autotune.compress.cache import ArtifactCache
 from autotune.devices.device import Device
 from autotune.errors import UserError
-from autotune.model_file import read_model
+from autotune.model.file import read_model
 from autotune.space.rules import conflict
 from autotune.study import journal
 from autotune.study.candidates import Importer, Opened, name_models, open_candidates

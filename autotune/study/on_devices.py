@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from autotune.compress.load import import_model
 from autotune.devices.device import Device
+from autotune.model.load import import_model
 from autotune.study import siblings
 from autotune.study.candidates import Importer, Opened
 from autotune.study.driver import run

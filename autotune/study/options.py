@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autotune.compress.trust import Trust
+from autotune.model.trust import Trust
 from autotune.space.space import Space
 from autotune.study.samplers import ehvi
 from autotune.study.search import Choose, Search

@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from autotune.compress.load import import_model
-from autotune.compress.trust import Trust
 from autotune.compress.worker import start
 from autotune.devices import device_file
 from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session, in_use
 from autotune.devices.measure import Job, measure
 from autotune.errors import Fault, Infeasible, UserError, one_line
+from autotune.model.load import import_model
+from autotune.model.trust import Trust
 from autotune.results.front import Point
 from autotune.results.outcome import Measurement, Outcome
 from autotune.results.record import BASELINE, Record

@@ -4,9 +4,9 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from autotune.compress.load import import_model
-from autotune.compress.trust import Trust
 from autotune.errors import UserError
+from autotune.model.load import import_model
+from autotune.model.trust import Trust
 from autotune.results.front import Point
 from autotune.results.record import Record
 from autotune.space.space import Space

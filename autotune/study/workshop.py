@@ -10,11 +10,12 @@ from typing import Any
 
 from autotune.compress import pipeline
 from autotune.compress.cache import ArtifactCache
-from autotune.compress.stage import Artifact, TrainingData
+from autotune.compress.stage import TrainingData
 from autotune.compress.training import add_history
 from autotune.config import Recipe
 from autotune.errors import Fault, Infeasible
 from autotune.files import link, sha256
+from autotune.model.artifact import Artifact
 from autotune.results.outcome import Outcome
 from autotune.results.record import is_file_of, model_path
 from autotune.study.candidates import Candidate

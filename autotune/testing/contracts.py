@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.compress.stage import Stage, TrainingData, is_tflite, unpack
+from autotune.compress.stage import Stage, TrainingData
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Device, OperatorTime, Session
 from autotune.errors import Fault, Infeasible
+from autotune.model.artifact import is_tflite, unpack
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
 from autotune.testing.results import toy_outcome, toy_record

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.compress import pipeline
-from autotune.compress.stage import Artifact, TrainingData
-from autotune.compress.trust import Trust
+from autotune.compress.stage import TrainingData
 from autotune.config import Runtime
 from autotune.devices.cooling import Cooling
 from autotune.devices.device import OperatorTime, Session, Timing
 from autotune.errors import Fault, Infeasible
+from autotune.model.artifact import Artifact
+from autotune.model.trust import Trust
 from autotune.study.reporting import Silent
 
 T = TypeVar("T")

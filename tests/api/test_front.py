@@ -11,7 +11,7 @@ import pytest
 import autotune
 from autotune import Front, Unmet, UserError
 from autotune.api.frame import frame
-from autotune.compress.trust import Trust
+from autotune.model.trust import Trust
 from autotune.pick import Picked
 from autotune.registration import Registration
 from autotune.results.outcome import Outcome

@@ -157,8 +157,8 @@ def test_real_models(tmp_path: Path, kind: str) -> None:
     """Of either Keras, saved twice alike; a worker opens them."""
     import importlib
 
-    from autotune.compress.load import import_model
-    from autotune.compress.trust import Trust
+    from autotune.model.load import import_model
+    from autotune.model.trust import Trust
 
     keras = importlib.import_module(kind)
     model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, activation="softmax")], name="net")

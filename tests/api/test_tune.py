@@ -15,7 +15,7 @@ import pytest
 import autotune
 from autotune import Front, Point, StopStudy, UserError
 from autotune.cli import command as cli
-from autotune.compress.load import import_model
+from autotune.model.load import import_model
 from autotune.testing import FakeDevice, FakePool, toy_files, toy_import
 from tests.api.test_live import Toy
 from tests.cli.conftest import SPACE, Board

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from autotune.compress import pipeline
-from autotune.compress.load import import_model
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe
+from autotune.model.load import import_model
 
 SIZE, CHANNELS, BLOCKS, CLASSES = 32, 128, 3, 10
 

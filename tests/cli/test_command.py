@@ -160,7 +160,7 @@ def _opened(*_: Any) -> Any:
     """In place of a worker that opens the model."""
     from concurrent.futures import Future
 
-    from autotune.compress.trust import Trust
+    from autotune.model.trust import Trust
     from autotune.testing import toy_import
 
     future: Future[Any] = Future()

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from autotune.compress.cache import ArtifactCache
-from autotune.compress.stage import Artifact, pack, unpack
 from autotune.errors import Fault
+from autotune.model.artifact import Artifact, pack, unpack
 from tests import damage
 from tests.damage import Damage
 

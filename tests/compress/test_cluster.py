@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from autotune.compress.cluster import Cluster
-from autotune.compress.load import import_model, open_base
-from autotune.compress.stage import TrainingData, pack
+from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import NAMES, Recipe
 from autotune.errors import Infeasible
+from autotune.model.artifact import pack
+from autotune.model.load import import_model, open_base
 
 Array = np.ndarray[Any, Any]
 CLUSTERS = 6

@@ -8,13 +8,13 @@ import pytest
 
 from autotune.compress import pipeline
 from autotune.compress.convert import converted, keeping_dimensions
-from autotune.compress.load import import_model
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe, Runtime
 from autotune.devices.local import LocalDevice
 from autotune.errors import Fault, Infeasible
 from autotune.model.keras_facts import layers_of
+from autotune.model.load import import_model
 from autotune.tflite.flatbuffer import describe, read_layers
 
 start(2)

@@ -9,11 +9,12 @@ import pytest
 
 from autotune.compress import pipeline, quantize
 from autotune.compress.fake_quantization import quantization_aware
-from autotune.compress.load import import_model
-from autotune.compress.stage import Artifact, TrainingData
+from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe
 from autotune.errors import Infeasible
+from autotune.model.artifact import Artifact
+from autotune.model.load import import_model
 from autotune.tflite.flatbuffer import describe
 from tests.compress.running import run
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from autotune.compress import flatquant, pipeline
-from autotune.compress.load import import_model
 from autotune.compress.preprocessing import is_lost, preprocessing, rounded
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe
 from autotune.errors import Infeasible
+from autotune.model.load import import_model
 from autotune.tflite.flatbuffer import describe, read_weights
 from tests.compress.running import run
 

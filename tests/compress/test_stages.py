@@ -14,15 +14,16 @@ from ai_edge_litert import schema_py_generated as schema
 from autotune.compress import pipeline, quantize
 from autotune.compress.cluster import Cluster, ClusterOnce
 from autotune.compress.convert import Convert, converted, keeping_dimensions
-from autotune.compress.load import import_model, open_base
 from autotune.compress.prune import Prune, PruneOnce
 from autotune.compress.qat import QuantizationAware, reopened
 from autotune.compress.quantize import Quantize
-from autotune.compress.stage import Artifact, TrainingData, unpack
+from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import NAMES, SCHEMES, Recipe
 from autotune.errors import Infeasible
+from autotune.model.artifact import Artifact, unpack
 from autotune.model.keras_facts import layers_of
+from autotune.model.load import import_model, open_base
 from autotune.testing import StageContract
 from autotune.tflite.flatbuffer import describe, read_layers
 from tests.compress.running import run

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.compress.load import import_model, open_base
 from autotune.compress.stage import TrainingData
 from autotune.compress.training import (
     RESTART,
@@ -21,6 +20,7 @@ from autotune.compress.training import (
 )
 from autotune.compress.worker import start
 from autotune.model.keras_facts import layers_of
+from autotune.model.load import import_model, open_base
 
 start(2)
 

@@ -108,8 +108,8 @@ def test_an_unknown_delegate_is_refused() -> None:
 def digits() -> bytes:
     """The example's model as a file in float."""
     from autotune.compress.convert import converted
-    from autotune.compress.load import import_model, open_base
     from autotune.compress.worker import start
+    from autotune.model.load import import_model, open_base
 
     start(2)
     model = Path(__file__).parents[2] / "experiments" / "digits" / "digits.keras"

@@ -19,7 +19,7 @@ def models(folder: Path) -> dict[str, bytes]:
     import keras
     import tf_keras
 
-    from autotune.model_file import read_model
+    from autotune.model.file import read_model
 
     made = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
     made.save(folder / "new.keras")
@@ -30,7 +30,7 @@ def models(folder: Path) -> dict[str, bytes]:
 
 def opened(data: bytes, name: str) -> str:
     """What import_model() made of it."""
-    from autotune.compress.load import import_model
+    from autotune.model.load import import_model
 
     try:
         facts = import_model(data, name).facts

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.compress.cache import FACTS, ArtifactCache
-from autotune.compress.stage import Artifact
 from autotune.config import Runtime
 from autotune.ledger.journal_file import CHECKSUM
+from autotune.model.artifact import Artifact
 from autotune.results.record import scores_of
 from autotune.study import journal
 from autotune.study.latencies import Latencies

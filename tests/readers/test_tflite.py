@@ -9,8 +9,8 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from autotune.compress import tflite
 from autotune.devices.runner_device import PROBE
+from autotune.model import tflite
 from autotune.tflite import flatbuffer, operators, structure
 from autotune.tflite.tables import check_tables
 from tests.compress import tables

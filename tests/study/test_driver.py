@@ -16,11 +16,11 @@ import numpy as np
 import optuna
 import pytest
 
-from autotune.compress.stage import Artifact
-from autotune.compress.trust import Trust
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.statistics import LEAST_ROUNDS
 from autotune.errors import Broken, Fault, Infeasible, UserError
+from autotune.model.artifact import Artifact
+from autotune.model.trust import Trust
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE, Record, scores_of, scores_path
 from autotune.space.file import parse

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from autotune.compress.stage import Artifact
-from autotune.compress.trust import Trust
 from autotune.devices.local import LocalDevice
+from autotune.model.artifact import Artifact
+from autotune.model.trust import Trust
 from autotune.space.file import parse
 from autotune.study.driver import run
 from autotune.study.options import Options

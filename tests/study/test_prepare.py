@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from autotune.compress.stage import Artifact
-from autotune.compress.trust import Trust
+from autotune.model.artifact import Artifact
+from autotune.model.trust import Trust
 from autotune.space.file import parse
 from autotune.study.options import Options
 from autotune.study.prepare import prepare

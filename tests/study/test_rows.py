@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from autotune.compress.stage import Artifact
 from autotune.config import Config
+from autotune.model.artifact import Artifact
 from autotune.results.outcome import Outcome
 from autotune.study import rows
 from autotune.study.rows import Row, Rows

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from autotune.compress import pipeline
-from autotune.compress.load import import_model
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe, Runtime
 from autotune.devices.device import Session
 from autotune.devices.local import LocalDevice
+from autotune.model.load import import_model
 
 Array = np.ndarray[Any, Any]
 SCHEMES = ("none", "dynamic", "int8")

@@ -8,8 +8,8 @@ from typing import Any
 
 from autotune.compress import pipeline
 from autotune.compress.cache import ArtifactCache
-from autotune.compress.stage import Artifact
 from autotune.config import Recipe
+from autotune.model.artifact import Artifact
 from autotune.study.candidates import open_candidates
 from autotune.study.workshop import Workshop
 from autotune.testing import FakePool, toy_build, toy_import

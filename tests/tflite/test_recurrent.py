@@ -7,7 +7,7 @@ import pytest
 
 from autotune.compress import oneshot
 from autotune.compress.flatquant import quantize
-from autotune.compress.tflite import facts
+from autotune.model.tflite import facts
 from autotune.tflite.flatbuffer import describe, read_weights
 from autotune.tflite.recurrent import left_float
 from tests.compress import tables

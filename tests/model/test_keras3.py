@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.compress.translate import random_inputs, structured, translate
 from autotune.compress.worker import start
 from autotune.errors import UserError
+from autotune.model.keras3 import random_inputs, structured, translate
 
 start(2)
 
@@ -357,7 +357,7 @@ def test_survives_being_saved(tmp_path: Path) -> None:
 
 def test_difference_names_the_first_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a layer computes something else, the message says which."""
-    monkeypatch.setattr("autotune.compress.translate_layers.NAMES", {})
+    monkeypatch.setattr("autotune.model.keras3_layers.NAMES", {})
     model = stack(VECTOR, lambda: L.Dense(3), lambda: L.Activation("hard_sigmoid", name="odd"), lambda: L.Dense(2))()
     with pytest.raises(UserError, match=r"first after layer 'odd' \(Activation\)"):
         translate(model)
@@ -365,6 +365,6 @@ def test_difference_names_the_first_layer(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_difference_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A translation that loses the weights does not pass its own check."""
-    monkeypatch.setattr("autotune.compress.translate._copy_weights", lambda source, target: None)
+    monkeypatch.setattr("autotune.model.keras3._copy_weights", lambda source, target: None)
     with pytest.raises(UserError, match="computes something else"):
         translate(MODELS["residual"]())

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from autotune.compress.compiled import compiled
+from autotune.model.compile_config import compiled
 
 KERAS_2 = {"reduction": "auto", "name": "x", "from_logits": False}
 KERAS_3 = {"reduction": "sum_over_batch_size", "name": "mine", "from_logits": False}

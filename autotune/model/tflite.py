@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from autotune.compress.ends import Shape, check_ends
 from autotune.errors import UserError
+from autotune.model.signature import Shape, check_ends
 from autotune.tflite.custom import missing
 from autotune.tflite.flatbuffer import describe, is_quantized, opened, read_layers, reading
 from autotune.tflite.recurrent import left_float

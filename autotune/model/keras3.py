@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from autotune.compress import activations
-from autotune.compress.translate_graph import leaves, rewrite_model
-from autotune.compress.translate_layers import MODELS
 from autotune.errors import UserError, one_line
+from autotune.model import keras3_activations
+from autotune.model.keras3_graph import leaves, rewrite_model
+from autotune.model.keras3_layers import MODELS
 
 TOLERANCE = 1e-4
 """Largest difference of outputs, relative to their largest magnitude: float32 rounding."""
@@ -38,7 +38,7 @@ def translate(model: Any) -> Any:
     """
     import tf_keras
 
-    activations.register()
+    keras3_activations.register()
     kind = type(model).__name__
     if kind not in MODELS:
         raise UserError(f"a {kind} model can't be translated to tf_keras: use Sequential or Functional")

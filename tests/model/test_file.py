@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import UserError
-from autotune.model_file import read_model
+from autotune.model.file import read_model
 
 
 def folder(path: Path) -> Path:

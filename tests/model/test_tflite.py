@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.compress.tflite import facts
 from autotune.compress.worker import start
 from autotune.errors import UserError
+from autotune.model.tflite import facts
 
 start(2)
 

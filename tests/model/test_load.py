@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.compress.load import import_model, open_base
 from autotune.compress.worker import start
 from autotune.errors import UserError
-from autotune.model_file import read_model
+from autotune.model.file import read_model
+from autotune.model.load import import_model, open_base
 
 start(2)
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.compress.load import import_model, open_base
-from autotune.compress.trust import Trust, allow
 from autotune.compress.worker import start
 from autotune.errors import UserError
-from autotune.model_file import read_model
+from autotune.model.file import read_model
+from autotune.model.load import import_model, open_base
+from autotune.model.trust import Trust, allow
 
 start(2)
 

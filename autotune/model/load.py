@@ -10,17 +10,16 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from autotune.compress import activations, savedmodel, tflite
-from autotune.compress.compiled import compiled
-from autotune.compress.ends import check_ends
-from autotune.compress.stage import Artifact, is_tflite, unpack
-from autotune.compress.translate import translate
-from autotune.compress.trust import Trust, allow, refused, trusted
 from autotune.errors import UserError, one_line
 from autotune.files import Scratch
-from autotune.model import keras_facts
+from autotune.model import keras3_activations, keras_facts, savedmodel, tflite
+from autotune.model.artifact import Artifact, is_tflite, unpack
+from autotune.model.compile_config import compiled
 from autotune.model.contents import check_contents
-from autotune.model_file import HDF5
+from autotune.model.file import HDF5
+from autotune.model.keras3 import translate
+from autotune.model.signature import check_ends
+from autotune.model.trust import Trust, allow, refused, trusted
 
 VERSION = 7
 """Raised when the same file would become another base."""
@@ -57,7 +56,7 @@ def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact
     if trust is not None:
         allow(trust)
     trusted()
-    activations.register()
+    keras3_activations.register()
     try:
         check_contents(data)
         return _imported(data, Path(name).suffix)
@@ -75,7 +74,7 @@ def open_base(base: bytes, parent: bytes | None = None) -> Any:
     """
     import tf_keras
 
-    activations.register()
+    keras3_activations.register()
     with _file(base, ".keras") as path:
         model = tf_keras.models.load_model(path, compile=False, safe_mode=not trusted().code)
     if parent is not None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from autotune.compress.translate_layers import MODELS, layer, operation, parameters
+from autotune.model.keras3_layers import MODELS, layer, operation, parameters
 
 History = list[Any]
 """[layer, node, tensor]: which output of which call of which layer."""

@@ -4,7 +4,7 @@ import inspect
 from copy import deepcopy
 from typing import Any
 
-from autotune.compress.activations import NAMES
+from autotune.model.keras3_activations import NAMES
 
 MODELS = ("Sequential", "Functional")
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from autotune.compress.ends import Shape, check_ends
 from autotune.errors import UserError, one_line
 from autotune.files import Scratch
-from autotune.model_file import SAVED_MODEL
+from autotune.model.file import SAVED_MODEL
+from autotune.model.signature import Shape, check_ends
 from autotune.tflite.custom import missing
 from autotune.tflite.flatbuffer import describe
 
