@@ -16,7 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from autotune.compress import flatquant
+from autotune.compress import post_training
 from autotune.config import Runtime
 from autotune.devices.device import Session
 from autotune.devices.local import LocalDevice
@@ -54,7 +54,7 @@ def _files(folder: Path) -> dict[str, Path]:
     files = {"float": RESNET8}
     for scheme in ("dynamic", "int8"):
         files[scheme] = folder / f"{scheme}.tflite"
-        files[scheme].write_bytes(flatquant.quantize(float_file, scheme, calibration))
+        files[scheme].write_bytes(post_training.quantize(float_file, scheme, calibration))
     return files
 
 

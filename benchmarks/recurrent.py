@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autotune.compress import convert, flatquant
+from autotune.compress import convert, post_training
 from autotune.compress.worker import start
 from autotune.config import Runtime
 from autotune.devices.local import LocalDevice
@@ -67,7 +67,7 @@ def _files(folder: Path) -> Iterator[tuple[str, str, str, Path]]:
                 yield layer, "operator", scheme, _written(folder, bytes(converter.convert()))
         loop = convert.converted(model)
         yield layer, "loop", "float", _written(folder, loop)
-        yield layer, "loop", "dynamic", _written(folder, flatquant.quantize(loop, "dynamic", x))
+        yield layer, "loop", "dynamic", _written(folder, post_training.quantize(loop, "dynamic", x))
 
 
 def _written(folder: Path, file: bytes) -> Path:

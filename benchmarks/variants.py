@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autotune.compress import flatquant, oneshot
+from autotune.compress import oneshot, post_training
 from autotune.compress.convert import converted
 from autotune.compress.worker import start
 from autotune.model import load
@@ -42,7 +42,9 @@ def main() -> None:
 def _ours(model: Any, calibration: Any) -> list[bytes]:
     file = converted(model)
     sources = (file, oneshot.cluster(file, CLUSTERS))
-    return [flatquant.quantize(source, scheme, calibration) for source in sources for scheme in flatquant.SCHEMES]
+    return [
+        post_training.quantize(source, scheme, calibration) for source in sources for scheme in post_training.SCHEMES
+    ]
 
 
 def _rate(work: Callable[[], list[bytes]]) -> float:

@@ -4,7 +4,7 @@ import gzip
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autotune.compress import flatquant
+from autotune.compress import post_training
 from autotune.compress.stage import TrainingData
 from autotune.compress.training import untreated
 from autotune.config import INTEGER, MIXABLE, Recipe
@@ -43,11 +43,11 @@ class Quantize:
         file = parent
         if scheme not in ("none", "qat"):
             if parameters["mixed"]:
-                errors = flatquant.sensitivity(file, scheme, data.calibration)
-                spared = flatquant.most_sensitive(errors, parameters["mixed"])
+                errors = post_training.sensitivity(file, scheme, data.calibration)
+                spared = post_training.most_sensitive(errors, parameters["mixed"])
                 facts = {"sensitivity": errors, "spared": spared}
             full = "int8_io" if integer else scheme
-            file = flatquant.quantize(file, full, data.calibration, spared, data.excluded)
+            file = post_training.quantize(file, full, data.calibration, spared, data.excluded)
         if integer and (left := activations(file)):
             raise Infeasible(f"not integer throughout: {min(left)} is computed in float")
         layers = read_weights(file)
@@ -99,9 +99,9 @@ def _type(scheme: str, layer: Mapping[str, Any]) -> str:
     """What a scheme makes of this layer's weights."""
     if scheme == "none":
         return str(layer["dtype"])
-    if scheme == "int4" and layer["operator"] not in flatquant.FOUR_BITS:
+    if scheme == "int4" and layer["operator"] not in post_training.FOUR_BITS:
         return "int8"
-    return flatquant.WEIGHTS.get(scheme, "int8")
+    return post_training.WEIGHTS.get(scheme, "int8")
 
 
 def _pruned(layer: Mapping[str, Any], pattern: str) -> bool:

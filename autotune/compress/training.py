@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from autotune.compress.lessons import distillation_loss, lessons
+from autotune.compress.distillation import distillation_loss, lessons
 from autotune.compress.stage import TrainingData
 from autotune.config import TRAINING, Recipe, snap
 from autotune.model.artifact import is_tflite

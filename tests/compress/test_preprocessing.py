@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.compress import flatquant, pipeline
+from autotune.compress import pipeline, post_training
 from autotune.compress.preprocessing import is_lost, preprocessing, rounded
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
@@ -127,7 +127,7 @@ def test_features_of_one_scale_stay_integers(x: np.ndarray) -> None:
     alike = tf_keras.layers.Normalization(mean=[124.0, 116.0, 104.0, 100.0], variance=[3400.0, 3200.0, 3300.0, 3000.0])
     file = bytes(tf.lite.TFLiteConverter.from_keras_model(model(alike)).convert())
     pixels = np.random.default_rng(0).integers(0, 256, (50, 4)).astype(np.float32)
-    operators = describe(flatquant.quantize(file, "int8_io", pixels))["operators"]
+    operators = describe(post_training.quantize(file, "int8_io", pixels))["operators"]
     assert not operators["DEQUANTIZE"]
     assert operators["FULLY_CONNECTED"] == 2
     assert len(preprocessing(file).outputs) == sum(operators.values()) - 2 > 0
@@ -171,5 +171,5 @@ def test_pixels_that_are_rescaled_to_powers_of_two(tmp_path: Path) -> None:
     before = tf_keras.layers.Rescaling(1 / 127.5, offset=-1)
     convolution = tf_keras.layers.Conv2D(4, 3, padding="same")  # the offset can't be folded into it
     net = tf_keras.Sequential([tf_keras.layers.Input((6, 6, 3)), before, convolution, tf_keras.layers.Flatten()])
-    file = flatquant.quantize(tf.lite.TFLiteConverter.from_keras_model(net).convert(), "int16x8", pixels)
+    file = post_training.quantize(tf.lite.TFLiteConverter.from_keras_model(net).convert(), "int16x8", pixels)
     assert np.allclose(run(file, pixels), net.predict(pixels, verbose=0), atol=0.05)

@@ -462,11 +462,11 @@ def reference(model: Path, inputs: Path) -> np.ndarray[Any, Any]:
 
 def test_integers_are_fed_and_read_by_their_scales(folder: Path, tmp_path: Path) -> None:
     """A file that takes and gives int8 is given what its own input type holds of the samples."""
-    from autotune.compress import flatquant
+    from autotune.compress import post_training
 
     images = np.load(samples(40, tmp_path))
     model = tmp_path / "int8.tflite"
-    model.write_bytes(flatquant.quantize(PROBE.read_bytes(), "int8_io", images))
+    model.write_bytes(post_training.quantize(PROBE.read_bytes(), "int8_io", images))
     entry, exit_ = ends(model.read_bytes())
     assert (entry["dtype"], exit_["dtype"]) == (np.int8, np.int8)
     assert entry["quantization"][0] > 0

@@ -126,10 +126,10 @@ def test_batches_give_what_single_samples_do(scheme: str, digits: bytes, tmp_pat
     """Accuracy is evaluated in batches, and shipped files run sample by sample: the outputs agree."""
     from ai_edge_litert.interpreter import Interpreter
 
-    from autotune.compress import flatquant
+    from autotune.compress import post_training
 
     path, images = tmp_path / f"{scheme}.tflite", _images()[:150]
-    path.write_bytes(digits if scheme == "none" else flatquant.quantize(digits, scheme, images[:50]))
+    path.write_bytes(digits if scheme == "none" else post_training.quantize(digits, scheme, images[:50]))
     np.save(tmp_path / "inputs.npy", images)
     with LocalDevice().open() as session:
         batched = session.outputs(path, Runtime(), tmp_path / "inputs.npy")

@@ -48,10 +48,10 @@ def measured(file: Path, folder: Path, inputs: np.ndarray[Any, Any], runtime: Ru
 
 def test_needs_numpy_and_litert_alone(tmp_path: Path, inputs: np.ndarray[Any, Any]) -> None:
     """The runner's outputs, where nothing else of ours can be imported; integers by their scale, as there."""
-    from autotune.compress import flatquant
+    from autotune.compress import post_training
 
     file = tmp_path / "int8.tflite"
-    file.write_bytes(flatquant.quantize(PROBE.read_bytes(), "int8_io", inputs))
+    file.write_bytes(post_training.quantize(PROBE.read_bytes(), "int8_io", inputs))
     loader = shipped.write(tmp_path / "code")
     (tmp_path / "code" / "sitecustomize.py").write_text(ALONE)
     expected = measured(file, tmp_path, inputs, Runtime("builtin"))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autotune.compress import flatquant, oneshot
+from autotune.compress import oneshot, post_training
 from autotune.compress.worker import start
 from autotune.errors import Infeasible, UserError
 from autotune.tflite.flatbuffer import activations, describe, named, read_layers, read_weights
@@ -73,7 +73,7 @@ def test_float_weights_can_be_written(file: bytes) -> None:
 )
 def test_weights_of_every_type_are_read(file: bytes, calibration: np.ndarray, scheme: str, dtypes: list[str]) -> None:
     """Quantized weights, those behind a DEQUANTIZE too, are the float ones but for each channel's scale."""
-    original, quantized = read_layers(file), read_layers(flatquant.quantize(file, scheme, calibration))
+    original, quantized = read_layers(file), read_layers(post_training.quantize(file, scheme, calibration))
     assert [layer.dtype for layer in quantized] == dtypes
     for before, after in zip(original, quantized, strict=True):
         assert after.values.shape == before.values.shape
@@ -86,13 +86,13 @@ def test_four_bit_weights_are_counted_one_by_one(file: bytes, calibration: np.nd
     copy = bytearray(file)
     weights = read_layers(copy)[2].values
     weights[...] = np.where(np.arange(weights.size).reshape(weights.shape) % 4, 0, np.sign(weights))
-    row = read_weights(flatquant.quantize(bytes(copy), "int4", calibration))[2]
+    row = read_weights(post_training.quantize(bytes(copy), "int4", calibration))[2]
     assert (row["dtype"], row["weights"], row["sparsity"], row["distinct"]) == ("int4", 72_000, 0.75, 3)
 
 
 def test_weights_behind_the_tables_are_read(file: bytes, calibration: np.ndarray) -> None:
     """A large file keeps its buffers outside of the flatbuffer."""
-    mixed = flatquant.quantize(file, "dynamic", calibration, [WIDE])
+    mixed = post_training.quantize(file, "dynamic", calibration, [WIDE])
     assert [row["dtype"] for row in read_weights(mixed)] == ["int8", "int8", "float32", "int8"]
     assert np.array_equal(read_layers(mixed)[2].values, read_layers(file)[2].values)
     assert activations(mixed) == activations(file)
@@ -108,10 +108,10 @@ def test_a_file_is_described(file: bytes, calibration: np.ndarray) -> None:
     assert facts["custom_operators"] == []
     assert facts["operators"]["FULLY_CONNECTED"] == 2
     assert (facts["quantized"], facts["activation"]) == (False, "softmax")
-    quantized = describe(flatquant.quantize(file, "int8", calibration))
+    quantized = describe(post_training.quantize(file, "int8", calibration))
     assert (quantized["quantized"], quantized["activation"]) == (True, "softmax")
-    assert describe(flatquant.quantize(file, "float16", calibration))["quantized"]
-    assert describe(flatquant.quantize(file, "int8_io", calibration))["inputs"][0]["dtype"] == "int8"
+    assert describe(post_training.quantize(file, "float16", calibration))["quantized"]
+    assert describe(post_training.quantize(file, "int8_io", calibration))["inputs"][0]["dtype"] == "int8"
 
 
 def test_weights_that_tensorflow_1_quantized() -> None:
@@ -167,6 +167,6 @@ def test_sparse_weights_are_read_as_dense_ones(block: int) -> None:
         assert np.array_equal(one.values, other.values)
         assert (one.sparse, other.sparse) == (True, False)
     with pytest.raises(Infeasible, match="encoded sparsely"):
-        flatquant.quantize(sparse, "int8", np.zeros((1, 64), np.float32))
+        post_training.quantize(sparse, "int8", np.zeros((1, 64), np.float32))
     with pytest.raises(Infeasible, match="no layer to prune"):
         oneshot.prune(sparse, 0.9)

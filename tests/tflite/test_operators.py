@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from autotune.compress import flatquant
+from autotune.compress import post_training
 from autotune.errors import UserError
 from autotune.tflite.operators import Operator, operators
 from tests.compress import tables
@@ -45,7 +45,7 @@ def test_schemes_change_bytes_only(network: bytes, scheme: str, size: int) -> No
 
     The 346 biases stay 32 bits wide.
     """
-    quantized = flatquant.quantize(network, scheme, np.random.default_rng(0).random((2, 32, 32, 3), np.float32))
+    quantized = post_training.quantize(network, scheme, np.random.default_rng(0).random((2, 32, 32, 3), np.float32))
     rows = operators(quantized)
     assert sum(row.macs for row in rows) == 12_501_632
     assert sum(row.parameters for row in rows) == 77_706

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autotune.compress import oneshot
-from autotune.compress.flatquant import quantize
+from autotune.compress.post_training import quantize
 from autotune.model.tflite import facts
 from autotune.tflite.flatbuffer import describe, read_weights
 from autotune.tflite.recurrent import left_float

@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from litert_quantizer.qtyping import QuantGranularity, TFLOperationName
 from litert_quantizer.quantizer import Quantizer
 
-from autotune.compress import flatquant, oneshot
+from autotune.compress import oneshot, post_training
 from autotune.errors import UserError
 from autotune.tflite.flatbuffer import describe
 from autotune.tflite.structure import structure
@@ -227,8 +227,8 @@ def test_quantized_files(file: bytes) -> None:
     samples = np.random.default_rng(0).normal(size=(2, *describe(file)["inputs"][0]["shape"][1:])).astype(np.float32)
     retrained = tables.edited(file, other_weights)
     made = []
-    for scheme in flatquant.SCHEMES:
-        one, other = (flatquant.quantize(trained, scheme, samples) for trained in (file, retrained))
+    for scheme in post_training.SCHEMES:
+        one, other = (post_training.quantize(trained, scheme, samples) for trained in (file, retrained))
         assert one != other
         assert structure(one) == structure(other), scheme
         made.append(structure(one))

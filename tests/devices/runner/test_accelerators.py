@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotune.compress import flatquant
+from autotune.compress import post_training
 from autotune.config import Runtime
 from autotune.devices.device import Session
 from autotune.devices.local import LocalDevice
@@ -84,7 +84,7 @@ def test_says_what_it_left_to_the_cpu(accelerated: tuple[str, Session]) -> None:
 def test_xnnpack_says_what_it_left(tmp_path: Path) -> None:
     """Of int8 ResNet8 the pooling and the softmax, which it has for float alone."""
     file = tmp_path / "int8.tflite"
-    file.write_bytes(flatquant.quantize(RESNET8.read_bytes(), "int8", np.load(samples(tmp_path))))
+    file.write_bytes(post_training.quantize(RESNET8.read_bytes(), "int8", np.load(samples(tmp_path))))
     with LocalDevice(delegates=["xnnpack"]).open() as session:
         found = session.latency(file, Runtime())
         assert (found.operators, found.delegated) == (18, 16)

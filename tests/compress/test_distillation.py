@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.compress.lessons import distillation_loss, lessons
+from autotune.compress.distillation import distillation_loss, lessons
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.errors import Infeasible

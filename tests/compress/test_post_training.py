@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from autotune.compress.flatquant import SCHEMES, most_sensitive, quantize, sensitivity
 from autotune.compress.oneshot import prune
+from autotune.compress.post_training import SCHEMES, most_sensitive, quantize, sensitivity
 from autotune.compress.worker import start
 from autotune.config import MIXABLE
 from autotune.errors import Infeasible, UserError
