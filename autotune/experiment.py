@@ -140,7 +140,7 @@ class Settings:
     def _space(self, device: "_Offers") -> tuple[Space, list[str]]:
         """The space on this device: without delegates that it has not, as long as another is left."""
         from autotune.compress.pipeline import dimensions
-        from autotune.devices import known
+        from autotune.devices import delegates
 
         given, extra = self.values.get("space", "full"), dimensions()
         auto = [name for name in device.delegates if name != "reference"] or list(device.delegates)
@@ -149,7 +149,7 @@ class Settings:
         else:
             space = space_file.parse(given, f"in {self.file or 'the call'}", device.threads, extra, self.lines, auto)
         left = [name for name in space.delegates() if name in device.delegates]
-        named = {*known.DELEGATES, *device.missing()}
+        named = {*delegates.DELEGATES, *device.missing()}
         lacking = [name for name in space.delegates() if name in named and name not in left]
         if not left or not lacking:
             return space, []  # what is unknown is refused with the rest of the input
@@ -177,9 +177,9 @@ class _Anything:
 
     @property
     def delegates(self) -> tuple[str, ...]:
-        from autotune.devices import known
+        from autotune.devices import delegates
 
-        return known.DELEGATES
+        return delegates.DELEGATES
 
     def missing(self) -> dict[str, str]:
         return {}

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from autotune.devices.snippets import python, snippets
 from autotune.doubts import doubts, drift
 from autotune.errors import UserError
 from autotune.files import sha256, whole
@@ -16,7 +17,6 @@ from autotune.results.decision import Choice, Trade, ranked, runners_up
 from autotune.results.devices import Together, together
 from autotune.results.front import ParetoFront, Point, interval
 from autotune.results.record import Record, is_file_of
-from autotune.snippets import python, snippets
 from autotune.study.measured_file import check_file
 from autotune.study.recheck import Rechecked
 from autotune.targets.target import DOWNLOAD, LATENCY, METRICS, Target

@@ -18,7 +18,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from autotune.config import Runtime
-from autotune.devices.local import LocalDevice
+from autotune.devices.client.local import LocalDevice
 from autotune.devices.measure import Job, measure
 from autotune.results.front import dominated, relative
 from autotune.results.outcome import Measurement

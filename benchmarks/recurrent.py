@@ -11,7 +11,7 @@ import numpy as np
 from autotune.compress import convert, post_training
 from autotune.compress.worker import start
 from autotune.config import Runtime
-from autotune.devices.local import LocalDevice
+from autotune.devices.client.local import LocalDevice
 from autotune.devices.measure import Job, measure
 from autotune.results.outcome import Measurement
 from autotune.tflite.flatbuffer import describe

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 from autotune.compress import pipeline
 from autotune.compress.worker import start
 from autotune.config import SCHEMES, Config, Recipe, Runtime, snap
+from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import Session
-from autotune.devices.local import LocalDevice
 from autotune.devices.measure import Job, measure
 from autotune.errors import Infeasible
 from autotune.model.load import import_model

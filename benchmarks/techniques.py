@@ -15,7 +15,7 @@ from autotune.compress import pipeline
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe, Runtime
-from autotune.devices.local import LocalDevice
+from autotune.devices.client.local import LocalDevice
 from autotune.devices.measure import Job, measure
 from autotune.errors import Infeasible
 from autotune.model import load

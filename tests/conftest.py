@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from autotune import bench
-from autotune.devices import command
+from autotune.devices.client import command
 from autotune.devices.measure import Rules, measure
 from autotune.study import instrument
 from autotune.testing import FakeDevice

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from autotune.config import Runtime
+from autotune.devices.client.device import PROBE
+from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import OperatorTime
-from autotune.devices.local import LocalDevice
-from autotune.devices.runner_device import PROBE
 from autotune.profiling import joined, profile
 from autotune.testing import FakeDevice
 from autotune.tflite.operators import Operator, operators

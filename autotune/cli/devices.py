@@ -97,7 +97,7 @@ def _device(parser: argparse.ArgumentParser) -> None:
 
 
 def _devices(arguments: argparse.Namespace) -> int:
-    from autotune.devices.survey import devices, look
+    from autotune.devices.discovery import devices, look
     from autotune.show.devices import print_seen, progress
 
     named = list(dict.fromkeys(arguments.devices))

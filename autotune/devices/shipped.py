@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from autotune.devices import runner
+from autotune.devices.client.device import DELEGATES
 from autotune.devices.runner import inference
-from autotune.devices.runner_device import DELEGATES
 from autotune.errors import UserError
 
 End = tuple[np.dtype[Any], tuple[int, ...]]

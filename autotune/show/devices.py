@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from autotune.bench import Row, Window
+from autotune.devices.discovery import Seen
 from autotune.devices.measure import Job
-from autotune.devices.survey import Seen
 from autotune.results.outcome import Measurement
 from autotune.show.study import console
 from autotune.text.units import clock, milliseconds, size

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from autotune.devices.base import ProbedDevice
+from autotune.devices.delegates import DELEGATES
 from autotune.devices.device import Device
-from autotune.devices.known import DELEGATES
-from autotune.devices.probed import ProbedDevice
 from autotune.errors import UserError
 from autotune.results.record import Record
 from autotune.space.space import Space

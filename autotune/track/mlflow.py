@@ -10,12 +10,12 @@ from mlflow.entities import Dataset
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from autotune.config import fingerprint
+from autotune.devices.snippets import python
 from autotune.files import Scratch
 from autotune.report.figures import write_front
 from autotune.report.picture import draw
 from autotune.results.front import ParetoFront, Point
 from autotune.results.record import Record, is_file_of
-from autotune.snippets import python
 from autotune.tflite.state import state
 from autotune.track.entries import study_entry, trial_entry
 from autotune.track.runs import Runs

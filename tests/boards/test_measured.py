@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from autotune.config import Runtime
-from autotune.devices.command import CommandDevice
-from autotune.devices.local import LocalDevice
+from autotune.devices.client.command import CommandDevice
+from autotune.devices.client.local import LocalDevice
 from autotune.devices.measure import Job, Rules, measure
 from autotune.results.outcome import Measurement
 from tests.boards.sparse import images

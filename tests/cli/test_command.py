@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from autotune.cli import command as cli
-from autotune.devices.runner_device import PROBE
+from autotune.devices.client.device import PROBE
 from autotune.errors import Fault
 from autotune.testing import toy_files
 from tests.api.test_tune import ToyPool

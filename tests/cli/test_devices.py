@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from autotune.cli import command as cli
-from autotune.devices import survey
-from autotune.devices.runner_device import PROBE
+from autotune.devices import discovery
+from autotune.devices.client.device import PROBE
 from tests.compress import tables
 
 pytestmark = pytest.mark.usefixtures("brief")
@@ -21,7 +21,7 @@ KERNELS = "delegates: [xnnpack, builtin]\n"
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a device that is quickly tried, and two files."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(survey, "_phones", list)
+    monkeypatch.setattr(discovery, "_phones", list)
     Path("devices").mkdir()
     Path("devices/desk.yaml").write_text(KERNELS)
     Path("small.tflite").write_bytes(tables.small())

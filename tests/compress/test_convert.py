@@ -11,7 +11,7 @@ from autotune.compress.convert import converted, keeping_dimensions
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe, Runtime
-from autotune.devices.local import LocalDevice
+from autotune.devices.client.local import LocalDevice
 from autotune.errors import Fault, Infeasible
 from autotune.model.keras_facts import layers_of
 from autotune.model.load import import_model

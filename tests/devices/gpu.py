@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.devices.local import LocalDevice
+from autotune.devices.client.local import LocalDevice
 
 SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
 """Of Debian's chromium-common."""

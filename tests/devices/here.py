@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from autotune.devices.command import CommandTransport
+from autotune.devices.client.command import CommandTransport
 
 
 class Here(CommandTransport):

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from autotune import plugins
-from autotune.devices.adb import AdbDevice
-from autotune.devices.command import CommandDevice
+from autotune.devices.android.device import AdbDevice
+from autotune.devices.client.command import CommandDevice
+from autotune.devices.client.local import LocalDevice
+from autotune.devices.client.ssh import SshDevice
 from autotune.devices.cooling import Cooling
 from autotune.devices.device_file import device_files, keywords, load_device
-from autotune.devices.local import LocalDevice
-from autotune.devices.ssh import SshDevice
 from autotune.errors import UserError
 from tests.conftest import ROOT
 

@@ -12,9 +12,9 @@ import pytest
 
 from autotune.config import Runtime
 from autotune.devices import shipped
-from autotune.devices.local import LocalDevice
+from autotune.devices.client.device import PROBE
+from autotune.devices.client.local import LocalDevice
 from autotune.devices.runner.pyfunc import PythonFunction
-from autotune.devices.runner_device import PROBE
 from autotune.errors import UserError
 from tests.devices.several import several
 from tests.tflite import stateful

@@ -13,16 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.config import Runtime
-from autotune.devices import answers, phone
-from autotune.devices import benchmark_model as tool
+from autotune.devices.android import benchmark_model as tool
+from autotune.devices.android import phone
+from autotune.devices.client import answers
+from autotune.devices.client.device import PROBE
+from autotune.devices.client.session import RunnerSession
 from autotune.devices.device import Timing
 from autotune.devices.runner.frames import read_frame
-from autotune.devices.runner_device import PROBE
-from autotune.devices.session import RunnerSession
 from autotune.devices.statistics import summary
 from autotune.errors import Fault, Infeasible
+from tests.devices.android.stand_in_adb import RECORDED
 from tests.devices.here import Here
-from tests.devices.stand_in_adb import RECORDED
 from tests.readers.contract import read_or_refused
 from tests.readers.mutations import damaged, reshaped
 

@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from autotune.devices.runner_device import PROBE
+from autotune.devices.client.device import PROBE
 from autotune.model import tflite
 from autotune.tflite import flatbuffer, operators, structure
 from autotune.tflite.tables import check_tables

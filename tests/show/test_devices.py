@@ -7,8 +7,8 @@ import pytest
 
 from autotune.bench import Row, Window
 from autotune.config import Runtime
+from autotune.devices.discovery import Seen
 from autotune.devices.measure import Job
-from autotune.devices.survey import Seen
 from autotune.errors import Infeasible
 from autotune.show.devices import print_rows, print_seen, print_windows, progress
 from autotune.testing import toy_measurement

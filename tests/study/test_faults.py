@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from autotune.devices.local import LocalDevice
+from autotune.devices.client.local import LocalDevice
 from autotune.model.artifact import Artifact
 from autotune.model.trust import Trust
 from autotune.space.file import parse

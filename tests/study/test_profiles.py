@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from autotune.config import Config, Runtime
+from autotune.devices.client.device import PROBE
 from autotune.devices.device import OperatorTime
-from autotune.devices.runner_device import PROBE
 from autotune.errors import Fault
 from autotune.profiling import Profile, profiled
 from autotune.results.outcome import Outcome

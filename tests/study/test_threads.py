@@ -12,8 +12,8 @@ from autotune.compress import pipeline
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe, Runtime
+from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import Session
-from autotune.devices.local import LocalDevice
 from autotune.model.load import import_model
 
 Array = np.ndarray[Any, Any]

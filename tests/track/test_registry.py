@@ -22,8 +22,8 @@ from mlflow import MlflowClient
 
 from autotune.config import Runtime
 from autotune.devices import shipped
-from autotune.devices.local import LocalDevice
-from autotune.devices.runner_device import PROBE
+from autotune.devices.client.device import PROBE
+from autotune.devices.client.local import LocalDevice
 from autotune.errors import Fault, UserError
 from autotune.results.record import Record
 from autotune.testing import toy_outcome, toy_record

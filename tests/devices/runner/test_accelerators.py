@@ -9,8 +9,8 @@ import pytest
 
 from autotune.compress import post_training
 from autotune.config import Runtime
+from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import Session
-from autotune.devices.local import LocalDevice
 from autotune.errors import Infeasible
 from tests.devices import gpu
 from tests.devices.several import several

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from autotune.config import Config, Runtime
-from autotune.devices.local import LocalDevice
+from autotune.devices.client.local import LocalDevice
 from autotune.devices.runner import accelerators
-from autotune.snippets import python
+from autotune.devices.snippets import python
 from tests.devices.several import parted
 
 VALUES = np.array([[-1.5, 2.5, 3.0, -4.25]], np.float32)

@@ -7,8 +7,8 @@ import pytest
 
 from autotune.config import Runtime
 from autotune.devices import runner
-from autotune.devices.runner_device import PROBE
-from autotune.devices.session import RunnerSession
+from autotune.devices.client.device import PROBE
+from autotune.devices.client.session import RunnerSession
 from tests.devices.here import Here
 
 FOLDER = Path(runner.__file__).parent

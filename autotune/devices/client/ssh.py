@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from autotune.devices import board
-from autotune.devices.command import CommandTransport
-from autotune.devices.connection import logged
-from autotune.devices.runner_device import RunnerDevice
+from autotune.devices.client import bootstrap
+from autotune.devices.client.command import CommandTransport
+from autotune.devices.client.connection import logged
+from autotune.devices.client.device import RunnerDevice
 from autotune.errors import Fault, UserError
 from autotune.files import Scratch, for_sockets
 
@@ -174,7 +174,7 @@ class SshTransport(CommandTransport):
         assert process.stdout is not None
         with process.stdout:
             with suppress(BrokenPipeError), process.stdin:
-                process.stdin.write(Path(board.__file__).read_bytes())
+                process.stdin.write(Path(bootstrap.__file__).read_bytes())
             for line in iter(lambda: process.stdout.readline(LONGEST), b""):  # type: ignore[union-attr]  # as above
                 mark, _, rest = line.decode(errors="replace").strip().partition(" ")
                 kind, _, text = rest.partition(" ")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from autotune.config import Runtime
-from autotune.devices.command import CommandDevice
+from autotune.devices.client.command import CommandDevice
+from autotune.devices.client.device import PROBE
 from autotune.devices.device import Device
-from autotune.devices.runner_device import PROBE
 from autotune.errors import UserError
 from autotune.testing import DeviceContract
 

@@ -17,12 +17,12 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from autotune.config import Runtime, fingerprint
-from autotune.devices import benchmark_model as tool
+from autotune.devices.android import benchmark_model as tool
+from autotune.devices.android.phone import FOLDER, Overtime, Phone
+from autotune.devices.client.session import POLL
 from autotune.devices.device import OperatorTime, Timing, holder
-from autotune.devices.phone import FOLDER, Overtime, Phone
 from autotune.devices.runner.inference import LEAST_RUNS, WARM_UP_SECONDS, decoded, encoded
 from autotune.devices.runner.server import locked_file
-from autotune.devices.session import POLL
 from autotune.errors import Fault, Infeasible
 from autotune.files import Scratch
 from autotune.tflite.state import state

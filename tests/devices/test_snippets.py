@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from autotune.config import Config
-from autotune.devices.local import LocalDevice
-from autotune.devices.runner_device import PROBE
-from autotune.snippets import python, snippets
+from autotune.devices.client.device import PROBE
+from autotune.devices.client.local import LocalDevice
+from autotune.devices.snippets import python, snippets
 from autotune.tflite.state import State
 from tests.devices import gpu
 from tests.tflite import stateful

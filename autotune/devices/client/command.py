@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from autotune.devices.runner_device import RunnerDevice
+from autotune.devices.client.device import RunnerDevice
 from autotune.errors import UserError
 
 LEASE = "/tmp/autotune.lease"  # noqa: S108  # opened with O_NOFOLLOW

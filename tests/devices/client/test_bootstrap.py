@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.devices import board
+from autotune.devices.client import bootstrap
 
 NO_WHEEL = "ERROR: No matching distribution found for ai-edge-litert\n\n[notice] A new release of pip is available"
 
@@ -21,7 +21,7 @@ class Commands:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **fails: str) -> None:
         self.run: list[str] = []
         self._fails = fails
-        monkeypatch.setattr(board, "failed", self._failed)
+        monkeypatch.setattr(bootstrap, "failed", self._failed)
 
     def _failed(self, command: list[str], lock: int) -> str | None:
         self.run.append(" ".join(command))
@@ -37,7 +37,7 @@ def test_makes_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     commands = Commands(monkeypatch)
     (tmp_path / "venv").mkdir()
     for _ in range(2):
-        assert board.main(str(tmp_path)) == 0
+        assert bootstrap.main(str(tmp_path)) == 0
         assert said(capsys)[-1] == f"autotune python {tmp_path}/venv/bin/python"
     assert len(commands.run) == 3
     assert commands.run[0] == f"{sys.executable} -m venv {tmp_path}/venv"
@@ -51,9 +51,9 @@ def test_makes_it_anew_for_another_python(
     """As after an upgrade of the board, which leaves the packages behind."""
     commands = Commands(monkeypatch)
     (tmp_path / "venv").mkdir()
-    assert board.main(str(tmp_path)) == 0
+    assert bootstrap.main(str(tmp_path)) == 0
     monkeypatch.setattr(sys, "version_info", (3, 99, 0))
-    assert board.main(str(tmp_path)) == 0
+    assert bootstrap.main(str(tmp_path)) == 0
     assert len(commands.run) == 6
 
 
@@ -66,11 +66,11 @@ def test_takes_up_what_was_broken_off(
         raise KeyboardInterrupt
 
     (tmp_path / "venv").mkdir()
-    monkeypatch.setattr(board, "failed", broken_off)
+    monkeypatch.setattr(bootstrap, "failed", broken_off)
     with pytest.raises(KeyboardInterrupt):
-        board.main(str(tmp_path))
+        bootstrap.main(str(tmp_path))
     commands = Commands(monkeypatch)
-    assert board.main(str(tmp_path)) == 0
+    assert bootstrap.main(str(tmp_path)) == 0
     assert len(commands.run) == 3
 
 
@@ -81,7 +81,7 @@ def test_falls_back_to_the_older_runtime(
     """Where there is no wheel of LiteRT for the board, or it does not run there."""
     commands = Commands(monkeypatch, **fails)
     (tmp_path / "venv").mkdir()
-    assert board.main(str(tmp_path)) == 0
+    assert bootstrap.main(str(tmp_path)) == 0
     assert commands.run[-1].endswith("from tflite_runtime import interpreter") or "import_interpreter" in fails
 
 
@@ -105,7 +105,7 @@ def test_says_what_to_do(
 ) -> None:
     """In the last line."""
     Commands(monkeypatch, **fails)
-    assert board.main(str(tmp_path)) == 1
+    assert bootstrap.main(str(tmp_path)) == 1
     last = said(capsys)[-1]
     assert last.startswith("autotune error ")
     assert reason.format(tmp_path) in last
@@ -116,7 +116,7 @@ def test_a_python_without_venv(
 ) -> None:
     """As Debian has it."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert board.main(str(tmp_path)) == 1
+    assert bootstrap.main(str(tmp_path)) == 1
     assert "sudo apt install python3-venv" in said(capsys)[-1]
 
 
@@ -125,7 +125,7 @@ def test_a_python_that_is_too_old(
 ) -> None:
     """Before anything is made."""
     monkeypatch.setattr(sys, "version_info", (3, 7, 3))
-    assert board.main(str(tmp_path / "new")) == 1
+    assert bootstrap.main(str(tmp_path / "new")) == 1
     assert "Python 3.7.3, and 3.9 is needed" in said(capsys)[-1]
     assert not (tmp_path / "new").exists()
 
@@ -133,22 +133,22 @@ def test_a_python_that_is_too_old(
 def test_a_folder_that_can_not_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Such as a full or a read-only one."""
     (tmp_path / "file").write_text("")
-    assert board.main(str(tmp_path / "file")) == 1
+    assert bootstrap.main(str(tmp_path / "file")) == 1
     assert said(capsys)[-1].startswith("autotune error [Errno ")
 
 
 def test_knows_a_python_that_has_all(capsys: pytest.CaptureFixture[str]) -> None:
     """This one, for example."""
-    assert board.main() == 0
+    assert bootstrap.main() == 0
     assert said(capsys) == [f"autotune python {sys.executable}"]
 
 
 def test_tells_how_a_command_failed() -> None:
     """By all that it said."""
     with Path("/dev/null").open() as lock:
-        assert board.failed([sys.executable, "-c", "print('x')"], lock.fileno()) is None
+        assert bootstrap.failed([sys.executable, "-c", "print('x')"], lock.fileno()) is None
         script = "import sys; print('sorry', file=sys.stderr); sys.exit(1)"
-        assert board.failed([sys.executable, "-c", script], lock.fileno()) == "sorry\n"
+        assert bootstrap.failed([sys.executable, "-c", script], lock.fileno()) == "sorry\n"
 
 
 def test_two_at_once_take_turns(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.config import Runtime
-from autotune.devices import answers
-from autotune.devices.connection import Connection, Transport
+from autotune.devices.client import answers
+from autotune.devices.client.connection import Connection, Transport
 from autotune.devices.device import OperatorTime, Timing, holder
 from autotune.devices.runner import inference, server
 from autotune.errors import Fault, Infeasible, one_line

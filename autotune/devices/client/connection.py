@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from autotune.devices import answers, runner
+from autotune.devices import runner
+from autotune.devices.client import answers
 from autotune.devices.runner import frames
 from autotune.devices.runner.child import last_line
 from autotune.errors import Fault, one_line

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from autotune.devices.command import CommandTransport
-from autotune.devices.runner_device import RunnerDevice
+from autotune.devices.client.command import CommandTransport
+from autotune.devices.client.device import RunnerDevice
 from autotune.files import Scratch
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from autotune.config import Runtime
-from autotune.devices import benchmark_model as tool
-from autotune.devices.adb_session import AdbSession
+from autotune.devices.android import benchmark_model as tool
+from autotune.devices.android.phone import Phone
+from autotune.devices.android.session import AdbSession
+from autotune.devices.base import ProbedDevice
+from autotune.devices.client.device import PROBE
+from autotune.devices.client.session import LIMIT
 from autotune.devices.cooling import Cooling
 from autotune.devices.device import Session
-from autotune.devices.phone import Phone
-from autotune.devices.probed import ProbedDevice
-from autotune.devices.runner_device import PROBE
-from autotune.devices.session import LIMIT
 from autotune.errors import Infeasible, UserError
 
 PLACES = ("/data/local/tmp/benchmark_model", "/data/local/tmp/android_aarch64_benchmark_model")

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from autotune.config import Runtime
-from autotune.devices import benchmark_model as tool
-from tests.devices.stand_in_adb import RECORDED
+from autotune.devices.android import benchmark_model as tool
+from tests.devices.android.stand_in_adb import RECORDED
 
 
 def recorded(name: str) -> str:

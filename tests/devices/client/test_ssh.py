@@ -15,14 +15,14 @@ import psutil
 import pytest
 
 from autotune.config import Runtime
+from autotune.devices.client.device import PROBE
+from autotune.devices.client.local import LocalDevice
+from autotune.devices.client.ssh import SshDevice
 from autotune.devices.device import Device
-from autotune.devices.local import LocalDevice
-from autotune.devices.runner_device import PROBE
-from autotune.devices.ssh import SshDevice
 from autotune.errors import Fault, UserError
 from autotune.testing import DeviceContract
+from tests.devices.client.sshd import DELAY, Board, Line, running
 from tests.devices.processes import LONG, alive, eventually, words
-from tests.devices.sshd import DELAY, Board, Line, running
 
 CPU = ("xnnpack", "builtin", "reference")
 IMPATIENT = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=1"]
@@ -233,7 +233,7 @@ def test_a_board_that_reboots_is_waited_for(board: Board, inputs: Path, caplog: 
 
 def test_a_board_that_does_not_come_back_is_a_fault(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while: nothing is wrong with the configuration, or with what the user said."""
-    monkeypatch.setattr("autotune.devices.ssh.PATIENCE", 1.0)
+    monkeypatch.setattr("autotune.devices.client.ssh.PATIENCE", 1.0)
     with device(board).open() as session:
         session.temperature()
         board.stop()

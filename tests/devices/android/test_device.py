@@ -18,18 +18,18 @@ import numpy as np
 import pytest
 
 from autotune.config import Runtime
-from autotune.devices import adb_session
-from autotune.devices.adb import AdbDevice
-from autotune.devices.adb_session import BATCH, ends
+from autotune.devices.android import session as adb_session
+from autotune.devices.android.device import AdbDevice
+from autotune.devices.android.phone import Phone, conditions, listed
+from autotune.devices.android.session import BATCH, ends
+from autotune.devices.client.device import PROBE
+from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import Device
-from autotune.devices.local import LocalDevice
-from autotune.devices.phone import Phone, conditions, listed
-from autotune.devices.runner_device import PROBE
-from autotune.devices.survey import look
+from autotune.devices.discovery import look
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.study.latencies import Latencies
 from autotune.testing import DeviceContract, toy_measurement
-from tests.devices import stand_in_adb
+from tests.devices.android import stand_in_adb
 from tests.devices.processes import LONG, eventually
 from tests.tflite import stateful
 
@@ -563,7 +563,7 @@ def test_nothing_is_left_on_the_phone(folder: Path, tmp_path: Path) -> None:
 
 HOLD = """
 import sys
-from autotune.devices.adb import AdbDevice
+from autotune.devices.android.device import AdbDevice
 device = AdbDevice("phone", adb=sys.argv[1], benchmark_model=sys.argv[2])
 with device.open() as session, session.lease(shared=len(sys.argv) > 3, waiting=print):
     print("held", flush=True)

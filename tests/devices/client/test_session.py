@@ -16,11 +16,11 @@ import psutil
 import pytest
 
 from autotune.config import Runtime
-from autotune.devices import connection, session
+from autotune.devices.client import connection, session
+from autotune.devices.client.device import PROBE
+from autotune.devices.client.session import RunnerSession
 from autotune.devices.device import cores
 from autotune.devices.runner import frames, machine, server
-from autotune.devices.runner_device import PROBE
-from autotune.devices.session import RunnerSession
 from autotune.errors import Fault, Infeasible
 from tests.devices.here import Here
 from tests.devices.processes import LONG, alive, children, eventually
@@ -292,8 +292,8 @@ def test_nothing_is_left_of_a_driver_that_is_killed(tmp_path: Path) -> None:
     """The kernel closes its end, and the runner ends its child, which ends its load."""
     script = (
         "from autotune.config import Runtime\n"
-        "from autotune.devices.local import LocalDevice\n"
-        "from autotune.devices.runner_device import PROBE\n"
+        "from autotune.devices.client.local import LocalDevice\n"
+        "from autotune.devices.client.device import PROBE\n"
         "with LocalDevice().open(load=1) as opened:\n"
         f"    opened.sustain(PROBE, Runtime(), {10 * LONG})\n"
     )

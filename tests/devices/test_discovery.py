@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from autotune.devices.survey import devices, look
-from tests.devices import stand_in_adb
+from autotune.devices.discovery import devices, look
+from tests.devices.android import stand_in_adb
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from autotune import plugins
+from autotune.devices.android.phone import ANSWER, listed
 from autotune.devices.device_file import device_files, load_device
-from autotune.devices.phone import ANSWER, listed
 from autotune.errors import Fault, UserError
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from autotune.config import SCHEMES, Recipe, Runtime
+from autotune.devices.client.device import PROBE
+from autotune.devices.client.local import LocalDevice
+from autotune.devices.client.session import POLL
 from autotune.devices.device import Device, cores
-from autotune.devices.local import LocalDevice
 from autotune.devices.runner import inference
-from autotune.devices.runner_device import PROBE
-from autotune.devices.session import POLL
 from autotune.errors import Infeasible, UserError
 from autotune.testing import DeviceContract, FakeDevice, toy_build
 from tests.devices.processes import LONG, eventually
@@ -112,12 +112,12 @@ def digits() -> bytes:
     from autotune.model.load import import_model, open_base
 
     start(2)
-    model = Path(__file__).parents[2] / "experiments" / "digits" / "digits.keras"
+    model = Path(__file__).parents[3] / "experiments" / "digits" / "digits.keras"
     return converted(open_base(import_model(model.read_bytes(), model.name).data))
 
 
 def _images() -> np.ndarray[Any, Any]:
-    with np.load(Path(__file__).parents[2] / "experiments" / "digits" / "digits.npz") as file:
+    with np.load(Path(__file__).parents[3] / "experiments" / "digits" / "digits.npz") as file:
         return np.asarray(file["x_test"].astype(np.float32))
 
 

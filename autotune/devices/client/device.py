@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from autotune.config import Runtime
-from autotune.devices.connection import Transport
+from autotune.devices.base import ProbedDevice
+from autotune.devices.client.connection import Transport
+from autotune.devices.client.session import LIMIT, RunnerSession
 from autotune.devices.cooling import Cooling
 from autotune.devices.device import Session
-from autotune.devices.probed import ProbedDevice
-from autotune.devices.session import LIMIT, RunnerSession
 
 log = logging.getLogger("autotune.devices")
 

@@ -1,0 +1,1 @@
+"""Phones, over adb, with TensorFlow Lite's own benchmark_model."""

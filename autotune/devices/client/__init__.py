@@ -1,0 +1,1 @@
+"""autotune's runner, driven over any pipe: this machine, ssh, a command."""
