@@ -19,7 +19,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from autotune.config import Runtime
 from autotune.devices.client.local import LocalDevice
-from autotune.devices.measure import Job, measure
+from autotune.measure.rounds import Job, measure
 from autotune.results.front import dominated, relative
 from autotune.results.outcome import Measurement
 from autotune.study.journal import JOURNAL, read

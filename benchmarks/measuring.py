@@ -20,7 +20,7 @@ from autotune.compress import post_training
 from autotune.config import Runtime
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import Session
-from autotune.devices.measure import Job, Rules, measure
+from autotune.measure.rounds import Job, Rules, measure
 from autotune.results.outcome import Measurement
 from autotune.study.journal import JOURNAL, read
 from autotune.task.task import CALIBRATION

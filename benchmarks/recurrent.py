@@ -12,7 +12,7 @@ from autotune.compress import convert, post_training
 from autotune.compress.worker import start
 from autotune.config import Runtime
 from autotune.devices.client.local import LocalDevice
-from autotune.devices.measure import Job, measure
+from autotune.measure.rounds import Job, measure
 from autotune.results.outcome import Measurement
 from autotune.tflite.flatbuffer import describe
 

@@ -20,8 +20,8 @@ from autotune.compress.worker import start
 from autotune.config import SCHEMES, Config, Recipe, Runtime, snap
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import Session
-from autotune.devices.measure import Job, measure
 from autotune.errors import Infeasible
+from autotune.measure.rounds import Job, measure
 from autotune.model.load import import_model
 from autotune.results.outcome import Measurement, Outcome
 from autotune.results.record import model_path

@@ -16,8 +16,8 @@ from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe, Runtime
 from autotune.devices.client.local import LocalDevice
-from autotune.devices.measure import Job, measure
 from autotune.errors import Infeasible
+from autotune.measure.rounds import Job, measure
 from autotune.model import load
 from autotune.results.outcome import Measurement
 from autotune.task.data import Split, read_data

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotune import bench
 from autotune.devices.client import command
-from autotune.devices.measure import Rules, measure
+from autotune.measure import bench
+from autotune.measure.rounds import Rules, measure
 from autotune.study import instrument
 from autotune.testing import FakeDevice
 

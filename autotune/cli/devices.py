@@ -13,9 +13,9 @@ from autotune.status import DONE, INPUT, OURS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autotune.bench import Row
     from autotune.devices.device import Device, OperatorTime
-    from autotune.devices.measure import Job
+    from autotune.measure.bench import Row
+    from autotune.measure.rounds import Job
 
 DEVICE = "local (default), ssh:HOST, adb, adb:SERIAL, a device file, or the name of one in devices/"
 
@@ -114,9 +114,9 @@ def _devices(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from autotune.bench import bench, found_in, read_tflite, runtimes
     from autotune.devices.device_file import load_device
-    from autotune.devices.measure import Job
+    from autotune.measure.bench import bench, found_in, read_tflite, runtimes
+    from autotune.measure.rounds import Job
     from autotune.show.devices import print_rows, progress
 
     models = [Path(model) for model in dict.fromkeys(arguments.models)]
@@ -148,7 +148,7 @@ def _row(row: "Row") -> dict[str, Any]:
 
 
 def _sustain(arguments: argparse.Namespace, device: "Device", jobs: "Sequence[Job]") -> int:
-    from autotune.bench import sustain
+    from autotune.measure.bench import sustain
     from autotune.show.devices import print_windows, progress
 
     results: list[Any] = []
@@ -173,9 +173,9 @@ def _lasted(job: "Job", result: Any) -> dict[str, Any]:
 
 
 def _profile(arguments: argparse.Namespace) -> int:
-    from autotune.bench import read_tflite, runtimes
     from autotune.devices.device_file import load_device
-    from autotune.profiling import profile
+    from autotune.measure.bench import read_tflite, runtimes
+    from autotune.measure.profile import profile
     from autotune.show.devices import progress
     from autotune.show.profile import print_profile
 
@@ -214,7 +214,7 @@ def _write_trace(path: Path, times: "Sequence[OperatorTime]", title: str) -> Non
     """Raises:
     UserError: there are no times, or no such place.
     """
-    from autotune.devices.trace import trace_json
+    from autotune.measure.trace import trace_json
 
     if not times:
         raise UserError(f"--trace {path}: not written, since there are no times")

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autotune.bench import Row, Window
 from autotune.devices.discovery import Seen
-from autotune.devices.measure import Job
+from autotune.measure.bench import Row, Window
+from autotune.measure.rounds import Job
 from autotune.results.outcome import Measurement
 from autotune.show.study import console
 from autotune.text.units import clock, milliseconds, size

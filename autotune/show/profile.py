@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from autotune.profiling import Part, Profile
+from autotune.measure.profile import Part, Profile
 from autotune.show.study import console
 from autotune.text.units import kernel, milliseconds, size
 

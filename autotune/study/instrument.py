@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager
 
 from autotune.config import Runtime
 from autotune.devices.device import Session
-from autotune.devices.measure import Job, measure
-from autotune.devices.measure import Result as Found
 from autotune.errors import Fault, Infeasible, UserError
-from autotune.profiling import Profile, profiled
+from autotune.measure.profile import Profile, profiled
+from autotune.measure.rounds import Job, measure
+from autotune.measure.rounds import Result as Found
 from autotune.results.outcome import Measurement, Outcome
 from autotune.study.latencies import Latencies
 from autotune.study.reporting import Activity

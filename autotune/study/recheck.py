@@ -11,8 +11,8 @@ from autotune.compress.worker import start
 from autotune.devices import device_file
 from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session, in_use
-from autotune.devices.measure import Job, measure
 from autotune.errors import Fault, Infeasible, UserError, one_line
+from autotune.measure.rounds import Job, measure
 from autotune.model.load import import_model
 from autotune.model.trust import Trust
 from autotune.results.front import Point

@@ -8,7 +8,7 @@ import pytest
 from autotune.config import Runtime
 from autotune.devices.client.command import CommandDevice
 from autotune.devices.client.local import LocalDevice
-from autotune.devices.measure import Job, Rules, measure
+from autotune.measure.rounds import Job, Rules, measure
 from autotune.results.outcome import Measurement
 from tests.boards.sparse import images
 

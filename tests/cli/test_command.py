@@ -270,7 +270,7 @@ def test_a_fault_ends_with_a_line_and_a_status(
 
     monkeypatch.setattr("autotune.study.pool.RayPool", ToyPool)
     monkeypatch.setattr("autotune.study.on_devices.run", lost)
-    monkeypatch.setattr("autotune.bench.bench", lost)
+    monkeypatch.setattr("autotune.measure.bench.bench", lost)
     toy_files(tmp_path)
     Path("desk.yaml").write_text("delegates: [xnnpack]")
     Path("probe.tflite").write_bytes(PROBE.read_bytes())

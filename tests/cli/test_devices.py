@@ -191,7 +191,7 @@ def test_a_trace_that_can_not_be_written_is_told_first(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before anything is measured for it."""
-    monkeypatch.setattr("autotune.bench.runtimes", lambda *_: pytest.fail("the device was asked"))
+    monkeypatch.setattr("autotune.measure.bench.runtimes", lambda *_: pytest.fail("the device was asked"))
     for path in (".", "no/where.json", "/proc/t.json"):
         assert cli.main(["profile", "small.tflite", "--device", "desk", "--trace", path]) == 2
         assert capsys.readouterr().err.startswith("autotune: --trace")

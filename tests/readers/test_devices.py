@@ -20,8 +20,8 @@ from autotune.devices.client.device import PROBE
 from autotune.devices.client.session import RunnerSession
 from autotune.devices.device import Timing
 from autotune.devices.runner.frames import read_frame
-from autotune.devices.statistics import summary
 from autotune.errors import Fault, Infeasible
+from autotune.measure.statistics import summary
 from tests.devices.android.stand_in_adb import RECORDED
 from tests.devices.here import Here
 from tests.readers.contract import read_or_refused

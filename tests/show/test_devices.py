@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from autotune.bench import Row, Window
 from autotune.config import Runtime
 from autotune.devices.discovery import Seen
-from autotune.devices.measure import Job
 from autotune.errors import Infeasible
+from autotune.measure.bench import Row, Window
+from autotune.measure.rounds import Job
 from autotune.show.devices import print_rows, print_seen, print_windows, progress
 from autotune.testing import toy_measurement
 

@@ -3,7 +3,7 @@
 import pytest
 
 from autotune.devices.device import OperatorTime
-from autotune.profiling import Part, Profile
+from autotune.measure.profile import Part, Profile
 from autotune.show.profile import PARTS, print_profile
 from autotune.tflite.operators import Operator
 from tests.show.test_devices import shown

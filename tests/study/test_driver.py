@@ -17,8 +17,8 @@ import optuna
 import pytest
 
 from autotune.config import Config, Recipe, Runtime
-from autotune.devices.statistics import LEAST_ROUNDS
 from autotune.errors import Broken, Fault, Infeasible, UserError
+from autotune.measure.statistics import LEAST_ROUNDS
 from autotune.model.artifact import Artifact
 from autotune.model.trust import Trust
 from autotune.results.outcome import Outcome

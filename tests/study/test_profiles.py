@@ -6,7 +6,7 @@ from autotune.config import Config, Runtime
 from autotune.devices.client.device import PROBE
 from autotune.devices.device import OperatorTime
 from autotune.errors import Fault
-from autotune.profiling import Profile, profiled
+from autotune.measure.profile import Profile, profiled
 from autotune.results.outcome import Outcome
 from autotune.study.asktell import Ledger
 from autotune.study.instrument import Instrument

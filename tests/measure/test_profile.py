@@ -8,7 +8,7 @@ from autotune.config import Runtime
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import OperatorTime
-from autotune.profiling import joined, profile
+from autotune.measure.profile import joined, profile
 from autotune.testing import FakeDevice
 from autotune.tflite.operators import Operator, operators
 from tests.compress import tables

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from autotune.devices.device import OperatorTime
-from autotune.devices.trace import trace_json
+from autotune.measure.trace import trace_json
 
 OPERATORS = [
     OperatorTime("Relu", "Convolution (NHWC, F32) IGEMM", 7.5, 0.0, "xnnpack"),

@@ -8,9 +8,9 @@ import pytest
 
 from autotune.config import Runtime
 from autotune.devices.device import Timing
-from autotune.devices.measure import FEWEST, Job, Rules, measure
-from autotune.devices.statistics import LEAST_ROUNDS
 from autotune.errors import Fault, Infeasible
+from autotune.measure.rounds import FEWEST, Job, Rules, measure
+from autotune.measure.statistics import LEAST_ROUNDS
 from autotune.results.outcome import Measurement
 from autotune.testing import FakeDevice
 from autotune.testing.fakes import FakeSession
@@ -82,7 +82,7 @@ def test_refused_and_lost_files_do_not_cost_the_others() -> None:
 def test_slow_files_get_fewer_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Six rounds of a file that takes seconds would cost more than they tell."""
     clock = iter(range(0, 10_000, 4))
-    monkeypatch.setattr("autotune.devices.measure.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("autotune.measure.rounds.time.monotonic", lambda: float(next(clock)))
     session = Session(a=noisy())
     measure(session, JOBS[:1], Rules(most_s=6.0, again=0))
     assert len(session.asked) == FEWEST
@@ -108,7 +108,7 @@ def test_a_device_that_is_lost_while_it_rests_costs_the_files_in_hand() -> None:
 def test_few_slow_rounds_claim_no_more_than_they_saw(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many inferences they have: those of one process are not independent."""
     clock = iter(range(0, 10_000, 4))
-    monkeypatch.setattr("autotune.devices.measure.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("autotune.measure.rounds.time.monotonic", lambda: float(next(clock)))
     rounds = [Timing([value] * 200, 1, 1) for value in (960.0, 1000.0, 1035.0)]
     [found] = measure(Session(a=rounds), JOBS[:1], Rules(again=0))
     assert isinstance(found, Measurement)

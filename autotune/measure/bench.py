@@ -16,8 +16,8 @@ from autotune.devices.client.session import RunnerSession
 from autotune.devices.cooling import rest
 from autotune.devices.delegates import DELEGATES
 from autotune.devices.device import Device, Session
-from autotune.devices.measure import Job, Result, Rules, measure
 from autotune.errors import UserError
+from autotune.measure.rounds import Job, Result, Rules, measure
 from autotune.model.artifact import is_tflite
 from autotune.model.file import read_model
 from autotune.results.findings import Measured, findings

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autotune.devices.device import Timing
-from autotune.devices.statistics import interval, settled, summary, verdict
+from autotune.measure.statistics import interval, settled, summary, verdict
 from autotune.results.outcome import Measurement
 
 

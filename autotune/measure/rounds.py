@@ -7,8 +7,8 @@ from pathlib import Path
 
 from autotune.config import Runtime
 from autotune.devices.device import Session, Timing
-from autotune.devices.statistics import LEAST_ROUNDS, settled, summary
 from autotune.errors import Fault, Infeasible
+from autotune.measure.statistics import LEAST_ROUNDS, settled, summary
 from autotune.results.outcome import Measurement
 
 

@@ -7,14 +7,14 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from autotune.bench import Row, Window, bench, found_in, read_tflite, runtimes, sustain
 from autotune.config import Runtime
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.cooling import Cooling
 from autotune.devices.device import Session, cores
-from autotune.devices.measure import Job
 from autotune.errors import Fault, Infeasible, UserError
+from autotune.measure.bench import Row, Window, bench, found_in, read_tflite, runtimes, sustain
+from autotune.measure.rounds import Job
 from autotune.results.outcome import Measurement
 from autotune.testing import FakeDevice, toy_measurement
 from tests.compress import tables

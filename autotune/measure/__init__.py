@@ -1,0 +1,1 @@
+"""How fast a file runs: rounds until the interval is narrow, profiles, traces, benchmarks."""
