@@ -19,10 +19,10 @@ from optuna.storages.journal import JournalFileBackend
 
 from autotune.config import Runtime
 from autotune.devices.client.local import LocalDevice
+from autotune.ledger.journal import JOURNAL, read
 from autotune.measure.rounds import Job, measure
 from autotune.results.front import dominated, relative
 from autotune.results.outcome import Measurement
-from autotune.study.journal import JOURNAL, read
 from autotune.targets.target import ACCURACY, DOWNLOAD, LATENCY
 from benchmarks import script
 

@@ -20,9 +20,9 @@ from autotune.compress import post_training
 from autotune.config import Runtime
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import Session
+from autotune.ledger.journal import JOURNAL, read
 from autotune.measure.rounds import Job, Rules, measure
 from autotune.results.outcome import Measurement
-from autotune.study.journal import JOURNAL, read
 from autotune.task.task import CALIBRATION
 
 SHARED = Path(__file__).parents[2] / "shared"

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from autotune import plugins
 from autotune.compress.pipeline import Step
 from autotune.config import Config, Recipe, Runtime
+from autotune.ledger.ledger import Ledger
 from autotune.results.front import dominated, relative
 from autotune.results.outcome import Outcome
 from autotune.space.space import Choice, Space
-from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 from autotune.study.proposals import Proposals
 from autotune.study.rows import Row

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 from autotune.config import Config
+from autotune.ledger.ledger import Ledger
 from autotune.space.file import parse
-from autotune.study.asktell import Ledger
 from autotune.targets.target import parse_all
 from benchmarks.scale import META, SPACE, TARGETS, TRIALS, measured, timed
 

@@ -23,12 +23,12 @@ from typing import Any, TypeVar
 from autotune import plugins
 from autotune.compress import pipeline
 from autotune.config import Config, Recipe
+from autotune.ledger.ledger import Ledger
 from autotune.results.front import Point
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
 from autotune.show.lines import PlainOutput
 from autotune.space.file import parse
-from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 from autotune.study.patience import Patience
 from autotune.study.proposals import Proposals

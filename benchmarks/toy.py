@@ -7,11 +7,11 @@ from typing import Any
 
 from autotune import plugins
 from autotune.errors import Fault, UserError
+from autotune.ledger.interrupts import in_order, status_of
 from autotune.model.artifact import Artifact
 from autotune.space.file import parse
 from autotune.status import DONE, INPUT, OURS
 from autotune.study.driver import run
-from autotune.study.interrupts import in_order, status_of
 from autotune.study.options import Options
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_import
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.study.journal import read
+from autotune.ledger.journal import read
 
 DIGITS = Path(__file__).parents[1] / "experiments" / "digits"
 SPACE = """

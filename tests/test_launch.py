@@ -15,7 +15,7 @@ from autotune.api.asked import plain
 from autotune.errors import UserError
 from autotune.experiment import settle
 from autotune.launch import launch
-from autotune.study.journal import LOCK
+from autotune.ledger.journal import LOCK
 from autotune.testing import FakeDevice, SilentReporter, toy_files
 from tests.api.test_tune import ToyPool
 from tests.cli.conftest import SPACE

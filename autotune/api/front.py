@@ -55,7 +55,7 @@ class Front:
     @cached_property
     def devices(self) -> list[str]:
         """The names of all devices that the study's files were measured on, the one that it searched for first."""
-        from autotune.study.siblings import siblings
+        from autotune.ledger.siblings import siblings
 
         return list(siblings(self.folder.parent, self.name))
 
@@ -65,7 +65,7 @@ class Front:
         Raises:
             UserError: the files were not measured there.
         """
-        from autotune.study.siblings import find
+        from autotune.ledger.siblings import find
 
         return Front(find(self.folder.parent, self.name, device), self._trust, self._notes)
 
@@ -144,8 +144,8 @@ class Front:
             Unmet: no file meets the targets on every device.
             UserError: as pick(), or no file was measured on all of them.
         """
+        from autotune.ledger.siblings import siblings
         from autotune.pick import choose_together
-        from autotune.study.siblings import siblings
 
         parsed, choice = self._asked(targets, by, weights, trial)
         records = siblings(self.folder.parent, self.name)
@@ -216,8 +216,8 @@ class Front:
         Raises:
             UserError: the folder can't be written to.
         """
+        from autotune.ledger.importance import importance
         from autotune.report.page import write_report
-        from autotune.study.importance import importance
 
         return write_report(self._record, importance(self._record), Path(dir))
 

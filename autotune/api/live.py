@@ -16,8 +16,8 @@ import numpy as np
 
 from autotune.errors import UserError, one_line
 from autotune.files import Scratch, whole
+from autotune.ledger.journal import JOURNAL
 from autotune.study.checks import check_writable
-from autotune.study.journal import JOURNAL
 from autotune.task.data.npz import ARRAYS
 
 FOLDER = "given"

@@ -90,11 +90,11 @@ def tune(
     from autotune.api.live import kept
     from autotune.experiment import settle
     from autotune.launch import launch
+    from autotune.ledger.interrupts import in_order
     from autotune.show.lines import PlainOutput
     from autotune.show.noise import heard
     from autotune.status import INTERRUPTED
     from autotune.study.callbacks import CallingReporter
-    from autotune.study.interrupts import in_order
     from autotune.track.store import tracking_uri as store
 
     del given["callbacks"], given["quiet"]
@@ -135,9 +135,9 @@ def load(
         UserError: there is no such study, it is damaged, or it has measured nothing.
     """
     from autotune.api.asked import plain
+    from autotune.ledger.siblings import find
     from autotune.model.trust import Trust
     from autotune.study.measured_file import lost_files
-    from autotune.study.siblings import find
 
     modules = plain({"custom_objects": custom_objects}).get("custom_objects", ())
     record = find(Path(dir), study, device)
@@ -147,7 +147,7 @@ def load(
 
 def _known(folder: Path, name: str) -> dict[str, set[int]]:
     """The trials that there are of a search, by the names of its studies."""
-    from autotune.study.siblings import first, siblings
+    from autotune.ledger.siblings import first, siblings
 
     if first(folder, name) is None:
         return {}

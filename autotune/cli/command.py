@@ -11,8 +11,8 @@ from autotune.cli import devices, pick, streams, study, track
 from autotune.cli.devices import DEVICE
 from autotune.cli.options import add_folder, add_targets, add_trust
 from autotune.errors import Fault, UserError
+from autotune.ledger.interrupts import in_order, status_of, told
 from autotune.status import DONE, INPUT, OURS, UNMET
-from autotune.study.interrupts import in_order, status_of, told
 from autotune.track.store import TRACKING, hidden, tracking_uri
 
 if TYPE_CHECKING:

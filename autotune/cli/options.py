@@ -56,7 +56,7 @@ def record_of(arguments: argparse.Namespace) -> "Record":
         UserError: there is none.
     """
     from autotune.experiment import FOLDER
-    from autotune.study.siblings import find
+    from autotune.ledger.siblings import find
 
     record = find(Path(arguments.dir or FOLDER), arguments.study, arguments.device)
     warn_of_damage(record)

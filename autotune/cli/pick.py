@@ -126,9 +126,9 @@ def _pick_together(
     choice: "Choice",
     registration: "Registration | None",
 ) -> int:
+    from autotune.ledger.siblings import siblings
     from autotune.pick import Picked, choose_together, hand_out_together
     from autotune.show.pick import print_nearest_together, print_together
-    from autotune.study.siblings import siblings
 
     if arguments.device is not None:
         raise UserError("--all-devices goes without --device: it takes every device that has the files")

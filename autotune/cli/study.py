@@ -48,9 +48,9 @@ def _front(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
+    from autotune.ledger.importance import importance
     from autotune.report.page import write_report
     from autotune.show.study import console
-    from autotune.study.importance import importance
 
     record = record_of(arguments)
     warn_of_lost_files(record)

@@ -58,7 +58,7 @@ def _sync(arguments: argparse.Namespace) -> int:
 
     from autotune import plugins
     from autotune.experiment import FOLDER
-    from autotune.study import journal, siblings
+    from autotune.ledger import journal, siblings
 
     uri = tracking_uri(arguments.tracking_uri)
     if uri is None:

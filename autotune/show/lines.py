@@ -8,11 +8,11 @@ from typing import IO, Any, Self
 from rich.text import Text
 
 from autotune.errors import UserError
+from autotune.ledger.interrupts import status_of
 from autotune.results.front import Point
 from autotune.results.record import Record
 from autotune.show.study import console, print_pick, print_summaries, short
 from autotune.status import INPUT, OURS
-from autotune.study.interrupts import status_of
 from autotune.study.reporting import News, Silent, Summary
 from autotune.track.store import hidden
 

@@ -9,9 +9,9 @@ from autotune.devices.base import ProbedDevice
 from autotune.devices.delegates import DELEGATES
 from autotune.devices.device import Device
 from autotune.errors import UserError
+from autotune.ledger import journal
 from autotune.results.record import Record
 from autotune.space.space import Space
-from autotune.study import journal
 from autotune.targets.objectives import USUAL
 from autotune.targets.target import Metric, Target
 from autotune.tflite.flatbuffer import named

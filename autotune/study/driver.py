@@ -12,12 +12,13 @@ from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session, in_use
 from autotune.errors import Fault, Infeasible, StopStudy, UserError
 from autotune.files import make_way
+from autotune.ledger import journal, siblings
+from autotune.ledger.interrupts import status_of, told
+from autotune.ledger.ledger import Ledger
 from autotune.model.load import import_model
 from autotune.report.picture import draw
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE, Record
-from autotune.study import journal, siblings
-from autotune.study.asktell import Ledger
 from autotune.study.baseline import anchored, check_measurable, measured, no_better_than_chance
 from autotune.study.candidates import Importer, Opened
 from autotune.study.earlier import earlier
@@ -25,7 +26,6 @@ from autotune.study.elsewhere import Elsewhere
 from autotune.study.evaluate import Evaluator
 from autotune.study.gate import Gate
 from autotune.study.instrument import Instrument
-from autotune.study.interrupts import status_of, told
 from autotune.study.latencies import CHANGED, Latencies
 from autotune.study.options import Options
 from autotune.study.patience import Patience

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import UserError
+from autotune.ledger import journal
+from autotune.ledger.ledger import Ledger
 from autotune.results.front import Point
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
-from autotune.study import journal
-from autotune.study.asktell import Ledger
 from autotune.study.elsewhere import taken
 from autotune.study.measured_file import cache_of, has_file
 from autotune.study.workshop import Workshop

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from autotune.compress.cache import ArtifactCache
 from autotune.devices.device import Device
 from autotune.errors import UserError
+from autotune.ledger import journal
 from autotune.model.file import read_model
 from autotune.space.rules import conflict
-from autotune.study import journal
 from autotune.study.candidates import Importer, Opened, name_models, open_candidates
 from autotune.study.checks import check_named, check_writable, refuse_changes
 from autotune.study.options import Options

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from autotune.config import Config, Recipe, Runtime
+from autotune.ledger.ledger import Ledger
 from autotune.results.front import Point
-from autotune.study.asktell import Ledger
 from autotune.study.known import Known
 from autotune.targets.target import DOWNLOAD, Target
 

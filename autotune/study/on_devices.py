@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from autotune.devices.device import Device
+from autotune.ledger import siblings
 from autotune.model.load import import_model
-from autotune.study import siblings
 from autotune.study.candidates import Importer, Opened
 from autotune.study.driver import run
 from autotune.study.examine import check_names

@@ -12,10 +12,10 @@ from autotune.compress.cache import ArtifactCache
 from autotune.config import Config, fingerprint
 from autotune.devices.device import Device
 from autotune.errors import UserError
+from autotune.ledger import journal, siblings
 from autotune.results.record import Record
 from autotune.space.rules import conflict, finished, limits
 from autotune.space.space import Space
-from autotune.study import journal, siblings
 from autotune.study.candidates import Candidate, Importer, Opened, open_candidates
 from autotune.study.checks import check_delegates, check_targets, check_writable, refuse_changes
 from autotune.study.options import Options

@@ -4,10 +4,10 @@ from dataclasses import asdict
 from typing import Any
 
 from autotune.errors import Fault, UserError
+from autotune.ledger.ledger import Ledger
 from autotune.results.front import Point
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE
-from autotune.study.asktell import Ledger
 from autotune.study.instrument import Instrument
 
 

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from autotune.config import SCHEMES, Config, Recipe
+from autotune.ledger.ledger import Ledger
 from autotune.space.space import Choice, Space, ends, grid
-from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 from autotune.study.rows import Row
 from autotune.study.search import Choose

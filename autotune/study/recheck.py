@@ -12,6 +12,8 @@ from autotune.devices import device_file
 from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session, in_use
 from autotune.errors import Fault, Infeasible, UserError, one_line
+from autotune.ledger import journal
+from autotune.ledger.ledger import Ledger
 from autotune.measure.rounds import Job, measure
 from autotune.model.load import import_model
 from autotune.model.trust import Trust
@@ -19,8 +21,6 @@ from autotune.results.front import Point
 from autotune.results.outcome import Measurement, Outcome
 from autotune.results.record import BASELINE, Record
 from autotune.space.space import Space
-from autotune.study import journal
-from autotune.study.asktell import Ledger
 from autotune.study.candidates import Importer
 from autotune.study.evaluate import FAILURES, Evaluator
 from autotune.study.instrument import timed

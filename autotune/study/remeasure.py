@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from autotune.errors import Fault
+from autotune.ledger.ledger import Ledger
 from autotune.results.front import Point
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE, Record
-from autotune.study.asktell import Ledger
 from autotune.study.instrument import Instrument
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from autotune.errors import Infeasible, one_line
+from autotune.ledger.ledger import Ledger
 from autotune.results.front import Point
 from autotune.results.outcome import Outcome
-from autotune.study.asktell import Ledger
 from autotune.study.evaluate import FAILURES, Evaluator
 from autotune.study.workshop import Workshop
 

@@ -7,8 +7,8 @@ from optuna.samplers import BaseSampler
 
 from autotune.compress.pipeline import Step
 from autotune.config import Config, Recipe
+from autotune.ledger.ledger import Ledger
 from autotune.space.space import Space
-from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 
 Choose = Callable[[Sequence[Recipe]], tuple[int, Config] | None]

@@ -211,11 +211,11 @@ def test_latencies_of_an_emulator_are_marked(
     finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Wherever numbers are handed out."""
-    from autotune.study.journal import read
+    from autotune.ledger.journal import read
 
     record = read(finished, "toy")
     record.meta["device"]["emulated"] = True
-    monkeypatch.setattr("autotune.study.journal.read", lambda *_: record)
+    monkeypatch.setattr("autotune.ledger.journal.read", lambda *_: record)
     assert cli.main(["front", "toy", "--json"]) == 0
     assert all(point["emulated"] for point in json.loads(capsys.readouterr().out))
     assert cli.main(["front", "toy"]) == 0

@@ -9,7 +9,7 @@ import pytest
 
 from autotune.cli import command as cli
 from autotune.errors import Fault, UserError
-from autotune.study.journal import read
+from autotune.ledger.journal import read
 from autotune.testing import FakeDevice
 from tests.cli.conftest import Board
 

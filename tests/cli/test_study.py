@@ -6,9 +6,9 @@ import pytest
 
 import autotune
 from autotune.cli import command as cli
+from autotune.ledger.journal import read
+from autotune.ledger.ledger import Ledger
 from autotune.space.file import parse
-from autotune.study.asktell import Ledger
-from autotune.study.journal import read
 from tests.cli.conftest import SPACE
 from tests.damage import flip
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from autotune.study.journal import read
+from autotune.ledger.journal import read
 from autotune.testing import toy_files
 from tests.devices.processes import eventually
 

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from autotune.compress.cache import FACTS, ArtifactCache
 from autotune.config import Runtime
+from autotune.ledger import journal
 from autotune.ledger.journal_file import CHECKSUM
 from autotune.model.artifact import Artifact
 from autotune.results.record import scores_of
-from autotune.study import journal
 from autotune.study.latencies import Latencies
 from autotune.testing.results import toy_measurement
+from tests.ledger.test_ledger import begun
 from tests.readers.contract import read_or_refused
 from tests.readers.mutations import damaged, reshaped
-from tests.study.test_asktell import begun
 
 KEY = "ab" * 32
 RUNTIME = Runtime("xnnpack", 1)

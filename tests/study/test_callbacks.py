@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import StopStudy
+from autotune.ledger.journal import read
 from autotune.study.callbacks import CallingReporter
-from autotune.study.journal import read
 from autotune.testing import SilentReporter, toy_outcome, toy_record
 from tests.study.test_driver import options, study
 

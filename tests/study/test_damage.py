@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from autotune.study import siblings
-from autotune.study.journal import JOURNAL, read
+from autotune.ledger import siblings
+from autotune.ledger.journal import JOURNAL, read
 from autotune.testing import FakeDevice, FakePool, SilentReporter
 from tests import damage
+from tests.ledger.test_siblings import Board
 from tests.study.test_driver import options, study
-from tests.study.test_siblings import Board
 
 SPACE = {"quantize": ["none", "dynamic", "int8"], "delegate": ["xnnpack"], "threads": [1]}
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from autotune.study.journal import read
+from autotune.ledger.journal import read
 from tests.study.test_driver import options, study
 
 

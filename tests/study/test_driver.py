@@ -18,6 +18,7 @@ import pytest
 
 from autotune.config import Config, Recipe, Runtime
 from autotune.errors import Broken, Fault, Infeasible, UserError
+from autotune.ledger.journal import read
 from autotune.measure.statistics import LEAST_ROUNDS
 from autotune.model.artifact import Artifact
 from autotune.model.trust import Trust
@@ -28,7 +29,6 @@ from autotune.study.candidates import Importer
 from autotune.study.checks import refuse_changes
 from autotune.study.driver import run
 from autotune.study.instrument import Instrument
-from autotune.study.journal import read
 from autotune.study.options import Options
 from autotune.study.reporting import Activity, Summary
 from autotune.study.rows import Rows, TimeIsUpError

@@ -10,9 +10,9 @@ import pytest
 
 from autotune.compress import pipeline
 from autotune.config import Config, Recipe
+from autotune.ledger.ledger import Ledger
 from autotune.results.outcome import Outcome
 from autotune.space.file import parse
-from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 from autotune.study.samplers import ehvi, grid
 from autotune.study.search import Choose, Search

@@ -8,9 +8,9 @@ import optuna
 import pytest
 
 from autotune.config import Config, Recipe, Runtime
+from autotune.ledger.ledger import Ledger
 from autotune.results.outcome import Outcome
 from autotune.space.file import parse
-from autotune.study.asktell import Ledger
 from autotune.study.gate import Gate
 from autotune.study.samplers import grid, tpe
 from autotune.study.search import Choose, Search
@@ -160,7 +160,7 @@ def test_the_study_is_told_and_nothing_is_trained(tmp_path: Path, sampler: Any) 
 
 
 def _journal(folder: Path) -> Any:
-    from autotune.study.journal import storage
+    from autotune.ledger.journal import storage
 
     return storage(folder)
 

@@ -6,15 +6,15 @@ from autotune.config import Config, Runtime
 from autotune.devices.client.device import PROBE
 from autotune.devices.device import OperatorTime
 from autotune.errors import Fault
+from autotune.ledger.journal import read
+from autotune.ledger.ledger import Ledger
 from autotune.measure.profile import Profile, profiled
 from autotune.results.outcome import Outcome
-from autotune.study.asktell import Ledger
 from autotune.study.instrument import Instrument
-from autotune.study.journal import read
 from autotune.study.profiles import profile_pick
 from autotune.testing import FakeDevice
 from autotune.testing.fakes import FakeSession
-from tests.study.test_asktell import BASELINE, ledger, outcome, targets
+from tests.ledger.test_ledger import BASELINE, ledger, outcome, targets
 
 
 class Times(FakeSession):

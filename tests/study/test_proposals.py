@@ -5,7 +5,7 @@ from pathlib import Path
 from autotune.space.file import parse
 from autotune.study.gate import Gate
 from autotune.study.proposals import Proposals
-from tests.study.test_asktell import SPACE, ledger, tell
+from tests.ledger.test_ledger import SPACE, ledger, tell
 
 
 def test_what_was_cut_off_is_begun_once(tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ import pytest
 
 from autotune.devices.device import Session
 from autotune.errors import Fault, UserError
+from autotune.ledger.journal import exclusive, read
+from autotune.ledger.ledger import Ledger
 from autotune.pick import choose
 from autotune.results.front import Point
 from autotune.results.record import BASELINE, Record
 from autotune.space.file import parse
 from autotune.space.space import Space
-from autotune.study.asktell import Ledger
 from autotune.study.driver import run
-from autotune.study.journal import exclusive, read
 from autotune.study.options import Options
 from autotune.study.recheck import UNMEASURED, Rechecked, recheck
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_files, toy_import

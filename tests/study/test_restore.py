@@ -21,8 +21,8 @@ from autotune.study.reporting import Summary
 from autotune.study.restore import OTHERWISE
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build
 from tests import damage
+from tests.ledger.test_siblings import Board
 from tests.study.test_driver import options, study
-from tests.study.test_siblings import Board
 
 SPACE = {"prune": [0, 0.5], "quantize": ["none", "int8"], "delegate": ["xnnpack"], "threads": [1], "epochs": 1}
 

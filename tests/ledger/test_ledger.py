@@ -9,11 +9,11 @@ import optuna
 import pytest
 
 from autotune.config import Config, Runtime
+from autotune.ledger import journal
+from autotune.ledger.journal import read
+from autotune.ledger.ledger import Ledger
 from autotune.results.outcome import Outcome
 from autotune.space.file import parse
-from autotune.study import journal
-from autotune.study.asktell import Ledger
-from autotune.study.journal import read
 from autotune.targets.target import ACCURACY, Target, parse_all
 from autotune.testing import toy_measurement, toy_outcome
 

@@ -13,11 +13,11 @@ import optuna
 import pytest
 
 from autotune.errors import UserError
+from autotune.ledger import journal
+from autotune.ledger.journal import exclusive, read
 from autotune.results.front import Point
-from autotune.study import journal
-from autotune.study.journal import exclusive, read
 from tests import damage
-from tests.study.test_asktell import begun, ledger, tell
+from tests.ledger.test_ledger import begun, ledger, tell
 
 
 def test_reading_what_is_not_there(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_killed_at_any_write(when: str, tmp_path: Path) -> None:
     """A process that dies within a write, the first ones included, leaves a study that the next one goes on with."""
     script = (
         "import os, sys, pathlib\n"
-        "from tests.study.test_asktell import ledger, tell\n"
+        "from tests.ledger.test_ledger import ledger, tell\n"
         "def fsync(_, left=[int(sys.argv[2])]):\n"
         "    left[0] -= 1\n"
         "    if not left[0]:\n"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from autotune.ledger import importance as module
+from autotune.ledger.importance import importance
 from autotune.results.record import Record
-from autotune.study import importance as module
-from autotune.study.importance import importance
 from autotune.testing import toy_outcome, toy_record
 
 

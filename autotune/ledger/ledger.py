@@ -12,14 +12,14 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from autotune.config import Config, Recipe
+from autotune.ledger import journal
+from autotune.ledger.interrupts import uninterrupted
+from autotune.ledger.no_repeats import Anew
+from autotune.ledger.trials import Trials
 from autotune.results.front import Point, cost
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE, Gaps, Record
 from autotune.space.space import Space
-from autotune.study import journal
-from autotune.study.anew import Anew
-from autotune.study.interrupts import uninterrupted
-from autotune.study.trials import Trials
 from autotune.targets.target import Target
 
 DRAWS = 10_000

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from autotune.study.interrupts import ENDING, Ended, in_order, status_of, told, uninterrupted
+from autotune.ledger.interrupts import ENDING, Ended, in_order, status_of, told, uninterrupted
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +137,7 @@ def test_ctrl_c_that_nobody_took_has_its_status() -> None:
 
 TWICE = """
 import os, signal
-from autotune.study.interrupts import in_order
+from autotune.ledger.interrupts import in_order
 signal.signal(signal.SIGINT, signal.default_int_handler)
 with in_order(restore=False):
     try:

@@ -11,8 +11,8 @@ from pathlib import Path
 from autotune.config import Recipe
 from autotune.devices import device_file
 from autotune.errors import UserError
+from autotune.ledger import journal
 from autotune.results.record import MARK, Record
-from autotune.study import journal
 
 
 def beside(name: str, device: str) -> str:

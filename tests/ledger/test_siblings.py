@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from autotune.config import Runtime
 from autotune.devices.device import Session
 from autotune.errors import UserError
-from autotune.study import siblings
+from autotune.ledger import siblings
 from autotune.study.parity import SAMPLES
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_files
 from autotune.testing.fakes import FakeSession
