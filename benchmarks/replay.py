@@ -25,11 +25,11 @@ from autotune.config import Config, Recipe, Runtime
 from autotune.ledger.ledger import Ledger
 from autotune.results.front import dominated, relative
 from autotune.results.outcome import Outcome
+from autotune.search.feasibility import Gate
+from autotune.search.proposals import Proposals
+from autotune.search.search import Search
 from autotune.space.space import Choice, Space
-from autotune.study.gate import Gate
-from autotune.study.proposals import Proposals
 from autotune.study.rows import Row
-from autotune.study.search import Search
 from autotune.targets.target import ACCURACY, DOWNLOAD, LATENCY
 
 TABLE = Path(__file__).with_name("tables") / "resnet8.json.gz"

@@ -27,12 +27,12 @@ from autotune.ledger.ledger import Ledger
 from autotune.results.front import Point
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
+from autotune.search.feasibility import Gate
+from autotune.search.patience import Patience
+from autotune.search.proposals import Proposals
+from autotune.search.search import Search
 from autotune.show.lines import PlainOutput
 from autotune.space.file import parse
-from autotune.study.gate import Gate
-from autotune.study.patience import Patience
-from autotune.study.proposals import Proposals
-from autotune.study.search import Search
 from autotune.targets.target import ACCURACY, parse_all
 from autotune.testing import toy_measurement, toy_outcome
 

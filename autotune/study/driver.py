@@ -19,27 +19,27 @@ from autotune.model.load import import_model
 from autotune.report.picture import draw
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE, Record
+from autotune.search.feasibility import Gate
+from autotune.search.patience import Patience
+from autotune.search.proposals import Proposals
+from autotune.search.samplers import these
+from autotune.search.search import Search
 from autotune.study.baseline import anchored, check_measurable, measured, no_better_than_chance
 from autotune.study.candidates import Importer, Opened
 from autotune.study.earlier import earlier
 from autotune.study.elsewhere import Elsewhere
 from autotune.study.evaluate import Evaluator
-from autotune.study.gate import Gate
 from autotune.study.instrument import Instrument
 from autotune.study.latencies import CHANGED, Latencies
 from autotune.study.options import Options
-from autotune.study.patience import Patience
 from autotune.study.pool import Pool
 from autotune.study.prepare import Prepared, prepare
 from autotune.study.profiles import profile_pick
-from autotune.study.proposals import Proposals
 from autotune.study.recheck import test_once
 from autotune.study.remeasure import measure_front
 from autotune.study.reporting import Reporter, Summary, logged
 from autotune.study.restore import restore
 from autotune.study.rows import Row, Rows, TimeIsUpError
-from autotune.study.samplers import these
-from autotune.study.search import Search
 from autotune.study.workshop import Workshop
 from autotune.targets.target import LATENCY
 from autotune.track.background import Background

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autotune.model.trust import Trust
+from autotune.search.samplers import ehvi
+from autotune.search.search import Choose, Search
 from autotune.space.space import Space
-from autotune.study.samplers import ehvi
-from autotune.study.search import Choose, Search
 from autotune.targets.target import Target
 
 

@@ -12,9 +12,9 @@ import pytest
 from autotune.config import Config
 from autotune.model.artifact import Artifact
 from autotune.results.outcome import Outcome
+from autotune.search.samplers import grid
 from autotune.study import rows
 from autotune.study.rows import Row, Rows
-from autotune.study.samplers import grid
 from autotune.study.work import Work
 from autotune.testing import FakeDevice, FakePool, toy_build
 from tests.devices.processes import LONG

@@ -7,7 +7,7 @@ import pytest
 
 from autotune import plugins
 from autotune.errors import UserError
-from tests.study.test_ehvi import Study
+from tests.search.test_ehvi import Study
 
 SPACE = {"prune": [0, 0.5, 0.9], "quantize": ["none", "dynamic", "int8"], "threads": [1], "epochs": [5]}
 

@@ -10,10 +10,10 @@ import pytest
 from autotune.config import Config, Recipe, Runtime
 from autotune.ledger.ledger import Ledger
 from autotune.results.outcome import Outcome
+from autotune.search.feasibility import Gate
+from autotune.search.samplers import grid, tpe
+from autotune.search.search import Choose, Search
 from autotune.space.file import parse
-from autotune.study.gate import Gate
-from autotune.study.samplers import grid, tpe
-from autotune.study.search import Choose, Search
 from autotune.targets.target import ACCURACY, parse_all
 from autotune.testing import FakePool, SilentReporter, toy_measurement, toy_outcome
 from tests.study.test_driver import options, study

@@ -8,8 +8,8 @@ from optuna.samplers import BaseSampler
 from autotune.compress.pipeline import Step
 from autotune.config import Config, Recipe
 from autotune.ledger.ledger import Ledger
+from autotune.search.feasibility import Gate
 from autotune.space.space import Space
-from autotune.study.gate import Gate
 
 Choose = Callable[[Sequence[Recipe]], tuple[int, Config] | None]
 """Given what is being built, a new trial; None where there is none (now). Asked again after each outcome."""

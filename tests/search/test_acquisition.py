@@ -8,9 +8,9 @@ import pytest
 from autotune.config import Config, Recipe, Runtime
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
-from autotune.study.known import Known
-from autotune.study.outlook import Outlook
-from autotune.study.predict import Features, Prediction
+from autotune.search.acquisition import Outlook
+from autotune.search.evidence import Known
+from autotune.search.surrogate import Features, Prediction
 from autotune.testing import toy_outcome, toy_record
 
 RECIPES = [

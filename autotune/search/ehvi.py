@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autotune.config import Config, Recipe
-from autotune.study.outlook import Outlook
-from autotune.study.predict import Features, Prediction
-from autotune.study.search import Search
+from autotune.search.acquisition import Outlook
+from autotune.search.search import Search
+from autotune.search.surrogate import Features, Prediction
 
 WEIGHED = 200
 """Trainings that are weighed against each other at most; drawn where there are more."""

@@ -12,10 +12,10 @@ from autotune.compress import pipeline
 from autotune.config import Config, Recipe
 from autotune.ledger.ledger import Ledger
 from autotune.results.outcome import Outcome
+from autotune.search.feasibility import Gate
+from autotune.search.samplers import ehvi, grid
+from autotune.search.search import Choose, Search
 from autotune.space.file import parse
-from autotune.study.gate import Gate
-from autotune.study.samplers import ehvi, grid
-from autotune.study.search import Choose, Search
 from autotune.targets.target import ACCURACY
 from autotune.testing import toy_outcome
 

@@ -1,6 +1,6 @@
 """When a search ends by itself."""
 
-from autotune.study.patience import Patience
+from autotune.search.patience import Patience
 
 
 def test_counts_from_the_last_better_front() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from autotune.config import Config, Recipe, Runtime
 from autotune.ledger.ledger import Ledger
 from autotune.results.front import Point
-from autotune.study.known import Known
+from autotune.search.evidence import Known
 from autotune.targets.target import DOWNLOAD, Target
 
 

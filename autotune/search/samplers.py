@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import optuna
 
 from autotune.config import Recipe
-from autotune.study.ehvi import Ehvi
-from autotune.study.search import Choose, Search
+from autotune.search.ehvi import Ehvi
+from autotune.search.search import Choose, Search
 
 
 def ehvi(search: Search) -> Choose:

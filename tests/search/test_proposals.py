@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from autotune.search.feasibility import Gate
+from autotune.search.proposals import Proposals
 from autotune.space.file import parse
-from autotune.study.gate import Gate
-from autotune.study.proposals import Proposals
 from tests.ledger.test_ledger import SPACE, ledger, tell
 
 

@@ -2,7 +2,7 @@
 
 import optuna
 
-from autotune.study.search import Choose, Search
+from autotune.search.search import Choose, Search
 
 try:
     import torch  # noqa: F401  # Optuna would only miss it in the middle of a study

@@ -13,8 +13,8 @@ from autotune.results.front import dominated, relative
 from autotune.results.margin import violations
 from autotune.results.record import Record
 from autotune.results.significance import Interval
-from autotune.study.known import Found, Known
-from autotune.study.predict import Features, Prediction
+from autotune.search.evidence import Found, Known
+from autotune.search.surrogate import Features, Prediction
 from autotune.targets.target import DOWNLOAD
 
 Array = NDArray[np.float64]

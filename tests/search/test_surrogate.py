@@ -3,7 +3,7 @@
 import numpy as np
 
 from autotune.config import Recipe
-from autotune.study.predict import Features, Prediction
+from autotune.search.surrogate import Features, Prediction
 
 
 def test_numbers_go_by_rank_and_names_by_axis() -> None:

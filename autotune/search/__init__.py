@@ -1,0 +1,1 @@
+"""What is built next. With ledger, the door to Optuna."""
