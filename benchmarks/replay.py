@@ -29,7 +29,7 @@ from autotune.search.feasibility import Gate
 from autotune.search.proposals import Proposals
 from autotune.search.search import Search
 from autotune.space.space import Choice, Space
-from autotune.study.rows import Row
+from autotune.study.scheduler import Row
 from autotune.targets.target import ACCURACY, DOWNLOAD, LATENCY
 
 TABLE = Path(__file__).with_name("tables") / "resnet8.json.gz"

@@ -26,11 +26,11 @@ from autotune.model.load import import_model
 from autotune.results.outcome import Measurement, Outcome
 from autotune.results.record import model_path
 from autotune.space.space import Choice, Space
+from autotune.study.builder import Workshop
 from autotune.study.evaluate import Evaluator
 from autotune.study.options import Options
 from autotune.study.pool import Pool, RayPool
 from autotune.study.prepare import prepare
-from autotune.study.workshop import Workshop
 from autotune.tflite.structure import structure
 from benchmarks.replay import TABLE
 

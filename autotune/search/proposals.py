@@ -10,7 +10,7 @@ from autotune.ledger.ledger import Ledger
 from autotune.search.feasibility import Gate
 from autotune.search.search import Choose
 from autotune.space.space import Choice, Space, ends, grid
-from autotune.study.rows import Row
+from autotune.study.scheduler import Row
 
 TRIES = 8
 """How often a sampler may propose what misses a target for sure, before one is drawn that may meet them."""

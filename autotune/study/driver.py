@@ -25,12 +25,13 @@ from autotune.search.proposals import Proposals
 from autotune.search.samplers import these
 from autotune.search.search import Search
 from autotune.study.baseline import anchored, check_measurable, measured, no_better_than_chance
+from autotune.study.builder import Workshop
 from autotune.study.candidates import Importer, Opened
 from autotune.study.earlier import earlier
 from autotune.study.elsewhere import Elsewhere
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument
-from autotune.study.latencies import CHANGED, Latencies
+from autotune.study.latency_cache import CHANGED, Latencies
 from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.study.prepare import Prepared, prepare
@@ -39,8 +40,7 @@ from autotune.study.recheck import test_once
 from autotune.study.remeasure import measure_front
 from autotune.study.reporting import Reporter, Summary, logged
 from autotune.study.restore import restore
-from autotune.study.rows import Row, Rows, TimeIsUpError
-from autotune.study.workshop import Workshop
+from autotune.study.scheduler import Row, Rows, TimeIsUpError
 from autotune.targets.target import LATENCY
 from autotune.track.background import Background
 from autotune.track.tracker import Tracker

@@ -10,9 +10,9 @@ from autotune.ledger.ledger import Ledger
 from autotune.results.front import Point
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
+from autotune.study.builder import Workshop
 from autotune.study.elsewhere import taken
 from autotune.study.measured_file import cache_of, has_file
-from autotune.study.workshop import Workshop
 
 DECISIVE = ("data", "metric", "device")
 """Of a study's identity what its qualities depend on, besides the file; all else is in the file's key."""

@@ -18,10 +18,10 @@ from autotune.files import Scratch, make_way, whole
 from autotune.model.artifact import Artifact
 from autotune.results.outcome import Outcome
 from autotune.results.record import model_path, scores_path
+from autotune.study.builder import Workshop
 from autotune.study.elsewhere import Elsewhere, taken
 from autotune.study.parity import SPREAD, Parity, differs, drawn, parity, senseless, shifted
 from autotune.study.reporting import Activity
-from autotune.study.workshop import Workshop
 from autotune.task.data import Split
 from autotune.task.score import Score
 from autotune.task.task import Task

@@ -11,9 +11,9 @@ from autotune.measure.profile import Profile, profiled
 from autotune.measure.rounds import Job, measure
 from autotune.measure.rounds import Result as Found
 from autotune.results.outcome import Measurement, Outcome
-from autotune.study.latencies import Latencies
+from autotune.study.builder import Workshop
+from autotune.study.latency_cache import Latencies
 from autotune.study.reporting import Activity
-from autotune.study.workshop import Workshop
 from autotune.tflite.structure import structure
 
 PROFILE_S = 0.5

@@ -21,13 +21,13 @@ from autotune.results.front import Point
 from autotune.results.outcome import Measurement, Outcome
 from autotune.results.record import BASELINE, Record
 from autotune.space.space import Space
+from autotune.study.builder import Workshop
 from autotune.study.candidates import Importer
 from autotune.study.evaluate import FAILURES, Evaluator
 from autotune.study.instrument import timed
 from autotune.study.measured_file import cache_of, check_file
 from autotune.study.pool import Pool, RayPool
 from autotune.study.reopen import reopened
-from autotune.study.workshop import Workshop
 
 Say = Callable[[str], None]
 Leased = Callable[..., AbstractContextManager[None]]

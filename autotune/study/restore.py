@@ -6,8 +6,8 @@ from autotune.errors import Infeasible, one_line
 from autotune.ledger.ledger import Ledger
 from autotune.results.front import Point
 from autotune.results.outcome import Outcome
+from autotune.study.builder import Workshop
 from autotune.study.evaluate import FAILURES, Evaluator
-from autotune.study.workshop import Workshop
 
 OTHERWISE = "its file was damaged, and came out otherwise when it was built again"
 """Why a trial that was measured counts no more."""

@@ -16,7 +16,7 @@ from autotune.ledger import journal
 from autotune.ledger.journal_file import CHECKSUM
 from autotune.model.artifact import Artifact
 from autotune.results.record import scores_of
-from autotune.study.latencies import Latencies
+from autotune.study.latency_cache import Latencies
 from autotune.testing.results import toy_measurement
 from tests.ledger.test_ledger import begun
 from tests.readers.contract import read_or_refused

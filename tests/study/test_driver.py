@@ -31,7 +31,7 @@ from autotune.study.driver import run
 from autotune.study.instrument import Instrument
 from autotune.study.options import Options
 from autotune.study.reporting import Activity, Summary
-from autotune.study.rows import Rows, TimeIsUpError
+from autotune.study.scheduler import Rows, TimeIsUpError
 from autotune.targets.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import
 from autotune.track.tracker import Tracker

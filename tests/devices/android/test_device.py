@@ -27,7 +27,7 @@ from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import Device
 from autotune.devices.discovery import look
 from autotune.errors import Fault, Infeasible, UserError
-from autotune.study.latencies import Latencies
+from autotune.study.latency_cache import Latencies
 from autotune.testing import DeviceContract, toy_measurement
 from tests.devices.android import stand_in_adb
 from tests.devices.processes import LONG, eventually

@@ -13,10 +13,10 @@ from autotune.config import Config, Recipe
 from autotune.errors import Broken, Fault
 from autotune.results.outcome import Outcome
 from autotune.study.baseline import TRIES
+from autotune.study.builder import Workshop
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument, Result
 from autotune.study.reporting import log
-from autotune.study.workshop import Workshop
 
 WAITING = 4
 """Files of unknown latency for which a device that shares its machine is made quiet."""

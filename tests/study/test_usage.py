@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from autotune.study.reporting import Activity
-from autotune.study.work import Work
+from autotune.study.usage import Work
 
 Pass = Callable[[float], None]
 
@@ -23,7 +23,7 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Pass:
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr("autotune.study.work.time.monotonic", lambda: now)
+    monkeypatch.setattr("autotune.study.usage.time.monotonic", lambda: now)
     return pass_
 
 

@@ -22,7 +22,7 @@ from autotune.study.candidates import Candidate
 from autotune.study.measured_file import has_file
 from autotune.study.pool import Pool
 from autotune.study.reporting import Activity
-from autotune.study.work import Work
+from autotune.study.usage import Work
 
 REFUSED = "refused"
 """In an artifact's facts: why there is none."""

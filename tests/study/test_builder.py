@@ -10,8 +10,8 @@ from autotune.compress import pipeline
 from autotune.compress.cache import ArtifactCache
 from autotune.config import Recipe
 from autotune.model.artifact import Artifact
+from autotune.study.builder import Workshop
 from autotune.study.candidates import open_candidates
-from autotune.study.workshop import Workshop
 from autotune.testing import FakePool, toy_build, toy_import
 from tests.devices.processes import LONG
 from tests.study.test_driver import options

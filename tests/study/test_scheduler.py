@@ -13,9 +13,9 @@ from autotune.config import Config
 from autotune.model.artifact import Artifact
 from autotune.results.outcome import Outcome
 from autotune.search.samplers import grid
-from autotune.study import rows
-from autotune.study.rows import Row, Rows
-from autotune.study.work import Work
+from autotune.study import scheduler
+from autotune.study.scheduler import Row, Rows
+from autotune.study.usage import Work
 from autotune.testing import FakeDevice, FakePool, toy_build
 from tests.devices.processes import LONG
 from tests.study.test_driver import EVERY, SPACE, options, study
@@ -31,7 +31,7 @@ def test_the_device_is_let_go_now_and_then(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("autotune.study.instrument.structure", lambda file: str(b"int8" in file or b"dynamic" in file))
     shares = []
     for held in (600.0, 0.0):
-        monkeypatch.setattr(rows, "HELD_S", held)
+        monkeypatch.setattr(scheduler, "HELD_S", held)
         device = FakeDevice()
         taken: list[bool] = []
         take = device.take
@@ -100,7 +100,7 @@ def test_workers_rest_where_they_would_disturb(
 
 def test_short_work_is_let_in_beside_the_training_that_quiet_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """So no worker is idle meanwhile. Another training waits for the measurement, and comes right after it."""
-    monkeypatch.setattr(rows, "WAITING", 1)
+    monkeypatch.setattr(scheduler, "WAITING", 1)
     asked: tuple[dict[str, Any], ...] = ({"prune": 0.5}, {"quantize": "int8"}, {"quantize": "dynamic"}, {"cluster": 8})
     configs = [Config.of(values) for values in asked]
     source = iter([Row(None, (config,)) for config in configs])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from autotune.config import Runtime
-from autotune.study.latencies import Latencies
+from autotune.study.latency_cache import Latencies
 from autotune.testing import toy_measurement
 from tests import damage
 
