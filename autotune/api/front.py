@@ -123,7 +123,7 @@ class Front:
             Unmet: nothing meets the targets.
             UserError: a target, the rule or the trial makes no sense, or the file is gone or damaged.
         """
-        from autotune.pick import choose
+        from autotune.deploy.pick import choose
 
         parsed, choice = self._asked(targets, by, weights, trial)
         front, point = choose(self._record, parsed, trial, choice)
@@ -144,8 +144,8 @@ class Front:
             Unmet: no file meets the targets on every device.
             UserError: as pick(), or no file was measured on all of them.
         """
+        from autotune.deploy.pick import choose_together
         from autotune.ledger.siblings import siblings
-        from autotune.pick import choose_together
 
         parsed, choice = self._asked(targets, by, weights, trial)
         records = siblings(self.folder.parent, self.name)

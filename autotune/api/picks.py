@@ -9,9 +9,9 @@ from autotune.config import Config
 from autotune.results.front import ParetoFront, Point
 
 if TYPE_CHECKING:
+    from autotune.deploy.pick import Picked
+    from autotune.deploy.registration import Registration
     from autotune.model.trust import Trust
-    from autotune.pick import Picked
-    from autotune.registration import Registration
     from autotune.results.decision import Choice
     from autotune.results.record import Record
 
@@ -99,7 +99,7 @@ class Pick:
             UserError: the folder can't be written to, the device refuses the file now, or it can't be registered so.
             Fault: it is saved, but MLflow failed.
         """
-        from autotune.pick import hand_out
+        from autotune.deploy.pick import hand_out
         from autotune.study.checks import check_writable
 
         registration = self.registration(register, alias, tracking_uri)
@@ -114,7 +114,7 @@ class Pick:
         """As what save() registers the file; see there. None where it does not."""
         if register is None and alias is None:
             return None
-        from autotune.registration import Registration
+        from autotune.deploy.registration import Registration
 
         registration = Registration.of(register, alias, tracking_uri)
         registration.check(self.point)
@@ -122,8 +122,8 @@ class Pick:
 
     def checked(self, *, measure: bool, device: str | None = None) -> "Picked":
         """What save() hands out; see there."""
-        from autotune.pick import Picked
-        from autotune.study.recheck import Rechecked, recheck_found
+        from autotune.deploy.pick import Picked
+        from autotune.deploy.recheck import Rechecked, recheck_found
         from autotune.study.reporting import log
 
         found = Rechecked.unmeasured(self._record, self.point)
@@ -172,7 +172,7 @@ class PickForAll:
             UserError: as Pick.save().
             Fault: likewise.
         """
-        from autotune.pick import hand_out_together
+        from autotune.deploy.pick import hand_out_together
         from autotune.study.checks import check_writable
 
         first = next(iter(self.on.values()))

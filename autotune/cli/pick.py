@@ -14,13 +14,13 @@ from autotune.track.store import TRACKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from autotune.deploy.pick import Picked
+    from autotune.deploy.recheck import Rechecked
+    from autotune.deploy.registration import Registration
     from autotune.model.trust import Trust
-    from autotune.pick import Picked
-    from autotune.registration import Registration
     from autotune.results.decision import Choice
     from autotune.results.front import Point
     from autotune.results.record import Record
-    from autotune.study.recheck import Rechecked
     from autotune.targets.target import Target
 
 PICK = """Copy the best file, its recipe (JSON) and a page on it (Markdown) with code that runs it as it was
@@ -99,7 +99,7 @@ def _pick_one(
     choice: "Choice",
     registration: "Registration | None",
 ) -> int:
-    from autotune.pick import Picked, choose, hand_out
+    from autotune.deploy.pick import Picked, choose, hand_out
     from autotune.show.pick import print_picked
     from autotune.show.study import print_nearest
 
@@ -126,8 +126,8 @@ def _pick_together(
     choice: "Choice",
     registration: "Registration | None",
 ) -> int:
+    from autotune.deploy.pick import Picked, choose_together, hand_out_together
     from autotune.ledger.siblings import siblings
-    from autotune.pick import Picked, choose_together, hand_out_together
     from autotune.show.pick import print_nearest_together, print_together
 
     if arguments.device is not None:
@@ -187,7 +187,7 @@ def _registration(arguments: argparse.Namespace) -> "Registration | None":
     """
     if arguments.register is None and arguments.alias is None:
         return None
-    from autotune.registration import Registration
+    from autotune.deploy.registration import Registration
 
     return Registration.of(arguments.register, arguments.alias, arguments.tracking_uri)
 
@@ -202,8 +202,8 @@ def _print_file(file: Path, load: str) -> None:
 
 def _rechecked(arguments: argparse.Namespace, record: "Record", point: "Point") -> "Rechecked":
     """The file once more on the study's device, where that can be found."""
+    from autotune.deploy.recheck import Rechecked, recheck_found
     from autotune.show.devices import progress
-    from autotune.study.recheck import Rechecked, recheck_found
 
     if arguments.no_measure:
         return Rechecked.unmeasured(record, point)

@@ -7,14 +7,14 @@ from typing import Any
 
 from rich.table import Table
 
-from autotune.doubts import drift
-from autotune.pick import Picked
+from autotune.deploy.caveats import drift
+from autotune.deploy.pick import Picked
+from autotune.deploy.recheck import Rechecked
 from autotune.results.decision import KNEE, ONE_SE, TRIAL, WEIGHTS, Choice, Trade
 from autotune.results.devices import DIFFERING, Together
 from autotune.results.front import ParetoFront, Point
 from autotune.show.study import console, print_doubts, short
 from autotune.show.table import TIED, missed
-from autotune.study.recheck import Rechecked
 from autotune.targets.target import LATENCY, Metric
 from autotune.text.units import milliseconds, number, within
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from autotune.config import Config, Recipe, Runtime
+from autotune.deploy.recheck import test_once
 from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session, in_use
 from autotune.errors import Fault, Infeasible, StopStudy, UserError
@@ -36,7 +37,6 @@ from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.study.prepare import Prepared, prepare
 from autotune.study.profiles import profile_pick
-from autotune.study.recheck import test_once
 from autotune.study.remeasure import measure_front
 from autotune.study.reporting import Reporter, Summary, logged
 from autotune.study.restore import restore

@@ -11,9 +11,9 @@ import pytest
 import autotune
 from autotune import Front, Unmet, UserError
 from autotune.api.frame import frame
+from autotune.deploy.pick import Picked
+from autotune.deploy.registration import Registration
 from autotune.model.trust import Trust
-from autotune.pick import Picked
-from autotune.registration import Registration
 from autotune.results.outcome import Outcome
 from autotune.space.file import parse
 from autotune.study.driver import run

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from autotune.pick import Picked
+from autotune.deploy.pick import Picked
+from autotune.deploy.recheck import Rechecked
 from autotune.results.decision import TRIAL, Choice
 from autotune.results.front import ParetoFront
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
 from autotune.show.pick import print_picked
-from autotune.study.recheck import Rechecked
 from autotune.targets.target import METRICS
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 

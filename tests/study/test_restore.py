@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from autotune.compress import pipeline
+from autotune.deploy.pick import choose
 from autotune.errors import UserError
 from autotune.files import sha256
 from autotune.model.artifact import Artifact
-from autotune.pick import choose
 from autotune.results.front import Point
 from autotune.results.record import BASELINE, Record
 from autotune.study.measured_file import lost_files

@@ -21,7 +21,7 @@ import pytest
 from mlflow import MlflowClient
 
 from autotune.config import Runtime
-from autotune.devices import shipped
+from autotune.deploy import serving
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
 from autotune.errors import Fault, UserError
@@ -32,7 +32,7 @@ from autotune.track.mlflow import MlflowTracker
 from autotune.track.registry import Function, Origin, Version
 from autotune.track.runs import STUDY
 from tests.conftest import ROOT
-from tests.devices.test_shipped import ALONE
+from tests.deploy.test_serving import ALONE
 
 INPUTS = np.random.default_rng(0).random((3, 8, 8, 1), np.float32)
 STORE = "sqlite:///mlflow.db"
@@ -40,9 +40,9 @@ STORE = "sqlite:///mlflow.db"
 
 def function(folder: Path) -> Function:
     """The probe on XNNPACK."""
-    loader = shipped.write(folder)
-    needs = shipped.requirements("xnnpack", {})
-    ends = shipped.ends(PROBE, "xnnpack")
+    loader = serving.write(folder)
+    needs = serving.requirements("xnnpack", {})
+    ends = serving.ends(PROBE, "xnnpack")
     config = {"delegate": "xnnpack", "threads": 1, "state": ""}
     return Function(PROBE, folder / loader.partition(".")[0], loader, config, needs, *ends, INPUTS[:2])
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from autotune.cli import command as cli
+from autotune.deploy.registration import Registration
 from autotune.errors import Fault
 from autotune.experiment import settle
-from autotune.registration import Registration
 from autotune.study.driver import run
 from autotune.study.reporting import logged
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_import, toy_outcome, toy_record

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from autotune.config import Runtime
-from autotune.devices import shipped
+from autotune.deploy import serving
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.runner.pyfunc import PythonFunction
@@ -52,7 +52,7 @@ def test_needs_numpy_and_litert_alone(tmp_path: Path, inputs: np.ndarray[Any, An
 
     file = tmp_path / "int8.tflite"
     file.write_bytes(post_training.quantize(PROBE.read_bytes(), "int8_io", inputs))
-    loader = shipped.write(tmp_path / "code")
+    loader = serving.write(tmp_path / "code")
     (tmp_path / "code" / "sitecustomize.py").write_text(ALONE)
     expected = measured(file, tmp_path, inputs, Runtime("builtin"))
     code = (
@@ -64,7 +64,7 @@ def test_needs_numpy_and_litert_alone(tmp_path: Path, inputs: np.ndarray[Any, An
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "code")}
     subprocess.run([sys.executable, "-c", code, str(file)], cwd=tmp_path, env=environment, check=True)
     np.testing.assert_array_equal(np.load(tmp_path / "outputs.npy"), expected)
-    assert shipped.ends(file, "builtin") == shipped.ends(PROBE, "builtin")
+    assert serving.ends(file, "builtin") == serving.ends(PROBE, "builtin")
 
 
 def test_batches_of_any_size(tmp_path: Path, inputs: np.ndarray[Any, Any]) -> None:
@@ -101,28 +101,28 @@ def test_openvino_leaves_the_process_its_cores() -> None:
 
 def test_a_package_is_named_by_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two models in one process have each its own modules, unless they are the same."""
-    first, again = shipped.write(tmp_path / "first"), shipped.write(tmp_path / "again")
+    first, again = serving.write(tmp_path / "first"), serving.write(tmp_path / "again")
     monkeypatch.setattr("autotune.devices.runner.SERVED", ("machine", "pyfunc"))
-    assert first == again != shipped.write(tmp_path / "other")
+    assert first == again != serving.write(tmp_path / "other")
     assert not [file for file in (tmp_path / "first").rglob("*.py") if "from autotune" in file.read_text()]
 
 
 def test_requirements_are_pinned() -> None:
     """LiteRT to what the device has, else to what is here."""
     here = [f"ai-edge-litert=={version('ai-edge-litert')}", f"numpy=={version('numpy')}"]
-    assert shipped.requirements("xnnpack", {}) == here
-    assert shipped.requirements("xnnpack", {"runtime": "ai-edge-litert", "litert": "unknown"}) == here
+    assert serving.requirements("xnnpack", {}) == here
+    assert serving.requirements("xnnpack", {"runtime": "ai-edge-litert", "litert": "unknown"}) == here
     board = {"runtime": "tflite-runtime", "litert": "2.14.0"}
-    assert shipped.requirements("builtin", board) == ["tflite-runtime==2.14.0", here[1]]
-    assert shipped.requirements("openvino_npu", {})[2].startswith("openvino")
+    assert serving.requirements("builtin", board) == ["tflite-runtime==2.14.0", here[1]]
+    assert serving.requirements("openvino_npu", {})[2].startswith("openvino")
 
 
 def test_what_is_no_function(tmp_path: Path) -> None:
     """A file with several inputs, and a delegate that Python has no way to; in one line."""
     with pytest.raises(UserError, match="has 2 inputs and 2 outputs"):
-        shipped.ends(several(tmp_path), "xnnpack")
+        serving.ends(several(tmp_path), "xnnpack")
     with pytest.raises(UserError, match="nnapi is no delegate of LiteRT in Python"):
-        shipped.ends(PROBE, "nnapi")
+        serving.ends(PROBE, "nnapi")
 
 
 @pytest.mark.parametrize("kept", ["variables", "resources"])
@@ -130,7 +130,7 @@ def test_each_sample_is_served_as_the_first(kept: str, tmp_path: Path) -> None:
     """Of a file that keeps state, whoever asked before."""
     file = tmp_path / "model.tflite"
     file.write_bytes(getattr(stateful, kept)())
-    (_, shape), _ = shipped.ends(file, "xnnpack")
+    (_, shape), _ = serving.ends(file, "xnnpack")
     samples = np.random.default_rng(0).random((3, *shape), np.float32)
     function = PythonFunction(str(file), "xnnpack", 1, kept)  # type: ignore[no-untyped-call]
     for _ in range(2):

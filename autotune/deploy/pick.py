@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from autotune.deploy.caveats import doubts, drift
+from autotune.deploy.recheck import Rechecked
 from autotune.devices.snippets import python, snippets
-from autotune.doubts import doubts, drift
 from autotune.errors import UserError
 from autotune.files import sha256, whole
 from autotune.report.reproduce import command
@@ -18,7 +19,6 @@ from autotune.results.devices import Together, together
 from autotune.results.front import ParetoFront, Point, interval
 from autotune.results.record import Record, is_file_of
 from autotune.study.measured_file import check_file
-from autotune.study.recheck import Rechecked
 from autotune.targets.target import DOWNLOAD, LATENCY, METRICS, Target
 from autotune.text.units import milliseconds, price, within
 from autotune.tflite.recurrent import left_float

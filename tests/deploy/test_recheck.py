@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autotune.deploy.pick import choose
+from autotune.deploy.recheck import UNMEASURED, Rechecked, recheck
 from autotune.devices.device import Session
 from autotune.errors import Fault, UserError
 from autotune.ledger.journal import exclusive, read
 from autotune.ledger.ledger import Ledger
-from autotune.pick import choose
 from autotune.results.front import Point
 from autotune.results.record import BASELINE, Record
 from autotune.space.file import parse
 from autotune.space.space import Space
 from autotune.study.driver import run
 from autotune.study.options import Options
-from autotune.study.recheck import UNMEASURED, Rechecked, recheck
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_files, toy_import
 
 SPACE = {"prune": [0, 0.5], "quantize": ["none", "int8"], "delegate": ["xnnpack", "builtin"], "threads": [1]}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from autotune.compress.worker import start
+from autotune.deploy.reopen import reopened
 from autotune.devices import device_file
 from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session, in_use
@@ -27,7 +28,6 @@ from autotune.study.evaluate import FAILURES, Evaluator
 from autotune.study.instrument import timed
 from autotune.study.measured_file import cache_of, check_file
 from autotune.study.pool import Pool, RayPool
-from autotune.study.reopen import reopened
 
 Say = Callable[[str], None]
 Leased = Callable[..., AbstractContextManager[None]]

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from autotune.deploy.recheck import Rechecked
 from autotune.results.front import ParetoFront, Point, interval
 from autotune.results.outcome import Measurement
 from autotune.results.record import Record
 from autotune.show.table import missed, missed_there
 from autotune.study.latency_cache import CHANGED
-from autotune.study.recheck import Rechecked
 from autotune.targets.target import LATENCY
 from autotune.text.units import milliseconds, number
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from autotune.deploy.pick import Picked, choose, hand_out
+from autotune.deploy.recheck import Rechecked
+from autotune.deploy.registration import Registration, tags
 from autotune.errors import UserError
 from autotune.model.trust import Trust
-from autotune.pick import Picked, choose, hand_out
-from autotune.registration import Registration, tags
 from autotune.results.record import Record
-from autotune.study.recheck import Rechecked
 from autotune.targets.target import parse
 from autotune.testing import toy_outcome, toy_record
 from tests.damage import flip

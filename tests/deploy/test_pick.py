@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from autotune.config import Config
-from autotune.doubts import drift
+from autotune.deploy.caveats import drift
+from autotune.deploy.pick import Picked, choose, hand_out
+from autotune.deploy.recheck import Rechecked
 from autotune.errors import UserError
 from autotune.files import sha256
-from autotune.pick import Picked, choose, hand_out
 from autotune.results.decision import KNEE, TRIAL, WEIGHTS, Choice
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE, Record
 from autotune.show.study import print_pick
-from autotune.study.recheck import Rechecked
 from autotune.targets.target import parse
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 from tests.compress import tables

@@ -9,14 +9,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.devices import shipped
+from autotune.deploy import serving
+from autotune.deploy.pick import Picked, write_recipe
+from autotune.deploy.reopen import samples
 from autotune.errors import Fault, UserError
 from autotune.files import Scratch
 from autotune.model.trust import Trust
-from autotune.pick import Picked, write_recipe
 from autotune.results.front import Point
 from autotune.results.record import is_file_of
-from autotune.study.reopen import samples
 from autotune.track import registry
 from autotune.track.registry import Function, Origin
 from autotune.track.store import hidden, tracking_uri
@@ -64,7 +64,7 @@ class Registration:
         UserError: Python has no way to run the point's file as it was measured.
         """
         try:
-            shipped.ends(Path(str(point.model)), point.outcome.config.runtime.delegate)
+            serving.ends(Path(str(point.model)), point.outcome.config.runtime.delegate)
         except UserError as error:
             raise UserError(f"--register {self.name}: trial {point.trial}: {error}") from error
 
@@ -104,8 +104,8 @@ def _function(picked: Picked, file: Path, folder: Path, trust: Trust) -> Functio
         folder: for its modules.
         trust: as Registration.register().
     """
-    runtime, loader = picked.point.outcome.config.runtime, shipped.write(folder)
-    (kind, shape), gives = shipped.ends(file, runtime.delegate)
+    runtime, loader = picked.point.outcome.config.runtime, serving.write(folder)
+    (kind, shape), gives = serving.ends(file, runtime.delegate)
     given = np.dtype(picked.record.input(picked.point.outcome.config.recipe)["given"])
     takes = (kind if given.kind == "f" else given), shape  # a quantized input takes integers as they are
     return Function(
@@ -113,7 +113,7 @@ def _function(picked: Picked, file: Path, folder: Path, trust: Trust) -> Functio
         code=folder / loader.partition(".")[0],
         loader=loader,
         config={"delegate": runtime.delegate, "threads": runtime.threads, "state": picked.state},
-        requirements=shipped.requirements(runtime.delegate, picked.record.meta["device"]),
+        requirements=serving.requirements(runtime.delegate, picked.record.meta["device"]),
         takes=takes,
         gives=gives,
         example=_example(picked, takes, trust),
@@ -157,7 +157,7 @@ def _metrics(picked: Picked) -> dict[str, float]:
     return metrics
 
 
-def _example(picked: Picked, takes: shipped.End, trust: Trust) -> NDArray[np.generic]:
+def _example(picked: Picked, takes: serving.End, trust: Trust) -> NDArray[np.generic]:
     """Validation samples where they are at hand, else zeros."""
     kind, shape = takes
     found = samples(picked.record, picked.point, EXAMPLES, trust)
