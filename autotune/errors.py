@@ -1,4 +1,9 @@
-"""The ways in which work ends without a result, how a callback ends a study, and others' exceptions in one line."""
+"""The ways in which work ends without a result, how a callback ends a study, others' exceptions in one line, and
+with which status the command line ends.
+"""
+
+DONE, OURS, INPUT, UNMET, INTERRUPTED = 0, 1, 2, 3, 130
+"""Done; ours or the machine's fault; wrong input; done, nothing meets the targets; Ctrl-C."""
 
 MOST = 1200
 """Characters of a message."""

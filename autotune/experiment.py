@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from autotune import plugins
-from autotune.argument_types import NUMBERS
+from autotune.arguments import NUMBERS
 from autotune.errors import UserError
 from autotune.files import is_file
 from autotune.model.trust import Trust
 from autotune.plugins import resource
 from autotune.space import file as space_file
-from autotune.space.space import Choice, Space
+from autotune.space.space import Categorical, Space
 from autotune.targets import objectives
 from autotune.targets.target import Target, parse_all
 from autotune.yaml_file import Lines, place, read_yaml
@@ -155,7 +155,7 @@ class Settings:
             return space, []  # what is unknown is refused with the rest of the input
         without = ", ".join(lacking)
         remark = f"the space goes without {without}, which device {device.name} has not; autotune devices says why"
-        return replace(space, dimensions=space.dimensions | {"delegate": Choice(tuple(left))}), [remark]
+        return replace(space, dimensions=space.dimensions | {"delegate": Categorical(tuple(left))}), [remark]
 
 
 class _Offers(Protocol):

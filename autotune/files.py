@@ -1,13 +1,16 @@
-"""Files that are written whole or not at all, linked, told from others by their content, or removed."""
+"""Files that are written whole or not at all, linked, told from others by their content, removed, or refused by
+what they say of themselves, before they take all the memory there is.
+"""
 
 import contextlib
 import fcntl
 import hashlib
 import os
+import resource
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +18,12 @@ _SCRATCH, _LOCK = "autotune-", ".held"
 
 _SHORT, _LONGEST = Path("/tmp"), 42  # noqa: S108  # a folder of its own is made in it
 """For sockets: where their folders may always lie, and the most of a path's 107 characters that these may have."""
+
+HARMLESS = 100 * 2**20
+"""Bytes to which anything may unpack."""
+
+RATIO = 100
+"""By which what is larger may grow: trained weights and data hardly grow by 20, a bomb by 1,000 and more."""
 
 
 def is_file(path: Path) -> bool:
@@ -128,3 +137,43 @@ def for_sockets() -> Scratch:
         return scratch
     scratch.cleanup()
     return Scratch(_SHORT)
+
+
+def check_unpacked(packed: int, unpacked: int) -> None:
+    """Whether a file may be unpacked.
+
+    Args:
+        packed: bytes that it has.
+        unpacked: bytes that it says it becomes.
+
+    Raises:
+        ValueError: it is a bomb, or too large for this machine; the message says what it would become.
+    """
+    if unpacked > max(HARMLESS, RATIO * packed):
+        raise ValueError(f"would unpack to {unpacked / 1e6:,.0f} MB, more than {RATIO} times its size")
+    check_memory(unpacked)
+
+
+def check_memory(size: int) -> None:
+    """Whether so many bytes can be had.
+
+    Raises:
+        ValueError: there is not as much memory; the message says so.
+    """
+    if size > HARMLESS and size > (free := available()):
+        raise ValueError(f"takes {size / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB of memory are free")
+
+
+def available() -> float:
+    """Bytes of memory that this process can have now; infinite where the system doesn't tell."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    limits = [] if soft == resource.RLIM_INFINITY else [float(soft)]
+    return min([*limits, *_free(Path("/proc/meminfo"))], default=float("inf"))
+
+
+def _free(table: Path) -> Iterable[float]:
+    try:
+        lines = table.read_text().splitlines()
+    except OSError:  # no Linux
+        return []
+    return [1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]

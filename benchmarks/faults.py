@@ -16,9 +16,9 @@ from pathlib import Path
 
 import psutil
 
-from autotune.argument_types import duration, natural, positive
+from autotune.arguments import duration, natural, positive
+from autotune.errors import DONE, UNMET
 from autotune.ledger.journal import JOURNAL
-from autotune.status import DONE, UNMET
 from benchmarks.kinds import DIGITS, LATER, TOY, Kind
 from benchmarks.mlflow_server import Server
 from benchmarks.victim import Victim

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from autotune.errors import DONE, UNMET
 from autotune.ledger.journal import read
-from autotune.status import DONE, UNMET
 
 SHARED = Path(__file__).parents[2] / "shared"
 TRIALS = 40

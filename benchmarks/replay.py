@@ -26,11 +26,10 @@ from autotune.ledger.ledger import Ledger
 from autotune.results.front import dominated, relative
 from autotune.results.outcome import Outcome
 from autotune.search.feasibility import Gate
-from autotune.search.proposals import Proposals
+from autotune.search.proposals import Proposal, Proposals
 from autotune.search.search import Search
-from autotune.space.space import Choice, Space
-from autotune.study.scheduler import Row
-from autotune.targets.target import ACCURACY, DOWNLOAD, LATENCY
+from autotune.space.space import Categorical, Space
+from autotune.targets.metric import ACCURACY, DOWNLOAD, LATENCY
 
 TABLE = Path(__file__).with_name("tables") / "resnet8.json.gz"
 PICTURE = Path(__file__).parents[1] / "docs" / "replay.png"
@@ -72,7 +71,7 @@ class Table:
         self.seconds: dict[str, float] = content["seconds"]
         self.steps: dict[str, list[Step]] = {}
         self.outcomes: dict[str, Outcome] = {}
-        self.space = Space({name: Choice(tuple(values)) for name, values in content["grid"].items()}, path.name)
+        self.space = Space({name: Categorical(tuple(values)) for name, values in content["grid"].items()}, path.name)
         for row in content["rows"]:
             recipe = Config.of(row["recipe"]).recipe
             if recipe.fine_tune == "none":
@@ -136,7 +135,7 @@ def replay(table: Table, name: str, seed: int) -> Curve:
     search = Search(ledger, table.space, lambda recipe: table.steps[recipe.key], built.__contains__, gate, seed)
     proposals = Proposals(ledger, table.space, [""], len(table.steps), plugins.load("samplers", name)(search), gate)
     baselines = itertools.chain.from_iterable(proposals.baselines() if name == OURS else ())
-    under_way: list[tuple[float, int, Row, float]] = []
+    under_way: list[tuple[float, int, Proposal, float]] = []
     begun: set[str] = set()
     number = itertools.count()
     now, spent, (total, best) = 0.0, 0.0, table.whole()
@@ -161,7 +160,7 @@ def replay(table: Table, name: str, seed: int) -> Curve:
         curve[spent / total - 1e-9 <= BUDGETS] = table.hypervolume(found) / best
 
 
-def _tell(ledger: Ledger, row: Row, outcomes: list[Outcome], baseline: Outcome) -> None:
+def _tell(ledger: Ledger, row: Proposal, outcomes: list[Outcome], baseline: Outcome) -> None:
     assert row.trial is not None  # nothing is cut off here
     first, *others = outcomes
     ledger.tell(row.trial, first, [], baseline)

@@ -31,9 +31,10 @@ from autotune.search.feasibility import Gate
 from autotune.search.patience import Patience
 from autotune.search.proposals import Proposals
 from autotune.search.search import Search
-from autotune.show.lines import PlainOutput
 from autotune.space.file import parse
-from autotune.targets.target import ACCURACY, parse_all
+from autotune.targets.metric import ACCURACY
+from autotune.targets.target import parse_all
+from autotune.terminal.lines import PlainOutput
 from autotune.testing import toy_measurement, toy_outcome
 
 SPACE: dict[str, Any] = {

@@ -21,12 +21,12 @@ from autotune.config import SCHEMES, Config, Recipe, Runtime, snap
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import Session
 from autotune.errors import Infeasible
+from autotune.ledger.artifacts import model_path
 from autotune.measure.rounds import Job, measure
 from autotune.model.load import import_model
 from autotune.results.outcome import Measurement, Outcome
-from autotune.results.record import model_path
-from autotune.space.space import Choice, Space
-from autotune.study.builder import Workshop
+from autotune.space.space import Categorical, Space
+from autotune.study.builder import Builder
 from autotune.study.evaluate import Evaluator
 from autotune.study.options import Options
 from autotune.study.pool import Pool, RayPool
@@ -94,13 +94,13 @@ def record(folder: Path) -> dict[str, Any]:
         folder: to work in.
     """
     device, pool = LocalDevice(delegates=GRID["delegate"]), _TimedPool(RayPool(JOBS, start))
-    space = Space({name: Choice(values) for name, values in GRID.items()}, "grid")
+    space = Space({name: Categorical(values) for name, values in GRID.items()}, "grid")
     model, data = SHARED / "models" / "resnet8.keras", SHARED / "data" / "cifar10_subset.npz"
     prepared = prepare(Options((model,), str(data), space, [], "table", folder, jobs=JOBS), device, pool, import_model)
-    workshop = Workshop(prepared.candidates, (), prepared.cache, pool, prepared.folder)
+    builder = Builder(prepared.candidates, (), prepared.cache, pool, prepared.folder)
     with device.open() as session, ThreadPoolExecutor(JOBS + 2) as threads:
-        evaluator = Evaluator(workshop, session, nullcontext)
-        futures = [threads.submit(_row, workshop, evaluator, recipe) for recipe in recipes()]
+        evaluator = Evaluator(builder, session, nullcontext)
+        futures = [threads.submit(_row, builder, evaluator, recipe) for recipe in recipes()]
         for number, _ in enumerate(as_completed(futures), 1):
             print(f"\r{number} of {len(futures)}", end="", flush=True)
         pool.close()  # or what follows would not be measured in quiet
@@ -116,17 +116,17 @@ def record(folder: Path) -> dict[str, Any]:
     }
 
 
-def _row(workshop: Workshop, evaluator: Evaluator, recipe: Recipe) -> dict[str, Any]:
+def _row(builder: Builder, evaluator: Evaluator, recipe: Recipe) -> dict[str, Any]:
     """What a recipe gives, its file's path among it."""
     row: dict[str, Any] = {
         "recipe": recipe.canonical(),
-        "steps": [[step.key[:12], step.stage, step.trains] for step in workshop.steps(recipe)],
+        "steps": [[step.key[:12], step.stage, step.trains] for step in builder.steps(recipe)],
     }
     try:
-        key, artifact = workshop.build(recipe)
+        key, artifact = builder.build(recipe)
     except Infeasible as error:
         return row | {"refused": str(error)}
-    path = model_path(workshop.folder, key)
+    path = model_path(builder.folder, key)
     configs = [Config(recipe, Runtime(delegate, 1)) for delegate in GRID["delegate"]]
     return row | {
         "path": str(path),

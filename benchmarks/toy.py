@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from autotune import plugins
-from autotune.errors import Fault, UserError
+from autotune.errors import DONE, INPUT, OURS, Fault, UserError
 from autotune.ledger.interrupts import in_order, status_of
 from autotune.model.artifact import Artifact
 from autotune.space.file import parse
-from autotune.status import DONE, INPUT, OURS
 from autotune.study.driver import run
 from autotune.study.options import Options
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_import

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from autotune.errors import DONE
 from autotune.ledger.journal import read
 from autotune.results.front import Point
 from autotune.results.record import Record
-from autotune.status import DONE
 from autotune.track.background import PACE_S
 from benchmarks.mlflow_server import Server
 

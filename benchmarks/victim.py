@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 
+from autotune.errors import DONE, UNMET
 from autotune.ledger.journal import JOURNAL, found
-from autotune.status import DONE, UNMET
 from benchmarks import kinds
 from benchmarks.kinds import ROOT, Kind, store
 

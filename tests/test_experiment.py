@@ -9,7 +9,7 @@ import pytest
 from autotune.errors import UserError
 from autotune.experiment import read, settle
 from autotune.model.trust import Trust
-from autotune.space.space import Choice
+from autotune.space.space import Categorical
 from autotune.testing import FakeDevice
 
 
@@ -215,7 +215,7 @@ def test_options_have_defaults() -> None:
     """The full space on the device's threads, sixty trials, seed 0."""
     options = settle(arguments(model=["m.keras"], data="d.npz")).options("local", Board(threads=(1, 2)), 3)[0]
     assert (options.models, options.data) == ((Path("m.keras"),), "d.npz")
-    assert options.space.dimensions["threads"] == Choice((1, 2))
+    assert options.space.dimensions["threads"] == Categorical((1, 2))
     assert "prune" in options.space.dimensions
     assert (options.trials, options.seed, options.jobs) == (60, 0, 3)
     assert (options.loss, options.metric, options.timeout) == (None, None, None)
@@ -239,7 +239,7 @@ def test_options_are_what_was_asked_for() -> None:
         )
     )
     options, _ = settings.options("local", Board(), 1)
-    assert options.space.dimensions["fine_tune"] == Choice(("none",))
+    assert options.space.dimensions["fine_tune"] == Categorical(("none",))
     assert (options.trials, options.seed, options.loss, options.metric) == (7, 5, "mse", "mae")
     assert (options.name, options.folder, options.timeout) == ("n", Path("studies"), 60.0)
     assert options.targets == settings.targets
@@ -249,7 +249,7 @@ def test_options_with_a_space_in_the_experiment(tmp_path: Path) -> None:
     """It is parsed like a file; what is wrong with it names where it stands."""
     text = "model: m.keras\ndata: d.npz\nspace: {prune: [0, 0.5], threads: auto}\n"
     options, _ = settle(arguments(experiment=experiment(tmp_path, text))).options("local", Board(threads=(1, 2)), 1)
-    assert options.space.dimensions == {"prune": Choice((0.0, 0.5)), "threads": Choice((1, 2))}
+    assert options.space.dimensions == {"prune": Categorical((0.0, 0.5)), "threads": Categorical((1, 2))}
     wrong = experiment(tmp_path, text.replace("0.5", "5"))
     with pytest.raises(UserError, match=r"space in .*, line 3: prune: 5 is outside"):
         settle(arguments(experiment=wrong)).options("local", Board(), 1)
@@ -265,7 +265,7 @@ def delegates(tmp_path: Path, given: str, device: Board) -> tuple[tuple[str, ...
     """What a study may sample on a device whose space says this, and the remarks."""
     text = f"model: m.keras\ndata: d.npz\nspace: {{delegate: {given}, prune: [0, 0.5]}}\n"
     options, remarks = settle(arguments(experiment=experiment(tmp_path, text))).options("local", device, 1)
-    assert options.space.dimensions["prune"] == Choice((0.0, 0.5))
+    assert options.space.dimensions["prune"] == Categorical((0.0, 0.5))
     return options.space.delegates(), remarks
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.api import live
-from autotune.argument_types import NUMBERS
+from autotune.arguments import NUMBERS
 from autotune.errors import UserError
 from autotune.targets.target import Target
 

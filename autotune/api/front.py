@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from autotune.model.trust import Trust
-    from autotune.results.decision import Choice
+    from autotune.results.decision import DecisionRule
     from autotune.results.devices import Together
     from autotune.results.record import Record
 
@@ -125,11 +125,11 @@ class Front:
         """
         from autotune.deploy.pick import choose
 
-        parsed, choice = self._asked(targets, by, weights, trial)
-        front, point = choose(self._record, parsed, trial, choice)
+        parsed, rule = self._asked(targets, by, weights, trial)
+        front, point = choose(self._record, parsed, trial, rule)
         if point is None:
             raise self._unmet(front)
-        return Pick(self._record, front, point, choice, self._trust)
+        return Pick(self._record, front, point, rule, self._trust)
 
     def pick_for_all(
         self,
@@ -147,30 +147,28 @@ class Front:
         from autotune.deploy.pick import choose_together
         from autotune.ledger.siblings import siblings
 
-        parsed, choice = self._asked(targets, by, weights, trial)
+        parsed, rule = self._asked(targets, by, weights, trial)
         records = siblings(self.folder.parent, self.name)
-        found, point = choose_together(records, parsed, trial, choice)
+        found, point = choose_together(records, parsed, trial, rule)
         if point is None:
             raise self._unmet_together(found)
         each = found.on_each(point).items()
-        return PickForAll(
-            {name: Pick(records[name], found.fronts[name], one, choice, self._trust) for name, one in each}
-        )
+        return PickForAll({name: Pick(records[name], found.fronts[name], one, rule, self._trust) for name, one in each})
 
     def _asked(
         self, targets: Sequence[str | Target], by: str | None, weights: Mapping[str, float] | None, trial: int | None
-    ) -> "tuple[list[Target] | None, Choice]":
+    ) -> "tuple[list[Target] | None, DecisionRule]":
         """The targets, None for the study's own, and the rule."""
         from autotune.api.asked import plain
-        from autotune.results.decision import parse_choice
+        from autotune.results.decision import parse_rule
         from autotune.targets.target import parse_all, resolve
 
         parsed = resolve(parse_all(plain({"targets": targets})["targets"])[0], self._record.quality)
         weighed = None if weights is None else ",".join(f"{name}={weight}" for name, weight in weights.items())
-        return parsed or None, parse_choice(by, weighed, trial, self._record.objectives)
+        return parsed or None, parse_rule(by, weighed, trial, self._record.objectives)
 
     def _unmet(self, front: ParetoFront) -> Unmet:
-        from autotune.show.table import missed
+        from autotune.text.words import missed
 
         near = front.nearest()
         how = "nothing but the baseline was measured"
@@ -180,7 +178,7 @@ class Front:
 
     def _unmet_together(self, found: "Together") -> Unmet:
         """On each device by itself: what a file is to all of them together was measured nowhere."""
-        from autotune.show.table import missed
+        from autotune.text.words import missed
 
         near = found.front.nearest()
         assert near is not None  # there is a file
@@ -239,8 +237,9 @@ class Front:
         return f"<Front of study {self.name!r} on {self.device}: {len(self)} points; {best}>"
 
     def _repr_html_(self) -> str:
-        from autotune.show.html import table_html
-        from autotune.show.table import front_table, listed
+        from autotune.terminal.html import table_html
+        from autotune.terminal.table import front_table
+        from autotune.text.words import listed
 
         shown = listed(self._front, everything=False)
         more = f" of {len(self)}" if len(shown) < len(self) else ""

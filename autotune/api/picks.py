@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from autotune.deploy.pick import Picked
     from autotune.deploy.registration import Registration
     from autotune.model.trust import Trust
-    from autotune.results.decision import Choice
+    from autotune.results.decision import DecisionRule
     from autotune.results.record import Record
 
 
@@ -55,9 +55,11 @@ class Pick:
         trust: what code the study's models may run.
     """
 
-    def __init__(self, record: "Record", front: ParetoFront, point: Point, choice: "Choice", trust: "Trust") -> None:
+    def __init__(
+        self, record: "Record", front: ParetoFront, point: Point, rule: "DecisionRule", trust: "Trust"
+    ) -> None:
         self.point, self.trust = point, trust
-        self._record, self._front, self._choice = record, front, choice
+        self._record, self._front, self._rule = record, front, rule
 
     @property
     def config(self) -> Config:
@@ -129,7 +131,7 @@ class Pick:
         found = Rechecked.unmeasured(self._record, self.point)
         if measure:
             found = recheck_found(self._record, self.point, device, log.info, self.trust)
-        return Picked(self._record, self._front, self.point, found, self._choice)
+        return Picked(self._record, self._front, self.point, found, self._rule)
 
     def __repr__(self) -> str:
         return f"<Pick: trial {self.point.trial}, {told(self._front, self.point)}>"
@@ -197,6 +199,6 @@ def _saved(file: Path, recipe: Mapping[str, Any], remarks: list[str]) -> Saved:
 
 def told(front: ParetoFront, point: Point) -> str:
     """A point in one line."""
-    from autotune.show.study import short
+    from autotune.terminal.study import short
 
     return short(point, front.quality, front.objectives[1:])

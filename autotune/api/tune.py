@@ -88,13 +88,13 @@ def tune(
     given = dict(locals())  # every option, under its name
     from autotune.api.asked import plain
     from autotune.api.live import kept
+    from autotune.errors import INTERRUPTED
     from autotune.experiment import settle
     from autotune.launch import launch
     from autotune.ledger.interrupts import in_order
-    from autotune.show.lines import PlainOutput
-    from autotune.show.noise import heard
-    from autotune.status import INTERRUPTED
     from autotune.study.callbacks import CallingReporter
+    from autotune.terminal.lines import PlainOutput
+    from autotune.terminal.noise import heard
     from autotune.track.store import tracking_uri as store
 
     del given["callbacks"], given["quiet"]

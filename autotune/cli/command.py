@@ -6,17 +6,16 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from autotune.argument_types import duration, jobs, natural, positive, share
+from autotune.arguments import duration, jobs, natural, positive, share
 from autotune.cli import devices, pick, streams, study, track
 from autotune.cli.devices import DEVICE
 from autotune.cli.options import add_folder, add_targets, add_trust
-from autotune.errors import Fault, UserError
+from autotune.errors import DONE, INPUT, OURS, UNMET, Fault, UserError
 from autotune.ledger.interrupts import in_order, status_of, told
-from autotune.status import DONE, INPUT, OURS, UNMET
 from autotune.track.store import TRACKING, hidden, tracking_uri
 
 if TYPE_CHECKING:
-    from autotune.show.lines import QuietOutput
+    from autotune.terminal.lines import QuietOutput
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -160,7 +159,7 @@ def _run(arguments: argparse.Namespace) -> int:
     given = vars(arguments) | {"targets": arguments.target}
     settings = settle(given)  # before the heavier imports: most mistakes are found here
     from autotune.launch import launch, workers
-    from autotune.show.noise import out_of_sight
+    from autotune.terminal.noise import out_of_sight
 
     uri = tracking_uri(settings.tracking_uri)
     output = _output(arguments, workers(settings))
@@ -175,9 +174,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _output(arguments: argparse.Namespace, jobs: int) -> "QuietOutput":
     """What shows a run: a view that is drawn anew where there is a terminal for it, else lines."""
-    from autotune.show.lines import JsonOutput, PlainOutput, QuietOutput
-    from autotune.show.progress import LiveOutput
-    from autotune.show.study import console
+    from autotune.terminal.lines import JsonOutput, PlainOutput, QuietOutput
+    from autotune.terminal.progress import LiveOutput
+    from autotune.terminal.study import console
 
     if arguments.json:
         return JsonOutput(sys.stdout)

@@ -6,9 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune.argument_types import cpus, duration, load, threads, threads_or_all
-from autotune.errors import Fault, Infeasible, UserError
-from autotune.status import DONE, INPUT, OURS
+from autotune.arguments import cpus, duration, load, threads, threads_or_all
+from autotune.errors import DONE, INPUT, OURS, Fault, Infeasible, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +97,7 @@ def _device(parser: argparse.ArgumentParser) -> None:
 
 def _devices(arguments: argparse.Namespace) -> int:
     from autotune.devices.discovery import devices, look
-    from autotune.show.devices import print_seen, progress
+    from autotune.terminal.devices import print_seen, progress
 
     named = list(dict.fromkeys(arguments.devices))
     found = []
@@ -117,7 +116,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     from autotune.devices.device_file import load_device
     from autotune.measure.bench import bench, found_in, read_tflite, runtimes
     from autotune.measure.rounds import Job
-    from autotune.show.devices import print_rows, progress
+    from autotune.terminal.devices import print_rows, progress
 
     models = [Path(model) for model in dict.fromkeys(arguments.models)]
     for model in models:
@@ -149,7 +148,7 @@ def _row(row: "Row") -> dict[str, Any]:
 
 def _sustain(arguments: argparse.Namespace, device: "Device", jobs: "Sequence[Job]") -> int:
     from autotune.measure.bench import sustain
-    from autotune.show.devices import print_windows, progress
+    from autotune.terminal.devices import print_windows, progress
 
     results: list[Any] = []
     for job in jobs:
@@ -176,8 +175,8 @@ def _profile(arguments: argparse.Namespace) -> int:
     from autotune.devices.device_file import load_device
     from autotune.measure.bench import read_tflite, runtimes
     from autotune.measure.profile import profile
-    from autotune.show.devices import progress
-    from autotune.show.profile import print_profile
+    from autotune.terminal.devices import progress
+    from autotune.terminal.profile import print_profile
 
     model = Path(arguments.model)
     read_tflite(model)

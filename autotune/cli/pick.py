@@ -5,10 +5,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune.argument_types import natural
+from autotune.arguments import natural
 from autotune.cli.options import add_study, add_targets, add_trust, record_of
-from autotune.errors import UserError
-from autotune.status import DONE, UNMET
+from autotune.errors import DONE, UNMET, UserError
 from autotune.track.store import TRACKING
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from autotune.deploy.recheck import Rechecked
     from autotune.deploy.registration import Registration
     from autotune.model.trust import Trust
-    from autotune.results.decision import Choice
+    from autotune.results.decision import DecisionRule
     from autotune.results.front import Point
     from autotune.results.record import Record
     from autotune.targets.target import Target
@@ -75,41 +74,41 @@ def add_commands(commands: Any, formatter: Any) -> None:
 
 
 def _pick(arguments: argparse.Namespace) -> int:
-    from autotune.results.decision import parse_choice
-    from autotune.show.study import console
+    from autotune.results.decision import parse_rule
     from autotune.study.checks import check_writable
     from autotune.targets.target import parse_all, resolve
+    from autotune.terminal.study import console
 
     targets, remarks = parse_all(arguments.target) if arguments.target else (None, [])
     registration = _registration(arguments)
     record = record_of(arguments)
     check_writable(Path(arguments.out), "--out")
-    choice = parse_choice(arguments.by, arguments.weights, arguments.trial, record.objectives)
+    rule = parse_rule(arguments.by, arguments.weights, arguments.trial, record.objectives)
     if not arguments.json:
         for remark in remarks:
             console.print(remark, style="yellow", soft_wrap=True)
     given = targets and resolve(targets, record.quality)
-    return (_pick_together if arguments.all_devices else _pick_one)(arguments, record, given, choice, registration)
+    return (_pick_together if arguments.all_devices else _pick_one)(arguments, record, given, rule, registration)
 
 
 def _pick_one(
     arguments: argparse.Namespace,
     record: "Record",
     targets: "list[Target] | None",
-    choice: "Choice",
+    rule: "DecisionRule",
     registration: "Registration | None",
 ) -> int:
     from autotune.deploy.pick import Picked, choose, hand_out
-    from autotune.show.pick import print_picked
-    from autotune.show.study import print_nearest
+    from autotune.terminal.pick import print_picked
+    from autotune.terminal.study import print_nearest
 
-    front, point = choose(record, targets, arguments.trial, choice)
+    front, point = choose(record, targets, arguments.trial, rule)
     if point is None:
         print_nearest(front)
         return UNMET
     if registration is not None:
         registration.check(point)
-    picked = Picked(record, front, point, _rechecked(arguments, record, point), choice)
+    picked = Picked(record, front, point, _rechecked(arguments, record, point), rule)
     file, recipe = hand_out(picked, Path(arguments.out))
 
     def show() -> None:
@@ -123,17 +122,17 @@ def _pick_together(
     arguments: argparse.Namespace,
     record: "Record",
     targets: "list[Target] | None",
-    choice: "Choice",
+    rule: "DecisionRule",
     registration: "Registration | None",
 ) -> int:
     from autotune.deploy.pick import Picked, choose_together, hand_out_together
     from autotune.ledger.siblings import siblings
-    from autotune.show.pick import print_nearest_together, print_together
+    from autotune.terminal.pick import print_nearest_together, print_together
 
     if arguments.device is not None:
         raise UserError("--all-devices goes without --device: it takes every device that has the files")
     records = siblings(record.folder.parent, record.name)
-    found, point = choose_together(records, targets, arguments.trial, choice)
+    found, point = choose_together(records, targets, arguments.trial, rule)
     if point is None:
         print_nearest_together(found)
         return UNMET
@@ -141,13 +140,13 @@ def _pick_together(
     if registration is not None:
         registration.check(next(iter(points.values())))
     picked = {
-        device: Picked(records[device], found.fronts[device], one, _rechecked(arguments, records[device], one), choice)
+        device: Picked(records[device], found.fronts[device], one, _rechecked(arguments, records[device], one), rule)
         for device, one in points.items()
     }
     file, recipe = hand_out_together(picked, Path(arguments.out))
 
     def show() -> None:
-        print_together(found, choice, picked)
+        print_together(found, rule, picked)
         _print_file(file, "\n\n".join(f"# on {name}\n{one['load']}" for name, one in recipe["devices"].items()))
 
     return _handed_out(arguments, list(picked.values()), file, recipe, show, registration)
@@ -166,7 +165,7 @@ def _handed_out(
     Raises:
         Fault: it could not be registered.
     """
-    from autotune.show.pick import print_registered
+    from autotune.terminal.pick import print_registered
 
     try:
         if registration is not None:
@@ -193,7 +192,7 @@ def _registration(arguments: argparse.Namespace) -> "Registration | None":
 
 
 def _print_file(file: Path, load: str) -> None:
-    from autotune.show.study import console
+    from autotune.terminal.study import console
 
     beside = "\n".join(str(file.with_suffix(suffix)) for suffix in (".json", ".md"))
     console.print(f"{file}\n{beside}", style="cyan", soft_wrap=True)
@@ -203,7 +202,7 @@ def _print_file(file: Path, load: str) -> None:
 def _rechecked(arguments: argparse.Namespace, record: "Record", point: "Point") -> "Rechecked":
     """The file once more on the study's device, where that can be found."""
     from autotune.deploy.recheck import Rechecked, recheck_found
-    from autotune.show.devices import progress
+    from autotune.terminal.devices import progress
 
     if arguments.no_measure:
         return Rechecked.unmeasured(record, point)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.cli.options import add_study, record_of, warn_of_lost_files
-from autotune.status import DONE
+from autotune.errors import DONE
 
 REPORT = """Write STUDY.html: the front, what each dimension does, each technique beside the float model, where the
 time goes, the device, and how to have each point again. It is one file that works offline. Beside it go the front
@@ -41,7 +41,7 @@ def _front(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(front.to_json(record.meta["device"]), indent=1))
         return DONE
-    from autotune.show.study import print_front
+    from autotune.terminal.study import print_front
 
     print_front(record, front, everything=arguments.all)
     return DONE
@@ -50,7 +50,7 @@ def _front(arguments: argparse.Namespace) -> int:
 def _report(arguments: argparse.Namespace) -> int:
     from autotune.ledger.importance import importance
     from autotune.report.page import write_report
-    from autotune.show.study import console
+    from autotune.terminal.study import console
 
     record = record_of(arguments)
     warn_of_lost_files(record)

@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from autotune.argument_types import positive
+from autotune.arguments import positive
 from autotune.cli.options import add_folder, warn_of_damage, warn_of_lost_files
-from autotune.errors import UserError
-from autotune.status import DONE
+from autotune.errors import DONE, UserError
 from autotune.track.store import TRACKING, hidden, tracking_uri
 
 HOST = "127.0.0.1"

@@ -9,10 +9,10 @@ from autotune.deploy.recheck import Rechecked
 from autotune.results.front import ParetoFront, Point, interval
 from autotune.results.outcome import Measurement
 from autotune.results.record import Record
-from autotune.show.table import missed, missed_there
 from autotune.study.latency_cache import CHANGED
-from autotune.targets.target import LATENCY
+from autotune.targets.metric import LATENCY
 from autotune.text.units import milliseconds, number
+from autotune.text.words import missed, missed_there
 
 
 def drift(point: Point, now: Measurement) -> dict[str, Any]:

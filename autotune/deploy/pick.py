@@ -13,13 +13,15 @@ from autotune.deploy.recheck import Rechecked
 from autotune.devices.snippets import python, snippets
 from autotune.errors import UserError
 from autotune.files import sha256, whole
+from autotune.ledger.artifacts import is_file_of
 from autotune.report.reproduce import command
-from autotune.results.decision import Choice, Trade, ranked, runners_up
+from autotune.results.decision import DecisionRule, Trade, ranked, runners_up
 from autotune.results.devices import Together, together
 from autotune.results.front import ParetoFront, Point, interval
-from autotune.results.record import Record, is_file_of
+from autotune.results.record import Record
 from autotune.study.measured_file import check_file
-from autotune.targets.target import DOWNLOAD, LATENCY, METRICS, Target
+from autotune.targets.metric import DOWNLOAD, LATENCY, METRICS
+from autotune.targets.target import Target
 from autotune.text.units import milliseconds, price, within
 from autotune.tflite.recurrent import left_float
 from autotune.tflite.state import KEEPS, State, state
@@ -29,7 +31,7 @@ def choose(
     record: Record,
     targets: list[Target] | None,
     trial: int | None,
-    choice: Choice = Choice(),  # noqa: B008  # frozen
+    rule: DecisionRule = DecisionRule(),  # noqa: B008  # frozen
 ) -> tuple[ParetoFront, Point | None]:
     """The front, and the point to hand out; None where nothing meets the targets.
 
@@ -37,7 +39,7 @@ def choose(
         record: of the study.
         targets: in place of the study's, None for those.
         trial: to take, None where the rule decides.
-        choice: the rule.
+        rule: of the decision.
 
     Raises:
         UserError: there is no such trial, or none at all, or its file is gone or damaged.
@@ -46,7 +48,7 @@ def choose(
     if front is None or not front.points:
         raise UserError(f"study {record.name!r} has no measured trials yet; run it first")
     if trial is None:
-        point = next(ranked(front, choice), None)
+        point = next(ranked(front, rule), None)
     else:
         known = {point.trial: point for point in record.judged(front.targets)}
         if trial not in known:
@@ -60,7 +62,7 @@ def choose(
 
 
 def choose_together(
-    records: Mapping[str, Record], targets: list[Target] | None, trial: int | None, choice: Choice
+    records: Mapping[str, Record], targets: list[Target] | None, trial: int | None, rule: DecisionRule
 ) -> tuple[Together, Point | None]:
     """One file for several devices: what there is to choose from, and what is chosen, as a point of all of them.
 
@@ -68,7 +70,7 @@ def choose_together(
         records: by device, the one that the search was for first.
         targets: as choose().
         trial: of the first device, of the file to take; None where the rule decides.
-        choice: the rule.
+        rule: of the decision.
 
     Raises:
         UserError: no file was measured on all of them, none is of this trial, or it is gone or damaged.
@@ -78,7 +80,7 @@ def choose_together(
     if found is None:
         raise UserError(f"study {first.name!r} has no file that was measured on all of {devices}")
     if trial is None:
-        point = next(ranked(found.front, choice), None)
+        point = next(ranked(found.front, rule), None)
     else:
         [artifact] = [point.outcome.artifact for point in first.points if point.trial == trial] or [None]
         if artifact not in found.files:
@@ -98,19 +100,19 @@ class Picked:
         front: that the point was chosen from.
         point: it.
         found: what became of it when it was measured once more.
-        choice: how it was chosen.
+        rule: by which it was chosen.
     """
 
     record: Record
     front: ParetoFront
     point: Point
     found: Rechecked
-    choice: Choice = Choice()  # noqa: RUF009  # frozen
+    rule: DecisionRule = DecisionRule()  # noqa: RUF009  # frozen
 
     @cached_property
     def runners_up(self) -> list[Trade]:
         """What would be taken in its place."""
-        return runners_up(self.front, self.point, self.choice)
+        return runners_up(self.front, self.point, self.rule)
 
     @cached_property
     def state(self) -> State:
@@ -245,7 +247,7 @@ def _head(picked: Picked, file: Path) -> dict[str, Any]:
         "model": file.name,
         "study": picked.record.name,
         "targets": [target.text for target in picked.front.targets],
-        "rule": picked.choice.to_json(),
+        "rule": picked.rule.to_json(),
         "layers": picked.point.outcome.facts["layers"],
     }
 

@@ -10,11 +10,11 @@ from typing import Any, Self
 from autotune.compress.worker import start
 from autotune.deploy.reopen import reopened
 from autotune.devices import device_file
-from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session, in_use
 from autotune.errors import Fault, Infeasible, UserError, one_line
 from autotune.ledger import journal
 from autotune.ledger.ledger import Ledger
+from autotune.measure.cooling import rest
 from autotune.measure.rounds import Job, measure
 from autotune.model.load import import_model
 from autotune.model.trust import Trust
@@ -22,9 +22,10 @@ from autotune.results.front import Point
 from autotune.results.outcome import Measurement, Outcome
 from autotune.results.record import BASELINE, Record
 from autotune.space.space import Space
-from autotune.study.builder import Workshop
+from autotune.study.builder import Builder
 from autotune.study.candidates import Importer
 from autotune.study.evaluate import FAILURES, Evaluator
+from autotune.study.finish import test_once
 from autotune.study.instrument import timed
 from autotune.study.measured_file import cache_of, check_file
 from autotune.study.pool import Pool, RayPool
@@ -128,8 +129,8 @@ def recheck(
                 try:
                     say("opening models and data, for the test split")
                     candidates = reopened(record, pool, importer, trust)
-                    workshop = Workshop(candidates, (), cache_of(record), pool, record.folder)
-                    tests = _tested(record, point, workshop, session, leased)
+                    builder = Builder(candidates, (), cache_of(record), pool, record.folder)
+                    tests = _tested(record, point, builder, session, leased)
                 except (*FAILURES, Infeasible) as error:
                     what = "the baseline" if str(point.trial) in tests else "it"
                     remarks.append(f"{what} was not evaluated on the test split: {one_line(error)}")
@@ -138,29 +139,6 @@ def recheck(
     if again.state == "refused":
         raise UserError(f"trial {point.trial}: device {device.name} does not run it any more: {again.reason}")
     return Rechecked(again.latency, tests.get(str(point.trial)), remarks, tests.get(str(BASELINE)))
-
-
-def test_once(ledger: Ledger, point: Point, test: Callable[[Outcome], dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What a file and the baseline score on the test split: as the study has it, else found out and kept.
-
-    Nobody looks twice.
-
-    Args:
-        ledger: of the study.
-        point: of the file.
-        test: as Evaluator.test().
-
-    Returns:
-        As Record.tests.
-    """
-    record = ledger.record()
-    assert record.baseline is not None  # it was measured before any point was
-    tests = record.tests
-    for trial, outcome in ((point.trial, point.outcome), (BASELINE, record.baseline)):
-        if str(trial) not in tests:
-            tests = tests | {str(trial): test(outcome)}
-            ledger.note("tests", tests)
-    return tests
 
 
 def _measured(point: Point, device: Device, session: Session, leased: Leased, say: Say) -> Outcome:
@@ -180,12 +158,12 @@ def _measured(point: Point, device: Device, session: Session, leased: Leased, sa
 
 
 def _tested(
-    record: Record, point: Point, workshop: Workshop, session: Session, leased: Leased
+    record: Record, point: Point, builder: Builder, session: Session, leased: Leased
 ) -> dict[str, dict[str, Any]]:
     """As test_once(); what can't be kept is not looked at."""
     with (
         journal.exclusive(record.folder, record.name),
-        closing(Evaluator(workshop, session, partial(leased, shared=True))) as evaluator,
+        closing(Evaluator(builder, session, partial(leased, shared=True))) as evaluator,
     ):
         ledger = Ledger(record.folder, record.name, Space({}, ""), record.meta)
         return test_once(ledger, point, evaluator.test)

@@ -14,9 +14,9 @@ from autotune.deploy.pick import Picked, write_recipe
 from autotune.deploy.reopen import samples
 from autotune.errors import Fault, UserError
 from autotune.files import Scratch
+from autotune.ledger.artifacts import is_file_of
 from autotune.model.trust import Trust
 from autotune.results.front import Point
-from autotune.results.record import is_file_of
 from autotune.track import registry
 from autotune.track.registry import Function, Origin
 from autotune.track.store import hidden, tracking_uri

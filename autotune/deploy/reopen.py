@@ -15,7 +15,7 @@ from autotune.study.measured_file import cache_of
 from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.study.prepare import judged_by
-from autotune.targets.target import is_quality
+from autotune.targets.metric import is_quality
 from autotune.task import user_code
 from autotune.task.data import Array
 

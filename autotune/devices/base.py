@@ -5,8 +5,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
-from autotune.devices.cooling import Cooling
-from autotune.devices.device import Session
+from autotune.devices.device import Cooling, Session
 from autotune.errors import Fault, Infeasible, UserError
 
 

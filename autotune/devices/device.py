@@ -13,7 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.config import Runtime
-from autotune.devices.cooling import Cooling
+
+
+@dataclass(frozen=True)
+class Cooling:
+    """When a device is cool enough to be measured.
+
+    Attributes:
+        below_c: degrees Celsius that its hottest sensor must be below.
+        at_most_s: seconds to wait for that; what is measured then is measured warm.
+    """
+
+    below_c: float
+    at_most_s: float
 
 
 @dataclass(frozen=True)

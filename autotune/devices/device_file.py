@@ -9,9 +9,8 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from autotune import plugins
-from autotune.argument_types import MOST_CPU, MOST_THREADS, duration
-from autotune.devices.cooling import Cooling
-from autotune.devices.device import Device
+from autotune.arguments import MOST_CPU, MOST_THREADS, duration
+from autotune.devices.device import Cooling, Device
 from autotune.errors import UserError, one_line
 from autotune.files import is_file
 from autotune.yaml_file import place, read_yaml

@@ -12,7 +12,7 @@ from optuna.importance import FanovaImportanceEvaluator
 from autotune.results.dimensions import Importance, spread, varied
 from autotune.results.front import Point, cost
 from autotune.results.record import Record
-from autotune.targets.target import Metric
+from autotune.targets.metric import Metric
 
 TREES = 32
 """Of the forest; Optuna's usual 64 take twice as long for the same answer."""

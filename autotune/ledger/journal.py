@@ -16,10 +16,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autotune.errors import UserError
 from autotune.files import make_way, remove, whole
+from autotune.ledger.artifacts import ScoreFiles, model_path
 from autotune.ledger.journal_file import Damage, JournalFile, cut, free_name, opened
 from autotune.results.front import Point
 from autotune.results.outcome import Measurement, Outcome
-from autotune.results.record import BASELINE, Gaps, Record, model_path
+from autotune.results.record import BASELINE, Gaps, Record
 from autotune.targets.target import Target
 
 JOURNAL, LOCK = "journal.log", "lock"
@@ -88,7 +89,7 @@ def _opened(folder: Path, name: str) -> tuple[Record | None, Damage | None]:
         study = optuna.load_study(study_name=name, storage=storage) if names else None
         if study is None or "meta" not in study.user_attrs:
             return None
-        record = record_of(study, folder, Gaps())
+        record = record_of(study, folder, Gaps(ScoreFiles(folder)))
         assert record.device, "it is on some device"
         record.hypervolume()  # looks at what all points are held against each other by
         return record

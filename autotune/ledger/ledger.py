@@ -13,8 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autotune.config import Config, Recipe
 from autotune.ledger import journal
+from autotune.ledger.artifacts import ScoreFiles
 from autotune.ledger.interrupts import uninterrupted
-from autotune.ledger.no_repeats import Anew
+from autotune.ledger.no_repeats import NoRepeats
 from autotune.ledger.trials import Trials
 from autotune.results.front import Point, cost
 from autotune.results.outcome import Outcome
@@ -68,9 +69,9 @@ class Ledger:
         else:
             self.mended = None
             self._study = journal.begin(storage, name, meta)
-        self._sampler: Anew | None = None
+        self._sampler: NoRepeats | None = None
         self._given = optuna.samplers.RandomSampler()  # for trials of given values: others would learn for nothing
-        self._record = journal.record_of(self._study, folder, Gaps())
+        self._record = journal.record_of(self._study, folder, Gaps(ScoreFiles(folder)))
         self._trials = Trials(self._study, space)
         # Another seed each time: the same one would propose again what is there already.
         self.seed = int(meta["seed"]) + self._trials.found
@@ -118,7 +119,7 @@ class Ledger:
 
     def sample_by(self, sampler: optuna.samplers.BaseSampler) -> None:
         """What ask() asks from now on."""
-        self._sampler = Anew(sampler, lambda values: self._is_new(self._space.config(values)))
+        self._sampler = NoRepeats(sampler, lambda values: self._is_new(self._space.config(values)))
 
     def every(self, most: int) -> list[Config]:
         """All that may become a trial, or as many drawn where they are too many to look at each."""

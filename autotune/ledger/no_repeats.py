@@ -9,7 +9,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 
-class Anew(BaseSampler):
+class NoRepeats(BaseSampler):
     """A sampler that proposes again by itself what is not new: a trial that is dropped costs a write for each value.
 
     Attributes:

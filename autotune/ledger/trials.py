@@ -7,7 +7,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from autotune.space.space import Choice, Dimension, Space
+from autotune.space.space import Categorical, Dimension, Space
 
 
 class Trials:
@@ -74,7 +74,7 @@ class Trials:
 
 
 def _distribution(dim: Dimension) -> BaseDistribution:
-    if isinstance(dim, Choice):
+    if isinstance(dim, Categorical):
         return CategoricalDistribution(dim.values)
     if isinstance(dim.low, int):
         return IntDistribution(int(dim.low), int(dim.high), log=dim.log, step=1 if dim.log else int(dim.step or 1))

@@ -13,10 +13,10 @@ from autotune.config import Runtime
 from autotune.devices.base import ProbedDevice
 from autotune.devices.client.device import RunnerDevice
 from autotune.devices.client.session import RunnerSession
-from autotune.devices.cooling import rest
 from autotune.devices.delegates import DELEGATES
 from autotune.devices.device import Device, Session
 from autotune.errors import UserError
+from autotune.measure.cooling import rest
 from autotune.measure.rounds import Job, Result, Rules, measure
 from autotune.model.artifact import is_tflite
 from autotune.model.file import read_model

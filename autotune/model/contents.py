@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from autotune.errors import UserError, one_line
-from autotune.limits import check_unpacked
+from autotune.files import check_unpacked
 from autotune.model.file import HDF5
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autotune.errors import UserError
-from autotune.limits import check_memory
+from autotune.files import check_memory
 
 SAVED_MODEL = "saved_model.pb"
 """The file that makes a folder a SavedModel."""

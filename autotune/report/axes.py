@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from autotune.report.panels import BOUND, caption, ticks, unit, value
 from autotune.results.front import ParetoFront
 from autotune.results.record import Record
-from autotune.targets.target import Metric
+from autotune.targets.metric import Metric
 
 GRID = "#e6e8eb"
 """Colour of grids."""

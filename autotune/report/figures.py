@@ -17,9 +17,9 @@ from autotune.results.dimensions import spread
 from autotune.results.front import ParetoFront, Point, interval
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
-from autotune.show.table import missed
-from autotune.targets.target import LATENCY, METRICS, Metric
+from autotune.targets.metric import LATENCY, METRICS, Metric
 from autotune.text.units import median, price, within
+from autotune.text.words import missed
 
 MOST = 2000
 """Points off the front that are drawn; of more so many, see spread(). So the figure can be panned without WebGL,

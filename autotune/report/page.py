@@ -27,9 +27,9 @@ from autotune.results.dimensions import Importance
 from autotune.results.front import ParetoFront, Point, interval
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
-from autotune.show.table import missed, missed_there
-from autotune.targets.target import DOWNLOAD, LATENCY, METRICS, Metric
+from autotune.targets.metric import DOWNLOAD, LATENCY, METRICS, Metric
 from autotune.text.units import amount, change, clock, number, price, size, within
+from autotune.text.words import missed, missed_there
 
 ROWS = 500
 """Trials off the front that the page lists; of more the first ones."""

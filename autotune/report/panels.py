@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from autotune.config import SCHEMES
 from autotune.results.front import Point
-from autotune.targets.target import LATENCY, Metric
+from autotune.targets.metric import LATENCY, Metric
 
 PANELS = 2
 """Costs that the quality is drawn against at most."""

@@ -9,7 +9,8 @@ from autotune.report.panels import BOUND, COLOURS, PANELS, TONES, caption, schem
 from autotune.results.dimensions import Importance
 from autotune.results.front import Point, interval
 from autotune.results.record import Record
-from autotune.targets.target import LATENCY, Metric, Target
+from autotune.targets.metric import LATENCY, Metric
+from autotune.targets.target import Target
 
 COLUMNS = 8
 """Of the legend: more do not fit into the picture's width."""

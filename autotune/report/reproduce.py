@@ -6,7 +6,7 @@ from pathlib import Path
 
 from autotune.results.front import Point
 from autotune.results.record import Record
-from autotune.targets.target import is_quality
+from autotune.targets.metric import is_quality
 from autotune.task import user_code
 
 _INLINE = "in "

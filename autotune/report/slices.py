@@ -12,7 +12,7 @@ from autotune.report.figures import LAYOUT
 from autotune.report.panels import TONES, scheme, ticks, value
 from autotune.results.dimensions import Importance, spread, varied
 from autotune.results.record import Record
-from autotune.targets.target import Metric
+from autotune.targets.metric import Metric
 
 MOST = 1000
 """Trials that a slice shows; of more so many, see spread()."""

@@ -8,7 +8,7 @@ from autotune.config import SCHEMES, Recipe, Runtime
 from autotune.results.front import Point
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
-from autotune.targets.target import LATENCY
+from autotune.targets.metric import LATENCY
 
 _TITLES = {
     "none": "float32",

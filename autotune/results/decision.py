@@ -8,7 +8,7 @@ from typing import Any
 
 from autotune.errors import UserError
 from autotune.results.front import ParetoFront, Point, cost
-from autotune.targets.target import LATENCY, QUALITY, Metric
+from autotune.targets.metric import LATENCY, QUALITY, Metric
 
 ONE_SE, KNEE, WEIGHTS = RULES = ("one-se", "knee", "weights")
 TRIAL = "trial"
@@ -19,19 +19,19 @@ RUNNERS = 5
 
 
 @dataclass(frozen=True)
-class Choice:
+class DecisionRule:
     """How a point is chosen.
 
     Attributes:
-        rule: one of RULES, or TRIAL.
+        name: one of RULES, or TRIAL.
         weights: of the rule of this name, by objective; 0 where one is left out.
     """
 
-    rule: str = ONE_SE
+    name: str = ONE_SE
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return {"by": self.rule} | ({"weights": dict(self.weights)} if self.weights else {})
+        return {"by": self.name} | ({"weights": dict(self.weights)} if self.weights else {})
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def parse_weights(text: str, metrics: Sequence[Metric]) -> dict[str, float]:
     return found
 
 
-def parse_choice(by: str | None, weights: str | None, trial: int | None, metrics: Sequence[Metric]) -> Choice:
+def parse_rule(by: str | None, weights: str | None, trial: int | None, metrics: Sequence[Metric]) -> DecisionRule:
     """How a point is to be chosen, from what the user said of it.
 
     Args:
@@ -101,14 +101,14 @@ def parse_choice(by: str | None, weights: str | None, trial: int | None, metrics
     if trial is not None:
         if by or weights:
             raise UserError(f"--trial goes without {'--weights' if weights else '--by'}: it names the file itself")
-        return Choice(TRIAL)
+        return DecisionRule(TRIAL)
     if weights is None:
         if by == WEIGHTS:
             raise UserError(f"--by {WEIGHTS} needs --weights, such as {metrics[0].name}=2,latency=1")
-        return Choice(by or ONE_SE)
+        return DecisionRule(by or ONE_SE)
     if by not in (None, WEIGHTS):
         raise UserError(f"--weights go with --by {WEIGHTS}, not with --by {by}")
-    return Choice(WEIGHTS, parse_weights(weights, metrics))
+    return DecisionRule(WEIGHTS, parse_weights(weights, metrics))
 
 
 def _weight(text: str) -> float:
@@ -118,7 +118,7 @@ def _weight(text: str) -> float:
         return math.nan
 
 
-def ranked(front: ParetoFront, choice: Choice) -> Iterator[Point]:
+def ranked(front: ParetoFront, rule: DecisionRule) -> Iterator[Point]:
     """The feasible points, the one that the rule takes first, then what it would take without that one, and so on.
 
     one-se: the smallest within one standard error of the best, see ParetoFront.pick().
@@ -136,10 +136,10 @@ def ranked(front: ParetoFront, choice: Choice) -> Iterator[Point]:
     Normalised is from 0, the best among the feasible points, to 1, the worst; costs by their logarithm,
     since twice the latency is as much of a loss to a fast file as to a slow one.
     """
-    if choice.rule in (ONE_SE, TRIAL):
+    if rule.name in (ONE_SE, TRIAL):
         return _smallest(front)
     points = front.feasible
-    weights = [choice.weights.get(one.name, 0.0) if choice.rule == WEIGHTS else 1.0 for one in front.objectives]
+    weights = [rule.weights.get(one.name, 0.0) if rule.name == WEIGHTS else 1.0 for one in front.objectives]
     columns = [_normalised([_loss(front, point, metric) for point in points]) for metric in front.objectives]
     rows = zip(*columns, strict=True)
     sums = [(sum(weight * one for weight, one in zip(weights, row, strict=True)), sum(row)) for row in rows]
@@ -179,7 +179,7 @@ def trade(front: ParetoFront, point: Point, other: Point) -> Trade:
     return Trade(other, change, tuple(key for key in keys if tied.get(key) or change[key] == 0))
 
 
-def runners_up(front: ParetoFront, point: Point, choice: Choice) -> list[Trade]:
+def runners_up(front: ParetoFront, point: Point, rule: DecisionRule) -> list[Trade]:
     """What the rule would take if a point were not there, RUNNERS of it."""
-    others = (other for other in ranked(front, choice) if other.trial != point.trial)
+    others = (other for other in ranked(front, rule) if other.trial != point.trial)
     return [trade(front, point, other) for other in islice(others, RUNNERS)]

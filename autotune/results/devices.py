@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from autotune.results.front import ParetoFront, Point, cost, front_of
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
-from autotune.targets.target import METRICS, Metric, Target
+from autotune.targets.metric import METRICS, Metric
+from autotune.targets.target import Target
 
 DIFFERING = (METRICS["latency"], METRICS["memory"])
 """What differs between the runtimes of a file, as far as it may be an objective."""

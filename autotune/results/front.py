@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.results.outcome import Outcome
 from autotune.results.significance import Interval, normal
-from autotune.targets.target import METRICS, Metric, Target
+from autotune.targets.metric import METRICS, Metric
+from autotune.targets.target import Target
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from autotune.results.front import interval
 from autotune.results.outcome import Outcome
 from autotune.results.significance import Interval
-from autotune.targets.target import LATENCY, Metric, Target
+from autotune.targets.metric import LATENCY, Metric
+from autotune.targets.target import Target
 
 UNKNOWN = 1.0
 """Violation of a target on what the device could not tell of a file."""

@@ -1,7 +1,7 @@
-"""A study as its ledger has it: all that the front, the tracker and the report are made from."""
+"""A study as its ledger has it: all that the front, the tracker and the report are made from. Reads no file."""
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 
 from autotune.config import Config, Recipe
 from autotune.errors import UserError
-from autotune.files import sha256
 from autotune.results.findings import Measured, findings
 from autotune.results.front import ParetoFront, Point, front_of, hypervolume, leading, overlap
 from autotune.results.margin import held, violations
 from autotune.results.outcome import Outcome
 from autotune.results.significance import LEVEL, Interval, compare, difference, paired
+from autotune.targets.metric import Metric
 from autotune.targets.objectives import USUAL, resolve
-from autotune.targets.target import Metric, Target, parse
-from autotune.task.data.npy import read_array
+from autotune.targets.target import Target, parse
 
 Each = NDArray[Any]
 """As Score.each."""
+
+Scores = Callable[[Outcome], Each | None]
+"""What a measured file scored on each sample, None where that is not known."""
 
 BASELINE = -1
 """In place of a trial's number."""
@@ -32,33 +34,47 @@ MARK = "@"
 
 
 class Gaps:
-    """How far files' quality is from another's on the same samples; no file is read twice."""
+    """How far files' quality is from another's on the same samples; no file's scores are asked for twice."""
 
-    def __init__(self) -> None:
-        self._found: dict[tuple[Path, Path, float], Interval | None] = {}
-        self._others: dict[Path, Each] = {}
+    def __init__(self, scores: Scores) -> None:
+        """
+        Args:
+            scores: of the study.
+        """
+        self.scores = scores
+        self._found: dict[tuple[str | None, str, str | None, str, float], Interval | None] = {}
+        self._others: dict[tuple[str | None, str], Each] = {}
 
-    def of(self, one: Path, other: Path, factor: float, *, resampled: bool) -> Interval | None:
+    def of(self, one: Outcome, other: Outcome, factor: float) -> Interval | None:
         """As significance.difference(), of what two files scored.
 
         Args:
-            one: as scores_path().
+            one: measured.
             other: likewise; the same one for many.
             factor: of the other.
-            resampled: whether scores are of resamples.
 
         Returns:
             None where there are no scores of one of them, or of other samples.
         """
-        key = (one, other, factor)
+        key, known = (*_file(one), *_file(other), factor), self._others.get(_file(other))
         if key not in self._found:
-            first, second = scores_of(one), self._others[other] if other in self._others else scores_of(other)
-            pair = None if first is None or second is None else paired(first, second, resampled=resampled)
+            first, second = self.scores(one), self.scores(other) if known is None else known
+            drawn = _resampled(one)
+            pair = None if first is None or second is None else paired(first, second, resampled=drawn)
             if second is None or pair is None:
                 return None
-            self._others[other] = second
-            self._found[key] = difference(*pair, factor, resampled=resampled)
+            self._others[_file(other)] = second
+            self._found[key] = difference(*pair, factor, resampled=drawn)
         return self._found[key]
+
+
+def _file(outcome: Outcome) -> tuple[str | None, str]:
+    """By which what a file scored is known: its key, and what it ran on."""
+    return outcome.artifact, outcome.config.runtime.delegate
+
+
+def unscored(_: Outcome) -> None:
+    """The scores of a study that keeps none."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +96,7 @@ class Record:
             Outcomes have them already.
         profiles: where the time of some files goes, by trial, that of the baseline by BASELINE: parts as
             profiling.Part and untold, why they have no times.
-        gaps: to the baseline, for the targets that are relative to its quality.
+        gaps: to the baseline, for the targets that are relative to its quality; and the scores that they are of.
         damage: where its journal can't be read, in a line: the record is of what is before; None where all is whole.
     """
 
@@ -94,7 +110,7 @@ class Record:
     runs: list[dict[str, float]]
     remeasured: dict[str, dict[str, Any]] = field(default_factory=dict)
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
-    gaps: Gaps = field(default_factory=Gaps, repr=False, compare=False)
+    gaps: Gaps = field(default_factory=lambda: Gaps(unscored), repr=False, compare=False)
     damage: str | None = None
 
     @cached_property
@@ -181,14 +197,10 @@ class Record:
         """Whether two points' quality can't be told apart: by a paired test on the samples that both saw,
         by their intervals where the study did not keep them.
         """
-        first, second = scores_of(self._scores(one.outcome)), scores_of(self._scores(other.outcome))
+        first, second = self.gaps.scores(one.outcome), self.gaps.scores(other.outcome)
         drawn = _resampled(one.outcome)
         pair = None if first is None or second is None else paired(first, second, resampled=drawn)
         return overlap(one, other, self.quality) if pair is None else compare(*pair, resampled=drawn) > LEVEL
-
-    def _scores(self, outcome: Outcome) -> Path:
-        assert outcome.artifact is not None  # measured, so it has a file
-        return scores_path(self.folder, outcome.artifact, outcome.config.runtime.delegate)
 
     def judged(self, targets: Sequence[Target]) -> list[Point]:
         """The measured points, held against other targets than the study's own."""
@@ -204,8 +216,7 @@ class Record:
     def _gap(self, outcome: Outcome, factor: float) -> Interval | None:
         """The 95 % interval of a quality less a factor times the baseline's, None where they are not paired."""
         assert self.baseline is not None
-        one, other = self._scores(outcome), self._scores(self.baseline)
-        return self.gaps.of(one, other, factor, resampled=_resampled(outcome))
+        return self.gaps.of(outcome, self.baseline, factor)
 
     def findings(self) -> list[str]:
         """What bought nothing on the device: delegates, threads, sparse weights; a line each."""
@@ -236,30 +247,3 @@ class Record:
 
 def _resampled(outcome: Outcome) -> bool:
     return bool(outcome.facts.get("resampled", False))
-
-
-def model_path(folder: Path, artifact: str) -> Path:
-    """Where a study keeps a file, by its cache key."""
-    return folder / "models" / f"{artifact[:16]}.tflite"
-
-
-def is_file_of(path: Path, outcome: Outcome) -> bool:
-    """Whether a file is the one that was measured; by its size alone where the study did not keep its sha256 yet."""
-    if outcome.sha256 is not None:
-        return sha256(path) == outcome.sha256
-    return path.is_file() and path.stat().st_size == outcome.metrics.get("size_bytes")
-
-
-def scores_path(folder: Path, artifact: str, delegate: str) -> Path:
-    """Where a study keeps what a file scored on each sample, by its cache key and what it ran on; .npy."""
-    return folder / "scores" / f"{artifact[:16]}-{delegate}.npy"
-
-
-def scores_of(path: Path) -> Each | None:
-    """What lies at a scores_path(), None where there is none or it is damaged."""
-    try:
-        with path.open("rb") as file:
-            each = read_array(file, path.stat().st_size)
-    except (OSError, ValueError):
-        return None
-    return each if each.dtype.kind in "bifu" else None

@@ -15,7 +15,7 @@ from autotune.results.record import Record
 from autotune.results.significance import Interval
 from autotune.search.evidence import Found, Known
 from autotune.search.surrogate import Features, Prediction
-from autotune.targets.target import DOWNLOAD
+from autotune.targets.metric import DOWNLOAD
 
 Array = NDArray[np.float64]
 

@@ -13,7 +13,8 @@ from autotune.results.front import Point, cost
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
 from autotune.results.significance import Interval
-from autotune.targets.target import LATENCY, METRICS, Target
+from autotune.targets.metric import LATENCY, METRICS
+from autotune.targets.target import Target
 
 WEIGHTS = {"prune", "cluster", "prune_schedule", "cluster_init", "cluster_scope", "fine_tune", *TRAINING}
 """What changes a file's weights and not its structure, as long as zeros may be anywhere."""

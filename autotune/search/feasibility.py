@@ -7,7 +7,8 @@ from autotune.config import Config, Recipe, Runtime
 from autotune.ledger.ledger import Ledger
 from autotune.results.front import Point
 from autotune.search.evidence import Known
-from autotune.targets.target import DOWNLOAD, Target
+from autotune.targets.metric import DOWNLOAD
+from autotune.targets.target import Target
 
 
 class Gate:

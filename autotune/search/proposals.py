@@ -2,18 +2,34 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from autotune.config import SCHEMES, Config, Recipe
 from autotune.ledger.ledger import Ledger
 from autotune.search.feasibility import Gate
 from autotune.search.search import Choose
-from autotune.space.space import Choice, Space, ends, grid
-from autotune.study.scheduler import Row
+from autotune.space.space import Categorical, Space, ends, grid
 
 TRIES = 8
 """How often a sampler may propose what misses a target for sure, before one is drawn that may meet them."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A recipe on one or more runtimes.
+
+    Attributes:
+        trial: number of the first one's trial; None where nobody asked for it.
+        configs: all of the same recipe, the one that was asked for first.
+    """
+
+    trial: int | None
+    configs: tuple[Config, ...]
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.configs[0].recipe
 
 
 class Proposals:
@@ -50,7 +66,7 @@ class Proposals:
         """Whether nothing is to be done any more, whatever the sampler says."""
         return self.left <= 0 and not self._ledger.queued and not any(self._lacking())
 
-    def unfinished(self) -> Iterator[Row]:
+    def unfinished(self) -> Iterator[Proposal]:
         """What an earlier run was cut off from."""
         begun = set[Recipe]()  # these rows have every runtime that lacks
         while row := self._again():
@@ -58,14 +74,14 @@ class Proposals:
             yield row
         yield from (row for row in self._lacking() if row.recipe not in begun)
 
-    def _lacking(self) -> Iterator[Row]:
+    def _lacking(self) -> Iterator[Proposal]:
         """Of files that were built, the runtimes that they were not tried on."""
         built = {p.outcome.config.recipe: p.outcome for p in self._ledger.record().points if p.outcome.artifact}
         for outcome in built.values():
             if others := self._others(outcome.config):
-                yield Row(None, others)
+                yield Proposal(None, others)
 
-    def baselines(self) -> tuple[Iterator[Row], Iterator[Row]]:
+    def baselines(self) -> tuple[Iterator[Proposal], Iterator[Proposal]]:
         """The plain ways, before anything is sampled: what is recommended can then not be worse than they are.
 
         Returns:
@@ -74,7 +90,7 @@ class Proposals:
         """
         return self._rows(self._schemes()), self._rows(self._combinations())
 
-    def sampled(self, under_way: Sequence[Recipe]) -> Row | None:
+    def sampled(self, under_way: Sequence[Recipe]) -> Proposal | None:
         """The sampler's next, None at the end of the study or the space, or where it waits for what is under way."""
         if row := self._again():
             return row
@@ -95,7 +111,7 @@ class Proposals:
         self._held.remove(found)
         return found[1]
 
-    def _admitted(self, trial: int, config: Config) -> Row | None:
+    def _admitted(self, trial: int, config: Config) -> Proposal | None:
         """The trial's row, that of its untrained twin first; None where it is known to miss a target."""
         if missed := self._gate.misses(config.recipe):
             self._ledger.leave_out(trial, missed)
@@ -108,11 +124,11 @@ class Proposals:
         self._held.append((asked[0], (trial, config)))
         return self._row(*asked)
 
-    def _again(self) -> Row | None:
+    def _again(self) -> Proposal | None:
         asked = self._ledger.again()
         return None if asked is None else self._row(*asked)
 
-    def _rows(self, wanted: Iterator[Mapping[str, Any]]) -> Iterator[Row]:
+    def _rows(self, wanted: Iterator[Mapping[str, Any]]) -> Iterator[Proposal]:
         for values in wanted:
             while row := self._again():
                 yield row
@@ -129,8 +145,8 @@ class Proposals:
             if asked := self._ledger.ask_for(config):
                 yield self._row(*asked)
 
-    def _row(self, trial: int, config: Config) -> Row:
-        return Row(trial, (config, *self._others(config)))
+    def _row(self, trial: int, config: Config) -> Proposal:
+        return Proposal(trial, (config, *self._others(config)))
 
     def _others(self, config: Config) -> tuple[Config, ...]:
         """The same recipe on the runtimes that were not tried."""
@@ -148,8 +164,8 @@ class Proposals:
     def _combinations(self) -> Iterator[Mapping[str, Any]]:
         """The middle of what the space has of pruning and clustering, with int8 or what it has in its place."""
         prune, cluster = self._middle("prune"), self._middle("cluster")
-        schemes = self._space.dimensions.get("quantize", Choice(("none",)))
-        assert isinstance(schemes, Choice)  # names
+        schemes = self._space.dimensions.get("quantize", Categorical(("none",)))
+        assert isinstance(schemes, Categorical)  # names
         after = next((name for name in ("int8", "dynamic") if name in schemes.values), schemes.values[0])
         steps = ((0, 0, "qat"), (prune, 0, after), (0, cluster, after), (prune, cluster, after))
         for model, (share, clusters, scheme) in itertools.product(self._models, steps):
@@ -158,6 +174,6 @@ class Proposals:
 
     def _middle(self, name: str) -> Any:
         """The middle one of a dimension's values that do something, 0 where it has none."""
-        dim = self._space.dimensions.get(name, Choice((0,)))
+        dim = self._space.dimensions.get(name, Categorical((0,)))
         values = sorted(value for value in grid(dim) or ends(dim) if value)
         return values[len(values) // 2] if values else 0

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from autotune.argument_types import MOST_THREADS
+from autotune.arguments import MOST_THREADS
 from autotune.config import FIELDS, NAMES, Runtime, snap
 from autotune.errors import UserError
 from autotune.plugins import resource
-from autotune.space.space import Choice, Dimension, Range, Space, grid
+from autotune.space.space import Categorical, Dimension, Range, Space, grid
 from autotune.yaml_file import Lines, place, read_yaml
 
 
@@ -106,7 +106,7 @@ class _Reader:
             raise UserError(f"{self.where}: no values")
         if len(set(values)) != len(values):
             raise UserError(f"{self.where}: a value stands twice")
-        return Choice(tuple(values))
+        return Categorical(tuple(values))
 
     def _range(self, spec: dict[str, Any]) -> Dimension:
         low, high = (self._value(spec[key]) for key in ("low", "high"))
@@ -120,7 +120,7 @@ class _Reader:
         if step is not None and not (number and 0 < step < math.inf):
             raise UserError(f"{self.where}: step must be a {'whole ' if integer else ''}number above 0")
         if low == high:
-            return Choice((low,))
+            return Categorical((low,))
         step = 1 if integer and step is None else step
         if step is not None and (step > high - low or (high - low) / step > _MOST_VALUES):
             raise UserError(

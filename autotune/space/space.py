@@ -14,7 +14,7 @@ MOST = 100_000
 
 
 @dataclass(frozen=True)
-class Choice:
+class Categorical:
     """One of several values, in the order given."""
 
     values: tuple[Any, ...]
@@ -35,7 +35,7 @@ class Range:
     log: bool = False
 
 
-Dimension = Choice | Range
+Dimension = Categorical | Range
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Space:
     """The configurations that a study may try.
 
     Attributes:
-        dimensions: by field of Config; one with a single Choice is fixed.
+        dimensions: by field of Config; one with a single Categorical is fixed.
         source: where it was written, for messages.
     """
 
@@ -52,7 +52,7 @@ class Space:
 
     def config(self, values: Mapping[str, Any]) -> Config:
         """The configuration of sampled values; dimensions not sampled are fixed ones."""
-        fixed = {name: dim.values[0] for name, dim in self.dimensions.items() if isinstance(dim, Choice)}
+        fixed = {name: dim.values[0] for name, dim in self.dimensions.items() if isinstance(dim, Categorical)}
         return Config.of({**fixed, **values})
 
     def free(self) -> dict[str, Dimension]:
@@ -60,7 +60,7 @@ class Space:
         return {
             name: dim
             for name, dim in self.dimensions.items()
-            if (len(dim.values) > 1 if isinstance(dim, Choice) else dim.low < dim.high)
+            if (len(dim.values) > 1 if isinstance(dim, Categorical) else dim.low < dim.high)
         }
 
     def values(self, config: Config) -> dict[str, Any] | None:
@@ -84,18 +84,18 @@ class Space:
 
     def highest(self, name: str) -> float:
         """The largest value of a dimension of numbers, 0 where it is not in the space."""
-        dim = self.dimensions.get(name, Choice((0,)))
-        return float(max(dim.values) if isinstance(dim, Choice) else dim.high)
+        dim = self.dimensions.get(name, Categorical((0,)))
+        return float(max(dim.values) if isinstance(dim, Categorical) else dim.high)
 
     def delegates(self) -> tuple[str, ...]:
         """The delegates that may be sampled."""
         dim = self.dimensions.get("delegate")
-        return dim.values if isinstance(dim, Choice) else (Runtime().delegate,)
+        return dim.values if isinstance(dim, Categorical) else (Runtime().delegate,)
 
     def runtimes(self) -> list[Runtime]:
         """The ways to run a file: each delegate with each count of threads, of a range its ends and the doublings."""
-        threads = self.dimensions.get("threads", Choice((Runtime().threads,)))
-        counts = threads.values if isinstance(threads, Choice) else _doublings(int(threads.low), int(threads.high))
+        threads = self.dimensions.get("threads", Categorical((Runtime().threads,)))
+        counts = threads.values if isinstance(threads, Categorical) else _doublings(int(threads.low), int(threads.high))
         return [Runtime(delegate, count) for delegate, count in itertools.product(self.delegates(), counts)]
 
     def of_files(self) -> "Space":
@@ -110,17 +110,17 @@ class Space:
 
     def of_models(self, names: Sequence[str]) -> "Space":
         """The same for each of several candidate models."""
-        return replace(self, dimensions={"model": Choice(tuple(names)), **self.dimensions})
+        return replace(self, dimensions={"model": Categorical(tuple(names)), **self.dimensions})
 
     def lessons(self) -> tuple[str, ...]:
         """What pruning and clustering may learn from."""
-        dim = self.dimensions.get("fine_tune", Choice((Recipe().fine_tune,)))
-        assert isinstance(dim, Choice)  # names
+        dim = self.dimensions.get("fine_tune", Categorical((Recipe().fine_tune,)))
+        assert isinstance(dim, Categorical)  # names
         return dim.values
 
     def of_lessons(self, names: Sequence[str]) -> "Space":
         """The same with other ones."""
-        return replace(self, dimensions={**self.dimensions, "fine_tune": Choice(tuple(names))})
+        return replace(self, dimensions={**self.dimensions, "fine_tune": Categorical(tuple(names))})
 
     def fitting(self, fits: Callable[[Config], bool]) -> list[Config] | None:
         """Every different configuration that fits, None where there are too many to look through."""
@@ -160,7 +160,7 @@ class Space:
         """Changes exactly when what may be sampled changes."""
         return fingerprint(
             {
-                name: list(dim.values) if isinstance(dim, Choice) else [dim.low, dim.high, dim.step, dim.log]
+                name: list(dim.values) if isinstance(dim, Categorical) else [dim.low, dim.high, dim.step, dim.log]
                 for name, dim in self.dimensions.items()
             }
         )
@@ -168,7 +168,7 @@ class Space:
 
 def grid(dim: Dimension) -> list[Any] | None:
     """Every value, None where there is no end of them."""
-    if isinstance(dim, Choice):
+    if isinstance(dim, Categorical):
         return list(dim.values)
     if dim.step is None:
         return [dim.low] if dim.low == dim.high else None
@@ -182,7 +182,7 @@ def _doublings(low: int, high: int) -> tuple[int, ...]:
 
 def ends(dim: Dimension) -> list[Any]:
     """The first and the last of its values, and of numbers without a step the one between."""
-    if isinstance(dim, Choice):
+    if isinstance(dim, Categorical):
         return [dim.values[0], dim.values[-1]]
     return [dim.low, snap((dim.low * dim.high) ** 0.5 if dim.log else (dim.low + dim.high) / 2), dim.high]
 
@@ -195,14 +195,14 @@ def _within(dim: Dimension, value: Any) -> bool:
 
 
 def _low(dim: Dimension) -> Any:
-    return dim.values[0] if isinstance(dim, Choice) else dim.low
+    return dim.values[0] if isinstance(dim, Categorical) else dim.low
 
 
 def _only(dim: Dimension, used: set[Any]) -> Dimension:
     """The dimension without values that are never used; one that never matters keeps its first."""
-    if not isinstance(dim, Choice):
+    if not isinstance(dim, Categorical):
         return dim
-    return Choice(tuple(value for value in dim.values if value in used) or dim.values[:1])
+    return Categorical(tuple(value for value in dim.values if value in used) or dim.values[:1])
 
 
 def _off(dim: Dimension) -> Any:

@@ -10,7 +10,8 @@ from autotune.errors import Fault, UserError
 from autotune.results.outcome import Outcome
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument
-from autotune.targets.target import ACCURACY, Metric, Target
+from autotune.targets.metric import ACCURACY, Metric
+from autotune.targets.target import Target
 from autotune.task.labels import class_numbers
 from autotune.task.task import Task
 

@@ -15,9 +15,9 @@ from autotune.compress.training import add_history
 from autotune.config import Recipe
 from autotune.errors import Fault, Infeasible
 from autotune.files import link, sha256
+from autotune.ledger.artifacts import is_file_of, model_path
 from autotune.model.artifact import Artifact
 from autotune.results.outcome import Outcome
-from autotune.results.record import is_file_of, model_path
 from autotune.study.candidates import Candidate
 from autotune.study.measured_file import has_file
 from autotune.study.pool import Pool
@@ -28,7 +28,7 @@ REFUSED = "refused"
 """In an artifact's facts: why there is none."""
 
 
-class Workshop:
+class Builder:
     """Where a study's recipes become files.
 
     build() may be called from several threads; each artifact is built once, whoever asks for it

@@ -18,7 +18,7 @@ from autotune.model.trust import Trust
 from autotune.study.checks import check_excluded
 from autotune.study.options import Options
 from autotune.study.pool import Pool
-from autotune.targets.target import Metric
+from autotune.targets.metric import Metric
 from autotune.task.data import Data, needs_worker, read_data
 from autotune.task.task import Task, make_task
 

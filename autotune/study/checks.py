@@ -12,8 +12,9 @@ from autotune.errors import UserError
 from autotune.ledger import journal
 from autotune.results.record import Record
 from autotune.space.space import Space
+from autotune.targets.metric import Metric
 from autotune.targets.objectives import USUAL
-from autotune.targets.target import Metric, Target
+from autotune.targets.target import Target
 from autotune.tflite.flatbuffer import named
 
 

@@ -8,40 +8,37 @@ from functools import partial
 from typing import Any
 
 from autotune.config import Config, Recipe, Runtime
-from autotune.deploy.recheck import test_once
-from autotune.devices.cooling import rest
 from autotune.devices.device import Device, Session, in_use
 from autotune.errors import Fault, Infeasible, StopStudy, UserError
 from autotune.files import make_way
 from autotune.ledger import journal, siblings
 from autotune.ledger.interrupts import status_of, told
 from autotune.ledger.ledger import Ledger
+from autotune.measure.cooling import rest
 from autotune.model.load import import_model
 from autotune.report.picture import draw
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE, Record
 from autotune.search.feasibility import Gate
 from autotune.search.patience import Patience
-from autotune.search.proposals import Proposals
+from autotune.search.proposals import Proposal, Proposals
 from autotune.search.samplers import these
 from autotune.search.search import Search
 from autotune.study.baseline import anchored, check_measurable, measured, no_better_than_chance
-from autotune.study.builder import Workshop
+from autotune.study.builder import Builder
 from autotune.study.candidates import Importer, Opened
-from autotune.study.earlier import earlier
-from autotune.study.elsewhere import Elsewhere
 from autotune.study.evaluate import Evaluator
+from autotune.study.finish import measure_front, profile_pick, test_once
 from autotune.study.instrument import Instrument
-from autotune.study.latency_cache import CHANGED, Latencies
+from autotune.study.latency_cache import CHANGED, LatencyCache
 from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.study.prepare import Prepared, prepare
-from autotune.study.profiles import profile_pick
-from autotune.study.remeasure import measure_front
 from autotune.study.reporting import Reporter, Summary, logged
 from autotune.study.restore import restore
-from autotune.study.scheduler import Row, Rows, TimeIsUpError
-from autotune.targets.target import LATENCY
+from autotune.study.scheduler import Scheduler, TimeIsUpError
+from autotune.study.warm_start import Elsewhere, earlier
+from autotune.targets.metric import LATENCY
 from autotune.track.background import Background
 from autotune.track.tracker import Tracker
 
@@ -88,12 +85,10 @@ def run(
             if ledger.mended:
                 reporter.note(ledger.mended)
             watch = reporter.working
-            workshop = Workshop(
-                prepared.candidates, options.excluded, prepared.cache, pool, folder, options.jobs, watch
-            )
+            builder = Builder(prepared.candidates, options.excluded, prepared.cache, pool, folder, options.jobs, watch)
             with Background(trackers, reporter.note) as tracker:
                 tracker.update(ledger.record())
-                return _Study(options, prepared, device, ledger, workshop, reporter, tracker).run(began)
+                return _Study(options, prepared, device, ledger, builder, reporter, tracker).run(began)
 
 
 def _following(options: Options, leader: Record) -> Options:
@@ -111,21 +106,21 @@ class _Study:
         prepared: Prepared,
         device: Device,
         ledger: Ledger,
-        workshop: Workshop,
+        builder: Builder,
         reporter: Reporter,
         tracker: Background,
     ) -> None:
         self._options, self._prepared, self._device = options, prepared, device
-        self._ledger, self._workshop = ledger, workshop
+        self._ledger, self._workshop = ledger, builder
         self._reporter, self._tracker = reporter, tracker
         gate = Gate(ledger, prepared.space.runtimes())
-        search = Search(ledger, prepared.space, workshop.steps, workshop.built, gate, ledger.seed)
+        search = Search(ledger, prepared.space, builder.steps, builder.built, gate, ledger.seed)
         self._proposals = Proposals(
             ledger, prepared.space, list(prepared.candidates), options.trials, options.sampler(search), gate
         )
         self._patience = Patience(options.patience)
         self._told, self._changed, self._stopped = set[str](), False, False
-        self._rows: Rows | None = None
+        self._rows: Scheduler | None = None
 
     def run(self, began: float) -> Summary:
         found = self._ledger.record().asked
@@ -168,7 +163,7 @@ class _Study:
         return Summary(record, done, found, notes, ended)
 
     def _instrument_on(self, session: Session) -> Instrument:
-        latencies = Latencies(self._options.folder / ".cache" / "latency", self._device.facts())
+        latencies = LatencyCache(self._options.folder / ".cache" / "latency", self._device.facts())
         cool = partial(rest, self._device, session, self._reporter.status)
         leased = partial(self._measuring, session)
         return Instrument(self._workshop, session, latencies, leased, self._reporter.status, cool)
@@ -196,7 +191,7 @@ class _Study:
         """The baselines, then what the sampler proposes, then the front once more. Why it ended, for the user."""
         self._baseline()
         deadline = None if self._options.timeout is None else began + self._options.timeout
-        rows = Rows(
+        rows = Scheduler(
             self._options.jobs,
             self._workshop,
             self._evaluator,
@@ -239,10 +234,10 @@ class _Study:
         except StopStudy:
             self._stopped = True
 
-    def _unless_stopped(self, source: Callable[[], Row | None]) -> Callable[[], Row | None]:
+    def _unless_stopped(self, source: Callable[[], Proposal | None]) -> Callable[[], Proposal | None]:
         return lambda: None if self._stopped else source()
 
-    def _take_over(self, rows: Rows) -> None:
+    def _take_over(self, rows: Scheduler) -> None:
         """What was built again, and what earlier studies found out."""
         with self._building():
             again = list(restore(self._ledger, self._workshop, self._evaluator, self._reporter.note))
@@ -256,7 +251,7 @@ class _Study:
             rows.take(outcome)
         rows.work(lambda: None)  # measured and told, before a runtime of theirs is thought to be untried
 
-    def _next(self, under_way: Sequence[Recipe]) -> Row | None:
+    def _next(self, under_way: Sequence[Recipe]) -> Proposal | None:
         """What the sampler proposes, None at the end of the search or while it waits for what is under way."""
         return None if self._patience.is_over(self._ledger.asked) else self._proposals.sampled(under_way)
 

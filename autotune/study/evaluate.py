@@ -15,13 +15,13 @@ from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Session
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.files import Scratch, make_way, whole
+from autotune.ledger.artifacts import model_path, scores_path
 from autotune.model.artifact import Artifact
 from autotune.results.outcome import Outcome
-from autotune.results.record import model_path, scores_path
-from autotune.study.builder import Workshop
-from autotune.study.elsewhere import Elsewhere, taken
+from autotune.study.builder import Builder
 from autotune.study.parity import SPREAD, Parity, differs, drawn, parity, senseless, shifted
 from autotune.study.reporting import Activity
+from autotune.study.warm_start import Elsewhere, taken
 from autotune.task.data import Split
 from autotune.task.score import Score
 from autotune.task.task import Task
@@ -41,19 +41,19 @@ class Evaluator:
 
     def __init__(
         self,
-        workshop: Workshop,
+        builder: Builder,
         session: Session,
         leased: Callable[[], AbstractContextManager[None]],
         elsewhere: Elsewhere | None = None,
     ) -> None:
         """
         Args:
-            workshop: that builds the files.
+            builder: that builds the files.
             session: on the device.
             leased: holds the device while a file is run.
             elsewhere: what its files score on another device; that is not found out again.
         """
-        self._workshop, self._session, self._leased = workshop, session, leased
+        self._workshop, self._session, self._leased = builder, session, leased
         self._elsewhere = elsewhere
         self._lock = threading.Lock()
         self._scratch = Scratch()

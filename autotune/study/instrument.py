@@ -11,8 +11,8 @@ from autotune.measure.profile import Profile, profiled
 from autotune.measure.rounds import Job, measure
 from autotune.measure.rounds import Result as Found
 from autotune.results.outcome import Measurement, Outcome
-from autotune.study.builder import Workshop
-from autotune.study.latency_cache import Latencies
+from autotune.study.builder import Builder
+from autotune.study.latency_cache import LatencyCache
 from autotune.study.reporting import Activity
 from autotune.tflite.structure import structure
 
@@ -28,23 +28,23 @@ class Instrument:
 
     def __init__(
         self,
-        workshop: Workshop,
+        builder: Builder,
         session: Session,
-        latencies: Latencies,
+        latencies: LatencyCache,
         leased: Callable[[], AbstractContextManager[None]],
         status: Callable[[str], None],
         rest: Callable[[], None],
     ) -> None:
         """
         Args:
-            workshop: that built the files.
+            builder: that built the files.
             session: on the device.
             latencies: what is known.
             leased: holds the device; nobody else uses it meanwhile.
             status: told what is being done.
             rest: lets the device cool down.
         """
-        self._workshop, self._session, self._latencies = workshop, session, latencies
+        self._workshop, self._session, self._latencies = builder, session, latencies
         self._leased, self._status, self._rest = leased, status, rest
         self._structures: dict[str, str] = {}
         self._stopped = threading.Event()

@@ -21,7 +21,7 @@ _FLEETING = ("load", "temperature_c", "battery_temperature_c", "battery_percent"
 """Facts of a device that don't tell it from others."""
 
 
-class Latencies:
+class LatencyCache:
     """Stable measurements by (structure, runtime, device)."""
 
     def __init__(self, folder: Path, device: Mapping[str, Any]) -> None:

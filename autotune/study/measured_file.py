@@ -5,9 +5,10 @@ from pathlib import Path
 from autotune.compress.cache import ArtifactCache
 from autotune.errors import UserError
 from autotune.files import link
+from autotune.ledger.artifacts import is_file_of
 from autotune.results.front import Point
 from autotune.results.outcome import Outcome
-from autotune.results.record import Record, is_file_of
+from autotune.results.record import Record
 
 
 def cache_of(record: Record) -> ArtifactCache:

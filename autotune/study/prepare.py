@@ -21,7 +21,8 @@ from autotune.study.checks import check_delegates, check_targets, check_writable
 from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.targets import objectives
-from autotune.targets.target import Metric, Target, resolve
+from autotune.targets.metric import Metric
+from autotune.targets.target import Target, resolve
 from autotune.task import user_code
 from autotune.task.data import Data, located
 from autotune.task.data.taken import Entry

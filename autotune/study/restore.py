@@ -6,19 +6,19 @@ from autotune.errors import Infeasible, one_line
 from autotune.ledger.ledger import Ledger
 from autotune.results.front import Point
 from autotune.results.outcome import Outcome
-from autotune.study.builder import Workshop
+from autotune.study.builder import Builder
 from autotune.study.evaluate import FAILURES, Evaluator
 
 OTHERWISE = "its file was damaged, and came out otherwise when it was built again"
 """Why a trial that was measured counts no more."""
 
 
-def restore(ledger: Ledger, workshop: Workshop, evaluator: Evaluator, note: Callable[[str], None]) -> Iterator[Outcome]:
+def restore(ledger: Ledger, builder: Builder, evaluator: Evaluator, note: Callable[[str], None]) -> Iterator[Outcome]:
     """Has the file of each measured trial in its place again. One that comes out otherwise makes its trials void.
 
     Args:
         ledger: of the study; told which trials are void.
-        workshop: that builds what the cache has not.
+        builder: that builds what the cache has not.
         evaluator: of what came out otherwise.
         note: told what was damaged.
 
@@ -30,10 +30,10 @@ def restore(ledger: Ledger, workshop: Workshop, evaluator: Evaluator, note: Call
         files.setdefault(str(point.outcome.artifact), []).append(point)
     for points in files.values():
         first = points[0]
-        if workshop.has(first.outcome):
+        if builder.has(first.outcome):
             continue
         try:
-            same = workshop.rebuild(first.outcome)
+            same = builder.rebuild(first.outcome)
         except (*FAILURES, Infeasible) as error:
             note(f"{first.model} is gone or damaged, and can't be built again: {one_line(error)}")
             continue

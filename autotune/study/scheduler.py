@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 from autotune.config import Config, Recipe
 from autotune.errors import Broken, Fault
 from autotune.results.outcome import Outcome
+from autotune.search.proposals import Proposal
 from autotune.study.baseline import TRIES
-from autotune.study.builder import Workshop
+from autotune.study.builder import Builder
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument, Result
 from autotune.study.reporting import log
@@ -28,34 +28,17 @@ HELD_S = 600.0
 """Seconds after which the device is let go for a moment: others may want to measure on it."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """A recipe on one or more runtimes.
-
-    Attributes:
-        trial: number of the first one's trial; None where nobody asked for it.
-        configs: all of the same recipe, the one that was asked for first.
-    """
-
-    trial: int | None
-    configs: tuple[Config, ...]
-
-    @property
-    def recipe(self) -> Recipe:
-        return self.configs[0].recipe
-
-
 class TimeIsUpError(Exception):
     """The deadline has come."""
 
 
-class Rows:
+class Scheduler:
     """Works rows off, as many at a time as there are workers, while their source has more."""
 
     def __init__(
         self,
         jobs: int,
-        workshop: Workshop,
+        builder: Builder,
         evaluator: Evaluator,
         instrument: Instrument,
         building: Callable[[], AbstractContextManager[None]],
@@ -68,7 +51,7 @@ class Rows:
         """
         Args:
             jobs: number of workers.
-            workshop: that builds the files.
+            builder: that builds the files.
             evaluator: of the study.
             instrument: of the study.
             building: holds the device while anything is built.
@@ -77,15 +60,15 @@ class Rows:
             fail: gets what failed: its trial, the configuration, the reason, and whether it is tried again.
             deadline: on the clock of time.monotonic(), None for none.
         """
-        self._jobs, self._workshop, self._evaluator, self._instrument = jobs, workshop, evaluator, instrument
+        self._jobs, self._workshop, self._evaluator, self._instrument = jobs, builder, evaluator, instrument
         self._hold, self._quiet, self._tell, self._fail = building, quiet, tell, fail
         self._deadline = deadline
         self._threads = ThreadPoolExecutor(jobs + 2)
-        self._building: dict[Future[list[Outcome | Exception]], Row] = {}
+        self._building: dict[Future[list[Outcome | Exception]], Proposal] = {}
         self._measuring: Future[list[Result]] | None = None
         self._measured: list[tuple[int | None, Outcome]] = []
         self._waiting: list[tuple[int | None, Outcome]] = []
-        self._again: list[Row] = []
+        self._again: list[Proposal] = []
         self._faults: Counter[str] = Counter()
         self._held = contextlib.ExitStack()
         self._since = 0.0
@@ -136,7 +119,7 @@ class Rows:
         """Tells what was evaluated before, once its latency is known."""
         self._sort(None, outcome.config, outcome)
 
-    def work(self, source: Callable[[], Row | None]) -> None:
+    def work(self, source: Callable[[], Proposal | None]) -> None:
         """Until the source has no more rows and all that it gave are told.
 
         Args:
@@ -155,7 +138,7 @@ class Rows:
                 continue
             self._collect()
 
-    def _fill(self, source: Callable[[], Row | None]) -> bool:
+    def _fill(self, source: Callable[[], Proposal | None]) -> bool:
         """Begins rows while there are workers for them. False where the source has none.
 
         A measurement in quiet waits for trainings under way; meanwhile what needs no training is begun still.
@@ -242,7 +225,7 @@ class Rows:
             log.error("%s: %s", config, found)
             self._fail(trial, config, str(found), again)
             if again and trial is None:
-                self._again.append(Row(None, (config,)))
+                self._again.append(Proposal(None, (config,)))
         else:  # a stage's own failure, with its traceback; the user's metric
             log.error("%s failed: %s", config, found)
             self._fail(trial, config, str(found).strip().splitlines()[-1][:300], False)

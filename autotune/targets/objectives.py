@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from autotune.errors import UserError
-from autotune.targets.target import METRICS, QUALITY, Metric, Target, find, is_quality
+from autotune.targets.metric import METRICS, QUALITY, Metric, find, is_quality
+from autotune.targets.target import Target
 
 COSTS = ("latency", "size", "download", "memory")
 """What may be an objective besides quality."""

@@ -1,4 +1,4 @@
-"""Targets: "latency<50ms", "accuracy>=baseline-1%", and the metrics they speak of."""
+"""Targets: "latency<50ms", "accuracy>=baseline-1%"."""
 
 import math
 import re
@@ -7,90 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from autotune.errors import UserError
-
-UNITS: dict[str, dict[str, float]] = {
-    "time": {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3},
-    "bytes": {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3},
-    "share": {"%": 0.01},
-    "number": {},
-    "quality": {"%": 0.01},
-}
-"""For each kind of metric its units, as factors to the unit it is kept in."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """Something that is measured of every candidate.
-
-    Attributes:
-        name: as users write it in a target.
-        key: as it stands in an outcome, with its unit: latency_ms.
-        kind: a key of UNITS.
-        better: which way is good.
-        highest, lowest: possible values, None for any.
-    """
-
-    name: str
-    key: str
-    kind: str
-    better: Literal["lower", "higher"]
-    highest: float | None = None
-    lowest: float | None = 0.0
-
-    @property
-    def needs_unit(self) -> bool:
-        return self.kind in ("time", "bytes")
-
-
-ACCURACY = Metric("accuracy", "accuracy", "share", "higher", 1.0)
-QUALITY = Metric("quality", "quality", "quality", "higher", lowest=None)
-"""Stands in targets for whatever the task's metric is, until resolve(); which way is good is open."""
-
-LATENCY = Metric("latency", "latency_ms", "time", "lower")
-DOWNLOAD = Metric("download", "download_bytes", "bytes", "lower")
-METRICS = {
-    metric.name: metric
-    for metric in (
-        ACCURACY,
-        Metric("auc", "auc", "share", "higher", 1.0),
-        Metric("f1", "f1", "share", "higher", 1.0),
-        Metric("miou", "miou", "share", "higher", 1.0),
-        Metric("mae", "mae", "number", "lower"),
-        Metric("mse", "mse", "number", "lower"),
-        QUALITY,
-        LATENCY,
-        Metric("latency_p90", "latency_p90_ms", "time", "lower"),
-        Metric("latency_p99", "latency_p99_ms", "time", "lower"),
-        Metric("init", "init_ms", "time", "lower"),
-        Metric("memory", "memory_bytes", "bytes", "lower"),
-        Metric("size", "size_bytes", "bytes", "lower"),
-        DOWNLOAD,
-    )
-}
-"""Every metric by name, save topK for each K: of quality (one per task), and of cost."""
-
-QUALITIES = ("accuracy", "topK", "auc", "f1", "miou", "mae", "mse")
-"""What a task's metric can be, besides the user's own."""
-
-_TOP = re.compile(r"top([1-9]\d{0,5})")
-
-
-def find(name: str) -> Metric | None:
-    """A metric by its name: of METRICS, or topK for any K (top1 is accuracy); None where there is none."""
-    if match := _TOP.fullmatch(name):
-        return Metric(name, name, "share", "higher", 1.0) if int(match[1]) > 1 else ACCURACY
-    return METRICS.get(name)
-
-
-def is_quality(name: str) -> bool:
-    """Whether it is the name of one of QUALITIES."""
-    return name in QUALITIES[2:] or name == ACCURACY.name or _TOP.fullmatch(name) is not None
-
-
-def quality(name: str, better: Literal["lower", "higher"]) -> Metric:
-    """A task's metric: a known one, or a function of the user's of which only this is known."""
-    return (find(name) if is_quality(name) else None) or Metric(name, name, "number", better, lowest=None)
-
+from autotune.targets.metric import METRICS, QUALITY, UNITS, Metric, find
 
 Operator = Literal["<", "<=", ">", ">="]
 

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from autotune.errors import UserError
-from autotune.targets.target import Metric
+from autotune.targets.metric import Metric
 from autotune.task import user_code
 from autotune.task.data import Array, one_hot
 from autotune.task.losses import SIGNS, Loss

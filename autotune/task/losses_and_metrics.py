@@ -3,8 +3,7 @@
 from typing import Any
 
 from autotune.errors import UserError
-from autotune.targets import target
-from autotune.targets.target import Metric
+from autotune.targets.metric import QUALITIES, Metric, is_quality, quality
 from autotune.task import user_code
 from autotune.task.data import Array, Data, one_hot
 from autotune.task.labels import Kind, Settled, answers, classes, distributions, two_sided, zeros_and_ones
@@ -50,7 +49,7 @@ def settle(data: Data, facts: dict[str, Any], output: tuple[int, ...], loss: str
     soft = named is not None and _bare(named) in OF_DISTRIBUTIONS
     settled = _loss(named, kind, facts, output, rows=soft and y.shape[1:] == output and not one_hot(y))
     if scorer is not None:
-        return Settled(kind, settled, target.quality(scorer.rpartition(":")[2], data.better), scorer, soft)
+        return Settled(kind, settled, quality(scorer.rpartition(":")[2], data.better), scorer, soft)
     return Settled(kind, settled, _quality(name, where, kind, facts, output), None, soft)
 
 
@@ -129,8 +128,8 @@ def _named_metric(name: str, where: str) -> str:
         UserError: it is unknown.
     """
     short = NAMES.get(name, name)
-    if not target.is_quality(short):
-        raise UserError(f"{where} {name!r} is unknown; known are {', '.join(target.QUALITIES)}")
+    if not is_quality(short):
+        raise UserError(f"{where} {name!r} is unknown; known are {', '.join(QUALITIES)}")
     return short
 
 
@@ -206,7 +205,7 @@ def _quality(asked: str | None, where: str, kind: Kind, facts: dict[str, Any], o
     """
     names = [NAMES.get(name, name) for name in facts["compiled_metrics"]]
     name = asked or next((name for name in names if name in FITTING[kind]), USUAL[kind])
-    metric = target.quality(name, "higher")
+    metric = quality(name, "higher")
     top = metric.name.startswith("top")
     if ("topK" if top else metric.name) not in FITTING[kind]:
         raise UserError(f"{where} {name!r} does not fit the loss and the labels; {' or '.join(FITTING[kind])} does")

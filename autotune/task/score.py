@@ -9,7 +9,7 @@ import numpy as np
 
 from autotune.errors import UserError
 from autotune.results.significance import FEW, Interval, normal, student, wilson
-from autotune.targets.target import ACCURACY, Metric
+from autotune.targets.metric import ACCURACY, Metric
 from autotune.task.data import Array
 from autotune.task.metrics import auc, class_overlaps, f1, miou, overlaps, top_hits
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from autotune.config import fingerprint
 from autotune.errors import UserError
-from autotune.targets.target import Metric
+from autotune.targets.metric import Metric
 from autotune.task import score, user_code
 from autotune.task.data import Array, Data, Split, stratified_order
 from autotune.task.data.taken import Entry

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from autotune.compress import pipeline
 from autotune.compress.stage import TrainingData
 from autotune.config import Runtime
-from autotune.devices.cooling import Cooling
-from autotune.devices.device import OperatorTime, Session, Timing
+from autotune.devices.device import Cooling, OperatorTime, Session, Timing
 from autotune.errors import Fault, Infeasible
 from autotune.model.artifact import Artifact
 from autotune.model.trust import Trust

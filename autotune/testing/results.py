@@ -7,10 +7,11 @@ from typing import Any
 
 from autotune.config import Config
 from autotune.files import sha256
+from autotune.ledger.artifacts import ScoreFiles
 from autotune.results.front import Point
 from autotune.results.outcome import Measurement, Outcome
-from autotune.results.record import Record
-from autotune.targets.target import ACCURACY
+from autotune.results.record import Gaps, Record
+from autotune.targets.metric import ACCURACY
 
 
 def toy_measurement(latency_ms: float, verdict: str = "stable") -> Measurement:
@@ -67,4 +68,6 @@ def toy_record(folder: Path, *outcomes: Outcome) -> Record:
         "options": {"model": "toy"},
         "device": {"device": "fake"},
     }
-    return Record(folder.name, folder, meta, outcomes[0] if outcomes else None, points, {}, {}, [])
+    return Record(
+        folder.name, folder, meta, outcomes[0] if outcomes else None, points, {}, {}, [], gaps=Gaps(ScoreFiles(folder))
+    )

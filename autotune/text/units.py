@@ -6,7 +6,7 @@ from typing import Any
 
 from autotune.results.front import interval
 from autotune.results.outcome import Outcome
-from autotune.targets.target import Metric
+from autotune.targets.metric import Metric
 
 UNSTABLE = "!"
 """Before a latency that is not to be trusted."""

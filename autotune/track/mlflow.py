@@ -12,10 +12,11 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from autotune.config import fingerprint
 from autotune.devices.snippets import python
 from autotune.files import Scratch
+from autotune.ledger.artifacts import is_file_of
 from autotune.report.figures import write_front
 from autotune.report.picture import draw
 from autotune.results.front import ParetoFront, Point
-from autotune.results.record import Record, is_file_of
+from autotune.results.record import Record
 from autotune.tflite.state import state
 from autotune.track.entries import study_entry, trial_entry
 from autotune.track.runs import Runs

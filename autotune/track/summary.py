@@ -4,9 +4,9 @@ from autotune.report.reproduce import command
 from autotune.results.front import ParetoFront, Point
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
-from autotune.show.table import listed, missed
-from autotune.targets.target import LATENCY, METRICS, Metric
+from autotune.targets.metric import LATENCY, METRICS, Metric
 from autotune.text.units import median, price, within
+from autotune.text.words import listed, missed
 
 _FACTS = ("cpu", "machine", "cores", "system", "litert")
 """Of a device, those that tell it from another at a glance."""

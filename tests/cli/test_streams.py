@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from autotune.devices.device import holder
-from autotune.show.study import console
+from autotune.terminal.study import console
 
 
 def shell(command: str, folder: Path, **more: str) -> "subprocess.CompletedProcess[str]":
@@ -59,9 +59,9 @@ def test_brackets_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 WRITES = {
-    "in Python": "from autotune.show.study import console as shown; write = shown.print",
-    "--plain": "streams.secure(); from autotune.show.lines import PlainOutput; write = PlainOutput().note",
-    "--json": "streams.secure(); from autotune.show.lines import JsonOutput; write = JsonOutput(sys.stdout).note",
+    "in Python": "from autotune.terminal.study import console as shown; write = shown.print",
+    "--plain": "streams.secure(); from autotune.terminal.lines import PlainOutput; write = PlainOutput().note",
+    "--json": "streams.secure(); from autotune.terminal.lines import JsonOutput; write = JsonOutput(sys.stdout).note",
 }
 
 

@@ -14,11 +14,11 @@ from autotune.deploy.pick import Picked, choose, hand_out
 from autotune.deploy.recheck import Rechecked
 from autotune.errors import UserError
 from autotune.files import sha256
-from autotune.results.decision import KNEE, TRIAL, WEIGHTS, Choice
+from autotune.results.decision import KNEE, TRIAL, WEIGHTS, DecisionRule
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE, Record
-from autotune.show.study import print_pick
 from autotune.targets.target import parse
+from autotune.terminal.study import print_pick
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 from tests.compress import tables
 from tests.damage import KINDS
@@ -258,7 +258,7 @@ def timed(record: Record, trial: int, latency_ms: float) -> Record:
 
 def test_choose_by_rule(record: Record) -> None:
     """The rule decides, among what meets the targets."""
-    fast = Choice(WEIGHTS, {"latency": 1})
+    fast = DecisionRule(WEIGHTS, {"latency": 1})
     _, point = choose(record, None, None, fast)
     assert point is not None
     assert point.trial == 1
@@ -268,18 +268,20 @@ def test_choose_by_rule(record: Record) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "told"),
+    ("rule", "told"),
     [
-        (Choice(), {"by": "one-se"}),
-        (Choice(KNEE), {"by": "knee"}),
-        (Choice(TRIAL), {"by": "trial"}),
-        (Choice(WEIGHTS, {"latency": 2.0}), {"by": "weights", "weights": {"latency": 2.0}}),
+        (DecisionRule(), {"by": "one-se"}),
+        (DecisionRule(KNEE), {"by": "knee"}),
+        (DecisionRule(TRIAL), {"by": "trial"}),
+        (DecisionRule(WEIGHTS, {"latency": 2.0}), {"by": "weights", "weights": {"latency": 2.0}}),
     ],
 )
-def test_recipe_says_how_it_was_chosen(record: Record, tmp_path: Path, choice: Choice, told: dict[str, Any]) -> None:
+def test_recipe_says_how_it_was_chosen(
+    record: Record, tmp_path: Path, rule: DecisionRule, told: dict[str, Any]
+) -> None:
     """The rule with its weights, and what it would have taken otherwise."""
     front, _ = choose(record, None, None)
-    _, recipe = hand_out(Picked(record, front, record.points[0], Rechecked(), choice), tmp_path / "out")
+    _, recipe = hand_out(Picked(record, front, record.points[0], Rechecked(), rule), tmp_path / "out")
     assert recipe["rule"] == told
     [other] = recipe["runners_up"]
     assert other["trial"] == 1

@@ -12,7 +12,7 @@ from autotune.devices.android.device import AdbDevice
 from autotune.devices.client.command import CommandDevice
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.client.ssh import SshDevice
-from autotune.devices.cooling import Cooling
+from autotune.devices.device import Cooling
 from autotune.devices.device_file import device_files, keywords, load_device
 from autotune.errors import UserError
 from tests.conftest import ROOT

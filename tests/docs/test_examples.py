@@ -12,7 +12,8 @@ from autotune import experiment
 from autotune.config import FIELDS, NAMES
 from autotune.devices.device_file import load_device
 from autotune.space import file as space_file
-from autotune.targets.target import METRICS, QUALITIES, parse, parse_all
+from autotune.targets.metric import METRICS, QUALITIES
+from autotune.targets.target import parse, parse_all
 from autotune.task.data import read_data
 from autotune.task.user_metric import score_with
 from tests.docs.cli_page import parsers

@@ -14,7 +14,8 @@ from autotune.ledger.journal import read
 from autotune.ledger.ledger import Ledger
 from autotune.results.outcome import Outcome
 from autotune.space.file import parse
-from autotune.targets.target import ACCURACY, Target, parse_all
+from autotune.targets.metric import ACCURACY
+from autotune.targets.target import Target, parse_all
 from autotune.testing import toy_measurement, toy_outcome
 
 SPACE = {"prune": [0, 0.5, 0.75], "quantize": ["none", "int8"], "threads": [1, 2], "epochs": {"low": 1, "high": 3}}

@@ -10,8 +10,7 @@ import pytest
 from autotune.config import Runtime
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
-from autotune.devices.cooling import Cooling
-from autotune.devices.device import Session, cores
+from autotune.devices.device import Cooling, Session, cores
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.measure.bench import Row, Window, bench, found_in, read_tflite, runtimes, sustain
 from autotune.measure.rounds import Job

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from autotune.compress.cache import FACTS, ArtifactCache
 from autotune.config import Runtime
 from autotune.ledger import journal
+from autotune.ledger.artifacts import read_scores
 from autotune.ledger.journal_file import CHECKSUM
 from autotune.model.artifact import Artifact
-from autotune.results.record import scores_of
-from autotune.study.latency_cache import Latencies
+from autotune.study.latency_cache import LatencyCache
 from autotune.testing.results import toy_measurement
 from tests.ledger.test_ledger import begun
 from tests.readers.contract import read_or_refused
@@ -98,7 +98,7 @@ KEPT = {"at": 1.8e9, "measurement": MEASURED.to_json()}
 def test_kept_latencies(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     """The measurement, or none; and a new one takes its place."""
     folder = tmp_path_factory.getbasetemp() / "latencies"
-    kept = Latencies(folder, {"device": "toy"})
+    kept = LatencyCache(folder, {"device": "toy"})
     kept.put("structure", RUNTIME, MEASURED)
     [path] = folder.glob("*/*.json")
     path.write_bytes(content)
@@ -113,5 +113,5 @@ def test_scores(tmp_path_factory: pytest.TempPathFactory, draw: st.DataObject) -
     np.save(stream, np.linspace(0, 1, 20))
     path: Path = tmp_path_factory.getbasetemp() / "scores.npy"
     path.write_bytes(draw.draw(damaged(stream.getvalue())))
-    found = scores_of(path)
+    found = read_scores(path)
     assert found is None or found.dtype.kind in "bifu"

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune import argument_types
+from autotune import arguments
 from autotune.errors import UserError
 from autotune.targets import objectives
-from autotune.targets.target import ACCURACY, LATENCY, METRICS, parse, parse_all, resolve
+from autotune.targets.metric import ACCURACY, LATENCY, METRICS
+from autotune.targets.target import parse, parse_all, resolve
 from tests.readers.contract import read_or_refused
 from tests.readers.mutations import damaged
 
@@ -70,13 +71,13 @@ def test_options(name: str, text: str) -> None:
 
     def read() -> Any:
         try:
-            return getattr(argument_types, name)(text)
+            return getattr(arguments, name)(text)
         except argparse.ArgumentTypeError as error:
             raise UserError(str(error)) from error  # as the command line and the Python API do
 
     value = read_or_refused(read)
     assert value is None or isinstance(value, TYPES[name])
-    assert not isinstance(value, list) or len(value) <= argument_types.MOST_CPU + 1
+    assert not isinstance(value, list) or len(value) <= arguments.MOST_CPU + 1
 
 
 def test_targets_of_any_length() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autotune.report.figures import MOST, front_figure, write_front
-from autotune.targets.target import METRICS
+from autotune.targets.metric import METRICS
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 
 OUTCOMES = (

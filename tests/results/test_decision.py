@@ -3,9 +3,19 @@
 import pytest
 
 from autotune.errors import UserError
-from autotune.results.decision import KNEE, RUNNERS, TRIAL, WEIGHTS, Choice, parse_weights, ranked, runners_up, trade
+from autotune.results.decision import (
+    KNEE,
+    RUNNERS,
+    TRIAL,
+    WEIGHTS,
+    DecisionRule,
+    parse_weights,
+    ranked,
+    runners_up,
+    trade,
+)
 from autotune.results.front import ParetoFront, Point, front_of
-from autotune.targets.target import ACCURACY, DOWNLOAD, LATENCY, METRICS, Metric
+from autotune.targets.metric import ACCURACY, DOWNLOAD, LATENCY, METRICS, Metric
 from autotune.testing import toy_measurement, toy_outcome
 
 USUAL = (ACCURACY, LATENCY, DOWNLOAD)
@@ -23,9 +33,9 @@ def front(
     return front_of(points, objectives, [], BASELINE)
 
 
-def order(of: ParetoFront, choice: Choice) -> list[int]:
+def order(of: ParetoFront, rule: DecisionRule) -> list[int]:
     """The trials as the rule ranks them."""
-    return [point.trial for point in ranked(of, choice)]
+    return [point.trial for point in ranked(of, rule)]
 
 
 CURVE = ((0.90, 100, 1000), (0.88, 12, 1000), (0.70, 5, 1000), (0.50, 4, 1000))
@@ -35,63 +45,67 @@ CURVE = ((0.90, 100, 1000), (0.88, 12, 1000), (0.70, 5, 1000), (0.50, 4, 1000))
 def test_one_se_ranks_what_it_would_pick_without_the_first() -> None:
     """The recommended point, then the recommended one of the rest."""
     of = front((0.900, 10, 1000), (0.895, 9, 900), (0.80, 1, 100), (0.79, 0.5, 90))
-    assert order(of, Choice()) == [1, 0, 3, 2]
-    assert next(ranked(of, Choice())) == of.pick()
-    assert order(of, Choice(TRIAL)) == order(of, Choice())
+    assert order(of, DecisionRule()) == [1, 0, 3, 2]
+    assert next(ranked(of, DecisionRule())) == of.pick()
+    assert order(of, DecisionRule(TRIAL)) == order(of, DecisionRule())
 
 
 def test_knee_is_where_the_front_bends() -> None:
     """Not at its ends, where a little of one objective costs a lot of another."""
-    assert order(front(*CURVE), Choice(KNEE))[0] == 1
+    assert order(front(*CURVE), DecisionRule(KNEE))[0] == 1
 
 
 def test_knee_of_two_objectives_is_farthest_from_the_line_through_the_ends() -> None:
     """Between the ends, in accuracy and the logarithm of latency: trial 2 is farther off than trial 1."""
     of = front((0.9, 1000, 1), (0.8, 200, 1), (0.7, 20, 1), (0.5, 10, 1), objectives=(ACCURACY, LATENCY))
     off = {0: 0.0, 1: 1 - 0.25 - 0.6505, 2: 1 - 0.5 - 0.1505, 3: 0.0}
-    assert order(of, Choice(KNEE)) == sorted(off, key=lambda trial: -off[trial])
+    assert order(of, DecisionRule(KNEE)) == sorted(off, key=lambda trial: -off[trial])
 
 
 def test_equal_weights_are_the_knee() -> None:
     """Whatever they are."""
     of = front((0.90, 100, 900), (0.88, 12, 700), (0.80, 5, 800), (0.50, 4, 100))
-    assert order(of, Choice(WEIGHTS, {"accuracy": 3, "latency": 3, "download": 3})) == order(of, Choice(KNEE))
+    assert order(of, DecisionRule(WEIGHTS, {"accuracy": 3, "latency": 3, "download": 3})) == order(
+        of, DecisionRule(KNEE)
+    )
 
 
 def test_weights_decide() -> None:
     """One objective alone takes its best; what is left out counts for nothing but a tie."""
     of = front((0.90, 100, 900), (0.88, 12, 700), (0.80, 4, 200), (0.50, 4, 100))
-    assert order(of, Choice(WEIGHTS, {"accuracy": 1}))[0] == 0
-    assert order(of, Choice(WEIGHTS, {"download": 1}))[0] == 3
-    assert order(of, Choice(WEIGHTS, {"latency": 1}))[:2] == [2, 3]  # as fast, but better on the whole
-    assert order(of, Choice(WEIGHTS, {"accuracy": 1, "latency": 1}))[0] == 2
+    assert order(of, DecisionRule(WEIGHTS, {"accuracy": 1}))[0] == 0
+    assert order(of, DecisionRule(WEIGHTS, {"download": 1}))[0] == 3
+    assert order(of, DecisionRule(WEIGHTS, {"latency": 1}))[:2] == [2, 3]  # as fast, but better on the whole
+    assert order(of, DecisionRule(WEIGHTS, {"accuracy": 1, "latency": 1}))[0] == 2
 
 
 def test_costs_are_weighed_by_their_logarithm() -> None:
     """From 1 to 2 is as much as from 50 to 100, so what is in the middle of their logarithms is in the middle."""
     of = front((0.9, 100, 1), (0.8, 10, 1), (0.7, 1, 1), objectives=(ACCURACY, LATENCY))
     scores = {
-        trial: place for place, trial in enumerate(order(of, Choice(WEIGHTS, {"accuracy": 0.51, "latency": 0.49})))
+        trial: place
+        for place, trial in enumerate(order(of, DecisionRule(WEIGHTS, {"accuracy": 0.51, "latency": 0.49})))
     }
     assert scores == {0: 0, 1: 1, 2: 2}
     scores = {
-        trial: place for place, trial in enumerate(order(of, Choice(WEIGHTS, {"accuracy": 0.49, "latency": 0.51})))
+        trial: place
+        for place, trial in enumerate(order(of, DecisionRule(WEIGHTS, {"accuracy": 0.49, "latency": 0.51})))
     }
     assert scores == {2: 0, 1: 1, 0: 2}
 
 
-@pytest.mark.parametrize("choice", [Choice(), Choice(KNEE), Choice(WEIGHTS, {"accuracy": 1})])
-def test_only_what_meets_the_targets_is_chosen(choice: Choice) -> None:
+@pytest.mark.parametrize("rule", [DecisionRule(), DecisionRule(KNEE), DecisionRule(WEIGHTS, {"accuracy": 1})])
+def test_only_what_meets_the_targets_is_chosen(rule: DecisionRule) -> None:
     """Neither does the rest stretch the scale."""
-    assert 0 not in order(front(*CURVE, missed=0), choice)
-    assert sorted(order(front(*CURVE, missed=0), choice)) == [1, 2, 3]
-    assert order(front(CURVE[0], missed=0), choice) == []
+    assert 0 not in order(front(*CURVE, missed=0), rule)
+    assert sorted(order(front(*CURVE, missed=0), rule)) == [1, 2, 3]
+    assert order(front(CURVE[0], missed=0), rule) == []
 
 
-@pytest.mark.parametrize("choice", [Choice(), Choice(KNEE), Choice(WEIGHTS, {"accuracy": 1})])
-def test_a_single_point_is_chosen(choice: Choice) -> None:
+@pytest.mark.parametrize("rule", [DecisionRule(), DecisionRule(KNEE), DecisionRule(WEIGHTS, {"accuracy": 1})])
+def test_a_single_point_is_chosen(rule: DecisionRule) -> None:
     """By any rule, though nothing can be normalised."""
-    assert order(front(CURVE[0]), choice) == [0]
+    assert order(front(CURVE[0]), rule) == [0]
 
 
 def test_what_is_not_known_is_the_worst() -> None:
@@ -101,7 +115,7 @@ def test_what_is_not_known_is_the_worst() -> None:
     told.metrics[memory.key] = 0.0
     points = [Point(0, toy_outcome(0.9, 5, 100), {}, "m"), Point(1, told, {}, "m")]
     of = front_of(points, (ACCURACY, LATENCY, memory), [], BASELINE)
-    assert order(of, Choice(WEIGHTS, {"memory": 1})) == [1, 0]
+    assert order(of, DecisionRule(WEIGHTS, {"memory": 1})) == [1, 0]
 
 
 def test_errors_are_better_when_low() -> None:
@@ -113,7 +127,7 @@ def test_errors_are_better_when_low() -> None:
         outcome.metrics[mae.key] = error
         points.append(Point(trial, outcome, {}, "m"))
     of = front_of(points, (mae, LATENCY), [], BASELINE)
-    assert order(of, Choice(WEIGHTS, {"mae": 1})) == [0, 1]
+    assert order(of, DecisionRule(WEIGHTS, {"mae": 1})) == [0, 1]
 
 
 def test_trade() -> None:
@@ -154,11 +168,11 @@ def test_trade_with_what_is_not_known() -> None:
 def test_runners_up() -> None:
     """In the rule's order, without the point itself, and not too many."""
     of = front(*((0.9 - step / 20, 100 / (step + 1), 1000) for step in range(RUNNERS + 3)))
-    choice = Choice(WEIGHTS, {"latency": 1})
-    places = order(of, choice)
-    assert [one.point.trial for one in runners_up(of, of.points[0], choice)] == places[:RUNNERS]
-    best = next(ranked(of, choice))
-    assert [one.point.trial for one in runners_up(of, best, choice)] == places[1 : RUNNERS + 1]
+    rule = DecisionRule(WEIGHTS, {"latency": 1})
+    places = order(of, rule)
+    assert [one.point.trial for one in runners_up(of, of.points[0], rule)] == places[:RUNNERS]
+    best = next(ranked(of, rule))
+    assert [one.point.trial for one in runners_up(of, best, rule)] == places[1 : RUNNERS + 1]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.results.decision import Choice, ranked
+from autotune.results.decision import DecisionRule, ranked
 from autotune.results.devices import Together, together
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
@@ -46,7 +46,7 @@ def test_the_mean_of_ratios_decides(records: dict[str, Record]) -> None:
     """2.5 times as slow on one device is less of a loss than 4 times as slow on the other; which is slow, is not."""
     for order in (("desk", "board"), ("board", "desk")):
         found = weighed({device: records[device] for device in order})
-        point = next(ranked(found.front, Choice("weights", {"latency": 1})))
+        point = next(ranked(found.front, DecisionRule("weights", {"latency": 1})))
         assert point.outcome.artifact == f"{1:064}"
         assert point.outcome.metrics["latency_ms"] == pytest.approx((0.5 * 10) ** 0.5)
         assert {device: one.outcome.metrics["latency_ms"] for device, one in found.on_each(point).items()} == {

@@ -20,7 +20,8 @@ from autotune.results.front import (
 )
 from autotune.results.margin import violations
 from autotune.results.outcome import Outcome
-from autotune.targets.target import ACCURACY, DOWNLOAD, LATENCY, METRICS, parse
+from autotune.targets.metric import ACCURACY, DOWNLOAD, LATENCY, METRICS
+from autotune.targets.target import parse
 from autotune.testing import toy_measurement, toy_outcome
 
 BASELINE = toy_outcome(0.9, 10, 1000)

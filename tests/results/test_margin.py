@@ -7,7 +7,8 @@ import pytest
 from autotune.results.margin import UNKNOWN, held, violations
 from autotune.results.outcome import Outcome
 from autotune.results.significance import Interval
-from autotune.targets.target import ACCURACY, parse_all
+from autotune.targets.metric import ACCURACY
+from autotune.targets.target import parse_all
 from autotune.testing import toy_measurement, toy_outcome
 
 BASELINE = toy_outcome(0.9, 10, 1000).metrics

@@ -10,10 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from autotune.config import Config
+from autotune.ledger.artifacts import model_path, scores_path
 from autotune.results.front import Point
 from autotune.results.outcome import Outcome
-from autotune.results.record import Record, model_path, scores_path
-from autotune.targets.target import METRICS, parse
+from autotune.results.record import Record
+from autotune.targets.metric import METRICS
+from autotune.targets.target import parse
 from autotune.task.data.npy import read_array
 from autotune.testing import toy_outcome, toy_record
 

@@ -16,7 +16,7 @@ from autotune.search.feasibility import Gate
 from autotune.search.samplers import ehvi, grid
 from autotune.search.search import Choose, Search
 from autotune.space.file import parse
-from autotune.targets.target import ACCURACY
+from autotune.targets.metric import ACCURACY
 from autotune.testing import toy_outcome
 
 SPACE: dict[str, Any] = {

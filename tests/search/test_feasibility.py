@@ -14,7 +14,8 @@ from autotune.search.feasibility import Gate
 from autotune.search.samplers import grid, tpe
 from autotune.search.search import Choose, Search
 from autotune.space.file import parse
-from autotune.targets.target import ACCURACY, parse_all
+from autotune.targets.metric import ACCURACY
+from autotune.targets.target import parse_all
 from autotune.testing import FakePool, SilentReporter, toy_measurement, toy_outcome
 from tests.study.test_driver import options, study
 

@@ -10,7 +10,7 @@ import pytest
 from autotune.config import Config
 from autotune.errors import UserError
 from autotune.space.file import load, parse
-from autotune.space.space import Choice, Range, Space
+from autotune.space.space import Categorical, Range, Space
 
 NAN, INF = float("nan"), float("inf")
 
@@ -30,28 +30,28 @@ def configs(space: Space) -> list[Config]:
 @pytest.mark.parametrize(
     ("name", "spec", "dimension"),
     [
-        ("prune", 0.5, Choice((0.5,))),
-        ("prune", [0, 0.5], Choice((0.0, 0.5))),
-        ("quantize", ["none", "qat"], Choice(("none", "qat"))),
-        ("delegate", "builtin", Choice(("builtin",))),
-        ("cluster", [0, 16.0], Choice((0, 16))),
-        ("threads", "auto", Choice((1, 2, 4))),
-        ("delegate", "auto", Choice(("xnnpack", "gpu"))),
+        ("prune", 0.5, Categorical((0.5,))),
+        ("prune", [0, 0.5], Categorical((0.0, 0.5))),
+        ("quantize", ["none", "qat"], Categorical(("none", "qat"))),
+        ("delegate", "builtin", Categorical(("builtin",))),
+        ("cluster", [0, 16.0], Categorical((0, 16))),
+        ("threads", "auto", Categorical((1, 2, 4))),
+        ("delegate", "auto", Categorical(("xnnpack", "gpu"))),
         ("prune", {"low": 0, "high": 0.9}, Range(0, 0.9)),
         ("prune", {"low": 0, "high": 0.9, "step": 0.3}, Range(0, 0.9, 0.3)),
         ("learning_rate", {"low": 1e-4, "high": 1e-2, "log": True}, Range(1e-4, 1e-2, None, log=True)),
         ("epochs", {"low": 1, "high": 5}, Range(1, 5, 1)),
         ("epochs", {"low": 1, "high": 5, "step": 2}, Range(1, 5, 2)),
         ("epochs", {"low": 1, "high": 5, "log": False}, Range(1, 5, 1)),
-        ("epochs", {"low": 2, "high": 2}, Choice((2,))),
-        ("prune", {"low": 0.5, "high": 0.5, "step": 0.1}, Choice((0.5,))),
-        ("learning_rate", {"low": 1e-3, "high": 1e-3, "log": True}, Choice((1e-3,))),
+        ("epochs", {"low": 2, "high": 2}, Categorical((2,))),
+        ("prune", {"low": 0.5, "high": 0.5, "step": 0.1}, Categorical((0.5,))),
+        ("learning_rate", {"low": 1e-3, "high": 1e-3, "log": True}, Categorical((1e-3,))),
         ("cluster", {"low": 2, "high": 16}, Range(2, 16, 1)),
         ("cluster", {"low": 0, "high": 16, "step": 8}, Range(0, 16, 8)),
         ("batch_size", {"low": 8, "high": 256, "log": True}, Range(8, 256, 1, log=True)),
     ],
 )
-def test_dimensions_are_read(name: str, spec: Any, dimension: Choice | Range) -> None:
+def test_dimensions_are_read(name: str, spec: Any, dimension: Categorical | Range) -> None:
     """Scalars, lists, ranges with and without step and log, and what is auto on the device."""
     assert space(**{name: spec}).dimensions == {name: dimension}
 
@@ -161,7 +161,7 @@ def test_load_reads_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("prune: [0, 0.5]\nthreads: auto\n")
     loaded = load(str(path), [1, 2])
-    assert loaded.dimensions == {"prune": Choice((0.0, 0.5)), "threads": Choice((1, 2))}
+    assert loaded.dimensions == {"prune": Categorical((0.0, 0.5)), "threads": Categorical((1, 2))}
     assert loaded.source == str(path)
 
 

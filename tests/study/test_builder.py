@@ -10,7 +10,7 @@ from autotune.compress import pipeline
 from autotune.compress.cache import ArtifactCache
 from autotune.config import Recipe
 from autotune.model.artifact import Artifact
-from autotune.study.builder import Workshop
+from autotune.study.builder import Builder
 from autotune.study.candidates import open_candidates
 from autotune.testing import FakePool, toy_build, toy_import
 from tests.devices.processes import LONG
@@ -31,10 +31,10 @@ def test_what_follows_a_training_does_not_wait_for_the_next_one(tmp_path: Path) 
     pool = FakePool(1, build)
     cache = ArtifactCache(tmp_path / "cache")
     candidates = open_candidates(options(tmp_path), cache, pool, toy_import).candidates
-    workshop = Workshop(candidates, (), cache, pool, tmp_path, trainings=1)
+    builder = Builder(candidates, (), cache, pool, tmp_path, trainings=1)
     recipes = [Recipe(prune=0.5, quantize="int8", epochs=1), Recipe(cluster=16, quantize="int8", epochs=1)]
     with ThreadPoolExecutor(3) as threads:
-        built = [threads.submit(workshop.build, recipe) for recipe in recipes]
+        built = [threads.submit(builder.build, recipe) for recipe in recipes]
         both.wait(LONG)
         for one in built:
             one.result(LONG)
@@ -56,7 +56,7 @@ def test_a_file_tells_of_the_trainings_behind_it(tmp_path: Path) -> None:
     candidates = open_candidates(options(tmp_path), cache, pool, toy_import).candidates
     recipe = Recipe(prune=0.5, quantize="int8", epochs=1)
     for _ in range(2):
-        key, file = Workshop(candidates, (), cache, pool, tmp_path).build(recipe)
+        key, file = Builder(candidates, (), cache, pool, tmp_path).build(recipe)
         assert file.facts["training"] == [{"stage": "prune", "loss": [0.5, 0.25]}]
     kept = cache.get(key)
     assert kept is not None

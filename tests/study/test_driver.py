@@ -18,12 +18,13 @@ import pytest
 
 from autotune.config import Config, Recipe, Runtime
 from autotune.errors import Broken, Fault, Infeasible, UserError
+from autotune.ledger.artifacts import read_scores, scores_path
 from autotune.ledger.journal import read
 from autotune.measure.statistics import LEAST_ROUNDS
 from autotune.model.artifact import Artifact
 from autotune.model.trust import Trust
 from autotune.results.outcome import Outcome
-from autotune.results.record import BASELINE, Record, scores_of, scores_path
+from autotune.results.record import BASELINE, Record
 from autotune.space.file import parse
 from autotune.study.candidates import Importer
 from autotune.study.checks import refuse_changes
@@ -31,7 +32,7 @@ from autotune.study.driver import run
 from autotune.study.instrument import Instrument
 from autotune.study.options import Options
 from autotune.study.reporting import Activity, Summary
-from autotune.study.scheduler import Rows, TimeIsUpError
+from autotune.study.scheduler import Scheduler, TimeIsUpError
 from autotune.targets.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import
 from autotune.track.tracker import Tracker
@@ -603,7 +604,7 @@ def test_groups_are_drawn_whole_to_the_end(tmp_path: Path) -> None:
     before = alone.baseline.facts["interval"]
     assert high - low > 1.5 * (before[1] - before[0])
     assert record.baseline.artifact is not None
-    scores = scores_of(scores_path(record.folder, record.baseline.artifact, record.baseline.config.runtime.delegate))
+    scores = read_scores(scores_path(record.folder, record.baseline.artifact, record.baseline.config.runtime.delegate))
     assert scores is not None
     assert scores.shape == (10,)
     for point in record.measured:
@@ -857,9 +858,9 @@ def test_what_is_built_when_the_time_is_up_is_measured_and_told(
     tmp_path: Path, shares_host: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was paid for. What is not built stays unfinished, and is no failure."""
-    evaluated, measure = set[str](), Rows._measure
+    evaluated, measure = set[str](), Scheduler._measure
 
-    def late(rows: Rows, more: bool) -> None:
+    def late(rows: Scheduler, more: bool) -> None:
         waiting = {outcome.config.key for _, outcome in rows._waiting}
         if evaluated or not more:
             measure(rows, more)
@@ -868,7 +869,7 @@ def test_what_is_built_when_the_time_is_up_is_measured_and_told(
             raise TimeIsUpError
 
     with monkeypatch.context() as patched:
-        patched.setattr(Rows, "_measure", late)
+        patched.setattr(Scheduler, "_measure", late)
         device = FakeDevice()
         device.shares_host = shares_host
         summary = study(options(tmp_path, trials=EVERY), device)
@@ -1069,7 +1070,7 @@ def test_outputs_that_are_not_finite_are_refused(tmp_path: Path, monkeypatch: py
 
 def test_nothing_but_the_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where time is up so early, the front is empty, and is shown so."""
-    from autotune.show.study import print_summary
+    from autotune.terminal.study import print_summary
 
     space = {"quantize": ["int8"], "threads": [1, 2]}
     summary = study(options(tmp_path, "latency<1ms", space=space, timeout=1e-9))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from autotune.config import Runtime
-from autotune.study.latency_cache import Latencies
+from autotune.study.latency_cache import LatencyCache
 from autotune.testing import toy_measurement
 from tests import damage
 
@@ -18,9 +18,9 @@ FOUND = toy_measurement(1.0)
 ONE = Runtime()
 
 
-def known(folder: Path, device: dict[str, Any] = HERE, baseline: float = 1.0) -> Latencies:
+def known(folder: Path, device: dict[str, Any] = HERE, baseline: float = 1.0) -> LatencyCache:
     """What a study knows once it has measured its baseline."""
-    found = Latencies(folder, device)
+    found = LatencyCache(folder, device)
     found.anchor("base", ONE, toy_measurement(baseline))
     return found
 
@@ -51,8 +51,8 @@ def test_belongs_to_structure_runtime_and_device(tmp_path: Path) -> None:
 def test_nothing_older_is_trusted_before_a_baseline_agrees(tmp_path: Path) -> None:
     """Nor where there is no older one of this model: its first study measures all itself."""
     known(tmp_path).put("a", ONE, FOUND)
-    assert Latencies(tmp_path, HERE).get("a", ONE) is None
-    other = Latencies(tmp_path, HERE)
+    assert LatencyCache(tmp_path, HERE).get("a", ONE) is None
+    other = LatencyCache(tmp_path, HERE)
     assert other.anchor("another base", ONE, FOUND) is None
     assert other.get("a", ONE) is None
     assert known(tmp_path, baseline=0.97).get("a", ONE) == FOUND
@@ -61,7 +61,7 @@ def test_nothing_older_is_trusted_before_a_baseline_agrees(tmp_path: Path) -> No
 def test_a_baseline_that_changed_makes_all_older_ones_void(tmp_path: Path) -> None:
     """For later studies, too, whose baseline agrees with the new one; what is measured from then on is kept."""
     known(tmp_path).put("a", ONE, FOUND)
-    changed = Latencies(tmp_path, HERE)
+    changed = LatencyCache(tmp_path, HERE)
     assert "20% more time" in str(changed.anchor("base", ONE, toy_measurement(1.2)))
     assert changed.get("a", ONE) is None
     assert known(tmp_path, baseline=1.2).get("a", ONE) is None

@@ -12,9 +12,10 @@ import pytest
 from autotune.config import Config
 from autotune.model.artifact import Artifact
 from autotune.results.outcome import Outcome
+from autotune.search.proposals import Proposal
 from autotune.search.samplers import grid
 from autotune.study import scheduler
-from autotune.study.scheduler import Row, Rows
+from autotune.study.scheduler import Scheduler
 from autotune.study.usage import Work
 from autotune.testing import FakeDevice, FakePool, toy_build
 from tests.devices.processes import LONG
@@ -103,7 +104,7 @@ def test_short_work_is_let_in_beside_the_training_that_quiet_waits_for(monkeypat
     monkeypatch.setattr(scheduler, "WAITING", 1)
     asked: tuple[dict[str, Any], ...] = ({"prune": 0.5}, {"quantize": "int8"}, {"quantize": "dynamic"}, {"cluster": 8})
     configs = [Config.of(values) for values in asked]
-    source = iter([Row(None, (config,)) for config in configs])
+    source = iter([Proposal(None, (config,)) for config in configs])
     order: list[str] = []
     let_in = threading.Event()
 
@@ -121,13 +122,13 @@ def test_short_work_is_let_in_beside_the_training_that_quiet_waits_for(monkeypat
         return outcomes
 
     told: list[Outcome] = []
-    workshop: Any = SimpleNamespace(work=Work(), stop=lambda: None, trains=lambda recipe: recipe.trains)
+    builder: Any = SimpleNamespace(work=Work(), stop=lambda: None, trains=lambda recipe: recipe.trains)
     evaluator: Any = SimpleNamespace(evaluate_row=evaluate_row)
     instrument: Any = SimpleNamespace(known=lambda outcome: None, measure=measure)
     with closing(
-        Rows(
+        Scheduler(
             1,
-            workshop,
+            builder,
             evaluator,
             instrument,
             nullcontext,

@@ -3,8 +3,9 @@
 import pytest
 
 from autotune.errors import UserError
+from autotune.targets.metric import ACCURACY, DOWNLOAD, LATENCY, METRICS, quality
 from autotune.targets.objectives import parse, resolve, settle
-from autotune.targets.target import ACCURACY, DOWNLOAD, LATENCY, METRICS, parse_all, quality
+from autotune.targets.target import parse_all
 
 TOP5 = quality("top5", "higher")
 

@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from autotune.errors import UserError
-from autotune.targets.target import METRICS, UNITS, Metric, Target, is_quality, parse, parse_all, quality, resolve
+from autotune.targets.metric import METRICS, UNITS, Metric, is_quality, quality
+from autotune.targets.target import Target, parse, parse_all, resolve
 
 BASELINE = {
     "accuracy": 0.8,

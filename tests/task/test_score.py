@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score, jaccard_score, roc_auc_score, top_k_accura
 
 from autotune.errors import UserError
 from autotune.results.significance import LEVEL, compare, difference, normal, paired, wilson
-from autotune.targets.target import METRICS, Metric, quality
+from autotune.targets.metric import METRICS, Metric, quality
 from autotune.task.data import Array
 from autotune.task.score import (
     ENOUGH_S,

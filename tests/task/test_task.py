@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autotune.errors import UserError
-from autotune.targets.target import METRICS
+from autotune.targets.metric import METRICS
 from autotune.task.data import Array, Data, Split
 from autotune.task.labels import UNCOUNTED
 from autotune.task.task import CALIBRATION, Task, make_task

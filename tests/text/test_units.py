@@ -2,7 +2,7 @@
 
 import pytest
 
-from autotune.targets.target import ACCURACY, LATENCY, METRICS
+from autotune.targets.metric import ACCURACY, LATENCY, METRICS
 from autotune.text.units import change, distance, kernel, milliseconds, size
 
 

@@ -15,8 +15,7 @@ from autotune.devices.android.session import AdbSession
 from autotune.devices.base import ProbedDevice
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.session import LIMIT
-from autotune.devices.cooling import Cooling
-from autotune.devices.device import Session
+from autotune.devices.device import Cooling, Session
 from autotune.errors import Infeasible, UserError
 
 PLACES = ("/data/local/tmp/benchmark_model", "/data/local/tmp/android_aarch64_benchmark_model")

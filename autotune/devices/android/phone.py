@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from autotune.argument_types import MOST_THREADS
+from autotune.arguments import MOST_THREADS
 from autotune.devices.runner.child import last_line
 from autotune.devices.runner.server import KEPT_DAYS
 from autotune.errors import Fault, UserError

@@ -18,7 +18,7 @@ from autotune.devices.client import answers
 from autotune.devices.runner import frames
 from autotune.devices.runner.child import last_line
 from autotune.errors import Fault, one_line
-from autotune.limits import available
+from autotune.files import available
 
 log = logging.getLogger("autotune.devices")
 

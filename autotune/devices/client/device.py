@@ -10,8 +10,7 @@ from autotune.config import Runtime
 from autotune.devices.base import ProbedDevice
 from autotune.devices.client.connection import Transport
 from autotune.devices.client.session import LIMIT, RunnerSession
-from autotune.devices.cooling import Cooling
-from autotune.devices.device import Session
+from autotune.devices.device import Cooling, Session
 
 log = logging.getLogger("autotune.devices")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autotune.errors import UserError
-from autotune.targets import target
+from autotune.targets.metric import METRICS, is_quality
 from autotune.task import user_code
 from autotune.task.data.splits import Array, Cut, Data, assembled
 from autotune.task.losses import Loss
@@ -105,12 +105,12 @@ def _named(value: Any, kind: str, source: str) -> str | None:
     path = Path(source.rpartition(":")[0]).resolve()
     name = value if isinstance(value, str) else getattr(value, "__name__", repr(value))
     own = callable(getattr(user_code.load(source), name, None))
-    ours = Loss.parse(name) is not None if kind == "loss" else target.is_quality(name)
+    ours = Loss.parse(name) is not None if kind == "loss" else is_quality(name)
     if own and ours:
         raise UserError(f"data {source}: {kind} {name!r} is autotune's and a function of {path.name}; rename yours")
     if not own and (not ours or not isinstance(value, str)):
         raise UserError(f"data {source}: {kind} {name!r} is neither known nor a function of {path.name}")
-    if own and kind == "metric" and name in target.METRICS:
+    if own and kind == "metric" and name in METRICS:
         raise UserError(f"data {source}: metric {name!r} has the name of another metric; rename the function")
     return f"{path}:{name}" if own else name
 

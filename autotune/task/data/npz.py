@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from autotune.errors import UserError, one_line
-from autotune.limits import check_unpacked
+from autotune.files import check_unpacked
 from autotune.task.data.npy import check_header, read_array
 from autotune.task.data.splits import Array, Cut, Data, assembled
 

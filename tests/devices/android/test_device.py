@@ -27,7 +27,7 @@ from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import Device
 from autotune.devices.discovery import look
 from autotune.errors import Fault, Infeasible, UserError
-from autotune.study.latency_cache import Latencies
+from autotune.study.latency_cache import LatencyCache
 from autotune.testing import DeviceContract, toy_measurement
 from tests.devices.android import stand_in_adb
 from tests.devices.processes import LONG, eventually
@@ -202,9 +202,9 @@ def test_passing_conditions_make_no_other_device(folder: Path, tmp_path: Path) -
     assert known(tmp_path, after | {"build": "another"}).get("a", Runtime()) is None
 
 
-def known(folder: Path, device: dict[str, Any]) -> Latencies:
+def known(folder: Path, device: dict[str, Any]) -> LatencyCache:
     """What a study knows once it has measured its baseline."""
-    latencies = Latencies(folder, device)
+    latencies = LatencyCache(folder, device)
     latencies.anchor("base", Runtime(), toy_measurement(1.0))
     return latencies
 

@@ -1,13 +1,63 @@
-"""What another study found out about files, taken over into this one."""
+"""What other studies found out and what holds in this one: it is told, not repeated."""
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from autotune.errors import UserError
 from autotune.files import link
+from autotune.ledger import journal
+from autotune.ledger.artifacts import is_file_of, model_path, read_scores, scores_path
+from autotune.ledger.ledger import Ledger
+from autotune.results.front import Point
 from autotune.results.outcome import Outcome
-from autotune.results.record import Each, Record, is_file_of, model_path, scores_of, scores_path
-from autotune.targets.target import DOWNLOAD, METRICS
+from autotune.results.record import Each, Record
+from autotune.study.builder import Builder
+from autotune.study.measured_file import cache_of, has_file
+from autotune.targets.metric import DOWNLOAD, METRICS
+
+DECISIVE = ("data", "metric", "device")
+"""Of a study's identity what its qualities depend on, besides the file; all else is in the file's key."""
+
+
+def earlier(meta: Mapping[str, Any], ledger: Ledger, builder: Builder) -> Iterator[Outcome]:
+    """Outcomes of other studies beside this one that are in its space and that it has not: same file, same
+    runtime, device, samples and metric. Their latency is left out: whether it holds is the instrument's to say.
+
+    Args:
+        meta: of this study.
+        ledger: of this study.
+        builder: of this study; gets their files.
+    """
+    for path in sorted(ledger.folder.parent.glob(f"*/{journal.JOURNAL}")):
+        folder = path.parent
+        if folder == ledger.folder or (record := _read(folder)) is None:
+            continue
+        if any(record.meta.get("identity", {}).get(name) != meta["identity"][name] for name in DECISIVE):
+            continue
+        for point in record.points:
+            config = point.outcome.config
+            if ledger.admits(config) and not ledger.seen(config) and _is_same_file(point, record, builder):
+                yield taken(point.outcome, record, builder.folder)
+
+
+def _read(folder: Path) -> Record | None:
+    try:
+        return journal.read(folder, folder.name)
+    except UserError:  # damaged: its own next run says so
+        return None
+
+
+def _is_same_file(point: Point, record: Record, builder: Builder) -> bool:
+    """Whether this study would build the very same, and it is still there."""
+    recipe = point.outcome.config.recipe
+    if point.outcome.state != "measured" or recipe.model not in builder.candidates:
+        return False
+    if builder.steps(recipe)[-1].key != point.outcome.artifact:
+        return False
+    return has_file(Path(str(point.model)), point.outcome, cache_of(record))
 
 
 def taken(outcome: Outcome, record: Record, folder: Path) -> Outcome:
@@ -61,7 +111,7 @@ class Elsewhere:
         outcome = self._outcomes.get((artifact, delegate))
         if outcome is not None and outcome.sha256 not in (None, hashlib.sha256(data).hexdigest()):
             return None
-        each = None if outcome is None else scores_of(scores_path(self.record.folder, artifact, delegate))
+        each = None if outcome is None else read_scores(scores_path(self.record.folder, artifact, delegate))
         return None if outcome is None or each is None else (outcome, each)
 
 

@@ -1,9 +1,10 @@
-"""The front once more: what is shipped has a number of its own, taken in quiet."""
+"""What comes last: the front measured once more, in quiet; where the time goes; the test split, looked at once."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
-from autotune.errors import Fault
+from autotune.errors import Fault, UserError
 from autotune.ledger.ledger import Ledger
 from autotune.results.front import Point
 from autotune.results.outcome import Outcome
@@ -61,3 +62,56 @@ def _again(point: Point, outcome: Outcome | Fault, note: Callable[[str], None]) 
         return found
     note(f"trial {point.trial} is refused after all: {outcome.reason}")
     return None if point.trial == BASELINE else {"refused": outcome.reason}
+
+
+def profile_pick(ledger: Ledger, instrument: Instrument) -> None:
+    """Profiles the baseline and the recommended file, or with none the one that is nearest to the targets.
+
+    What can't be profiled is kept with the reason; no study fails for it.
+
+    Args:
+        ledger: of the study; gets what was found, and is not asked twice.
+        instrument: to run the files with.
+    """
+    record = ledger.record()
+    front = record.front()
+    if front is None:
+        return
+    point = front.pick() or front.nearest()
+    wanted = [Point(BASELINE, front.baseline, {}, None), *([point] if point else [])]
+    fresh = {str(one.trial): one.outcome for one in wanted if str(one.trial) not in record.profiles}
+    if fresh:
+        found = {trial: _profile(instrument, outcome, record.device) for trial, outcome in fresh.items()}
+        ledger.note("profiles", record.profiles | found)
+
+
+def _profile(instrument: Instrument, outcome: Outcome, device: str) -> dict[str, Any]:
+    """As Record.profiles has it."""
+    try:
+        found = instrument.profile(outcome, device)
+    except (Fault, UserError) as error:
+        return {"parts": [], "untold": str(error)}
+    return {"parts": [asdict(part) for part in found.parts], "untold": found.untold}
+
+
+def test_once(ledger: Ledger, point: Point, test: Callable[[Outcome], dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What a file and the baseline score on the test split: as the study has it, else found out and kept.
+
+    Nobody looks twice.
+
+    Args:
+        ledger: of the study.
+        point: of the file.
+        test: as Evaluator.test().
+
+    Returns:
+        As Record.tests.
+    """
+    record = ledger.record()
+    assert record.baseline is not None  # it was measured before any point was
+    tests = record.tests
+    for trial, outcome in ((point.trial, point.outcome), (BASELINE, record.baseline)):
+        if str(trial) not in tests:
+            tests = tests | {str(trial): test(outcome)}
+            ledger.note("tests", tests)
+    return tests

@@ -10,13 +10,14 @@ from rich.table import Table
 from autotune.deploy.caveats import drift
 from autotune.deploy.pick import Picked
 from autotune.deploy.recheck import Rechecked
-from autotune.results.decision import KNEE, ONE_SE, TRIAL, WEIGHTS, Choice, Trade
+from autotune.results.decision import KNEE, ONE_SE, TRIAL, WEIGHTS, DecisionRule, Trade
 from autotune.results.devices import DIFFERING, Together
 from autotune.results.front import ParetoFront, Point
-from autotune.show.study import console, print_doubts, short
-from autotune.show.table import TIED, missed
-from autotune.targets.target import LATENCY, Metric
+from autotune.targets.metric import LATENCY, Metric
+from autotune.terminal.study import console, print_doubts, short
+from autotune.terminal.table import TIED
 from autotune.text.units import milliseconds, number, within
+from autotune.text.words import missed
 
 
 def print_picked(picked: Picked) -> None:
@@ -24,8 +25,8 @@ def print_picked(picked: Picked) -> None:
     front, point = picked.front, picked.point
     told = short(point, front.quality, front.objectives[1:])
     console.print(f"trial {point.trial}: {told}", style="bold", soft_wrap=True)
-    if rule := _rule(front, picked.choice):
-        console.print(f"  {rule}", soft_wrap=True)
+    if line := _how(front, picked.rule):
+        console.print(f"  {line}", soft_wrap=True)
     print_doubts(picked.record, point)
     for line in _second_look(front, point, picked.found):
         console.print(f"  {line}", soft_wrap=True)
@@ -38,25 +39,25 @@ def print_picked(picked: Picked) -> None:
             console.print(f"  {TIED} can't be told apart", style="dim")
 
 
-def print_together(found: Together, choice: Choice, picked: Mapping[str, Picked]) -> None:
+def print_together(found: Together, rule: DecisionRule, picked: Mapping[str, Picked]) -> None:
     """A file for several devices: how it was chosen, and what it is on each.
 
     Args:
         found: what there was to choose from.
-        choice: the rule.
+        rule: of the decision.
         picked: what was chosen, by device.
     """
     meet = sum(point.feasible for point in found.files.values())
     that = " that meet the targets on each" if found.front.targets else ""
     console.print(f"one file for {' and '.join(picked)}, of {meet}{that}", style="bold", soft_wrap=True)
     quality, *costs = found.front.objectives
-    if rule := _rule(found.front, choice):
+    if line := _how(found.front, rule):
         mean = [metric.name for metric in costs if metric in DIFFERING]
         told = f", the geometric mean of {' and '.join(mean)}" if mean else ""
-        console.print(f"  {rule}; over all devices, which is the worst {quality.name}{told}", soft_wrap=True)
+        console.print(f"  {line}; over all devices, which is the worst {quality.name}{told}", soft_wrap=True)
     for device, one in picked.items():
         console.rule(f"on {device}", align="left", style="dim")
-        print_picked(replace(one, choice=Choice(TRIAL)))
+        print_picked(replace(one, rule=DecisionRule(TRIAL)))
 
 
 def print_nearest_together(found: Together) -> None:
@@ -88,14 +89,14 @@ def print_registered(registered: Mapping[str, Any]) -> None:
     console.print(f"\n{load}", markup=False, soft_wrap=True)
 
 
-def _rule(front: ParetoFront, choice: Choice) -> str | None:
+def _how(front: ParetoFront, rule: DecisionRule) -> str | None:
     quality, costs = front.quality.name, [cost.name for cost in front.objectives[1:]]
-    weights = ", ".join(f"{name} {weight:g}" for name, weight in choice.weights.items())
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in rule.weights.items())
     return {
         ONE_SE: f"within one standard error of the best {quality}, the least {' x '.join(costs)}",
         KNEE: f"the knee: nearest to the best {quality}, {' and '.join(costs)} at once",
         WEIGHTS: f"the least loss, weighted by {weights}",
-    }.get(choice.rule)
+    }.get(rule.name)
 
 
 def _second_look(front: ParetoFront, point: Point, found: Rechecked) -> list[str]:

@@ -15,8 +15,8 @@ from rich.console import Console
 
 from autotune.config import Recipe
 from autotune.results.record import Record
-from autotune.show.progress import View, sparkline
 from autotune.study.reporting import Activity
+from autotune.terminal.progress import View, sparkline
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 
 PRUNED = Recipe(prune=0.5, quantize="int8")
@@ -134,7 +134,7 @@ def test_the_device_is_waited_for(tmp_path: Path) -> None:
 def test_time_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the pace so far, or until the timeout where that comes first; none is named once all is done."""
     now = 100.0
-    monkeypatch.setattr("autotune.show.progress.time.monotonic", lambda: now)
+    monkeypatch.setattr("autotune.terminal.progress.time.monotonic", lambda: now)
     hour, minute = View(1), View(1, timeout=60.0)
     for view in (hour, minute):
         view.progress(record(tmp_path / "toy", count=1), 9)
@@ -157,9 +157,9 @@ def test_a_sparkline_goes_from_the_least_to_the_greatest() -> None:
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from tests.show.test_progress import PRUNED, Activity, record
-from autotune.show.noise import out_of_sight
-from autotune.show.progress import LiveOutput
+from tests.terminal.test_progress import PRUNED, Activity, record
+from autotune.terminal.noise import out_of_sight
+from autotune.terminal.progress import LiveOutput
 
 with LiveOutput(1) as output, out_of_sight(output.note):
     output.working([Activity("worker", "prune", PRUNED, trains=True)])

@@ -12,11 +12,12 @@ from rich.text import Text
 
 from autotune.results.front import ParetoFront
 from autotune.results.record import Record
-from autotune.show.lines import PlainOutput
-from autotune.show.study import console, short
-from autotune.show.table import NARROW, listed, missed, short_table, width_of
 from autotune.study.reporting import Activity
+from autotune.terminal.lines import PlainOutput
+from autotune.terminal.study import console, short
+from autotune.terminal.table import NARROW, short_table, width_of
 from autotune.text.units import clock
+from autotune.text.words import listed, missed
 
 REFRESH = 2.0
 """Times a second that the view is drawn: seldom, since the device may be this machine."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from autotune.show.noise import out_of_sight
-from autotune.show.study import console
 from autotune.study.reporting import logged
+from autotune.terminal.noise import out_of_sight
+from autotune.terminal.study import console
 from tests.devices.processes import eventually
 
 

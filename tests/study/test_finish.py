@@ -10,8 +10,8 @@ from autotune.ledger.journal import read
 from autotune.ledger.ledger import Ledger
 from autotune.measure.profile import Profile, profiled
 from autotune.results.outcome import Outcome
+from autotune.study.finish import profile_pick
 from autotune.study.instrument import Instrument
-from autotune.study.profiles import profile_pick
 from autotune.testing import FakeDevice
 from autotune.testing.fakes import FakeSession
 from tests.ledger.test_ledger import BASELINE, ledger, outcome, targets

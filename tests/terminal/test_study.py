@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from autotune.results.record import Record
-from autotune.show.study import print_front, print_pick
-from autotune.show.table import TIED
+from autotune.terminal.study import print_front, print_pick
+from autotune.terminal.table import TIED
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 from autotune.text.units import UNSTABLE
 
@@ -164,7 +164,7 @@ def test_a_front_fits_the_terminal(
     width: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where that is too narrow for all columns, the numbers are whole and the recipes are cut."""
-    monkeypatch.setattr("autotune.show.study.console", Console(highlight=False, width=width))
+    monkeypatch.setattr("autotune.terminal.study.console", Console(highlight=False, width=width))
     pruned = {"prune": 0.5, "cluster": 16, "quantize": "int8", "mixed": 0.5}
     outcomes = [toy_outcome(0.9, 10, 146_400), toy_outcome(0.88, 5.25, 90_000, **pruned)]
     lines = shown(

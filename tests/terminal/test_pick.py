@@ -7,12 +7,12 @@ import pytest
 
 from autotune.deploy.pick import Picked
 from autotune.deploy.recheck import Rechecked
-from autotune.results.decision import TRIAL, Choice
+from autotune.results.decision import TRIAL, DecisionRule
 from autotune.results.front import ParetoFront
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
-from autotune.show.pick import print_picked
-from autotune.targets.target import METRICS
+from autotune.targets.metric import METRICS
+from autotune.terminal.pick import print_picked
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 
 
@@ -82,5 +82,5 @@ def test_by_number_there_is_no_rule(tmp_path: Path, capsys: pytest.CaptureFixtur
     record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000))
     front = record.front()
     assert isinstance(front, ParetoFront)
-    print_picked(Picked(record, front, record.points[0], Rechecked(), Choice(TRIAL)))
+    print_picked(Picked(record, front, record.points[0], Rechecked(), DecisionRule(TRIAL)))
     assert len(capsys.readouterr().out.splitlines()) == 1

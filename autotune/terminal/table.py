@@ -8,13 +8,10 @@ from rich.table import Table
 
 from autotune.config import FIELDS
 from autotune.results.front import ParetoFront, Point, interval
-from autotune.results.margin import missed_on_test
 from autotune.results.outcome import Outcome
-from autotune.targets.target import LATENCY, METRICS, Metric, Target
-from autotune.text.units import amount, bare, bare_median, distance, median, number, price
-
-ROWS = 15
-"""Rows of a front that a table shows."""
+from autotune.targets.metric import LATENCY, METRICS, Metric
+from autotune.text.units import bare, bare_median, median, number, price
+from autotune.text.words import listed, missed
 
 NARROW, WIDEST = 60, 1000
 """Columns of a terminal below which a table has but the least, and that no table needs."""
@@ -102,62 +99,6 @@ def short_table(front: ParetoFront, points: Sequence[Point], width: int) -> Tabl
         )
     table.width = min(width, width_of(table))
     return table
-
-
-def listed(front: ParetoFront, *, everything: bool, most: int = ROWS) -> list[Point]:
-    """All points, or the feasible ones (all where none is), spread over the front where they are too many."""
-    if everything:
-        return front.points
-    points = front.feasible or front.points
-    if len(points) <= most:
-        return points
-    pick = front.pick()
-    wanted = {round(index * (len(points) - 1) / max(1, most - 1)) for index in range(most)}
-    return [point for index, point in enumerate(points) if index in wanted or point is pick]
-
-
-def missed(front: ParetoFront, point: Point) -> str:
-    """Which targets a point misses, and by how much, in their own units."""
-    metrics, baseline = point.outcome.metrics, front.baseline.metrics
-    unsure = front.unsure(point)
-    return ", ".join(
-        f"not for sure {target.text}" if target in unsure else f"misses {_by(target, metrics, baseline)}"
-        for target in front.targets
-        if point.violations.get(target.text, 0.0) > 0
-    )
-
-
-def missed_there(front: ParetoFront, scores: Mapping[str, float], baseline: Mapping[str, float] | None) -> str:
-    """Likewise on the test split, without the word.
-
-    Args:
-        front: with the targets.
-        scores: of a file there, by key.
-        baseline: likewise its own, None where nobody knows it.
-    """
-    missing = missed_on_test(front.targets, front.quality, scores, baseline)
-    return ", ".join(_by(target, scores, baseline or {}) for target in missing)
-
-
-def _by(target: Target, metrics: Mapping[str, float], baseline: Mapping[str, float]) -> str:
-    """A target that is missed, and by how much."""
-    if target.metric.key not in metrics:
-        return f"{target.text}, since the device can't tell"
-    excess = target.excess(metrics[target.metric.key], baseline)
-    return f"{target.text} by {distance(excess, target.metric)}" if excess else target.text
-
-
-def doubt(point: Point, target: Target, quality: Metric) -> str:
-    """Why a target that a point meets by its value counts as missed all the same, and what would help."""
-    metric, metrics, found = target.metric, point.outcome.metrics, point.held[target.text]
-    of_quality = metric == quality
-    paired = of_quality and found != interval(metrics, point.outcome.facts, quality)
-    low, high = (amount({metric.key: end}, metric, quality) for end in found)
-    return (
-        f"{metric.name} {amount(metrics, metric, quality)} meets {target.text}, its interval"
-        f"{', beside the baseline on the same samples,' * paired} {low} to {high} does not: "
-        f"{'more validation samples' if of_quality else 'a quieter device'} would narrow it"
-    )
 
 
 def _config(config: Mapping[str, Any]) -> list[str]:

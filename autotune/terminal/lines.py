@@ -7,13 +7,12 @@ from typing import IO, Any, Self
 
 from rich.text import Text
 
-from autotune.errors import UserError
+from autotune.errors import INPUT, OURS, UserError
 from autotune.ledger.interrupts import status_of
 from autotune.results.front import Point
 from autotune.results.record import Record
-from autotune.show.study import console, print_pick, print_summaries, short
-from autotune.status import INPUT, OURS
 from autotune.study.reporting import News, Silent, Summary
+from autotune.terminal.study import console, print_pick, print_summaries, short
 from autotune.track.store import hidden
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from autotune.cli import command as cli
 from autotune.errors import Fault
-from autotune.show.lines import JsonOutput, PlainOutput
-from autotune.show.progress import LiveOutput
+from autotune.terminal.lines import JsonOutput, PlainOutput
+from autotune.terminal.progress import LiveOutput
 from autotune.testing import FakeDevice, FakePool, toy_files, toy_import
 
 SPACE = "prune: [0, 0.5]\nquantize: [none, int8]\ndelegate: [xnnpack]\nthreads: [1]\nepochs: 1\n"
@@ -129,6 +129,6 @@ def test_what_shows_a_run(
     monkeypatch.setenv("TERM", "xterm")
     if variable is not None:
         monkeypatch.setenv(*variable)
-    monkeypatch.setattr("autotune.show.study.console", Console(force_terminal=terminal))
+    monkeypatch.setattr("autotune.terminal.study.console", Console(force_terminal=terminal))
     arguments = cli._parser().parse_args(["run", "--model", "m", "--data", "d", *options])
     assert type(cli._output(arguments, 1)) is shown

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from rich.text import Text
 
-from autotune.show.study import console
+from autotune.terminal.study import console
 
 printed = logging.getLogger("autotune.printed")
 devices = logging.getLogger("autotune.devices")

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autotune.measure.profile import Part, Profile
-from autotune.show.study import console
+from autotune.terminal.study import console
 from autotune.text.units import kernel, milliseconds, size
 
 PARTS = 40

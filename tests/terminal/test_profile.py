@@ -4,9 +4,9 @@ import pytest
 
 from autotune.devices.device import OperatorTime
 from autotune.measure.profile import Part, Profile
-from autotune.show.profile import PARTS, print_profile
+from autotune.terminal.profile import PARTS, print_profile
 from autotune.tflite.operators import Operator
-from tests.show.test_devices import shown
+from tests.terminal.test_devices import shown
 
 
 def operator(name: str, macs: int = 0) -> Operator:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from autotune.devices import cooling
-from autotune.devices.cooling import Cooling
+from autotune.devices.device import Cooling
+from autotune.measure import cooling
 from autotune.testing import FakeDevice
 from autotune.testing.fakes import FakeSession
 
@@ -26,7 +26,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def told(session: Warm, rule: Cooling) -> list[str]:
     lines: list[str] = []
-    rule.rest(session, lines.append)
+    cooling.cool_down(rule, session, lines.append)
     return lines
 
 

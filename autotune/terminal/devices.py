@@ -14,7 +14,7 @@ from autotune.devices.discovery import Seen
 from autotune.measure.bench import Row, Window
 from autotune.measure.rounds import Job
 from autotune.results.outcome import Measurement
-from autotune.show.study import console
+from autotune.terminal.study import console
 from autotune.text.units import clock, milliseconds, size
 
 WINDOWS = 12

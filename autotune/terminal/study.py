@@ -10,10 +10,11 @@ from rich.console import Console
 from autotune.report.reproduce import command
 from autotune.results.front import ParetoFront, Point, interval
 from autotune.results.record import Record
-from autotune.show.table import TIED, doubt, front_table, listed, missed, missed_there, short_table, width_of
 from autotune.study.reporting import Summary
-from autotune.targets.target import DOWNLOAD, LATENCY, Metric
+from autotune.targets.metric import DOWNLOAD, LATENCY, Metric
+from autotune.terminal.table import TIED, front_table, short_table, width_of
 from autotune.text.units import UNSTABLE, clock, median, number, price
+from autotune.text.words import doubt, listed, missed, missed_there
 
 
 class _Console(Console):

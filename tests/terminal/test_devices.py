@@ -10,7 +10,7 @@ from autotune.devices.discovery import Seen
 from autotune.errors import Infeasible
 from autotune.measure.bench import Row, Window
 from autotune.measure.rounds import Job
-from autotune.show.devices import print_rows, print_seen, print_windows, progress
+from autotune.terminal.devices import print_rows, print_seen, print_windows, progress
 from autotune.testing import toy_measurement
 
 FACTS = {"device": "desk", "cpu": "Example", "cores": 4, "memory_bytes": 8e9, "litert": "2.3.0", "load": 0.5}
