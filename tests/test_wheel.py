@@ -20,7 +20,7 @@ def test_spaces_and_the_demo_are_in_the_wheel(tmp_path: Path) -> None:
         "import sys\n"
         f"sys.path.insert(0, {str(tmp_path / 'installed')!r})\n"
         "import autotune, pathlib\n"
-        "from autotune import experiment, space_file\n"
+        "from autotune import experiment\nfrom autotune.space import file as space_file\n"
         "print(pathlib.Path(autotune.__file__).parent)\n"
         "for name in ('full', 'quick', 'post_training', 'edge_tpu', 'android'):\n"
         "    assert space_file.load(name, (1, 2)).dimensions\n"

@@ -70,7 +70,7 @@ def test_waits_for_the_device_and_says_so(tmp_path: Path, busy: BusyDevice) -> N
 def test_the_device_cools_down_before_each_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the rule of its device file."""
     rested: list[Session] = []
-    monkeypatch.setattr(Cooling, "rest", lambda self, session, waiting: rested.append(session))
+    monkeypatch.setattr("autotune.measure.bench.rest", lambda device, session, waiting: rested.append(session))
     device = FakeDevice()
     device.cooling = Cooling(60, 60)
     bench(device, jobs(toys(tmp_path, "none"), "xnnpack"), silent)

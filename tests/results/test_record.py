@@ -204,7 +204,7 @@ def test_no_scores_are_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         reads.append(file.name)
         return read_array(file, size)
 
-    monkeypatch.setattr("autotune.results.record.read_array", counted)
+    monkeypatch.setattr("autotune.ledger.artifacts.read_array", counted)
     found, _ = scored(tmp_path / "s", *(np.arange(500) >= 50 + index for index in range(4)))
     for _ in range(3):
         found = replace(found, points=found.judged([parse("accuracy>=baseline-1%")[0]]))
