@@ -7,6 +7,12 @@ from dataclasses import dataclass, fields
 from html import escape
 from typing import Any, Self
 
+JsonObject = dict[str, Any]
+"""An object of JSON or a mapping of YAML: what a key holds, its writer decides. What else is read is an `object`."""
+
+Value = str | int | float
+"""What a dimension may be: one of a few names, a count or switch, or a number; FIELDS says which."""
+
 SCHEMES = ("none", "float16", "dynamic", "weight_int8", "int8", "int16x8", "int4", "qat")
 """Quantization schemes: the float file, post-training ones, quantization-aware training.
 
@@ -88,7 +94,7 @@ class Recipe:
     quantize: str = "none"
     mixed: float = 0.0
     io: str = "float32"
-    extra: tuple[tuple[str, Any], ...] = ()
+    extra: tuple[tuple[str, Value], ...] = ()
 
     @property
     def trains(self) -> bool:
@@ -99,7 +105,7 @@ class Recipe:
         """Whether another value of this field would give another file."""
         return name not in self.idle()
 
-    def canonical(self) -> dict[str, Any]:
+    def canonical(self) -> dict[str, Value]:
         """Flat, and without what does not matter. Two recipes with equal canonical forms give the same file."""
         idle = self.idle()
         return {name: getattr(self, name) for name in _RECIPE if name not in idle} | dict(self.extra)
@@ -170,7 +176,7 @@ class Config:
     runtime: Runtime
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Self:
+    def of(cls, values: Mapping[str, Value]) -> Self:
         """From a flat mapping of names; what is absent keeps its default.
 
         Names that are no field are dimensions of plug-in stages; a false value switches one off.
@@ -182,7 +188,7 @@ class Config:
             Runtime(**{name: _typed(name, values[name]) for name in _RUNTIME if name in values}),
         )
 
-    def canonical(self) -> dict[str, Any]:
+    def canonical(self) -> dict[str, Value]:
         """Flat, and without what does not matter, such as the training's settings where nothing is trained.
 
         Two configurations with equal canonical forms give the same file, run the same way.
@@ -213,5 +219,5 @@ FIELDS: dict[str, type] = _RECIPE | _RUNTIME
 """Every dimension that a search space may name, with its type; stages of plug-ins add theirs."""
 
 
-def _typed(name: str, value: Any) -> Any:
+def _typed(name: str, value: Value) -> Any:  # of the field's own type, which is looked up
     return snap(float(value)) if FIELDS[name] is float else FIELDS[name](value)

@@ -1,9 +1,12 @@
 """Reads a YAML file, and knows where each key stands in it."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from autotune.errors import UserError, one_line
+
+if TYPE_CHECKING:
+    import yaml
 
 Lines = dict[tuple[str, ...], int]
 """The line of each key, from 1, by the keys that lead to it."""
@@ -16,7 +19,7 @@ LONGEST, DEEPEST, MOST = 3500, 30, 10_000
 alias repeats it."""
 
 
-def read_yaml(path: Path, what: str) -> tuple[Any, Lines]:
+def read_yaml(path: Path, what: str) -> tuple[object, Lines]:
     """The content of a file and the lines of its keys.
 
     Args:
@@ -58,7 +61,7 @@ def _content(path: Path, where: str) -> bytes:
     return content
 
 
-def _loader(content: bytes, where: str) -> Any:
+def _loader(content: bytes, where: str) -> "yaml.SafeLoader":
     import yaml
 
     try:
@@ -67,7 +70,7 @@ def _loader(content: bytes, where: str) -> Any:
         raise UserError(f"{where}: not YAML: {one_line(error)}") from error
 
 
-def _check(root: Any, where: str) -> None:
+def _check(root: "yaml.Node | None", where: str) -> None:
     """Looks at all that whoever reads the content will come across.
 
     Raises:
@@ -90,7 +93,7 @@ def _check(root: Any, where: str) -> None:
             pending += [(part, depth + 1) for part in parts]
 
 
-def _check_text(node: Any, where: str) -> None:
+def _check_text(node: "yaml.ScalarNode", where: str) -> None:
     line = f"{where}, line {node.start_mark.line + 1}"
     if len(node.value) > LONGEST:
         raise UserError(f"{line}: a value has {len(node.value)} characters; {LONGEST} are the most")
@@ -98,7 +101,7 @@ def _check_text(node: Any, where: str) -> None:
         raise UserError(f"{line}: a text has a null character, or half of one")
 
 
-def _locate(node: Any, above: tuple[str, ...], lines: Lines, where: str) -> None:
+def _locate(node: "yaml.Node | None", above: tuple[str, ...], lines: Lines, where: str) -> None:
     import yaml
 
     if not isinstance(node, yaml.MappingNode):

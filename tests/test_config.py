@@ -90,7 +90,7 @@ def test_snap_keeps_six_digits(value: float, snapped: float) -> None:
 
 def test_types_are_those_of_the_fields() -> None:
     """What YAML, JSON or numpy give as another type has the same key."""
-    config = Config.of({"prune": np.float64(0.5), "cluster": 16.0, "threads": np.int64(2)})
+    config = Config.of({"prune": np.float64(0.5), "cluster": 16.0, "threads": np.int64(2)})  # type: ignore[dict-item]
     assert config.key == Config.of({"prune": 0.5, "cluster": 16, "threads": 2}).key
     assert type(config.recipe.prune) is float
     assert type(config.recipe.cluster) is int

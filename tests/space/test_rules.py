@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from autotune.config import Config
+from autotune.config import Config, Value
 from autotune.space.rules import conflict, limits
 
 IMAGES: dict[str, Any] = {
@@ -91,7 +91,8 @@ def test_what_has_no_weights_stays_as_it_is() -> None:
     """No scheme and no pruning is tried; as it is it fits, whatever a space has for clusters."""
     facts = IMAGES | {"untrainable": "it is a .tflite file", "largest_layer": 0}
     assert conflict(Config.of({"cluster": 0}), facts) is None
-    for values in ({"quantize": "float16"}, {"prune": 0.5, "fine_tune": "none"}):
+    touched: tuple[dict[str, Value], ...] = ({"quantize": "float16"}, {"prune": 0.5, "fine_tune": "none"})
+    for values in touched:
         assert conflict(Config.of(values), facts) == "nothing can be done to the model"
 
 
