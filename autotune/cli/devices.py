@@ -116,6 +116,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     from autotune.devices.device_file import load_device
     from autotune.measure.bench import bench, found_in, read_tflite, runtimes
     from autotune.measure.rounds import Job
+    from autotune.results.meta import DeviceFacts
     from autotune.terminal.devices import print_rows, progress
 
     models = [Path(model) for model in dict.fromkeys(arguments.models)]
@@ -134,7 +135,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json({"device": facts, "results": [_row(row) for row in rows], "findings": found})
     else:
-        print_rows(rows, found, facts, arguments.load)
+        print_rows(rows, found, DeviceFacts.from_json(facts), arguments.load)
     return _status([row.result for row in rows])
 
 

@@ -17,6 +17,7 @@ from autotune.files import Scratch
 from autotune.ledger.artifacts import is_file_of
 from autotune.model.trust import Trust
 from autotune.results.front import Point
+from autotune.results.meta import DeviceFacts
 from autotune.track import registry
 from autotune.track.registry import Function, Origin
 from autotune.track.store import hidden, tracking_uri
@@ -113,7 +114,7 @@ def _function(picked: Picked, file: Path, folder: Path, trust: Trust) -> Functio
         code=folder / loader.partition(".")[0],
         loader=loader,
         config={"delegate": runtime.delegate, "threads": runtime.threads, "state": picked.state},
-        requirements=serving.requirements(runtime.delegate, picked.record.meta["device"]),
+        requirements=serving.requirements(runtime.delegate, DeviceFacts.from_json(picked.record.meta["device"])),
         takes=takes,
         gives=gives,
         example=_example(picked, takes, trust),

@@ -5,7 +5,6 @@ neither an autotune of another version in the same Python, nor another model's m
 """
 
 import hashlib
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from autotune.devices import runner
 from autotune.devices.client.device import DELEGATES
 from autotune.devices.runner import inference
 from autotune.errors import UserError
+from autotune.results.meta import DeviceFacts
 
 End = tuple[np.dtype[Any], tuple[int, ...]]
 """What a function takes or gives: the type, and the shape of a sample."""
@@ -39,15 +39,15 @@ def write(folder: Path) -> str:
     return f"{package}.{runner.SERVED[-1]}"
 
 
-def requirements(delegate: str, facts: Mapping[str, Any]) -> list[str]:
+def requirements(delegate: str, device: DeviceFacts) -> list[str]:
     """The packages that they import, pinned: LiteRT to the device's version, the others to those that are here.
 
     Args:
         delegate: that the file is run by.
-        facts: of the device that it was measured on.
+        device: that it was measured on.
     """
-    known = facts.get("litert", "unknown") != "unknown"  # phones and unpacked wheels don't say
-    litert = f"{facts['runtime']}=={facts['litert']}" if known else _pinned("ai-edge-litert")
+    unknown = device.litert in (None, "unknown")  # phones and unpacked wheels don't say
+    litert = _pinned("ai-edge-litert") if unknown else f"{device.runtime}=={device.litert}"
     return [litert, _pinned("numpy"), *([_pinned("openvino")] if delegate.startswith("openvino") else [])]
 
 

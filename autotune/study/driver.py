@@ -17,6 +17,7 @@ from autotune.ledger.ledger import Ledger
 from autotune.measure.cooling import rest
 from autotune.model.load import import_model
 from autotune.report.picture import draw
+from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE, Record
 from autotune.search.feasibility import Gate
@@ -163,7 +164,9 @@ class _Study:
         return Summary(record, done, found, notes, ended)
 
     def _instrument_on(self, session: Session) -> Instrument:
-        latencies = LatencyCache(self._options.folder / ".cache" / "latency", self._device.facts())
+        latencies = LatencyCache(
+            self._options.folder / ".cache" / "latency", DeviceFacts.from_json(self._device.facts())
+        )
         cool = partial(rest, self._device, session, self._reporter.status)
         leased = partial(self._measuring, session)
         return Instrument(self._workshop, session, latencies, leased, self._reporter.status, cool)

@@ -2,13 +2,12 @@
 
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from autotune.config import Runtime, fingerprint
 from autotune.files import make_way, whole
+from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Measurement
 
 VERSION = 1
@@ -24,14 +23,14 @@ _FLEETING = ("load", "temperature_c", "battery_temperature_c", "battery_percent"
 class LatencyCache:
     """Stable measurements by (structure, runtime, device)."""
 
-    def __init__(self, folder: Path, device: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, device: DeviceFacts) -> None:
         """
         Args:
             folder: to keep them in.
-            device: its facts; where one changes, all is measured anew.
+            device: where what it tells changes, all is measured anew.
         """
         self._folder = folder
-        self._device = {name: value for name, value in device.items() if name not in _FLEETING}
+        self._device = {name: value for name, value in device.to_json().items() if name not in _FLEETING}
         self._mark = folder / f"{fingerprint(self._device)[:16]}.since"
         self._since = time.time()  # nothing is trusted before anchor()
 

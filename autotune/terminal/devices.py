@@ -1,10 +1,9 @@
 """What people see of devices: what each is like, and what was measured there."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +12,7 @@ from rich.text import Text
 from autotune.devices.discovery import Seen
 from autotune.measure.bench import Row, Window
 from autotune.measure.rounds import Job
+from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Measurement
 from autotune.terminal.study import console
 from autotune.text.units import clock, milliseconds, size
@@ -56,14 +56,14 @@ def print_seen(seen: Seen) -> None:
     table.add_column(overflow="fold")
     for name, text in _about(seen):
         table.add_row(name, Text(text))
-    name = seen.facts.get("device", seen.device)
+    name = DeviceFacts.from_json(seen.facts).device
     other = f"  {seen.device}" if seen.device != name else ""
     console.print(Text.assemble((f"{name}", "bold green"), (other, "dim")))
     console.print(table)
 
 
 def _about(seen: Seen) -> Iterator[tuple[str, str]]:
-    yield "  is", machine(seen.facts)
+    yield "  is", machine(DeviceFacts.from_json(seen.facts))
     yield "  runs", ", ".join(seen.delegates)
     for delegate, reason in seen.missing.items():
         yield "  not", f"{delegate}: {reason.removeprefix(f'{delegate} refuses the file: ')}"
@@ -72,25 +72,24 @@ def _about(seen: Seen) -> Iterator[tuple[str, str]]:
         yield "  now", now
 
 
-def machine(facts: Mapping[str, Any]) -> str:
+def machine(device: DeviceFacts) -> str:
     """What doesn't change of a machine, in one line."""
-    memory = facts.get("memory_bytes")
-    said = [
-        facts.get("cpu"),
-        facts.get("machine"),
-        f"{facts['cores']} cores" if "cores" in facts else None,
-        f"{memory / 1e9:.1f} GB" if memory else None,
-        facts.get("system"),
-        f"{facts.get('runtime', 'LiteRT')} {facts['litert']}" if facts.get("litert") else None,
-        f"governor {facts['governor']}" if facts.get("governor") else None,
-        f"CPUs {', '.join(map(str, facts['cpus']))} only" if facts.get("cpus") else None,
-        "its times are an emulator's" if facts.get("emulated") else None,
+    parts = [
+        device.cpu,
+        device.machine,
+        f"{device.cores} cores" if device.cores is not None else None,
+        f"{device.memory_bytes / 1e9:.1f} GB" if device.memory_bytes else None,
+        device.system,
+        f"{device.runtime or 'LiteRT'} {device.litert}" if device.litert else None,
+        f"governor {device.governor}" if device.governor else None,
+        f"CPUs {', '.join(map(str, device.cpus))} only" if device.cpus else None,
+        "its times are an emulator's" if device.emulated else None,
     ]
-    return " · ".join(str(part) for part in said if part)
+    return " · ".join(part for part in parts if part)
 
 
 def _now(seen: Seen) -> str:
-    load, heat = seen.facts.get("load"), seen.temperature_c
+    load, heat = DeviceFacts.from_json(seen.facts).load, seen.temperature_c
     said = [f"{heat:.0f} °C" if heat is not None else "", f"load {load:.1f}" if load is not None else ""]
     return " · ".join(filter(None, said))
 
@@ -98,7 +97,7 @@ def _now(seen: Seen) -> str:
 # --- bench ----------------------------------------------------------------------------------------
 
 
-def print_rows(rows: Sequence[Row], found: Sequence[str], facts: Mapping[str, Any], load: int) -> None:
+def print_rows(rows: Sequence[Row], found: Sequence[str], device: DeviceFacts, load: int) -> None:
     """Measurements as a table, what is to be said of them, and of the machine."""
     measured = [row.result for row in rows if isinstance(row.result, Measurement)]
     if measured:
@@ -113,7 +112,7 @@ def print_rows(rows: Sequence[Row], found: Sequence[str], facts: Mapping[str, An
     for line in found:
         console.print(line, style="yellow", soft_wrap=True, markup=False)
     beside = f" · beside {load} busy core{'s' * (load > 1)}" if load else ""
-    console.print(f"\n{facts.get('device', '')}: {machine(facts)}{beside}", style="dim", soft_wrap=True, markup=False)
+    console.print(f"\n{device.device}: {machine(device)}{beside}", style="dim", soft_wrap=True, markup=False)
 
 
 def _table(rows: Sequence[Row], *, again: bool) -> Table:

@@ -16,6 +16,7 @@ from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.runner.pyfunc import PythonFunction
 from autotune.errors import UserError
+from autotune.results.meta import DeviceFacts
 from tests.devices.several import several
 from tests.tflite import stateful
 
@@ -110,11 +111,11 @@ def test_a_package_is_named_by_its_content(tmp_path: Path, monkeypatch: pytest.M
 def test_requirements_are_pinned() -> None:
     """LiteRT to what the device has, else to what is here."""
     here = [f"ai-edge-litert=={version('ai-edge-litert')}", f"numpy=={version('numpy')}"]
-    assert serving.requirements("xnnpack", {}) == here
-    assert serving.requirements("xnnpack", {"runtime": "ai-edge-litert", "litert": "unknown"}) == here
-    board = {"runtime": "tflite-runtime", "litert": "2.14.0"}
+    assert serving.requirements("xnnpack", DeviceFacts("desk")) == here
+    assert serving.requirements("xnnpack", DeviceFacts("desk", runtime="ai-edge-litert", litert="unknown")) == here
+    board = DeviceFacts("board", runtime="tflite-runtime", litert="2.14.0")
     assert serving.requirements("builtin", board) == ["tflite-runtime==2.14.0", here[1]]
-    assert serving.requirements("openvino_npu", {})[2].startswith("openvino")
+    assert serving.requirements("openvino_npu", DeviceFacts("desk"))[2].startswith("openvino")
 
 
 def test_what_is_no_function(tmp_path: Path) -> None:

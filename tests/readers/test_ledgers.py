@@ -16,6 +16,7 @@ from autotune.ledger import journal
 from autotune.ledger.artifacts import read_scores
 from autotune.ledger.journal_file import CHECKSUM
 from autotune.model.artifact import Artifact
+from autotune.results.meta import DeviceFacts
 from autotune.study.latency_cache import LatencyCache
 from autotune.testing.results import toy_measurement
 from tests.ledger.test_ledger import begun
@@ -98,7 +99,7 @@ KEPT = {"at": 1.8e9, "measurement": MEASURED.to_json()}
 def test_kept_latencies(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     """The measurement, or none; and a new one takes its place."""
     folder = tmp_path_factory.getbasetemp() / "latencies"
-    kept = LatencyCache(folder, {"device": "toy"})
+    kept = LatencyCache(folder, DeviceFacts("toy"))
     kept.put("structure", RUNTIME, MEASURED)
     [path] = folder.glob("*/*.json")
     path.write_bytes(content)

@@ -4,21 +4,21 @@ import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from autotune.config import Runtime
+from autotune.results.meta import DeviceFacts
 from autotune.study.latency_cache import LatencyCache
 from autotune.testing import toy_measurement
 from tests import damage
 
-HERE = {"cpu": "toy", "load": 0.5}
+HERE = DeviceFacts("toy", cpu="toy", load=0.5)
 FOUND = toy_measurement(1.0)
 ONE = Runtime()
 
 
-def known(folder: Path, device: dict[str, Any] = HERE, baseline: float = 1.0) -> LatencyCache:
+def known(folder: Path, device: DeviceFacts = HERE, baseline: float = 1.0) -> LatencyCache:
     """What a study knows once it has measured its baseline."""
     found = LatencyCache(folder, device)
     found.anchor("base", ONE, toy_measurement(baseline))
@@ -28,7 +28,7 @@ def known(folder: Path, device: dict[str, Any] = HERE, baseline: float = 1.0) ->
 def test_keeps_what_is_stable(tmp_path: Path) -> None:
     """Also for the next study on the same device, whatever its load is."""
     known(tmp_path).put("a", ONE, FOUND)
-    assert known(tmp_path, HERE | {"load": 3.0}).get("a", ONE) == FOUND
+    assert known(tmp_path, replace(HERE, load=3.0)).get("a", ONE) == FOUND
 
 
 def test_does_not_keep_what_is_not_stable(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_belongs_to_structure_runtime_and_device(tmp_path: Path) -> None:
     assert here.get("b", ONE) is None
     assert here.get("a", Runtime(threads=2)) is None
     assert here.get("a", Runtime("builtin")) is None
-    assert known(tmp_path, HERE | {"cpu": "other"}).get("a", ONE) is None
+    assert known(tmp_path, replace(HERE, cpu="other")).get("a", ONE) is None
 
 
 def test_nothing_older_is_trusted_before_a_baseline_agrees(tmp_path: Path) -> None:

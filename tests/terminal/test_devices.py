@@ -10,6 +10,7 @@ from autotune.devices.discovery import Seen
 from autotune.errors import Infeasible
 from autotune.measure.bench import Row, Window
 from autotune.measure.rounds import Job
+from autotune.results.meta import DeviceFacts
 from autotune.terminal.devices import print_rows, print_seen, print_windows, progress
 from autotune.testing import toy_measurement
 
@@ -51,7 +52,7 @@ def test_measurements(capsys: pytest.CaptureFixture[str]) -> None:
         Row(Path("a/m.tflite"), Runtime("gpu", 1), Infeasible("gpu refuses the file: [no]")),
         Row(Path("n.tflite"), Runtime("xnnpack", 1), replace(toy_measurement(0.5), verdict="rounds differ by 9%")),
     ]
-    print_rows(rows, ["gpu bought nothing"], FACTS, load=2)
+    print_rows(rows, ["gpu bought nothing"], DeviceFacts.from_json(FACTS), load=2)
     said = shown(capsys)
     assert "m xnnpack x1 2 ms 1.98 to 2.02 ms 2.2 ms 2.4 ms 10 ms 1 ms 1.00 MB 3/4 stable" in said
     assert "n xnnpack x1 500 us 495 to 505 us 550 us 600 us 2.5 ms 1 ms 1.00 MB 4/4 unstable" in said
@@ -67,7 +68,7 @@ def test_what_a_device_can_not_tell(capsys: pytest.CaptureFixture[str]) -> None:
     """Is a dash; an interval over two units has both."""
     bare = replace(toy_measurement(1.0), memory_bytes=None, delegated=None, operators=None, init_serialized_ms=0.5)
     rows = [Row(Path("m.tflite"), Runtime(), one) for one in (bare, toy_measurement(1.0))]
-    print_rows(rows, [], {"device": "desk"}, load=0)
+    print_rows(rows, [], DeviceFacts("desk"), load=0)
     said = shown(capsys)
     assert "m xnnpack x1 1 ms 990 us to 1.01 ms 1.1 ms 1.2 ms 5 ms 1 ms 500 us - - stable" in said
     assert "5 ms 1 ms - 1.00 MB 4/4 stable" in said
@@ -76,7 +77,7 @@ def test_what_a_device_can_not_tell(capsys: pytest.CaptureFixture[str]) -> None:
 def test_files_of_one_name_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
     """By their paths."""
     rows = [Row(Path(folder) / "m.tflite", Runtime(), Infeasible("no")) for folder in ("a", "b")]
-    print_rows(rows, [], {"device": "desk"}, load=0)
+    print_rows(rows, [], DeviceFacts("desk"), load=0)
     assert shown(capsys).startswith("a/m.tflite on xnnpack x1: no\nb/m.tflite on xnnpack x1: no\n")
 
 

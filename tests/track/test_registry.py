@@ -25,6 +25,7 @@ from autotune.deploy import serving
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
 from autotune.errors import Fault, UserError
+from autotune.results.meta import DeviceFacts
 from autotune.results.record import Record
 from autotune.testing import toy_outcome, toy_record
 from autotune.track import registry
@@ -41,7 +42,7 @@ STORE = "sqlite:///mlflow.db"
 def function(folder: Path) -> Function:
     """The probe on XNNPACK."""
     loader = serving.write(folder)
-    needs = serving.requirements("xnnpack", {})
+    needs = serving.requirements("xnnpack", DeviceFacts("desk"))
     ends = serving.ends(PROBE, "xnnpack")
     config = {"delegate": "xnnpack", "threads": 1, "state": ""}
     return Function(PROBE, folder / loader.partition(".")[0], loader, config, needs, *ends, INPUTS[:2])

@@ -27,6 +27,7 @@ from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import Device
 from autotune.devices.discovery import look
 from autotune.errors import Fault, Infeasible, UserError
+from autotune.results.meta import DeviceFacts
 from autotune.study.latency_cache import LatencyCache
 from autotune.testing import DeviceContract, toy_measurement
 from tests.devices.android import stand_in_adb
@@ -204,7 +205,7 @@ def test_passing_conditions_make_no_other_device(folder: Path, tmp_path: Path) -
 
 def known(folder: Path, device: dict[str, Any]) -> LatencyCache:
     """What a study knows once it has measured its baseline."""
-    latencies = LatencyCache(folder, device)
+    latencies = LatencyCache(folder, DeviceFacts.from_json(device))
     latencies.anchor("base", Runtime(), toy_measurement(1.0))
     return latencies
 

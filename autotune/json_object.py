@@ -1,0 +1,39 @@
+"""JSON as Python has it, and dataclasses that are an object of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Self, TypeAlias
+
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+"""A value of JSON, to be read."""
+
+JsonObject = dict[str, Any]
+"""An object of JSON as json.loads() gives it: of what type its values are is for its reader to say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JsonFields:
+    """An object of JSON whose names are fields; of a field that is None there is no name in it.
+
+    A field holds numbers, texts and tuples of them. One that holds more is for from_json() and to_json() of a
+    subclass to make.
+
+    Attributes:
+        more: what else is in it, by name: what other versions know, what has no value (None).
+    """
+
+    more: Mapping[str, Json] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:  # Any: as JsonObject
+        """From what to_json() gives, of this version or another."""
+        names = {each.name for each in fields(cls)} - {"more"}
+        told = {name: value for name, value in values.items() if name in names and value is not None}
+        more = {name: value for name, value in values.items() if name not in told}
+        return cls(more=more, **{name: tuple(v) if isinstance(v, list) else v for name, v in told.items()})
+
+    def to_json(self) -> JsonObject:
+        """With every name that from_json() was given."""
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "more"}
+        values = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items() if v is not None}
+        return values | dict(self.more)
