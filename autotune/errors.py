@@ -2,8 +2,19 @@
 with which status the command line ends.
 """
 
-DONE, OURS, INPUT, UNMET, INTERRUPTED = 0, 1, 2, 3, 130
-"""Done; ours or the machine's fault; wrong input; done, nothing meets the targets; Ctrl-C."""
+DONE = 0
+
+OURS = 1
+"""Ours, or the machine's fault."""
+
+INPUT = 2
+"""Wrong input."""
+
+UNMET = 3
+"""Done, but nothing meets the targets."""
+
+INTERRUPTED = 130
+"""Ctrl-C."""
 
 MOST = 1200
 """Characters of a message."""

@@ -142,7 +142,8 @@ class Settings:
         from autotune.compress.pipeline import dimensions
         from autotune.devices import delegates
 
-        given, extra = self.values.get("space", "full"), dimensions()
+        given = self.values.get("space", "full")
+        extra = dimensions()
         auto = [name for name in device.delegates if name != "reference"] or list(device.delegates)
         if isinstance(given, str):
             space = space_file.load(given, device.threads, extra, auto)
@@ -173,7 +174,8 @@ class _Offers(Protocol):
 class _Anything:
     """A device that has all that any device may have."""
 
-    name, threads = "any", (1,)
+    name = "any"
+    threads = (1,)
 
     @property
     def delegates(self) -> tuple[str, ...]:
@@ -198,7 +200,8 @@ def settle(given: Mapping[str, Any]) -> Settings:
     experiment = given.get("experiment")
     values, lines = read(experiment) if experiment else ({}, {})
     if "space" in given:
-        experiment, lines = None, {}
+        experiment = None
+        lines = {}
     values = {"targets": []} | values | {key: given[key] for key in KEYS if key in given}
     for key, what in (("model", "a .keras, .h5 or .tflite file, or a SavedModel folder"), ("data", DATA)):
         if not values.get(key):

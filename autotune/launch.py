@@ -37,7 +37,8 @@ def launch(settings: Settings, reporter: Reporter, tracking_uri: str | None) -> 
         UserError: as run_on(), or a device can't be found. Nothing was written then. What arguments and files tell is
             found before a device is asked anything, and what takes no worker to find out before one is started.
     """
-    began, jobs = time.monotonic(), workers(settings)
+    began = time.monotonic()
+    jobs = workers(settings)
     devices = [device_file.load_device(spec) for spec in settings.devices]
     draft = settings.draft(jobs)
     examine.check_names(devices)
@@ -58,7 +59,8 @@ def _asked(
     Raises:
         UserError: one can't be reached, or has nothing of what the space names.
     """
-    asked, remarks = [], list(settings.remarks)
+    asked = []
+    remarks = list(settings.remarks)
     for spec, device in zip(settings.devices, devices, strict=True):
         reporter.status(f"trying {spec}")
         options, more = settings.options(spec, device, jobs)

@@ -14,9 +14,14 @@ Lines = dict[tuple[str, ...], int]
 LARGEST = 1 << 16
 """Bytes that a file may have."""
 
-LONGEST, DEEPEST, MOST = 3500, 30, 10_000
-"""Characters of a value, mappings and lists in each other, and values that it may have, each counted wherever an
-alias repeats it."""
+LONGEST = 3500
+"""Characters of a value at most."""
+
+DEEPEST = 30
+"""Mappings and lists in each other at most."""
+
+MOST = 10_000
+"""Values that a file may have, each counted wherever an alias repeats it."""
 
 
 def read_yaml(path: Path, what: str) -> tuple[object, Lines]:
@@ -29,7 +34,8 @@ def read_yaml(path: Path, what: str) -> tuple[object, Lines]:
     Raises:
         UserError: it can't be read, is not YAML, says something twice, or is larger than a person writes.
     """
-    where, lines = f"{what} {path}", Lines()
+    where = f"{what} {path}"
+    lines = Lines()
     loader = _loader(_content(path, where), where)
     try:
         root = loader.get_single_node()
@@ -78,7 +84,8 @@ def _check(root: "yaml.Node | None", where: str) -> None:
     """
     import yaml
 
-    pending, seen = [(root, 0)], 0
+    pending = [(root, 0)]
+    seen = 0
     while pending:
         node, depth = pending.pop()
         seen += 1
@@ -107,7 +114,8 @@ def _locate(node: "yaml.Node | None", above: tuple[str, ...], lines: Lines, wher
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:
-        path, line = (*above, str(key.value)), key.start_mark.line + 1
+        path = (*above, str(key.value))
+        line = key.start_mark.line + 1
         if path in lines:
             raise UserError(f"{where}, line {line}: {key.value} stands here a second time")
         lines[path] = line

@@ -38,7 +38,9 @@ def _row(front: ParetoFront, point: Point, **where: bool) -> tuple[dict[str, Any
 
 
 def _intervals(front: ParetoFront, point: Point) -> dict[str, Any]:
-    outcome, quality, latency = point.outcome, front.quality.key, point.outcome.latency
+    outcome = point.outcome
+    quality = front.quality.key
+    latency = point.outcome.latency
     if outcome.state != "measured":
         return {}
     low, high = interval(outcome.metrics, outcome.facts, front.quality)

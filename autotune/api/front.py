@@ -35,7 +35,10 @@ class Front:
         Raises:
             UserError: nothing was measured.
         """
-        self._record, self._trust, self._front, self._notes = record, trust, record.begun(), list(notes)
+        self._record = record
+        self._trust = trust
+        self._front = record.begun()
+        self._notes = list(notes)
 
     @property
     def name(self) -> str:
@@ -244,6 +247,8 @@ class Front:
         shown = listed(self._front, everything=False)
         more = f" of {len(self)}" if len(shown) < len(self) else ""
         targets = ", ".join(target.text for target in self.targets)
-        title = f"<b>{escape(self.name)}</b> on {escape(self.device)}" + f", for {escape(targets)}" * bool(targets)
+        title = f"<b>{escape(self.name)}</b> on {escape(self.device)}"
+        if targets:
+            title += f", for {escape(targets)}"
         legend = f"{len(shown)}{more} points; * recommended; ± is the 95 % interval; ≈ can't be told apart from above"
         return f"<div>{title}{table_html(front_table(self._front))}<small>{legend}</small></div>"

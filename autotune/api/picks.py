@@ -58,8 +58,11 @@ class Pick:
     def __init__(
         self, record: "Record", front: ParetoFront, point: Point, rule: "DecisionRule", trust: "Trust"
     ) -> None:
-        self.point, self.trust = point, trust
-        self._record, self._front, self._rule = record, front, rule
+        self.point = point
+        self.trust = trust
+        self._record = record
+        self._front = front
+        self._rule = rule
 
     @property
     def config(self) -> Config:

@@ -101,7 +101,9 @@ def tune(
     if wrong := [call for call in callbacks if not callable(call)]:
         raise UserError(f"callbacks: {wrong[0]!r} can't be called")
     settings = settle(plain(given))
-    folder, study, allowed = settings.folder, settings.values["name"], settings.trust
+    folder = settings.folder
+    study = settings.values["name"]
+    allowed = settings.trust
     calls = [lambda point, record, call=call: call(point, Front(record, allowed)) for call in callbacks]
     with kept(folder / study, settings.values) as values:
         reporter = CallingReporter(None if quiet else PlainOutput(), calls, _known(folder, study) if calls else {})

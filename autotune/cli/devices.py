@@ -131,7 +131,8 @@ def _bench(arguments: argparse.Namespace) -> int:
         return _sustain(arguments, device, jobs)
     with progress() as say:
         rows = bench(device, jobs, say, arguments.load)
-    found, facts = found_in(rows), device.facts()
+    found = found_in(rows)
+    facts = device.facts()
     if arguments.json:
         _print_json({"device": facts, "results": [_row(row) for row in rows], "findings": found})
     else:

@@ -72,7 +72,8 @@ def _sync(arguments: argparse.Namespace) -> int:
         for record in records.values():
             warn_of_damage(record)
             warn_of_lost_files(record)
-            written, runs = tracker.finish(record), 1 + len(record.points)
+            written = tracker.finish(record)
+            runs = 1 + len(record.points)
             print(f"study {record.name}: {written} runs written, {runs - written} were there already")
     return DONE
 

@@ -118,7 +118,8 @@ def _opened(key: str, data: bytes, entry: dict[str, Any]) -> Artifact:
     """
     checksum = entry["sha256"]
     if entry.get("format") == FORMAT:
-        facts, expected = entry["facts"], _seal(key, data, entry["facts"])
+        facts = entry["facts"]
+        expected = _seal(key, data, entry["facts"])
     else:
         facts = {name: value for name, value in entry.items() if name != "sha256"}
         expected = hashlib.sha256(data).hexdigest()

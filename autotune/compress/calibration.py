@@ -82,7 +82,8 @@ def run_each(file: bytes, inputs: NDArray[Any], *, keep_all: bool = False) -> It
     Raises:
         Infeasible: LiteRT can't, as with an index that an embedding does not have.
     """
-    interpreter, kept = _interpreter(file, keep_all=keep_all), state(file)
+    interpreter = _interpreter(file, keep_all=keep_all)
+    kept = state(file)
     entry = interpreter.get_input_details()[0]
     scale, zero = entry["quantization"]
     if scale:

@@ -93,7 +93,9 @@ class _Kept:
             clusters: asked for.
             per_channel: whether each output channel has its own.
         """
-        self._weights, self._clusters, self._per_channel = weights.numpy(), clusters, per_channel
+        self._weights = weights.numpy()
+        self._clusters = clusters
+        self._per_channel = per_channel
 
     def get_cluster_centroids(self) -> Any:
         """Of shape (clusters,), or (channels, clusters)."""

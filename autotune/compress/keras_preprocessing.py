@@ -95,7 +95,8 @@ def _given(model: Any) -> list[Any]:
     import tensorflow as tf
 
     entries = {id(tensor) for tensor in model.inputs}
-    prepared, given = set(entries), dict[int, Any]()
+    prepared = set(entries)
+    given = dict[int, Any]()
     for layer in model.layers:
         nodes = [node for node in layer.inbound_nodes if not node.is_input]
         taken = [tensor for node in nodes for tensor in node.keras_inputs]

@@ -51,7 +51,9 @@ def preprocessing(file: bytes) -> Preprocessing:
         graph = model.subgraphs[0]
         fixed = {index for index, tensor in enumerate(graph.tensors) if constant(file, model, tensor) is not None}
         entries = {int(index) for index in graph.inputs}
-        prepared, outputs, given = set(entries), [], []
+        prepared = set(entries)
+        outputs = []
+        given = []
         for operator, row in zip(graph.operators, rows, strict=False):  # rows of loops' bodies follow
             computed = [int(index) for index in operator.inputs if index >= 0 and index not in fixed]
             made = [int(index) for index in operator.outputs]

@@ -37,7 +37,8 @@ class Quantize:
 
     def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
         assert parent is not None  # Convert came before
-        scheme, integer = parameters["scheme"], parameters["io"] == "int8"
+        scheme = parameters["scheme"]
+        integer = parameters["io"] == "int8"
         spared: list[str] = []
         facts: dict[str, Any] = {}
         file = parent

@@ -123,7 +123,8 @@ def fine_tune(
     data = replace(data, seed=data.seed + parameters.get("continues", 0))  # or it would see the same epochs again
     tf_keras.utils.set_random_seed(data.seed)
     distils = parameters["fine_tune"] == "distill"
-    epochs, steps = parameters["epochs"], steps_of(parameters, data)
+    epochs = parameters["epochs"]
+    steps = steps_of(parameters, data)
     for layer in layers_of(model):
         inner = getattr(layer, "layer", layer)  # TFMOT wraps it for quantization
         if type(inner).__name__ == "BatchNormalization":

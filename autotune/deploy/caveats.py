@@ -17,7 +17,8 @@ from autotune.text.words import missed, missed_there
 
 def drift(point: Point, now: Measurement) -> dict[str, Any]:
     """How a latency compares with the study's: its change as a share of that, and whether their intervals meet."""
-    before, then = point.outcome.metrics[LATENCY.key], point.outcome.latency
+    before = point.outcome.metrics[LATENCY.key]
+    then = point.outcome.latency
     low, high = (before, before) if then is None else (then.low_ms, then.high_ms)
     return {"change": now.p50_ms / before - 1, "intervals_meet": low <= now.high_ms and now.low_ms <= high}
 

@@ -76,7 +76,8 @@ def choose_together(
         UserError: no file was measured on all of them, none is of this trial, or it is gone or damaged.
     """
     found = together(records, targets)
-    first, devices = next(iter(records.values())), ", ".join(records)
+    first = next(iter(records.values()))
+    devices = ", ".join(records)
     if found is None:
         raise UserError(f"study {first.name!r} has no file that was measured on all of {devices}")
     if trial is None:
@@ -134,7 +135,9 @@ class Picked:
         Args:
             file: as it was handed out.
         """
-        point, found, config = self.point, self.found, self.point.outcome.config
+        point = self.point
+        found = self.found
+        config = self.point.outcome.config
         return {
             **{key: value for key, value in point.to_json(self.record.meta["device"]).items() if key != "model"},
             "runners_up": [trade.to_json() for trade in self.runners_up],
@@ -200,7 +203,7 @@ def page(picked: Sequence[Picked], file: Path) -> str:
     """
     first = picked[0]
     front, record = first.front, first.record
-    targets = f", for {', '.join(target.text for target in front.targets)}" * bool(front.targets)
+    targets = f", for {', '.join(target.text for target in front.targets)}" if front.targets else ""
     recipe = first.point.outcome.config.recipe
     lines = [f"# {file.name}", "", f"{recipe}: study {record.name}{targets}. All of it is in {file.stem}.json.", ""]
     lines += [f"| device | runs on | {front.quality.name} | on the test split | median | size | download |"]
@@ -226,11 +229,14 @@ def page(picked: Sequence[Picked], file: Path) -> str:
 def _row(picked: Picked) -> str:
     """A line of the page's table: with 95 % intervals, the latency as it is now where it was measured again."""
     quality, outcome = picked.front.quality, picked.point.outcome
-    runtime, latency = outcome.config.runtime, picked.found.latency or outcome.latency
+    runtime = outcome.config.runtime
+    latency = picked.found.latency or outcome.latency
     test = "not evaluated" if picked.found.test is None else within(picked.found.test, picked.found.test, quality)
     median = milliseconds(outcome.metrics[LATENCY.key])
     if latency is not None:
-        median = f"{milliseconds(latency.p50_ms)} ±{latency.reach:.1%}" + f" ({latency.verdict})" * (not latency.stable)
+        median = f"{milliseconds(latency.p50_ms)} ±{latency.reach:.1%}"
+        if not latency.stable:
+            median += f" ({latency.verdict})"
     seen = within(outcome.metrics, outcome.facts, quality)
     sizes = [price(outcome.metrics, metric) for metric in (METRICS["size"], DOWNLOAD)]
     cells = [picked.record.device, runtime.short, seen, test, median, *sizes]

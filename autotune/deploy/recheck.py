@@ -117,7 +117,8 @@ def recheck(
     Raises:
         UserError: it is another device, or refuses the file now.
     """
-    tests, remarks = record.tests, []
+    tests = record.tests
+    remarks = []
     if device.name != record.device:
         raise UserError(f"study {record.name!r} was measured on device {record.device}, not on {device.name}")
     try:

@@ -105,7 +105,8 @@ def _function(picked: Picked, file: Path, folder: Path, trust: Trust) -> Functio
         folder: for its modules.
         trust: as Registration.register().
     """
-    runtime, loader = picked.point.outcome.config.runtime, serving.write(folder)
+    runtime = picked.point.outcome.config.runtime
+    loader = serving.write(folder)
     (kind, shape), gives = serving.ends(file, runtime.delegate)
     given = np.dtype(picked.record.input(picked.point.outcome.config.recipe)["given"])
     takes = (kind if given.kind == "f" else given), shape  # a quantized input takes integers as they are
@@ -150,7 +151,9 @@ def tags(picked: Sequence[Picked]) -> dict[str, str]:
 
 def _metrics(picked: Picked) -> dict[str, float]:
     """The study's, and those of the second look at the file."""
-    metrics, found, quality = dict(picked.point.outcome.metrics), picked.found, picked.record.quality
+    metrics = dict(picked.point.outcome.metrics)
+    found = picked.found
+    quality = picked.record.quality
     if found.latency is not None:
         metrics["latency_remeasured_ms"] = found.latency.p50_ms
     if found.test is not None:

@@ -91,7 +91,8 @@ def _options(record: Record, trust: Trust) -> Options:
 
 
 def _check(record: Record, candidates: dict[str, Candidate], data: str) -> None:
-    identity, found = record.meta["identity"], list(candidates.values())
+    identity = record.meta["identity"]
+    found = list(candidates.values())
     called = {"data": data, "metric": found[0].task.quality.name}
     for name, now in judged_by(found).items():
         if now != identity[name]:

@@ -37,9 +37,12 @@ class ProbedDevice:
             limit: seconds that a file may take over what it is asked for.
             cooling: to wait for before it is measured.
         """
-        self.name, self.cooling = name, cooling
-        self._wanted, self._threads = tuple(delegates), tuple(threads)
-        self._cpus, self._limit = tuple(cpus), limit
+        self.name = name
+        self.cooling = cooling
+        self._wanted = tuple(delegates)
+        self._threads = tuple(threads)
+        self._cpus = tuple(cpus)
+        self._limit = limit
 
     @property
     def delegates(self) -> tuple[str, ...]:

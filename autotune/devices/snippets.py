@@ -68,17 +68,22 @@ def _python(file: Path, config: Config, state: State, word: str | None) -> Snipp
         )
         told = _told(word, state, "#", "interpreter.reset_all_variables()")
         return Snippet("python", "pip install ai-edge-litert", code + told)
-    accelerator, before, more = "GPU", "", ""
+    accelerator = "GPU"
+    before = ""
+    more = ""
     if runtime.delegate.startswith(_OPENVINO):
         backend = runtime.delegate.removeprefix(_OPENVINO).upper()
-        accelerator, before = "NPU", _openvino(backend, runtime.threads)
+        accelerator = "NPU"
+        before = _openvino(backend, runtime.threads)
         more = (
             "\n        intel_openvino_options=IntelOpenVinoOptions("
             f"graph_backend=IntelOpenVinoOptions.GRAPH_BACKEND[{backend!r}], configs_map=everywhere),"
         )
     elif runtime.delegate != "gpu":
         return None
-    names = ["CompiledModel", "CpuOptions", "HardwareAccelerator", *["IntelOpenVinoOptions"] * bool(more), "Options"]
+    names = ["CompiledModel", "CpuOptions", "HardwareAccelerator", "Options"]
+    if more:
+        names.insert(-1, "IntelOpenVinoOptions")
     code = (
         f"{before}from ai_edge_litert.compiled_model import {', '.join(names)}\n"
         f"model = CompiledModel.from_file(\n    {str(file)!r},\n    options=Options(\n"

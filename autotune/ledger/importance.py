@@ -73,7 +73,8 @@ def _value(point: Point, metric: Metric) -> float:
 
 
 def _filled(column: Sequence[Any]) -> list[Any]:
-    known, draw = [value for value in column if value is not None], random.Random(0)  # noqa: S311  # no secret
+    known = [value for value in column if value is not None]
+    draw = random.Random(0)  # noqa: S311  # no secret
     return [draw.choice(known) if value is None else value for value in column]
 
 

@@ -224,10 +224,13 @@ def record_of(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:
         )
     again = attrs.get("remeasured", {})
     baseline = _outcome(attrs["baseline"], again.get(str(BASELINE))) if "baseline" in attrs else None
-    tests, runs, profiles = attrs.get("tests", {}), attrs.get("runs", []), attrs.get("profiles", {})
+    tests = attrs.get("tests", {})
+    runs = attrs.get("runs", [])
+    profiles = attrs.get("profiles", {})
     record = Record(study.study_name, folder, attrs["meta"], baseline, [], {}, tests, runs, again, profiles, gaps)
     targets = record.targets
-    points, failed = [], Counter[str]()
+    points = []
+    failed = Counter[str]()
     for trial in study.get_trials(deepcopy=False):
         if trial.state == TrialState.FAIL and "fault" in trial.user_attrs:
             failed[trial.user_attrs["fault"]] += 1

@@ -50,8 +50,10 @@ class JournalFile(BaseJournalBackend):
             path: of the file, which need not be there.
             end: where reading ends, None for the file's own end.
         """
-        self.damage, self.starts = end, [0]
-        self._path, self._end = path, end
+        self.damage = end
+        self.starts = [0]
+        self._path = path
+        self._end = end
         self._lock = JournalFileOpenLock(str(path))
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:

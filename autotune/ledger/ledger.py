@@ -62,7 +62,9 @@ class Ledger:
             UserError: as journal.found().
         """
         self._fits = fits
-        self.folder, self.name, self._space = folder, name, space
+        self.folder = folder
+        self.name = name
+        self._space = space
         if storage is None:
             self.mended = journal.mend(folder, name)
             self._study = journal.begun(folder, name, meta)

@@ -17,7 +17,9 @@ class NoRepeats(BaseSampler):
     """
 
     def __init__(self, sampler: BaseSampler, is_new: Callable[[dict[str, Any]], bool]) -> None:
-        self._sampler, self._is_new, self.left = sampler, is_new, 0
+        self._sampler = sampler
+        self._is_new = is_new
+        self.left = 0
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """See Optuna."""

@@ -85,7 +85,8 @@ def profiled(session: Session, model: Path, runtime: Runtime, device: str, secon
     try:
         times = session.profile(model, runtime, seconds)
     except Infeasible as error:
-        times, untold = None, str(error)
+        times = None
+        untold = str(error)
     if times is None:
         return Profile([Part(None, operator) for operator in table], table, untold)
     return Profile(joined(times, table), table, "")

@@ -60,7 +60,8 @@ def _objects(file: Any) -> Iterator[Any]:
     """
     import h5py
 
-    pending, seen = [file], set()
+    pending = [file]
+    seen = set()
     while pending:
         each = pending.pop()
         place = h5py.h5o.get_info(each.id).addr

@@ -60,7 +60,9 @@ def leaves(ends: Any) -> Iterator[History]:
 
 
 def _rewrite_object(node: dict[str, Any]) -> dict[str, Any]:
-    kind, config, module = node["class_name"], node["config"], str(node.get("module"))
+    kind = node["class_name"]
+    config = node["config"]
+    module = str(node.get("module"))
     if kind in MODELS and module.startswith("keras"):
         return {"class_name": kind, "config": rewrite_model(kind, config)}
     if module == "keras.layers":

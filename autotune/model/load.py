@@ -147,7 +147,7 @@ def _opened(load: Callable[[], Any]) -> Any:
         return load()
     except Exception as error:  # whatever Keras raises over a file, the file is what is wrong
         reason = _line(error)
-        hint = "; if it is your code, name its module with --custom-objects MODULE" * bool(_NOT_FOUND.search(reason))
+        hint = "; if it is your code, name its module with --custom-objects MODULE" if _NOT_FOUND.search(reason) else ""
         raise UserError(f"can't be opened: {reason}{hint}") from error
 
 

@@ -67,7 +67,8 @@ def _keras_metadata(folder: Path) -> Any:
     from tf_keras.protobuf import saved_metadata_pb2
     from tf_keras.src.saving.legacy.saved_model import load
 
-    metadata, file = saved_metadata_pb2.SavedMetadata(), folder / _KERAS_METADATA
+    metadata = saved_metadata_pb2.SavedMetadata()
+    file = folder / _KERAS_METADATA
     if file.exists():
         try:
             metadata.ParseFromString(file.read_bytes())

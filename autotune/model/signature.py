@@ -18,7 +18,8 @@ def check_ends(inputs: list[Shape | None], outputs: list[Shape | None]) -> None:
     """
     if len(inputs) != 1 or len(outputs) != 1:
         raise UserError(f"has {len(inputs)} inputs and {len(outputs)} outputs; one of each is supported")
-    shape, given = inputs[0], outputs[0]
+    shape = inputs[0]
+    given = outputs[0]
     if shape is None or None in shape[1:]:
         shown = tuple(shape[1:]) if shape else "of unknown rank"
         raise UserError(f"input shape {shown} is not fixed; rebuild the model with a fixed one")

@@ -223,7 +223,8 @@ def _trials(record: Record, front: ParetoFront, pick: Point | None) -> list[dict
 
 
 def _trial(record: Record, front: ParetoFront, point: Point, *, on_front: bool, best: bool) -> dict[str, Any]:
-    outcome, runtime = point.outcome, point.outcome.config.runtime
+    outcome = point.outcome
+    runtime = point.outcome.config.runtime
     measured = outcome.state == "measured"
     place = "recommended" if best else "on the front" if on_front else ""
     state = ", ".join(filter(None, (place, missed(front, point)))) if measured else f"refused: {outcome.reason}"
@@ -246,7 +247,7 @@ def _cells(outcome: Outcome, quality: Metric) -> list[tuple[float | str, str, st
     """A trial's numbers: each to sort by, to read, and how sure it is."""
     metrics, latency = outcome.metrics, outcome.latency
     low, high = (number(end, quality) for end in interval(metrics, outcome.facts, quality))
-    sure = "" if latency is None else f"±{latency.reach:.1%}" + ", not stable" * (not latency.stable)
+    sure = "" if latency is None else f"±{latency.reach:.1%}{'' if latency.stable else ', not stable'}"
     return [
         (metrics[quality.key], number(metrics[quality.key], quality), f"{low} to {high}"),
         (metrics.get(LATENCY.key, ""), price(metrics, LATENCY), sure),

@@ -87,7 +87,8 @@ def delegation(outcomes: Iterable[Outcome]) -> dict[str, Delegation]:
     found: dict[str, Delegation] = {}
     seen = set()
     for outcome in outcomes:
-        delegate, latency = outcome.config.runtime.delegate, outcome.latency
+        delegate = outcome.config.runtime.delegate
+        latency = outcome.latency
         if latency is None or latency.delegated is None or (outcome.artifact, delegate) in seen:
             continue
         seen.add((outcome.artifact, delegate))

@@ -10,7 +10,10 @@ from autotune.errors import UserError
 from autotune.results.front import ParetoFront, Point, cost
 from autotune.targets.metric import LATENCY, QUALITY, Metric
 
-ONE_SE, KNEE, WEIGHTS = RULES = ("one-se", "knee", "weights")
+ONE_SE = "one-se"
+KNEE = "knee"
+WEIGHTS = "weights"
+RULES = (ONE_SE, KNEE, WEIGHTS)
 TRIAL = "trial"
 """In place of a rule, where the user names the point; the runners-up are then those of ONE_SE."""
 

@@ -65,7 +65,8 @@ def findings(rows: Sequence[Measured]) -> list[str]:
 
 def _claims(row: Measured, known: dict[tuple[Hashable, Runtime], Measurement]) -> Iterator[tuple[str, Measurement]]:
     """What may be said of a row, each with what it is held against."""
-    delegate, threads = row.runtime.delegate, row.runtime.threads
+    delegate = row.runtime.delegate
+    threads = row.runtime.threads
     for name in _AGAINST.get(delegate, _CPU):
         if other := known.get((row.file, Runtime(name, threads))):
             yield f"{delegate} bought nothing over {name}", other

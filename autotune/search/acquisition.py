@@ -71,8 +71,10 @@ class Outlook:
             download: likewise.
         """
         assert record.baseline is not None  # it is measured first
-        self._objectives, self._quality = record.objectives, record.quality
-        self._targets, self._baseline = record.targets, record.baseline.metrics
+        self._objectives = record.objectives
+        self._quality = record.quality
+        self._targets = record.targets
+        self._baseline = record.baseline.metrics
         meeting = [point for point in record.leading if point.feasible]
         axes = np.array([self._axes(point.outcome.metrics) for point in meeting or record.leading])
         self._front = axes[moocore.is_nondominated(axes)]

@@ -36,12 +36,15 @@ class Ehvi:
         Args:
             search: what the study is about.
         """
-        self._search, self._ledger = search, search.ledger
+        self._search = search
+        self._ledger = search.ledger
         self._random = random.Random(search.seed)  # noqa: S311  # draws trials, not secrets
         every = {config.recipe.key: config.recipe for config in search.configs()}
         self._left = {key: _Candidate(recipe, self._trainings(recipe)) for key, recipe in every.items()}
         self._features = Features(every.values())
-        self._known, self._quality, self._download = search.gate.known, Prediction(), Prediction()
+        self._known = search.gate.known
+        self._quality = Prediction()
+        self._download = Prediction()
 
     def __call__(self, under_way: Sequence[Recipe]) -> tuple[int, Config] | None:
         """A trial of the best recipe, None where all are tried or wait for a training that is under way."""

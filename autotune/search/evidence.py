@@ -45,7 +45,8 @@ class Known:
         quality = [target for target in record.targets if target.metric == record.quality]
         for point in new:
             self._points[point.trial] = point
-            config, measured = point.outcome.config, point.outcome.state == "measured"
+            config = point.outcome.config
+            measured = point.outcome.state == "measured"
             alike = self._structures.setdefault(_kinds(config.recipe)[0], {})
             if measured or (point.outcome.artifact and config.runtime not in alike):
                 alike[config.runtime] = point
@@ -94,7 +95,8 @@ class Known:
             point: it.
             targets: on quality.
         """
-        recipe, metrics = point.outcome.config.recipe, point.outcome.metrics
+        recipe = point.outcome.config.recipe
+        metrics = point.outcome.metrics
         self._files[recipe] = self._files.pop(recipe, point.outcome)
         for name in _kinds(recipe):
             self._kinds.setdefault(name, {})[point.outcome.config.runtime] = metrics, point.held

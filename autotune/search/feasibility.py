@@ -25,7 +25,9 @@ class Gate:
             runtimes: to run files on.
         """
         record = ledger.record()
-        self._ledger, self._runtimes, self.known = ledger, runtimes, Known()
+        self._ledger = ledger
+        self._runtimes = runtimes
+        self.known = Known()
         self._targets = [one for one in record.targets if one.metric not in (record.quality, DOWNLOAD)]
 
     def misses(self, recipe: Recipe) -> dict[str, float]:

@@ -13,7 +13,8 @@ class Patience:
             trials: without a better front after which to stop; None for never.
         """
         self._trials = trials
-        self._volume, self._since = 0.0, 0
+        self._volume = 0.0
+        self._since = 0
 
     def see(self, asked: int, hypervolume: float) -> None:
         """Takes note of where the study is.
@@ -23,7 +24,8 @@ class Patience:
             hypervolume: of what they gave.
         """
         if hypervolume > MOVED * self._volume:
-            self._volume, self._since = hypervolume, asked
+            self._volume = hypervolume
+            self._since = asked
 
     def is_over(self, asked: int) -> bool:
         """Whether to stop, after so many trials."""

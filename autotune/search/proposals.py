@@ -50,8 +50,12 @@ class Proposals:
         Attributes:
             left_out: recipes that were not built.
         """
-        self._ledger, self._space, self._models = ledger, space, models
-        self._trials, self._choose, self._gate = trials, choose, gate
+        self._ledger = ledger
+        self._space = space
+        self._models = models
+        self._trials = trials
+        self._choose = choose
+        self._gate = gate
         self._runtimes = space.runtimes()
         self._held: list[tuple[int, tuple[int, Config]]] = []
         self.left_out = 0

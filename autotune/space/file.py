@@ -110,7 +110,8 @@ class _Reader:
 
     def _range(self, spec: dict[str, Any]) -> Dimension:
         low, high = (self._value(spec[key]) for key in ("low", "high"))
-        step, log = spec.get("step"), spec.get("log", False)
+        step = spec.get("step")
+        log = spec.get("log", False)
         integer = self.kind is int
         if low is None or high is None or low > high:
             raise UserError(f"{self.where}: low and high must be numbers, low not above high")

@@ -68,7 +68,8 @@ class Space:
 
         Settings of a training that the configuration does not have are free: any value does.
         """
-        canonical, found = config.canonical(), {}
+        canonical = config.canonical()
+        found = {}
         for name, dim in self.dimensions.items():
             options = [canonical[name]] if name in canonical else grid(dim) if name in FIELDS else [_off(dim)]
             fitting = [value for value in options or [_low(dim)] if _within(dim, value)]

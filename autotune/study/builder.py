@@ -55,8 +55,12 @@ class Builder:
             trainings: that may be under way at once.
             watch: told of all that is under way, as Reporter.working().
         """
-        self.candidates, self.folder, self.work = candidates, folder, Work(watch)
-        self._excluded, self._cache, self.pool = excluded, cache, pool
+        self.candidates = candidates
+        self.folder = folder
+        self.work = Work(watch)
+        self._excluded = excluded
+        self._cache = cache
+        self.pool = pool
         self._shared: dict[str, tuple[Any, Any]] = {}
         self._lock = threading.Lock()
         self._trainings = threading.Semaphore(trainings)
@@ -156,7 +160,8 @@ class Builder:
         """A model and its training data, sent to the workers once."""
         with self._lock:
             if model not in self._shared:
-                base, task = self.candidates[model].base, self.candidates[model].task
+                base = self.candidates[model].base
+                task = self.candidates[model].task
                 train = task.data.train
                 data = TrainingData(train.x, train.y, task.calibration(), task.loss, task.seed, self._excluded)
                 self._shared[model] = self.pool.share(base), self.pool.share(data)

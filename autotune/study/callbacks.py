@@ -28,7 +28,8 @@ class CallingReporter:
             known: numbers of trials that are no news, by study.
         """
         self.notes: list[str] = []
-        self._reporter, self._callbacks = Silent() if reporter is None else reporter, callbacks
+        self._reporter = Silent() if reporter is None else reporter
+        self._callbacks = callbacks
         self._news = News(known)
 
     def note(self, text: str) -> None:

@@ -111,16 +111,22 @@ class _Study:
         reporter: Reporter,
         tracker: Background,
     ) -> None:
-        self._options, self._prepared, self._device = options, prepared, device
-        self._ledger, self._workshop = ledger, builder
-        self._reporter, self._tracker = reporter, tracker
+        self._options = options
+        self._prepared = prepared
+        self._device = device
+        self._ledger = ledger
+        self._workshop = builder
+        self._reporter = reporter
+        self._tracker = tracker
         gate = Gate(ledger, prepared.space.runtimes())
         search = Search(ledger, prepared.space, builder.steps, builder.built, gate, ledger.seed)
         self._proposals = Proposals(
             ledger, prepared.space, list(prepared.candidates), options.trials, options.sampler(search), gate
         )
         self._patience = Patience(options.patience)
-        self._told, self._changed, self._stopped = set[str](), False, False
+        self._told = set[str]()
+        self._changed = False
+        self._stopped = False
         self._rows: Scheduler | None = None
 
     def run(self, began: float) -> Summary:
@@ -134,7 +140,8 @@ class _Study:
             shared = partial(self._leased, evaluating, shared=True)
             here = self._device.shares_host  # then to build disturbs as much as to evaluate
             self._building = shared if here else contextlib.nullcontext
-            leader, leased = self._prepared.leader, contextlib.nullcontext if here else shared
+            leader = self._prepared.leader
+            leased = contextlib.nullcontext if here else shared
             elsewhere = None if leader is None else Elsewhere(leader)
             self._evaluator = Evaluator(self._workshop, evaluating, leased, elsewhere)
             self._instrument = self._instrument_on(timing)
@@ -151,7 +158,8 @@ class _Study:
         if ended is not None and self._rows is not None:
             self._rows.salvage()
         record = self._ledger.record()
-        now, work = time.monotonic(), self._workshop.work
+        now = time.monotonic()
+        work = self._workshop.work
         times = {"wall_s": round(now - began, 3), "startup_s": round((work.begun or now) - began, 3)}
         done = work.to_json() | times
         self._ledger.note("runs", [*record.runs, done])

@@ -53,7 +53,9 @@ class Evaluator:
             leased: holds the device while a file is run.
             elsewhere: what its files score on another device; that is not found out again.
         """
-        self._workshop, self._session, self._leased = builder, session, leased
+        self._workshop = builder
+        self._session = session
+        self._leased = leased
         self._elsewhere = elsewhere
         self._lock = threading.Lock()
         self._scratch = Scratch()
@@ -191,7 +193,8 @@ class Evaluator:
         Returns:
             In place of the second, why there are none; None where the first are the built-in kernels' own.
         """
-        model, recipe = model_path(self._workshop.folder, key), config.recipe
+        model = model_path(self._workshop.folder, key)
+        recipe = config.recipe
         x = self._workshop.candidates[recipe.model].task.data.validation.x
         with self._lock, self._leased(), self._under_way(recipe):
             inputs = self._inputs(f"validation-{recipe.model}", x)
@@ -232,7 +235,8 @@ class Evaluator:
             return f"{delegate} decides {1 - found.agreement:.0%} of the samples otherwise than the built-in kernels"
         if found.relative_error > SPREAD:
             return f"{delegate}'s outputs are {found.relative_error:.0%} of their spread off the built-in kernels'"
-        task, some = self._workshop.candidates[config.recipe.model].task, drawn(len(outputs))
+        task = self._workshop.candidates[config.recipe.model].task
+        some = drawn(len(outputs))
         try:
             own, theirs = (self._value(task, values, some) for values in (outputs[some], reference))
         except UserError:  # the user's metric may want more samples than these

@@ -47,7 +47,8 @@ def measure_front(ledger: Ledger, instrument: Instrument, note: Callable[[str], 
 
 def _twins(record: Record, baseline: Outcome, told: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The baseline's second measurement, for the trial that is the same file on the same runtime."""
-    again, key = told.get(str(BASELINE)), baseline.config.key
+    again = told.get(str(BASELINE))
+    key = baseline.config.key
     same = [point for point in record.measured if point.outcome.config.key == key]
     return {} if again is None else {str(point.trial): again for point in same}
 

@@ -44,8 +44,12 @@ class Instrument:
             status: told what is being done.
             rest: lets the device cool down.
         """
-        self._workshop, self._session, self._latencies = builder, session, latencies
-        self._leased, self._status, self._rest = leased, status, rest
+        self._workshop = builder
+        self._session = session
+        self._latencies = latencies
+        self._leased = leased
+        self._status = status
+        self._rest = rest
         self._structures: dict[str, str] = {}
         self._stopped = threading.Event()
 
@@ -112,7 +116,8 @@ class Instrument:
             Its outcome, and why older measurements are not reused from now on, None where they are.
         """
         [found] = self._times([outcome])
-        key, note = self._key(outcome), None
+        key = self._key(outcome)
+        note = None
         if key is not None and isinstance(found, Measurement):
             note = self._latencies.anchor(*key, found)
         return timed(outcome, found), note

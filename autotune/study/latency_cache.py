@@ -42,7 +42,8 @@ class LatencyCache:
     def put(self, structure: str, runtime: Runtime, found: Measurement) -> None:
         """Keeps a measurement if it is stable."""
         if found.stable:
-            path, kept = self._path(structure, runtime), {"at": time.time(), "measurement": found.to_json()}
+            path = self._path(structure, runtime)
+            kept = {"at": time.time(), "measurement": found.to_json()}
             _write(path, json.dumps(kept | {"sha256": fingerprint(path.stem, kept)}))
 
     def anchor(self, structure: str, runtime: Runtime, fresh: Measurement) -> str | None:

@@ -45,7 +45,8 @@ def check_file(record: Record, point: Point) -> None:
 
 def lost_files(record: Record) -> list[str]:
     """Which files of a study's front are not those that were measured, and can't be linked anew; a line each."""
-    front, found = record.front(), []
+    front = record.front()
+    found = []
     for point in [] if front is None else front.points:
         try:
             check_file(record, point)

@@ -74,8 +74,11 @@ class RayPool:
             address: of a running Ray cluster; by default that of the program, where it uses Ray itself, else one is
                 started on loopback.
         """
-        self._jobs, self._start, self._address = jobs, start, address
-        self._scratch, self._sessions = Scratch(), for_sockets()
+        self._jobs = jobs
+        self._start = start
+        self._address = address
+        self._scratch = Scratch()
+        self._sessions = for_sockets()
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._ray: _Ray | None = None
@@ -99,7 +102,9 @@ class RayPool:
 
     def close(self) -> None:
         with self._lock:
-            self._closing, ray, self._ray = True, self._ray, None
+            self._closing = True
+            ray = self._ray
+            self._ray = None
         if ray is not None:
             ray.close()
         self._fail(self._calls, Fault("the workers were ended"))
@@ -191,8 +196,10 @@ class _Ray:
             settle: gets the answers to calls.
             ended: told when it has ended; both from a thread.
         """
-        self.began, self.reason = False, "its process ended"
-        self._settle, self._ended = settle, ended
+        self.began = False
+        self.reason = "its process ended"
+        self._settle = settle
+        self._ended = ended
         self._printed = Path(setting.folder, "ray.log")
         self._sent = set[int]()
         self._lock = threading.Lock()

@@ -113,7 +113,8 @@ class State:
 def main() -> None:
     """Serves the connection whose file descriptor is the last argument, until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever is interrupted closes the connection
-    connection, lock = Connection(int(sys.argv[-1])), threading.Lock()
+    connection = Connection(int(sys.argv[-1]))
+    lock = threading.Lock()
     setting: Setting = cloudpickle.loads(connection.recv_bytes())
 
     def send(message: Answer | Line | State) -> None:
@@ -238,8 +239,10 @@ class Workers:
             setting: of the process.
             send: gets the answers.
         """
-        self._setting, self._send = setting, send
-        self.begun, self.closed = threading.Event(), threading.Event()
+        self._setting = setting
+        self._send = send
+        self.begun = threading.Event()
+        self.closed = threading.Event()
         self._threads = ThreadPoolExecutor(setting.jobs, thread_name_prefix="calls")
         self._idle: queue.SimpleQueue[_Hired] = queue.SimpleQueue()
         self._hired: list[_Hired] = []

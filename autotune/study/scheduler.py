@@ -60,8 +60,14 @@ class Scheduler:
             fail: gets what failed: its trial, the configuration, the reason, and whether it is tried again.
             deadline: on the clock of time.monotonic(), None for none.
         """
-        self._jobs, self._workshop, self._evaluator, self._instrument = jobs, builder, evaluator, instrument
-        self._hold, self._quiet, self._tell, self._fail = building, quiet, tell, fail
+        self._jobs = jobs
+        self._workshop = builder
+        self._evaluator = evaluator
+        self._instrument = instrument
+        self._hold = building
+        self._quiet = quiet
+        self._tell = tell
+        self._fail = fail
         self._deadline = deadline
         self._threads = ThreadPoolExecutor(jobs + 2)
         self._building: dict[Future[list[Outcome | Exception]], Proposal] = {}

@@ -66,7 +66,8 @@ class Work:
         with self._settled() as now:
             self._first = self._first or now
             self.idle, self.searching = self.idle + self._free, now - self._first
-            self._free, self._workers = 0.0, workers
+            self._free = 0.0
+            self._workers = workers
 
     @contextmanager
     def resting(self) -> Iterator[None]:
@@ -85,7 +86,8 @@ class Work:
         with self._lock:
             now = time.monotonic()
             took, self._since = now - self._since, now
-            self.busy += took * bool(self._under_way)
+            if self._under_way:
+                self.busy += took
             if not self._resting:
                 self._free += took * max(0, self._workers - len(self._under_way))
             yield now

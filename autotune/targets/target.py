@@ -105,7 +105,8 @@ def parse(text: str, of: Metric = QUALITY) -> tuple[Target, str | None]:
     if metric is None:
         known = ", ".join([*METRICS, "and topK for a number K"])
         raise UserError(f"target {text!r}: unknown metric {match['metric']!r}; known are {known}")
-    operator, remark = match["operator"], None
+    operator = match["operator"]
+    remark = None
     if operator in ("=", "=="):
         if metric == QUALITY:
             raise UserError(f"target {text!r}: write quality>= or quality<=, since not every metric is good when high")
@@ -189,7 +190,9 @@ def _unit(unit: str | None, metric: Metric, whole: str) -> float:
 
 def _refuse_impossible(target: Target) -> None:
     """Bounds that no value can meet, whatever the baseline."""
-    metric, bound, upper = target.metric, target.offset, target.operator in ("<", "<=")
+    metric = target.metric
+    bound = target.offset
+    upper = target.operator in ("<", "<=")
     if not math.isfinite(bound) or not math.isfinite(target.factor):
         raise UserError(f"target {target.text!r}: the bound is too large to be a number")
     costs = metric.kind in ("time", "bytes")  # of which nothing is ever 0

@@ -87,7 +87,8 @@ def fitted(y: Array, name: str, output: tuple[int, ...], source: str, settled: S
         return y.astype(np.float32)
     if not classes(y, output):
         raise UserError(f"data {source}: {name} labels are neither class numbers nor one-hot rows of {output[-1]}")
-    numbers, count = class_numbers(y, output), max(output[-1], 2)
+    numbers = class_numbers(y, output)
+    count = max(output[-1], 2)
     counted = numbers != settled.ignored
     if not counted.any():
         raise UserError(f"data {source}: all {name} labels are {settled.ignored}, which is ignored")

@@ -228,7 +228,8 @@ def resampled(
     Raises:
         UserError: fewer than two resamples are left.
     """
-    each, began = list[float](), time.monotonic()
+    each = list[float]()
+    began = time.monotonic()
     for chosen in _draws(count, groups):
         each.append(statistic(chosen))
         if len(each) >= LEAST and time.monotonic() - began > ENOUGH_S:

@@ -89,7 +89,8 @@ def machine(device: DeviceFacts) -> str:
 
 
 def _now(seen: Seen) -> str:
-    load, heat = DeviceFacts.from_json(seen.facts).load, seen.temperature_c
+    load = DeviceFacts.from_json(seen.facts).load
+    heat = seen.temperature_c
     said = [f"{heat:.0f} °C" if heat is not None else "", f"load {load:.1f}" if load is not None else ""]
     return " · ".join(filter(None, said))
 
@@ -111,7 +112,7 @@ def print_rows(rows: Sequence[Row], found: Sequence[str], device: DeviceFacts, l
         console.print(Text(f"{name} on {', '.join(on)}: {text}", style=style), soft_wrap=True)
     for line in found:
         console.print(line, style="yellow", soft_wrap=True, markup=False)
-    beside = f" · beside {load} busy core{'s' * (load > 1)}" if load else ""
+    beside = f" · beside {load} busy core{'s' if load > 1 else ''}" if load else ""
     console.print(f"\n{device.device}: {machine(device)}{beside}", style="dim", soft_wrap=True, markup=False)
 
 

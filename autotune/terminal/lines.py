@@ -71,8 +71,10 @@ class JsonOutput(QuietOutput):
         Args:
             file: that gets the lines.
         """
-        self._file, self._lock = file, threading.Lock()
-        self._status, self._news = "", News()
+        self._file = file
+        self._lock = threading.Lock()
+        self._status = ""
+        self._news = News()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
         if kind is not None:

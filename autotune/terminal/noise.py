@@ -38,8 +38,12 @@ def out_of_sight(note: Callable[[str], None]) -> Iterator[None]:
     reader, writer = os.pipe()
     threading.Thread(target=_take, args=(reader,), name="printed", daemon=True).start()
     said = os.fdopen(writer, "w", buffering=1, errors="replace")
-    shown, errors, native = sys.stdout, sys.stderr, os.dup(2)
-    console.file, sys.stdout, sys.stderr = shown, said, said
+    shown = sys.stdout
+    errors = sys.stderr
+    native = os.dup(2)
+    console.file = shown
+    sys.stdout = said
+    sys.stderr = said
     os.dup2(writer, 2)
     try:
         with heard(note):

@@ -126,13 +126,17 @@ class View:
         """As Reporter.progress()."""
         if self._record is None or record.name != self._record.name:
             now = time.monotonic()
-            self._first, self._volumes, self._status = (record.asked, now), [], ("", now)
-        self._front, self._trials = record.front(), trials
+            self._first = (record.asked, now)
+            self._volumes = []
+            self._status = ("", now)
+        self._front = record.front()
+        self._trials = trials
         self._volumes.append(record.hypervolume())
         self._record = record
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        width, height = min(options.max_width, WIDE), console.size.height - 1
+        width = min(options.max_width, WIDE)
+        height = console.size.height - 1
         yield self._head(width)
         if self._record is None and not self._seats and self._device is None:
             return
@@ -193,7 +197,9 @@ class View:
         """The best so far against the targets, and the hypervolume with how it grew."""
         if self._record is None or self._front is None:
             return
-        front, pick, targets = self._front, self._front.pick(), self._record.meta["targets"]
+        front = self._front
+        pick = self._front.pick()
+        targets = self._record.meta["targets"]
         if pick is not None:
             best = f"trial {pick.trial}: {short(pick, front.quality, front.objectives[1:])}"
             yield "best", Text(best, style="bold green")

@@ -118,10 +118,13 @@ def _config(config: Mapping[str, Any]) -> list[str]:
 def _numbers(
     outcome: Outcome, quality: Metric, costs: Sequence[Metric], *, tied: bool = False, as_fast: bool = False
 ) -> list[str]:
-    metrics, value = outcome.metrics, outcome.metrics[quality.key]
+    metrics = outcome.metrics
+    value = outcome.metrics[quality.key]
     low, high = interval(metrics, outcome.facts, quality)
+    same = f"{TIED} " if tied else ""
+    same_latency = f"{TIED} " if as_fast else ""
     return [
-        f"{TIED} " * tied + f"{number(value, quality)} ±{bare(max(value - low, high - value), quality)}",
-        f"{TIED} " * as_fast + median(outcome),
+        f"{same}{number(value, quality)} ±{bare(max(value - low, high - value), quality)}",
+        f"{same_latency}{median(outcome)}",
         *(price(metrics, cost) for cost in costs),
     ]

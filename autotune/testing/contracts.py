@@ -88,7 +88,8 @@ class DeviceContract:
         """It is infeasible, and the session can be used afterwards."""
         device = self.device()
         model, samples = self.file(tmp_path)
-        broken, inputs = tmp_path / "broken.tflite", tmp_path / "inputs.npy"
+        broken = tmp_path / "broken.tflite"
+        inputs = tmp_path / "inputs.npy"
         broken.write_bytes(b"no model")
         np.save(inputs, samples)
         runtime = Runtime(device.delegates[0], device.threads[0])
@@ -190,7 +191,8 @@ class _Asking(threading.Thread):
     def __init__(self, session: Session, shared: bool) -> None:
         super().__init__(daemon=True)
         self.told, self.held = threading.Event(), threading.Event()
-        self._session, self._shared = session, shared
+        self._session = session
+        self._shared = shared
         self.start()
 
     def run(self) -> None:

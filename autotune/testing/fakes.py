@@ -140,8 +140,12 @@ class FakeDevice:
         faults: int = 0,
         quiet: Callable[[], None] = lambda: None,
     ) -> None:
-        self.refuses, self.idle, self.wrong = refuses, idle, wrong
-        self.faults, self.quiet, self.slower = faults, quiet, 1.0
+        self.refuses = refuses
+        self.idle = idle
+        self.wrong = wrong
+        self.faults = faults
+        self.quiet = quiet
+        self.slower = 1.0
         self.memory: int | None = 1000
         self.calls: list[str] = []
         self.closed = threading.Event()
@@ -195,7 +199,8 @@ class FakeSession:
     """
 
     def __init__(self, device: FakeDevice) -> None:
-        self._device, self.over = device, False
+        self._device = device
+        self.over = False
 
     def outputs(self, model: Path, runtime: Runtime, inputs: Path) -> NDArray[np.float32]:
         self._device.call("outputs", runtime)

@@ -88,5 +88,5 @@ def median(outcome: Outcome) -> str:
 
 def bare_median(outcome: Outcome) -> str:
     """The same without the interval."""
-    doubtful = outcome.latency is not None and not outcome.latency.stable
-    return f"{UNSTABLE} " * doubtful + milliseconds(outcome.metrics["latency_ms"])
+    text = milliseconds(outcome.metrics["latency_ms"])
+    return text if outcome.latency is None or outcome.latency.stable else f"{UNSTABLE} {text}"

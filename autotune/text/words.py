@@ -57,12 +57,15 @@ def _by(target: Target, metrics: Mapping[str, float], baseline: Mapping[str, flo
 
 def doubt(point: Point, target: Target, quality: Metric) -> str:
     """Why a target that a point meets by its value counts as missed all the same, and what would help."""
-    metric, metrics, found = target.metric, point.outcome.metrics, point.held[target.text]
+    metric = target.metric
+    metrics = point.outcome.metrics
+    found = point.held[target.text]
     of_quality = metric == quality
     paired = of_quality and found != interval(metrics, point.outcome.facts, quality)
+    beside = ", beside the baseline on the same samples," if paired else ""
     low, high = (amount({metric.key: end}, metric, quality) for end in found)
     return (
         f"{metric.name} {amount(metrics, metric, quality)} meets {target.text}, its interval"
-        f"{', beside the baseline on the same samples,' * paired} {low} to {high} does not: "
+        f"{beside} {low} to {high} does not: "
         f"{'more validation samples' if of_quality else 'a quieter device'} would narrow it"
     )

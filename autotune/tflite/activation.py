@@ -36,7 +36,8 @@ def activation(output: Tensor, made_by: Callable[[Tensor], tuple[str, Sequence[T
     Returns:
         "softmax" as long as rows sum to one: of some of its values, or those of several, "sigmoid".
     """
-    rows_are_whole, sources = True, set[Activation]()
+    rows_are_whole = True
+    sources = set[Activation]()
     seen, ahead = {output}, [output]
     while ahead:
         name, inputs = made_by(ahead.pop()) or ("", [])

@@ -40,12 +40,14 @@ class Background:
             make: the trackers, in the thread.
             note: told in one line of what fails, once, and of when it works again; from the thread.
         """
-        self._make, self._note = make, note
+        self._make = make
+        self._note = note
         self._trackers: Sequence[Tracker] | None = None
         self._due: _Due | None = None
         self._failed: tuple[_Due, str] | None = None
         self._closed = False
-        self._changed, self._showing = threading.Condition(), threading.Lock()
+        self._changed = threading.Condition()
+        self._showing = threading.Lock()
         threading.Thread(target=self._work, name="tracking", daemon=True).start()
 
     def __enter__(self) -> Self:

@@ -95,7 +95,8 @@ class MlflowTracker:
 
     def _put(self, runs: Runs, record: Record, front: ParetoFront, points: list[Point]) -> int:
         """How many of these trials' runs were written or changed."""
-        on_front, pick = {point.trial for point in front.points}, front.pick()
+        on_front = {point.trial for point in front.points}
+        pick = front.pick()
         extra = {name for point in record.points for name, _ in point.outcome.config.recipe.extra}
         return sum(
             runs.put(
@@ -158,7 +159,8 @@ class MlflowTracker:
 def _add_model(record: Record, point: Point, folder: Path) -> None:
     """A file of the front, and beside it in JSON its recipe and all that was measured of it."""
     assert point.model is not None  # measured, so it had a file
-    file, outcome = folder / f"{point.trial}.tflite", point.outcome
+    file = folder / f"{point.trial}.tflite"
+    outcome = point.outcome
     if is_file_of(Path(point.model), outcome):
         file.symlink_to(Path(point.model).resolve())
     kept = state(file.read_bytes()) if file.exists() else ""

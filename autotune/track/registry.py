@@ -200,7 +200,8 @@ def _version(client: MlflowClient, logged: LoggedModel, name: str, tags: dict[st
     except MlflowException as error:
         if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
             raise
-    model_id, run_id = logged.model_id, logged.source_run_id
+    model_id = logged.model_id
+    run_id = logged.source_run_id
     made = client.create_model_version(
         name, f"models:/{model_id}", run_id, tags, description=description, model_id=model_id
     )

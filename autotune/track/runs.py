@@ -46,7 +46,9 @@ class Runs:
         Raises:
             MlflowException: the store fails; also each method.
         """
-        self._client, self._experiment, self._study = client, experiment, study
+        self._client = client
+        self._experiment = experiment
+        self._study = study
         # User, source and commit, as MLflow's own runs have.
         self._context: Mapping[str, str] = resolve_tags({MLFLOW_SOURCE_NAME: "autotune"})
         runs = sorted(self._found(), key=lambda run: run.info.start_time or 0, reverse=True)

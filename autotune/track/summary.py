@@ -27,7 +27,7 @@ def summary(record: Record) -> str:
     lines = [
         f"**Recommended**: {_recommended(record, front, costs)}",
         f"**Targets**: {targets}",
-        f"**Device**: {record.device}" + (f" ({known})" if known else "") + " (emulated)" * bool(facts.get("emulated")),
+        f"**Device**: {record.device}{f' ({known})' if known else ''}{' (emulated)' if facts.get('emulated') else ''}",
         f"**Trials**: {len(record.points)}, {len(front.points)} of them on the front",
         _table(front, costs),
         *([found] if (found := "\n".join(f"- {line}" for line in record.findings())) else []),

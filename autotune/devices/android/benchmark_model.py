@@ -284,7 +284,9 @@ def operators(text: str) -> list[OperatorTime]:
     rows: list[OperatorTime] = []
     now = 0.0
     for cells in _table(text):
-        name, kind, time = cells["name"].replace("\t", ","), cells["node type"], 1e3 * float(cells["avg ms"])
+        name = cells["name"].replace("\t", ",")
+        kind = cells["node type"]
+        time = 1e3 * float(cells["avg ms"])
         start = 1e3 * float(cells["start"]) if "start" in cells else now
         inner = name.startswith("Delegate/")  # XNNPACK's own operators, the only ones that are told
         name = name.removeprefix("Delegate/") if inner else re.sub(r"^\[(.*)\](:\d+)?$", r"\1", name)

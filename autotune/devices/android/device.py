@@ -66,8 +66,10 @@ class AdbDevice(ProbedDevice):
         super().__init__(name, delegates=delegates, threads=threads, cpus=cpus, limit=limit, cooling=cooling)
         self._serial = serial or os.environ.get("ANDROID_SERIAL") or None
         self.emulated = (self._serial or "").startswith("emulator-")  # else known with the facts
-        self._adb, self._given = adb, benchmark_model
-        self._flags, self._libraries = {key: list(value) for key, value in (flags or {}).items()}, libraries
+        self._adb = adb
+        self._given = benchmark_model
+        self._flags = {key: list(value) for key, value in (flags or {}).items()}
+        self._libraries = libraries
 
     def facts(self) -> dict[str, Any]:
         """With the temperature and the battery as they are now."""

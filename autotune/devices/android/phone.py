@@ -121,7 +121,8 @@ class Phone:
         Raises:
             UserError: it is not there, is one of several, or can't be used as it is.
         """
-        self._name, self._adb = name, adb
+        self._name = name
+        self._adb = adb
         self._sent: dict[tuple[Path, int, int], str] = {}
         self._left = ""  # what a script wrote that ran when the phone was lost, or nobody waited any longer
         self._turns = threading.RLock()

@@ -64,7 +64,11 @@ class AdbSession:
             flags: more of them, by delegate.
             limit: seconds that a file may take over what it is asked for.
         """
-        self._name, self._phone, self._words, self._flags, self._limit = name, phone, list(words), flags, limit
+        self._name = name
+        self._phone = phone
+        self._words = list(words)
+        self._flags = flags
+        self._limit = limit
         self._own = f"{FOLDER}/{uuid.uuid4().hex}"
         self._known: dict[tuple[str, Runtime], tuple[tool.Delegation, float | None]] = {}
         self._over = threading.Event()
@@ -77,7 +81,8 @@ class AdbSession:
         entry, exit_ = ends(model.read_bytes())
         samples = np.load(inputs, mmap_mode="r", allow_pickle=False)
         parts: list[NDArray[Any]] = []
-        size, start = SINGLY if state(model.read_bytes()) else BATCH, 0
+        size = SINGLY if state(model.read_bytes()) else BATCH
+        start = 0
         while start < len(samples):
             part = encoded(samples[start : start + size], entry)
             found = self._batch(model, runtime, part, exit_, delegated) if size == BATCH else None
@@ -206,7 +211,8 @@ done
 cat {log}""",
             runtime,
         )
-        data, row = self._get(all_), int(np.prod(exit_["shape"][1:]))
+        data = self._get(all_)
+        row = int(np.prod(exit_["shape"][1:]))
         found = np.frombuffer(data, exit_["dtype"])
         if len(found) % len(values) or len(found) < row * len(values):
             raise Infeasible(f"{len(values)} samples gave {len(data)} bytes of outputs")

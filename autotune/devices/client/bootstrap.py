@@ -55,7 +55,8 @@ def environment(folder: Path) -> str:
     has had since makes it anew.
     """
     place = folder / "venv"
-    python, marker = place / "bin" / "python", place / "ready-{}.{}".format(*sys.version_info)
+    python = place / "bin" / "python"
+    marker = place / "ready-{}.{}".format(*sys.version_info)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "setup.lock").open("w") as lock:
         try:

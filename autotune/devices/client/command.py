@@ -16,7 +16,9 @@ class CommandTransport:
     patience: float = 0.0
 
     def __init__(self, name: str, command: Sequence[str], folder: str = "~/.cache/autotune/files") -> None:
-        self.name, self._command, self._folder = name, list(command), folder
+        self.name = name
+        self._command = list(command)
+        self._folder = folder
 
     def command(self, arguments: Sequence[str]) -> list[str]:
         return [*self._command, *arguments]

@@ -78,7 +78,9 @@ class Connection:
             token: of the session, by which a runner knows its predecessor.
             started: called with each runner that has started, before it is asked anything else.
         """
-        self._transport, self._token, self._started = transport, token, started
+        self._transport = transport
+        self._token = token
+        self._started = started
         self.process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self._ending = threading.RLock()  # a runner that is abandoned is lost to the thread that waits for it
@@ -102,7 +104,8 @@ class Connection:
         Raises:
             Fault: there is none, or the connection was ended for good.
         """
-        began, wait = time.monotonic(), 0.5
+        began = time.monotonic()
+        wait = 0.5
         while True:
             self._check_open()
             try:

@@ -48,7 +48,9 @@ class RunnerDevice(ProbedDevice):
             cooling: to wait for before it is measured.
         """
         super().__init__(transport.name, delegates=delegates, threads=threads, cpus=cpus, limit=limit, cooling=cooling)
-        self.shares_host, self.emulated, self._transport = shares_host, emulated, transport
+        self.shares_host = shares_host
+        self.emulated = emulated
+        self._transport = transport
 
     def facts(self) -> dict[str, Any]:
         return super().facts() | ({"emulated": True} if self.emulated else {})

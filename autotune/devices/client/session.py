@@ -49,7 +49,8 @@ class RunnerSession:
             limit: seconds that a file may take over what it is asked for.
             load: cores that are kept busy beside each file.
         """
-        self._transport, self._limit = transport, limit
+        self._transport = transport
+        self._limit = limit
         self._fixed = {"cpus": list(cpus), "load": load}
         self._sent: set[str] = set()
         self._digests: dict[tuple[Path, int, int], str] = {}
@@ -64,13 +65,15 @@ class RunnerSession:
         """Asked for in blocks, so that the limit is none of a whole data set's; they grow where a file is fast."""
         count = len(np.load(inputs, mmap_mode="r", allow_pickle=False))
         block = batch = inference.BATCH
-        start, parts = 0, []
+        start = 0
+        parts = []
         while start < count:
             asked = {"from": start, "to": min(start + block, count), "batch": batch}
             began = time.monotonic()
             answer, data = self._run("outputs", model, runtime, inputs=self._send(inputs), **asked)
             parts.append(self._understood(answers.outputs, data, asked["to"] - start))
-            start, batch = asked["to"], self._understood(answers.batch, answer)
+            start = asked["to"]
+            batch = self._understood(answers.batch, answer)
             if time.monotonic() - began < self._limit / 8:
                 block *= 2
         return self._understood(np.concatenate, parts)
@@ -87,7 +90,8 @@ class RunnerSession:
 
     @contextmanager
     def lease(self, *, shared: bool = False, waiting: Callable[[str], None]) -> Iterator[None]:
-        over, orderly = threading.Event(), True
+        over = threading.Event()
+        orderly = True
         try:
             self._hold("shared" if shared else "exclusive", waiting)
             threading.Thread(target=self._stay_awake, args=(over,), daemon=True).start()

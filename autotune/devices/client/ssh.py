@@ -104,7 +104,9 @@ class SshTransport(CommandTransport):
                 f"device {name}: {host!r} is no host; give it as ssh takes it, such as pi@raspberrypi.local"
             )
         super().__init__(name, [*ssh, *([] if port is None else ["-p", str(port)])], f"{folder}/files")
-        self._host, self._python, self._home = host, python, folder
+        self._host = host
+        self._python = python
+        self._home = folder
         self.patience = 0.0  # before it was there once, something else is wrong than that it is gone
         self._turns = threading.Lock()
         scratch = for_sockets()

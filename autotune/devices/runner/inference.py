@@ -19,7 +19,9 @@ from autotune.devices.runner.profiler import profile as profiled
 BATCH = 100
 """Samples evaluated at once, where the file can be resized to it and a request says no less."""
 
-WARM_UP_SECONDS, LEAST_RUNS, MOST_RUNS = 0.02, 3, 5_000
+WARM_UP_SECONDS = 0.02
+LEAST_RUNS = 3
+MOST_RUNS = 5_000
 
 CPU = ("xnnpack", "builtin", "reference")
 """Delegates of the interpreter; the others are CompiledModel's accelerators."""
@@ -130,7 +132,8 @@ def decoded(values: Any, exit_: dict[str, Any]) -> Any:
 def outputs(request):
     """Runs some of the inputs; the outputs come in their order."""
     inputs = np.load(request["inputs_path"], mmap_mode="r", allow_pickle=False)
-    some, batch = inputs[request["from"] : request["to"]], min(request["batch"], len(inputs))
+    some = inputs[request["from"] : request["to"]]
+    batch = min(request["batch"], len(inputs))
     found, batch = through(opened(request), some, batch)
     file = io.BytesIO()
     np.save(file, found)
@@ -189,7 +192,8 @@ def latency(request):
     model, infer, base, facts = timed(request)
     warm_up(infer, facts["first_us"])
     before = state()
-    times, start = [], time.perf_counter()
+    times = []
+    start = time.perf_counter()
     while len(times) < LEAST_RUNS or (time.perf_counter() - start < request["seconds"] and len(times) < MOST_RUNS):
         times.append(infer())
     after = state()
@@ -209,9 +213,12 @@ def latency(request):
 def sustain(request):
     """Times inferences on end, and says what each second was like."""
     _, infer, _, facts = timed(request)
-    windows, start = [], time.perf_counter()
+    windows = []
+    start = time.perf_counter()
     while time.perf_counter() - start < request["seconds"]:
-        before, times, began = state(), [], time.perf_counter()
+        before = state()
+        times = []
+        began = time.perf_counter()
         while not times or time.perf_counter() - began < 1:
             times.append(infer())
         windows.append({"at_s": began - start, "times_us": times[:MOST_RUNS], **changes(before, state())})

@@ -23,7 +23,9 @@ import numpy as np
 CHECKED = ("2.3.0",)
 """Versions of ai_edge_litert."""
 
-WARM_UP_SECONDS, LEAST_RUNS, MOST_RUNS = 0.02, 3, 5_000
+WARM_UP_SECONDS = 0.02
+LEAST_RUNS = 3
+MOST_RUNS = 5_000
 
 CPU = 1
 """LiteRtHwAccelerators' bit."""
@@ -127,7 +129,9 @@ def function(loaded, name, arguments):
             raise RuntimeError(f"LiteRt{name} failed with status {status}")
 
     found = getattr(loaded, f"LiteRt{name}")
-    found.argtypes, found.restype, found.errcheck = arguments, c_int, checked
+    found.argtypes = arguments
+    found.restype = c_int
+    found.errcheck = checked
     return found
 
 
@@ -242,7 +246,9 @@ def operators(events):
 
 def repeated(opened, seconds):
     """Times of inferences (n,) and of their operators (n, operators), in microseconds."""
-    walls, times, start = [], [], time.perf_counter()
+    walls = []
+    times = []
+    start = time.perf_counter()
     while len(times) < LEAST_RUNS or (time.perf_counter() - start < seconds and len(times) < MOST_RUNS):
         wall, events = opened.profiled()
         walls.append(wall)

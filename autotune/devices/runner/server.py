@@ -62,7 +62,10 @@ class Runner:
 
     def __init__(self, folder: Path, lock: str) -> None:
         self.holds = "none"
-        self._folder, self._lock, self._lease, self._queue = folder, lock, None, None
+        self._folder = folder
+        self._lock = lock
+        self._lease = None
+        self._queue = None
         folder.mkdir(parents=True, exist_ok=True)
         oldest = time.time() - KEPT_DAYS * 86_400
         for path in folder.iterdir():
@@ -199,7 +202,8 @@ def main(folder, lock, token):
     with suppress(OSError):  # it leads one already
         os.setpgrp()  # so that all of it can be ended at once
     folder = place(folder)
-    requests, runner = os.fdopen(os.dup(0), "rb"), Runner(folder, lock)
+    requests = os.fdopen(os.dup(0), "rb")
+    runner = Runner(folder, lock)
     note = folder / f"{token}.pid"
     succeed(note, token)
     try:

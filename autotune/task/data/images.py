@@ -107,7 +107,8 @@ def _folders(folder: Path) -> list[str]:
 
 def _listing(folder: Path) -> str:
     """What is in a folder, for a message."""
-    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if not path.name.startswith("."))
+    paths = (path for path in folder.iterdir() if not path.name.startswith("."))
+    names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in paths)
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "") if names else "nothing"
 
 

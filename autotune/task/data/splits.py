@@ -228,7 +228,8 @@ def _cut_by_groups(split: Split, groups: Array, share: float, random: np.random.
     names, group = np.unique(groups, return_inverse=True)
     strata = _strata(split.y)
     commonest = [_commonest(strata[group == number]) for number in range(len(names))]
-    sizes, first = np.bincount(group), np.zeros(len(names), bool)
+    sizes = np.bincount(group)
+    first = np.zeros(len(names), bool)
     chosen = seen = 0
     for number in _shuffled_by_class(np.array(commonest), random):
         seen += sizes[number]
