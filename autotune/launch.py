@@ -14,6 +14,7 @@ from autotune.model.load import import_model
 from autotune.study import examine, on_devices, pool
 from autotune.study.options import Options
 from autotune.study.reporting import Reporter, Summary
+from autotune.track.picture import PictureTracker
 from autotune.track.tracker import Tracker
 
 
@@ -43,12 +44,12 @@ def launch(settings: Settings, reporter: Reporter, tracking_uri: str | None) -> 
     draft = settings.draft(jobs)
     examine.check_names(devices)
     examine.check_files(draft, devices)
-    trackers = partial(_trackers, tracking_uri)
+    trackers, local = partial(_trackers, tracking_uri), [PictureTracker()]
     with closing(pool.RayPool(jobs, partial(start, trust=settings.trust), settings.ray)) as builders:
         reporter.status("opening the model")
         opened = examine.examine(draft, devices, builders, import_model)
         asked = _asked(settings, devices, jobs, reporter)
-        return on_devices.run_on(asked, builders, reporter, trackers, opened=opened, began=began)
+        return on_devices.run_on(asked, builders, reporter, trackers, opened=opened, began=began, local=local)
 
 
 def _asked(

@@ -48,7 +48,7 @@ class NoPool:
 @pytest.fixture(autouse=True)
 def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("autotune.study.driver.draw", lambda record, path: None)
+    monkeypatch.setattr("autotune.track.picture.draw", lambda record, path: None)
     monkeypatch.setattr("autotune.study.pool.RayPool", ToyPool)
     monkeypatch.setattr("autotune.devices.device_file.load_device", lambda spec, **_: Unasked())
     toy_files(tmp_path)
@@ -154,3 +154,13 @@ def test_a_study_that_is_another_is_refused_before_the_device_is_asked(monkeypat
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="is being run by another process"):
             run()
+
+
+def test_the_front_is_drawn_without_tracking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Into the study's folder, at the end of each run, also of one that finds nothing to do."""
+    drawn: list[Path] = []
+    monkeypatch.setattr("autotune.track.picture.draw", lambda record, path: drawn.append(path))
+    monkeypatch.setattr("autotune.devices.device_file.load_device", lambda spec, **_: FakeDevice())
+    for _ in range(2):
+        run()
+    assert drawn == [Path("runs", "toy", "front.png")] * 2

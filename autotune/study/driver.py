@@ -10,13 +10,11 @@ from typing import Any
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Device, Session, in_use
 from autotune.errors import Fault, Infeasible, StopStudy, UserError
-from autotune.files import make_way
 from autotune.ledger import journal, siblings
 from autotune.ledger.interrupts import status_of, told
 from autotune.ledger.ledger import Ledger
 from autotune.measure.cooling import rest
 from autotune.model.load import import_model
-from autotune.report.picture import draw
 from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE, Record
@@ -53,6 +51,7 @@ def run(
     importer: Importer = import_model,
     opened: Opened | None = None,
     began: float | None = None,
+    local: Sequence[Tracker] = (),
 ) -> Summary:
     """Runs or continues a study.
 
@@ -65,6 +64,8 @@ def run(
         importer: opens the model, in a worker.
         opened: as prepare() takes it.
         began: when, on the clock of time.monotonic(); None for now.
+        local: trackers that write into the study's folder: finish() is called at the end of the run, however it ended,
+            once there is a baseline. What they raise ends it.
 
     Raises:
         UserError: model, data, space and targets don't fit each other or the study of this name.
@@ -89,7 +90,7 @@ def run(
             builder = Builder(prepared.candidates, options.excluded, prepared.cache, pool, folder, options.jobs, watch)
             with Background(trackers, reporter.note) as tracker:
                 tracker.update(ledger.record())
-                return _Study(options, prepared, device, ledger, builder, reporter, tracker).run(began)
+                return _Study(options, prepared, device, ledger, builder, reporter, tracker, local).run(began)
 
 
 def _following(options: Options, leader: Record) -> Options:
@@ -110,6 +111,7 @@ class _Study:
         builder: Builder,
         reporter: Reporter,
         tracker: Background,
+        local: Sequence[Tracker],
     ) -> None:
         self._options = options
         self._prepared = prepared
@@ -118,6 +120,7 @@ class _Study:
         self._workshop = builder
         self._reporter = reporter
         self._tracker = tracker
+        self._local = local
         gate = Gate(ledger, prepared.space.runtimes())
         search = Search(ledger, prepared.space, builder.steps, builder.built, gate, ledger.seed)
         self._proposals = Proposals(
@@ -165,9 +168,8 @@ class _Study:
         self._ledger.note("runs", [*record.runs, done])
         record = self._ledger.record()
         if record.baseline is not None:
-            picture = record.folder / "front.png"
-            make_way(picture)
-            draw(record, picture)
+            for tracker in self._local:
+                tracker.finish(record)
             self._tracker.finish(record, hasty=ended is not None)
         return Summary(record, done, found, notes, ended)
 

@@ -24,6 +24,7 @@ def run_on(
     importer: Importer = import_model,
     opened: Opened | None = None,
     began: float | None = None,
+    local: Sequence[Tracker] = (),
 ) -> list[Summary]:
     """Runs a study on the device that it searches for, then its files on the others; see siblings.
 
@@ -35,6 +36,7 @@ def run_on(
         importer: opens the model, in a worker.
         opened: what examine() has opened already.
         began: when, on the clock of time.monotonic(); None for now.
+        local: trackers that write into each study's folder, as driver.run() takes them.
 
     Returns:
         A summary for each device, in the order in which they were run; fewer where one ended early.
@@ -50,7 +52,7 @@ def run_on(
     for options, device in sorted(asked, key=lambda one: searching is not None and one[1].name != searching.device):
         if options.timeout is not None:
             options = replace(options, timeout=max(0.0, options.timeout - (time.monotonic() - began)))
-        done.append(run(options, device, pool, reporter, trackers, importer, opened))
+        done.append(run(options, device, pool, reporter, trackers, importer, opened, local=local))
         if done[-1].notes:
             break
     return done

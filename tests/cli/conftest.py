@@ -51,7 +51,6 @@ def device(monkeypatch: pytest.MonkeyPatch, board: Board) -> FakeDevice:
 def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A study on fakes, in runs/."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("autotune.study.driver.draw", lambda record, path: None)
     run(options(tmp_path), FakeDevice(), FakePool(), SilentReporter(), list, toy_import)
     return tmp_path / "runs" / "toy"
 

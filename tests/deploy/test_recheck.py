@@ -26,9 +26,8 @@ SPACE = {"prune": [0, 0.5], "quantize": ["none", "int8"], "delegate": ["xnnpack"
 
 
 @pytest.fixture
-def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
+def record(tmp_path: Path) -> Record:
     """A study that is finished, its recommended file tested."""
-    monkeypatch.setattr("autotune.study.driver.draw", lambda record, path: None)
     model, data = toy_files(tmp_path)
     options = Options((model,), str(data), parse(SPACE, "toy", (1,)), [], "toy", tmp_path / "runs", trials=4)
     run(options, FakeDevice(), FakePool(), SilentReporter(), list, toy_import)

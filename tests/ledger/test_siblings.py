@@ -20,11 +20,6 @@ from tests.study.test_driver import SPACE, options, study
 
 
 @pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autotune.study.driver.draw", lambda record, path: None)
-
-
-@pytest.fixture(autouse=True)
 def _more_samples_than_are_compared(tmp_path: Path) -> None:
     toy_files(tmp_path, samples=10 * SAMPLES)
 

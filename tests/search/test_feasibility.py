@@ -30,11 +30,6 @@ SPACE: dict[str, Any] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autotune.study.driver.draw", lambda record, path: None)
-
-
 class Told:
     """A study of the float file, 10 ms on one thread and 6 ms on two, with these targets."""
 

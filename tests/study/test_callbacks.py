@@ -11,11 +11,6 @@ from autotune.testing import SilentReporter, toy_outcome, toy_record
 from tests.study.test_driver import options, study
 
 
-@pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autotune.study.driver.draw", lambda record, path: None)
-
-
 def test_each_trial_is_told_once(tmp_path: Path) -> None:
     """Those that are no news are not, of a study of another name all are."""
     one, two = toy_outcome(0.9, 1.0, 1000), toy_outcome(0.8, 0.5, 500)

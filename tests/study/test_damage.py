@@ -8,16 +8,12 @@ import pytest
 from autotune.ledger import siblings
 from autotune.ledger.journal import JOURNAL, read
 from autotune.testing import FakeDevice, FakePool, SilentReporter
+from autotune.track.picture import PictureTracker
 from tests import damage
 from tests.ledger.test_siblings import Board
 from tests.study.test_driver import options, study
 
 SPACE = {"quantize": ["none", "dynamic", "int8"], "delegate": ["xnnpack"], "threads": [1]}
-
-
-@pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autotune.study.driver.draw", lambda record, path: None)
 
 
 def test_a_damaged_study_goes_on(tmp_path: Path) -> None:
@@ -60,10 +56,10 @@ def test_what_lies_beside_a_journal_is_made_again(tmp_path: Path) -> None:
         (folder / name).mkdir()
     damage.file_instead(folder / "scores")
     (folder / ".new-1-2-journal.log").write_text("half of")
-    record = study(options(tmp_path, space=SPACE, trials=3)).record
+    record = study(options(tmp_path, space=SPACE, trials=3), local=[PictureTracker()]).record
     assert len(record.points) == 3
     assert all(Path(str(point.model)).is_file() for point in record.points if point.trial)
-    assert {path.name for path in folder.iterdir()} == {JOURNAL, "lock", "study.log", "models", "scores"}
+    assert {path.name for path in folder.iterdir()} == {JOURNAL, "lock", "study.log", "models", "scores", "front.png"}
 
 
 def test_scores_that_are_damaged_are_none(tmp_path: Path) -> None:
@@ -80,10 +76,8 @@ def test_scores_that_are_damaged_are_none(tmp_path: Path) -> None:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of studies: one search on two devices, and what is no study of autotune."""
     folder = tmp_path_factory.mktemp("studies")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("autotune.study.driver.draw", lambda record, path: None)
-        for device in (FakeDevice(), Board()):
-            study(options(folder, space=SPACE, trials=2), device)
+    for device in (FakeDevice(), Board()):
+        study(options(folder, space=SPACE, trials=2), device)
     (folder / "runs" / "foreign").mkdir()
     (folder / "runs" / "foreign" / JOURNAL).write_text('{"a": 1}\n')
     return folder / "runs"

@@ -22,9 +22,7 @@ from tests.study.test_driver import options, study
 @pytest.fixture(scope="module")
 def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The journal of a study on fakes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("autotune.study.driver.draw", lambda record, path: None)
-        return study(options(tmp_path_factory.mktemp("study"), "latency<1s", trials=3)).record.folder / "journal.log"
+    return study(options(tmp_path_factory.mktemp("study"), "latency<1s", trials=3)).record.folder / "journal.log"
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,7 @@ from autotune.study.reporting import Activity, Summary
 from autotune.study.scheduler import Scheduler, TimeIsUpError
 from autotune.targets.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import
+from autotune.track.picture import PictureTracker
 from autotune.track.tracker import Tracker
 from tests.devices.processes import LONG, eventually
 
@@ -50,17 +51,6 @@ EVERY = 2 * 2 * 4 * 2
 """Configurations in it."""
 
 THREADED = SPACE | {"threads": [1, 2]}
-
-
-@pytest.fixture
-def drawn() -> None:
-    """Asked for where a study ends with its picture, which takes longer than all else that a toy one does."""
-
-
-@pytest.fixture(autouse=True)
-def _undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "drawn" not in request.fixturenames:
-        monkeypatch.setattr("autotune.study.driver.draw", lambda record, path: None)
 
 
 def options(folder: Path, *targets: str, **changes: Any) -> Options:
@@ -86,10 +76,12 @@ def study(
     pool: FakePool | None = None,
     reporter: SilentReporter | None = None,
     trackers: Callable[[], Sequence[Tracker]] = list,
+    local: Sequence[Tracker] = (),
 ) -> Summary:
     pool = pool or FakePool()
     try:
-        return run(asked, device or FakeDevice(), pool, reporter or SilentReporter(), trackers, toy_import)
+        device, reporter = device or FakeDevice(), reporter or SilentReporter()
+        return run(asked, device, pool, reporter, trackers, toy_import, local=local)
     finally:
         pool.close()
 
@@ -748,6 +740,18 @@ def test_a_broken_tracker_costs_no_trial(tmp_path: Path) -> None:
     assert last == f"tracking is behind (server unreachable); autotune sync toy --dir {folder} catches up"
 
 
+def test_a_picture_that_can_not_be_drawn_ends_the_run(tmp_path: Path) -> None:
+    """What a tracker in the study's folder raises is raised, as a full disk is, with all trials kept."""
+
+    class Full(PictureTracker):
+        def finish(self, record: Record) -> int:
+            raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space left"):
+        study(options(tmp_path, trials=3), local=[Full()])
+    assert study(options(tmp_path, trials=3)).found == 3
+
+
 class Interrupting(FakePool):
     """After some builds presses Ctrl-C, as a terminal would, and never ends what comes after."""
 
@@ -777,7 +781,8 @@ class Interrupting(FakePool):
 
 def test_interrupted_study_goes_on(tmp_path: Path) -> None:
     """What was finished is there, and the same command does the rest."""
-    first = study(options(tmp_path, trials=EVERY, jobs=1), pool=Interrupting(6))
+    first = study(options(tmp_path, trials=EVERY, jobs=1), pool=Interrupting(6), local=[PictureTracker()])
+    assert (first.record.folder / "front.png").is_file()
     done = {point.outcome.config.key for point in first.record.points}
     assert 0 < len(done) < EVERY
     assert first.notes == ["interrupted; the same command goes on from here"]
@@ -943,10 +948,9 @@ def test_a_folder_that_can_not_be_written(tmp_path: Path) -> None:
         study(dataclasses.replace(asked, folder=Path("/proc/runs")))
 
 
-@pytest.mark.usefixtures("drawn")
 def test_results_read_from_disk_are_those_of_the_run(tmp_path: Path) -> None:
     """What `front` and `pick` see is what the run saw, and every model is there."""
-    record = study(options(tmp_path)).record
+    record = study(options(tmp_path), local=[PictureTracker()]).record
     assert read(record.folder, "toy") == record
     for point in record.points:
         assert Path(str(point.model)).is_file()

@@ -12,11 +12,6 @@ from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_import
 from tests.study.test_driver import options
 
 
-@pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autotune.study.driver.draw", lambda record, path: None)
-
-
 def named(name: str) -> FakeDevice:
     device = FakeDevice()
     device.name = name

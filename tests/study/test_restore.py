@@ -27,11 +27,6 @@ from tests.study.test_driver import options, study
 SPACE = {"prune": [0, 0.5], "quantize": ["none", "int8"], "delegate": ["xnnpack"], "threads": [1], "epochs": 1}
 
 
-@pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autotune.study.driver.draw", lambda record, path: None)
-
-
 @pytest.fixture
 def record(tmp_path: Path) -> Record:
     """Of a study of four files."""

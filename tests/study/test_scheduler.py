@@ -22,11 +22,6 @@ from tests.devices.processes import LONG
 from tests.study.test_driver import EVERY, SPACE, options, study
 
 
-@pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autotune.study.driver.draw", lambda record, path: None)
-
-
 def test_the_device_is_let_go_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing has to be measured, too: others may wait for it. Nothing is lost by it."""
     monkeypatch.setattr("autotune.study.instrument.structure", lambda file: str(b"int8" in file or b"dynamic" in file))

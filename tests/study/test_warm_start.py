@@ -11,11 +11,6 @@ from autotune.testing import FakeDevice, FakePool, SilentReporter
 from tests.study.test_driver import SPACE, options, study
 
 
-@pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autotune.study.driver.draw", lambda record, path: None)
-
-
 def test_another_space_and_other_targets(tmp_path: Path) -> None:
     """What both spaces have is there before the first trial: no build, no evaluation, no trial; judged anew."""
     first = study(options(tmp_path)).record

@@ -17,6 +17,7 @@ from autotune.cli.command import main
 from autotune.study.driver import run
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_import
 from autotune.track.mlflow import MlflowTracker
+from autotune.track.picture import PictureTracker
 from tests.study.test_driver import options
 
 class Notes(SilentReporter):
@@ -24,7 +25,8 @@ class Notes(SilentReporter):
         print(text, file=sys.stderr)
 
 asked = options(Path.cwd(), trials=2)
-run(asked, FakeDevice(), FakePool(), Notes(), lambda: [MlflowTracker("sqlite:///mlflow.db")], toy_import)
+trackers = lambda: [MlflowTracker("sqlite:///mlflow.db")]
+run(asked, FakeDevice(), FakePool(), Notes(), trackers, toy_import, local=[PictureTracker()])
 sys.exit(main(["report", "toy"]) or main(["sync", "toy"]))
 """
 
