@@ -49,7 +49,7 @@ def threads_or_all(text: str) -> int | str:
 
 
 def cpus(text: str) -> list[int]:
-    """As taskset takes them: 0,2-3."""
+    """CPU numbers, written as taskset takes them: 0,2-3."""
     try:
         ranges = [[int(end) for end in part.split("-")] for part in text.split(",")]
     except ValueError:

@@ -164,7 +164,7 @@ class Runtime:
 
     @property
     def short(self) -> str:
-        """As tables have it: xnnpack x2."""
+        """A short form, as tables have it: xnnpack x2."""
         return f"{self.delegate} x{self.threads}"
 
 
@@ -177,7 +177,7 @@ class Config:
 
     @classmethod
     def of(cls, values: Mapping[str, Value]) -> Self:
-        """From a flat mapping of names; what is absent keeps its default.
+        """The recipe of a flat mapping of names; what is absent keeps its default.
 
         Names that are no field are dimensions of plug-in stages; a false value switches one off.
         """

@@ -81,7 +81,7 @@ class Settings:
 
     @property
     def devices(self) -> list[str]:
-        """As the user calls them; at least one."""
+        """The devices as the user calls them; at least one."""
         return _listed(self.values.get("device") or "local")
 
     @property

@@ -53,7 +53,7 @@ def beside(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """As beside(); what was written takes the file's place at the end, unless there is an error.
+    """A file beside the path, as beside(), that takes its place at the end, unless there is an error.
 
     Whoever reads meanwhile finds what was there before, and of several writers the last one's stays.
     """

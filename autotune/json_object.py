@@ -26,14 +26,14 @@ class JsonFields:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:  # Any: as JsonObject
-        """From what to_json() gives, of this version or another."""
+        """The object that to_json() gave, of this version or another."""
         names = {each.name for each in fields(cls)} - {"more"}
         told = {name: value for name, value in values.items() if name in names and value is not None}
         more = {name: value for name, value in values.items() if name not in told}
         return cls(more=more, **{name: tuple(v) if isinstance(v, list) else v for name, v in told.items()})
 
     def to_json(self) -> JsonObject:
-        """With every name that from_json() was given."""
+        """JSON with every name that from_json() was given."""
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "more"}
         values = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items() if v is not None}
         return values | dict(self.more)

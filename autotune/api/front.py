@@ -25,7 +25,7 @@ class Front:
     """What a study has found, on one device; as it was when it was asked for."""
 
     def __init__(self, record: "Record", trust: "Trust", notes: Sequence[str] = ()) -> None:
-        """For tune() and load() to call.
+        """The front of a study; tune() and load() make it.
 
         Args:
             record: of the study.
@@ -42,12 +42,12 @@ class Front:
 
     @property
     def name(self) -> str:
-        """Of the study."""
+        """The study's name."""
         return self._record.name
 
     @property
     def folder(self) -> Path:
-        """Of the study."""
+        """The study's folder."""
         return self._record.folder
 
     @property
@@ -180,7 +180,7 @@ class Front:
         return Unmet(f"nothing meets the targets; {how}", near)
 
     def _unmet_together(self, found: "Together") -> Unmet:
-        """On each device by itself: what a file is to all of them together was measured nowhere."""
+        """Nothing meets the targets, said of each device by itself: on all of them together nothing was measured."""
         from autotune.text.words import missed
 
         near = found.front.nearest()
@@ -190,7 +190,7 @@ class Front:
         return Unmet(f"nothing meets the targets; nearest is trial {near.trial}: {how}", near)
 
     def to_frame(self, *, everything: bool = False) -> "pd.DataFrame":
-        """As a pandas table, indexed by trial; see frame.frame() for its columns.
+        """A pandas table, indexed by trial; see frame.frame() for its columns.
 
         Args:
             everything: every trial, in place of those on the front.
@@ -200,7 +200,7 @@ class Front:
         return frame(self._front, self._record.points if everything else self._front.points)
 
     def plot(self) -> "go.Figure":
-        """As a Plotly figure: the quality over each cost, with intervals and targets."""
+        """A Plotly figure: the quality over each cost, with intervals and targets."""
         from autotune.report.figures import front_figure
 
         return front_figure(self._record)

@@ -71,7 +71,7 @@ class Pick:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """As the study measured them, by their keys, which end in their units."""
+        """What the study measured, by keys that end in their units."""
         return dict(self.point.outcome.metrics)
 
     @property
@@ -116,7 +116,7 @@ class Pick:
         return _saved(file, recipe, picked.remarks)
 
     def registration(self, register: str | None, alias: str | None, tracking_uri: str | None) -> "Registration | None":
-        """As what save() registers the file; see there. None where it does not."""
+        """How save() registers the file; see there. None where it does not."""
         if register is None and alias is None:
             return None
         from autotune.deploy.registration import Registration

@@ -201,8 +201,10 @@ def _profile(arguments: argparse.Namespace) -> int:
 
 
 def _check_trace(path: Path) -> None:
-    """Raises:
-    UserError: nothing can be written there.
+    """Holds a trace's path against the disk before anything is measured.
+
+    Raises:
+        UserError: nothing can be written there.
     """
     from autotune.study.checks import check_writable
 
@@ -212,8 +214,10 @@ def _check_trace(path: Path) -> None:
 
 
 def _write_trace(path: Path, times: "Sequence[OperatorTime]", title: str) -> None:
-    """Raises:
-    UserError: there are no times, or no such place.
+    """Writes a trace of a profile.
+
+    Raises:
+        UserError: there are no times, or no such place.
     """
     from autotune.measure.trace import trace_json
 

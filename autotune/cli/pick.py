@@ -181,8 +181,10 @@ def _handed_out(
 
 
 def _registration(arguments: argparse.Namespace) -> "Registration | None":
-    """Raises:
-    UserError: it can't be registered so, whatever the file.
+    """How the file is to be registered, None where it is not.
+
+    Raises:
+        UserError: it can't be registered so, whatever the file.
     """
     if arguments.register is None and arguments.alias is None:
         return None

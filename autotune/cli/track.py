@@ -97,8 +97,10 @@ def _ui(arguments: argparse.Namespace) -> int:
 
 
 def _check_port(port: int) -> None:
-    """Raises:
-    UserError: nothing can listen there.
+    """Tries to listen on the port.
+
+    Raises:
+        UserError: nothing can listen there.
     """
     try:
         with socket.socket() as probe:

@@ -113,8 +113,10 @@ class ArtifactCache:
 
 
 def _opened(key: str, data: bytes, entry: dict[str, Any]) -> Artifact:
-    """Raises:
-    ValueError, KeyError, TypeError: the entry is not what was put under this key.
+    """The artifact of an entry as it lies on the disk.
+
+    Raises:
+        ValueError, KeyError, TypeError: the entry is not what was put under this key.
     """
     checksum = entry["sha256"]
     if entry.get("format") == FORMAT:

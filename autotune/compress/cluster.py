@@ -98,7 +98,7 @@ class _Kept:
         self._per_channel = per_channel
 
     def get_cluster_centroids(self) -> Any:
-        """Of shape (clusters,), or (channels, clusters)."""
+        """Centroids of shape (clusters,), or (channels, clusters)."""
         import tensorflow as tf
 
         if self._per_channel:

@@ -226,7 +226,7 @@ def _float_preprocessing(file: bytes, scheme: str, calibration: NDArray[Any], ra
 
 
 def _moved(file: bytes, names: Collection[str], inputs: NDArray[Any], bits: int) -> dict[str, float]:
-    """By how much rounding the inputs moves computed tensors, at most."""
+    """How far rounding the inputs moves computed tensors, at most."""
     moved = dict.fromkeys(names, 0.0)
     runs = (run_each(file, x, keep_all=True) for x in (inputs, rounded(inputs, bits)))
     for exact, coarse in zip(*runs, strict=True):

@@ -59,7 +59,7 @@ class Rechecked:
 
 
 def recheck_found(record: Record, point: Point, called: str | None, say: Say, trust: Trust) -> Rechecked:
-    """As recheck(), on the study's device where that can be found, with a worker of its own.
+    """Does what recheck() does, on the study's device where that can be found, with a worker of its own.
 
     Args:
         record: of the study.
@@ -161,7 +161,7 @@ def _measured(point: Point, device: Device, session: Session, leased: Leased, sa
 def _tested(
     record: Record, point: Point, builder: Builder, session: Session, leased: Leased
 ) -> dict[str, dict[str, Any]]:
-    """As test_once(); what can't be kept is not looked at."""
+    """What test_once() gives; what can't be kept is not looked at."""
     with (
         journal.exclusive(record.folder, record.name),
         closing(Evaluator(builder, session, partial(leased, shared=True))) as evaluator,

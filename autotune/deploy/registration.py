@@ -61,8 +61,10 @@ class Registration:
         return cls(uri, name, alias)
 
     def check(self, point: Point) -> None:
-        """Raises:
-        UserError: Python has no way to run the point's file as it was measured.
+        """Holds a point against what Python can run.
+
+        Raises:
+            UserError: Python has no way to run the point's file as it was measured.
         """
         try:
             serving.ends(Path(str(point.model)), point.outcome.config.runtime.delegate)

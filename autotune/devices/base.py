@@ -78,7 +78,7 @@ class ProbedDevice:
         raise NotImplementedError
 
     def _powers(self) -> tuple[int, ...]:
-        """Of two, up to as many as files may use cores."""
+        """Powers of two, up to as many as files may use cores."""
         cores = len(self._cpus) or int(self._checked[0]["cores"])
         return tuple(2**power for power in range(cores.bit_length()))
 

@@ -104,7 +104,7 @@ class Session(Protocol):
         ...
 
     def temperature(self) -> float | None:
-        """Of the hottest sensor in °C, None where the device can't tell."""
+        """The hottest sensor's temperature in °C, None where the device can't tell."""
         ...
 
     def lease(self, *, shared: bool = False, waiting: Callable[[str], None]) -> AbstractContextManager[None]:
@@ -135,7 +135,7 @@ class Device(Protocol):
 
     @property
     def delegates(self) -> tuple[str, ...]:
-        """Those that ran a tiny model on it."""
+        """The delegates that ran a tiny model on it."""
         ...
 
     @property

@@ -180,7 +180,7 @@ def _cpp(name: str, config: Config, state: State, word: str | None) -> Snippet |
 
 
 def _word(config: Config, entry: Entry) -> str | None:
-    """On integer inputs, None where there are none."""
+    """A word on integer inputs, None where there are none."""
     if entry["given"] != "float32":
         return f"{entry['taken']} in: numbers as the data has them, not scaled"
     taken = "int8" if config.recipe.io == "int8" else entry["taken"]

@@ -25,7 +25,7 @@ MOST = 300
 
 
 def importance(record: Record) -> Importance:
-    """By fANOVA (Hutter, Hoos & Leyton-Brown, ICML 2014), as Optuna has it; costs by their logarithm.
+    """Each dimension's importance by fANOVA (Hutter, Hoos & Leyton-Brown, ICML 2014); costs by their logarithm.
 
     A dimension that did nothing in a trial counts there as one of the values that it has elsewhere, drawn:
     else it would stand for what made it idle.
@@ -43,7 +43,7 @@ def importance(record: Record) -> Importance:
 
 
 def _shares(points: Sequence[Point], columns: dict[str, list[Any]], metric: Metric) -> dict[str, float]:
-    """Of one objective; empty where it is the same, or not known, for nearly all."""
+    """The dimensions' shares of one objective; empty where it is the same, or not known, for nearly all."""
     values = [_value(point, metric) for point in points]
     known = [at for at, value in enumerate(values) if math.isfinite(value)]
     if len(known) < LEAST or len({values[at] for at in known}) < 2:

@@ -53,7 +53,7 @@ def read(folder: Path, name: str) -> Record:
 
 
 def found(folder: Path, name: str) -> Record | None:
-    """As read(); None where a run of this name begins anew: there is no journal, or nothing of it is whole.
+    """What read() gives; None where a run of this name begins anew: there is no journal, or nothing of it is whole.
 
     Raises:
         UserError: the journal can't be read, is of a study of another name, or from a newer version of autotune.
@@ -118,8 +118,10 @@ def exclusive(folder: Path, name: str) -> Iterator[None]:
 
 
 def check_free(folder: Path, name: str) -> None:
-    """Raises:
-    UserError: another process holds the study.
+    """Refuses a study that is under way elsewhere.
+
+    Raises:
+        UserError: another process holds the study.
     """
     if _is_held(folder):
         raise _busy(name)

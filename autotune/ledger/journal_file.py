@@ -175,8 +175,10 @@ def _closed(log: Mapping[str, Any]) -> bytes:
 
 
 def _opened(line: bytes) -> dict[str, Any]:
-    """Raises:
-    ValueError, TypeError, AttributeError: it is not what was written.
+    """A line of the journal, as it was written.
+
+    Raises:
+        ValueError, TypeError, AttributeError: it is not what was written.
     """
     if not line.endswith(b"\n"):
         raise ValueError("no end")

@@ -300,7 +300,7 @@ class Ledger:
 
     @cached_property
     def _untried(self) -> list[tuple[str, Config]]:
-        """Those of _every that were not tried when draw() looked last, with their recipes' keys."""
+        """Configurations of _every that were not tried when draw() looked last, with their recipes' keys."""
         return [(config.recipe.key, config) for config in self._every or ()]
 
     @cached_property

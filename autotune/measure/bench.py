@@ -60,7 +60,7 @@ class Window:
 
     @classmethod
     def of(cls, found: dict[str, Any]) -> "Window":
-        """From what RunnerSession.sustain() gives."""
+        """The window that RunnerSession.sustain() gives."""
         p50, p90 = np.percentile(found["times_us"], [50, 90]) / 1e3
         heat, clock = (found.get(key, [None])[-1] for key in ("temperature_c", "frequency_mhz"))
         return cls(found["at_s"], float(p50), float(p90), len(found["times_us"]), heat, clock)
@@ -165,7 +165,7 @@ def _held(device: Device, say: Say, load: int) -> Iterator[Session]:
 
 
 def _twins(models: Sequence[Path]) -> dict[Path, Path]:
-    """For each file with sparse weights a dense one that has its operators and shapes, where there is one."""
+    """A dense twin for each file with sparse weights that has its operators and shapes, where there is one."""
     files = {path: path.read_bytes() for path in models}
     sparse = {path for path, file in files.items() if any(layer.sparse for layer in read_layers(file))}
     dense = {_shapes(file): path for path, file in files.items() if path not in sparse}

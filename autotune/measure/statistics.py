@@ -133,7 +133,7 @@ def _temperature(rounds: Sequence[Timing]) -> str:
 
 
 def _disagreement(medians: Sequence[float]) -> str:
-    """Of the rounds among each other: a trend, or scatter."""
+    """What sets the rounds apart from each other: a trend, or scatter."""
     from scipy.stats import kendalltau
 
     if len(medians) >= LEAST_ROUNDS:

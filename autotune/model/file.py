@@ -50,8 +50,10 @@ def read_model(path: Path) -> bytes:
 
 
 def _check(path: Path, data: bytes) -> None:
-    """Raises:
-    UserError: it is no model file; what is wrong goes by its name.
+    """Holds a file's bytes against what its name says.
+
+    Raises:
+        UserError: it is no model file; what is wrong goes by its name.
     """
     if data.startswith(HDF5) or data[4:8] == _TFLITE:
         return

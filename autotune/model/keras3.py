@@ -56,7 +56,7 @@ def translate(model: Any) -> Any:
 
 
 def _copy_weights(source: Any, target: Any) -> None:
-    """Of a layer or model, and of all that it is made of."""
+    """Copies the weights of a layer or model, and of all that it is made of."""
     if isinstance(getattr(source, "layers", None), list):
         twins = {layer.name: layer for layer in target.layers}
         for layer in source.layers:

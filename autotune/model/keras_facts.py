@@ -7,7 +7,7 @@ from autotune.tflite.activation import Activation, activation
 
 
 def facts(model: Any) -> dict[str, Any]:
-    """Those of load.import_model() that a tf_keras model tells by itself, save what it was compiled with."""
+    """Facts of load.import_model() that a tf_keras model tells by itself, save what it was compiled with."""
     kernels = [weight for weight in model.weights if len(weight.shape) > 1]
     return {
         "format": "keras",

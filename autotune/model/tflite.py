@@ -16,7 +16,7 @@ _FLOATS = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16, schema.TensorTy
 
 
 def facts(file: bytes) -> dict[str, Any]:
-    """Those of load.import_model() that a file tells by itself.
+    """Facts of load.import_model() that a file tells by itself.
 
     Raises:
         UserError: it is damaged, or no model that can be tuned; one line without its name.

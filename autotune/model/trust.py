@@ -60,7 +60,7 @@ class Trust:
 
     @classmethod
     def of(cls, code: bool, modules: Sequence[str]) -> Self:
-        """As the user gave it; files are found from any folder."""
+        """What the user trusts, as it was given; files are found from any folder."""
         return cls(code, tuple(str(Path(name).resolve()) if name.endswith(".py") else name for name in modules))
 
 

@@ -79,7 +79,7 @@ def _side(column: int, *, right: bool) -> dict[str, Any]:
 
 
 def _axis(letter: str, column: int) -> str:
-    """As Plotly calls it."""
+    """An axis' name, as Plotly calls it."""
     return letter if column == 1 else f"{letter}{column}"
 
 

@@ -117,7 +117,7 @@ def _numbers(record: Record, outcome: Outcome) -> list[str]:
 
 
 def _traces(record: Record, front: ParetoFront, cost: Metric, *, legend: bool) -> list[go.Scatter]:
-    """Of one panel, those below first."""
+    """A panel's traces, those below first."""
     on_front = {point.trial for point in front.points}
     measured = record.measured
     off = spread([point for point in measured if point.trial not in on_front], MOST)
@@ -168,13 +168,13 @@ def _texts(record: Record, front: ParetoFront, points: Sequence[Point]) -> dict[
 
 
 def _front_texts(record: Record, front: ParetoFront, cost: Metric) -> go.Scatter:
-    """Of the front, as dots of no size: of several under the pointer Plotly takes the smallest."""
+    """The front's texts, as dots of no size: of several under the pointer Plotly takes the smallest."""
     dots, texts = _dots(front.points, cost, record.quality), _texts(record, front, front.points)
     return go.Scatter(**dots, **texts, marker={"size": 1, "opacity": 0}, showlegend=False)
 
 
 def _written(lines: Sequence[str]) -> str:
-    """As Plotly takes it, which has tags of its own."""
+    """Lines as Plotly takes them, which has tags of its own."""
     first, *others = map(escape, lines)
     return "<br>".join([f"<b>{first}</b>", *others])
 

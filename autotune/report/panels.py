@@ -32,17 +32,17 @@ def scheme(name: str) -> str:
 
 
 def value(metrics: Mapping[str, float], cost: Metric) -> float:
-    """In the axis' unit; NaN, which is not drawn, where the device could not tell."""
+    """A cost in the axis' unit; NaN, which is not drawn, where the device could not tell."""
     return metrics.get(cost.key, math.nan) / unit(cost)
 
 
 def unit(cost: Metric) -> float:
-    """Of a cost's axis, in the unit that it is kept in."""
+    """A unit of a cost's axis, counted in that in which the cost is kept."""
     return 1e3 if cost.kind == "bytes" else 1.0
 
 
 def caption(cost: Metric) -> str:
-    """Of a cost's axis."""
+    """The caption of a cost's axis."""
     return "latency, median (ms)" if cost == LATENCY else f"{cost.name} (kB)"
 
 

@@ -14,7 +14,7 @@ _INLINE = "in "
 
 
 def study_command(record: Record) -> str:
-    """That runs the study once more; --custom-objects and --trust are for the user to give."""
+    """The command that runs the study once more; --custom-objects and --trust are for the user to give."""
     options = record.meta["options"]
     space = str(options.get("space", ""))
     inline = space.startswith(_INLINE)
@@ -35,17 +35,17 @@ def point_space(point: Point) -> str:
 
 
 def point_command(record: Record) -> str:
-    """That builds, evaluates and measures a point once more, its point_space() being in point.yaml."""
+    """The command that builds, evaluates and measures a point once more, its point_space() being in point.yaml."""
     return _run(record, ["--space", "point.yaml", "--trials", "1", "--name", f"{record.asked_as}-point"])
 
 
 def command(record: Record, name: str, *more: str) -> str:
-    """That of this name on the study, and these words after it."""
+    """The command of this name on the study, and these words after it."""
     return shlex.join(["autotune", name, record.name, *_folder(record.folder), *more])
 
 
 def pick_command(record: Record, trial: int | str) -> str:
-    """That hands out a trial's file."""
+    """The command that hands out a trial's file."""
     device = ["--device", record.device] if record.name != record.asked_as else []
     return shlex.join(["autotune", "pick", record.asked_as, "--trial", str(trial), *device, *_folder(record.folder)])
 

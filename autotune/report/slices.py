@@ -56,7 +56,7 @@ def importance_figure(found: Importance) -> go.Figure:
 
 
 def slice_figures(record: Record, order: Sequence[str] = ()) -> dict[str, go.Figure]:
-    """For each dimension a figure: how every objective is spread at each of its values.
+    """A figure for each dimension: how every objective is spread at each of its values.
 
     Args:
         record: of the study.
@@ -78,7 +78,7 @@ def _is_cost(metric: Metric) -> bool:
 
 
 def _slices(name: str, column: Sequence[Any], numbers: dict[Metric, list[float]]) -> go.Figure:
-    """Of one dimension: a row for each objective."""
+    """The figure of one dimension: a row for each objective."""
     used = [at for at, one in enumerate(column) if one is not None]
     values = sorted({column[at] for at in used}, key=_place)
     boxes = len(values) <= NAMES or any(isinstance(one, str) for one in values)
@@ -111,7 +111,7 @@ def _slices(name: str, column: Sequence[Any], numbers: dict[Metric, list[float]]
 
 
 def _place(one: Any) -> tuple[bool, int, Any]:
-    """In the order of an axis: numbers, then quantization schemes as they are listed, then other names."""
+    """A value's place on an axis: numbers, then quantization schemes as they are listed, then other names."""
     return isinstance(one, str), SCHEMES.index(one) if one in SCHEMES else 0, one
 
 

@@ -44,7 +44,7 @@ def techniques(record: Record) -> list[tuple[str, Point]]:
 
 
 def _place(kind: tuple[str, str, bool, bool]) -> tuple[str, int, bool, int]:
-    """In the table: by model, schemes alone, pruning before clustering, both."""
+    """A row's place in the table: by model, schemes alone, pruning before clustering, both."""
     model, quantize, prune, cluster = kind
     return model, prune + cluster, cluster, SCHEMES.index(quantize) if quantize else 0
 
@@ -79,7 +79,7 @@ class Delegation:
 
 
 def delegation(outcomes: Iterable[Outcome]) -> dict[str, Delegation]:
-    """By the delegates' names; those that can't tell are left out.
+    """Counts by the delegates' names; those that can't tell are left out.
 
     Args:
         outcomes: of a study; of several that are a file under one delegate, one counts.

@@ -164,7 +164,7 @@ def _loss(front: ParetoFront, point: Point, metric: Metric) -> float:
 
 
 def _normalised(losses: Sequence[float]) -> list[float]:
-    """From 0, the best, to 1, the worst, which is also what is not known."""
+    """Losses from 0, the best, to 1, the worst, which is also what is not known."""
     known = [loss for loss in losses if loss < math.inf]
     low, high = min(known, default=0.0), max(known, default=0.0)
     return [min(1.0, (loss - low) / ((high - low) or 1.0)) for loss in losses]

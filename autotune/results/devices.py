@@ -99,7 +99,7 @@ def _shared(points: Sequence[Point], objectives: Sequence[Metric]) -> Point:
 
 
 def _mean(outcomes: Sequence[Outcome], objectives: Sequence[Metric]) -> Outcome:
-    """With the worst quality, and all that is known of that, and the geometric mean of each cost."""
+    """An outcome with the worst quality, and all that is known of that, and the geometric mean of each cost."""
     quality, *costs = objectives
     worst: Callable[..., Outcome] = min if quality.better == "higher" else max
     of_quality = worst(outcomes, key=lambda outcome: outcome.metrics[quality.key])

@@ -93,7 +93,7 @@ def _line(claim: str, ratios: Sequence[float | None]) -> str:
 
 
 def _of(count: int, all_: int) -> str:
-    """In how many cases, where there are several."""
+    """Words for in how many cases, where there are several."""
     if all_ == 1:
         return ""
     return f" in all {all_} cases" if count == all_ else f" in {count} of {all_} cases"

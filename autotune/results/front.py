@@ -53,7 +53,7 @@ class Point:
         return sum(max(0.0, violation) for violation in self.violations.values())
 
     def to_json(self, device: Mapping[str, Any]) -> dict[str, Any]:
-        """With the latency's interval and verdict where they are known, and marked where it is an emulator's.
+        """JSON with the latency's interval and verdict where they are known, and marked where it is an emulator's.
 
         Args:
             device: its facts.
@@ -124,11 +124,11 @@ class ParetoFront:
         return [other for other in self.feasible if other.trial != point.trial and self.tied(point, other)]
 
     def ties(self, points: Sequence[Point]) -> list[bool]:
-        """For each of some points whether its quality can't be told apart from that of the one before it."""
+        """Whether each of some points' quality can't be told apart from that of the one before it."""
         return [index > 0 and self.tied(points[index - 1], point) for index, point in enumerate(points)]
 
     def latency_ties(self, points: Sequence[Point]) -> list[bool]:
-        """For each of some points whether its latency's 95 % interval overlaps that of the one before it."""
+        """Whether each of some points' latency's 95 % interval overlaps that of the one before it."""
         found = [point.outcome.latency for point in points]
         pairs = zip([None, *found], found, strict=False)
         return [a is not None and b is not None and a.low_ms <= b.high_ms and b.low_ms <= a.high_ms for a, b in pairs]
@@ -253,7 +253,7 @@ def hypervolume(points: Sequence[Point], objectives: Sequence[Metric], baseline:
 
 
 def dominated(rows: "Sequence[Sequence[float]] | NDArray[np.float64]") -> float:
-    """As hypervolume(), of points that are on its axes already (n, objectives)."""
+    """The volume that hypervolume() gives, of points that are on its axes already (n, objectives)."""
     import moocore
     import numpy as np
 

@@ -78,7 +78,7 @@ def missed_on_test(
 def violations(
     found: Mapping[str, Interval], targets: Sequence[Target], baseline: Mapping[str, float]
 ) -> dict[str, float]:
-    """By the targets' texts how far each is missed, as Target.violation(): above 0 where it is not met with margin.
+    """How far each target is missed, by its text, as Target.violation(): above 0 where it is not met with margin.
 
     Args:
         found: as held() gives it.

@@ -68,7 +68,7 @@ class Measurement:
         return reach(self.low_ms, self.p50_ms, self.high_ms)
 
     def metrics(self) -> dict[str, float]:
-        """By the keys of an outcome's metrics."""
+        """Values by the keys of an outcome's metrics."""
         found = {
             "latency_ms": self.p50_ms,
             "latency_p90_ms": self.p90_ms,
@@ -83,7 +83,8 @@ class Measurement:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """
+        """The measurement that to_json() gave.
+
         Raises:
             KeyError, TypeError, ValueError: it is none.
         """
@@ -123,7 +124,7 @@ class Outcome:
 
     @property
     def sha256(self) -> str | None:
-        """Of the file that was evaluated and measured, None where the study is from before that was kept."""
+        """The hash of the file that was evaluated and measured, None where the study is from before that was kept."""
         return self.facts.get("sha256")
 
     def timed(self, found: Measurement) -> Self:

@@ -46,7 +46,7 @@ class Gaps:
         self._others: dict[tuple[str | None, str], Each] = {}
 
     def of(self, one: Outcome, other: Outcome, factor: float) -> Interval | None:
-        """As significance.difference(), of what two files scored.
+        """What significance.difference() gives, of what two files scored.
 
         Args:
             one: measured.
@@ -69,7 +69,7 @@ class Gaps:
 
 
 def _file(outcome: Outcome) -> tuple[str | None, str]:
-    """By which what a file scored is known: its key, and what it ran on."""
+    """The key by which what a file scored is known: its own, and what it ran on."""
     return outcome.artifact, outcome.config.runtime.delegate
 
 
@@ -181,7 +181,7 @@ class Record:
 
     @cached_property
     def leading(self) -> list[Point]:
-        """As front.leading(): those that are on the front."""
+        """The points on the front, as front.leading()."""
         return leading(self.points, self.objectives)
 
     def with_point(self, point: Point) -> Self:
@@ -237,7 +237,7 @@ class Record:
         )
 
     def hypervolume(self) -> float:
-        """Of the measured points, as front.hypervolume()."""
+        """The measured points' hypervolume, as front.hypervolume()."""
         return self._hypervolume
 
     @cached_property

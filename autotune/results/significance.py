@@ -137,7 +137,7 @@ def difference(one: "NDArray[Any]", other: "NDArray[Any]", factor: float, *, res
 
 
 def _mcnemar(one: "NDArray[np.bool_]", other: "NDArray[np.bool_]") -> float:
-    """Of the samples that only one of the two has right, each is equally likely to have it by chance.
+    """McNemar's exact test: a sample that only one of the two has right is equally likely to be either's by chance.
 
     Q. McNemar, Note on the Sampling Error of the Difference Between Correlated Proportions or
     Percentages, Psychometrika 12, 1947; here with the exact binomial.

@@ -61,7 +61,7 @@ class Ehvi:
         return None if recipe is None else self._search.ask(recipe)
 
     def _best(self, groups: Sequence[Sequence[_Candidate]]) -> Recipe | None:
-        """Of the group with the highest expected gain over cost the recipe that gains most by itself.
+        """The recipe that gains most by itself, of the group with the highest expected gain over cost.
 
         Only what meets the targets counts; where nothing is expected to, all that is not known to miss one.
         """
@@ -85,7 +85,7 @@ class Ehvi:
         return max((one.recipe for one in best), key=lambda recipe: outlook.gain([recipe], meeting=meeting))
 
     def _cost(self, one: _Candidate) -> float:
-        """In epochs of training."""
+        """A candidate's cost in epochs of training."""
         return OVERHEAD + sum(epochs for key, epochs in one.trainings.items() if not self._search.built(key))
 
     def _trainings(self, recipe: Recipe) -> dict[str, float]:

@@ -54,7 +54,7 @@ class Known:
                 self._learn(point, quality)
 
     def newest(self, most: int) -> list[Outcome]:
-        """Of each file its first outcome, the newest file first, and so many at most."""
+        """The first outcome of each file, the newest file first, and so many at most."""
         return list(islice(reversed(self._files.values()), most))
 
     def margin(self, target: Target) -> Interval:
@@ -77,7 +77,7 @@ class Known:
         return self._best[name]
 
     def alike(self, recipe: Recipe) -> Mapping[Runtime, Point]:
-        """By runtime a file of the recipe's structure, refused where all of them were."""
+        """A file of the recipe's structure by runtime, refused where all of them were."""
         return self._structures.get(_kinds(recipe)[0], {})
 
     def _forget(self) -> None:

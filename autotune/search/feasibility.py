@@ -31,7 +31,7 @@ class Gate:
         self._targets = [one for one in record.targets if one.metric not in (record.quality, DOWNLOAD)]
 
     def misses(self, recipe: Recipe) -> dict[str, float]:
-        """By the targets' texts how far a file of the recipe misses them for sure, on the runtime where that is least.
+        """How far a file of the recipe misses the targets for sure, by their texts, on the runtime where that is least.
 
         Returns:
             Nothing where it may meet them, or where that is not known: its structure was not measured on every

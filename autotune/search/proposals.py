@@ -79,7 +79,7 @@ class Proposals:
         yield from (row for row in self._lacking() if row.recipe not in begun)
 
     def _lacking(self) -> Iterator[Proposal]:
-        """Of files that were built, the runtimes that they were not tried on."""
+        """Runtimes that files which were built were not tried on."""
         built = {p.outcome.config.recipe: p.outcome for p in self._ledger.record().points if p.outcome.artifact}
         for outcome in built.values():
             if others := self._others(outcome.config):

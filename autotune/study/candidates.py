@@ -124,7 +124,7 @@ def name_models(models: Sequence[Path]) -> dict[str, Path]:
 
 
 def _import_key(source: bytes, trust: Trust) -> str:
-    """Of all that decides what a model file becomes: of modules that are files, their content."""
+    """The key of all that decides what a model file becomes: of modules that are files, their content."""
     modules = [
         sha256(Path(module).read_bytes()).hexdigest() if Path(module).is_file() else module for module in trust.modules
     ]

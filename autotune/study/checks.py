@@ -39,8 +39,10 @@ def check_writable(folder: Path, option: str = "--dir") -> None:
 
 
 def check_delegates(space: Space, device: Device) -> None:
-    """Raises:
-    UserError: the space names a delegate that the device has not.
+    """Holds a space's delegates against the device's.
+
+    Raises:
+        UserError: the space names a delegate that the device has not.
     """
     lacking = [name for name in space.delegates() if name not in device.delegates]
     if lacking:
@@ -64,8 +66,10 @@ def check_named(space: Space, device: Device) -> None:
 
 
 def check_targets(targets: Sequence[Target], quality: Metric) -> None:
-    """Raises:
-    UserError: a target is on a quality that is not the task's.
+    """Holds targets against the task's metric of quality.
+
+    Raises:
+        UserError: a target is on a quality that is not the task's.
     """
     for target in targets:
         metric = target.metric
@@ -74,8 +78,10 @@ def check_targets(targets: Sequence[Target], quality: Metric) -> None:
 
 
 def check_excluded(excluded: Sequence[str], layers: Sequence[Sequence[str]]) -> None:
-    """Raises:
-    UserError: a name or pattern is that of no layer.
+    """Holds names and patterns to leave alone against the models' layers.
+
+    Raises:
+        UserError: a name or pattern is that of no layer.
     """
     every = [name for names in layers for name in names]
     for name in excluded:

@@ -18,8 +18,10 @@ from autotune.task.data import check_source
 
 
 def check_names(devices: Sequence[Device]) -> None:
-    """Raises:
-    UserError: two devices are called the same.
+    """Holds devices' names against each other.
+
+    Raises:
+        UserError: two devices are called the same.
     """
     names = [device.name for device in devices]
     if twice := {name for name in names if names.count(name) > 1}:

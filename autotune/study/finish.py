@@ -87,7 +87,7 @@ def profile_pick(ledger: Ledger, instrument: Instrument) -> None:
 
 
 def _profile(instrument: Instrument, outcome: Outcome, device: str) -> dict[str, Any]:
-    """As Record.profiles has it."""
+    """A profile as Record.profiles has it."""
     try:
         found = instrument.profile(outcome, device)
     except (Fault, UserError) as error:

@@ -34,8 +34,10 @@ def has_file(path: Path, outcome: Outcome, cache: ArtifactCache) -> bool:
 
 
 def check_file(record: Record, point: Point) -> None:
-    """Raises:
-    UserError: the file of a measured point is not the one that was measured, and can't be linked anew.
+    """Holds the file of a point against its hash.
+
+    Raises:
+        UserError: the file of a measured point is not the one that was measured, and can't be linked anew.
     """
     if not has_file(Path(str(point.model)), point.outcome, cache_of(record)):
         raise UserError(

@@ -151,7 +151,7 @@ class RayPool:
             ray.send(asked)
 
     def _lost_too_often(self) -> "dict[int, _Asked]":
-        """Of the calls that were under way when Ray was lost, those with which that has happened before."""
+        """Calls that were under way when Ray was lost, those with which that has happened before."""
         for asked in self._calls.values():
             asked.losses += 1
         return {number: asked for number, asked in self._calls.items() if asked.losses > LOSSES}
@@ -286,7 +286,7 @@ def _of_this_program() -> str | None:
 
 
 def _environment(address: str | None) -> dict[str, str]:
-    """Of Ray's process."""
+    """The environment of Ray's process."""
     quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     if address:
         return quiet | os.environ
@@ -302,6 +302,6 @@ def _environment(address: str | None) -> dict[str, str]:
 
 
 def sensible_jobs(cores: int) -> int:
-    """As many workers as cores, and as fit into the memory at 2 GB each; at least one."""
+    """Workers: as many as cores, and as fit into the memory at 2 GB each; at least one."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(1, min(cores, int(memory / 2e9) - 1))

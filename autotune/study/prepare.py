@@ -158,7 +158,7 @@ def _groups(data: Data) -> Iterator[str]:
 
 
 def judged_by(candidates: Sequence[Candidate]) -> dict[str, str]:
-    """Of a study's identity what its qualities depend on, besides files and device."""
+    """What a study's qualities depend on, besides files and device: that part of its identity."""
     tasks = [candidate.task for candidate in candidates]
     return {
         "data": fingerprint([task.data.fingerprint() for task in tasks]),

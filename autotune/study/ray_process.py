@@ -89,7 +89,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """To the call of this number: what the function returned, or what is to be raised."""
+    """An answer to the call of this number: what the function returned, or what is to be raised."""
 
     number: int
     result: Any = None
@@ -98,7 +98,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Line:
-    """For the log, at INFO."""
+    """A line for the log, at INFO."""
 
     text: str
 

@@ -99,7 +99,7 @@ class News:
         self._known = {study: set(trials) for study, trials in (known or {}).items()}
 
     def of(self, record: Record) -> Iterator[Point]:
-        """Those of a study; told as they are taken."""
+        """Points of a study that were not told yet; told as they are taken."""
         known = self._known.setdefault(record.name, set())
         for point in record.points:
             if point.trial not in known:

@@ -126,7 +126,7 @@ class Scheduler:
         self._sort(None, outcome.config, outcome)
 
     def work(self, source: Callable[[], Proposal | None]) -> None:
-        """Until the source has no more rows and all that it gave are told.
+        """Works until the source has no more rows and all that it gave are told.
 
         Args:
             source: the next row, None where there is none now; asked again after each outcome.

@@ -82,7 +82,7 @@ class Work:
 
     @contextmanager
     def _settled(self) -> Iterator[float]:
-        """For a change of what is under way: counts what was until now, which it gives."""
+        """A change of what is under way: counts what was until now, which it gives."""
         with self._lock:
             now = time.monotonic()
             took, self._since = now - self._since, now

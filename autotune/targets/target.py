@@ -40,11 +40,11 @@ class Target:
         return {"<": value < bound, "<=": value <= bound, ">": value > bound, ">=": value >= bound}[self.operator]
 
     def worse(self, low: float, high: float) -> float:
-        """Of the ends of an interval the one that is nearer to missing the target, or misses it by more."""
+        """The end of an interval that is nearer to missing the target, or misses it by more."""
         return high if self.operator in ("<", "<=") else low
 
     def better(self, low: float, high: float) -> float:
-        """Of the ends of an interval the other one."""
+        """The other end of an interval."""
         return low if self.operator in ("<", "<=") else high
 
     def excess(self, value: float, baseline: Mapping[str, float]) -> float:

@@ -95,7 +95,7 @@ class Loss:
 
     @classmethod
     def parse(cls, text: str) -> "Loss | None":
-        """From NAME, NAME:logits, NAME:SETTING=NUMBER and so on; None where name or setting are not known."""
+        """A loss from NAME, NAME:logits, NAME:SETTING=NUMBER and so on; None where name or setting are not known."""
         name, *parts = text.split(":")
         loss = cls.of_config(name, {})
         if loss is None:

@@ -48,7 +48,7 @@ def auc(truth: Array, scores: Array) -> float:
 
 
 def overlaps(truth: Array, decided: Array) -> tuple[Array, Array]:
-    """Of what F1 and intersection over union are made: they can be added up over samples.
+    """Counts of which F1 and intersection over union are made: they can be added up over samples.
 
     Args:
         truth: (n, …, columns) of 0 and 1.
@@ -63,7 +63,7 @@ def overlaps(truth: Array, decided: Array) -> tuple[Array, Array]:
 
 
 def class_overlaps(labels: Array, decided: Array, classes: int) -> tuple[Array, Array]:
-    """As overlaps() of one-hot rows, which are not made: of masks they would not fit into memory.
+    """The counts of overlaps() of one-hot rows, which are not made: of masks they would not fit into memory.
 
     Args:
         labels: (n, …), class numbers.

@@ -180,8 +180,10 @@ def make_task(
 
 
 def _check_classes(data: Data, settled: Settled, output: tuple[int, ...]) -> None:
-    """Raises:
-    UserError: there are more or fewer classes than outputs, or only one where there must be two.
+    """Holds the data's classes against the model's outputs.
+
+    Raises:
+        UserError: there are more or fewer classes than outputs, or only one where there must be two.
     """
     if settled.kind == "quantities":
         return

@@ -74,7 +74,7 @@ def call(identifier: str, *arguments: Any) -> Any:
 
 @contextmanager
 def guarded(identifier: str) -> Iterator[None]:
-    """For the user's code to run in: it can import its neighbours, and whatever it raises is one line.
+    """A place for the user's code to run in: it can import its neighbours, and whatever it raises is one line.
 
     Raises:
         UserError: the exception, and the last line of the file that it came through.

@@ -52,7 +52,8 @@ def value_with(scorer: str, outputs: Array, labels: Array, inputs: Array) -> flo
 
 
 def _finite(scorer: str, labels: Array, outputs: Array, inputs: Array) -> Array:
-    """
+    """The user's scores, which have to be finite.
+
     Raises:
         UserError: as score_with().
     """
@@ -63,7 +64,8 @@ def _finite(scorer: str, labels: Array, outputs: Array, inputs: Array) -> Array:
 
 
 def _called(scorer: str, labels: Array, outputs: Array, inputs: Array) -> Array:
-    """
+    """What the user's function gives.
+
     Raises:
         UserError: as score_with().
     """

@@ -148,7 +148,7 @@ def _cells(found: Measurement, *, again: bool) -> list[str]:
 
 
 def _interval(low: float, high: float) -> str:
-    """With the unit once, where it is the same."""
+    """An interval, with the unit once where it is the same."""
     (bottom, unit), top = milliseconds(low).split(), milliseconds(high)
     return f"{bottom} to {top}" if top.endswith(f" {unit}") else f"{bottom} {unit} to {top}"
 

@@ -57,7 +57,7 @@ def out_of_sight(note: Callable[[str], None]) -> Iterator[None]:
 
 
 def _take(reader: int) -> None:
-    """Until the other end of the pipe is closed everywhere."""
+    """Takes what comes until the other end of the pipe is closed everywhere."""
     with os.fdopen(reader, errors="replace") as lines:
         for line in lines:
             if text := Text.from_ansi(line).plain.strip():  # Ray's is coloured

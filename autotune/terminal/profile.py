@@ -108,7 +108,7 @@ def _made(part: Part) -> str:
 
 
 def _heaviest(parts: Sequence[Part]) -> list[Part]:
-    """Those that take most, in the order in which they run."""
+    """Parts that take most, in the order in which they run."""
 
     def weight(at: int) -> tuple[float, int]:
         part = parts[at]

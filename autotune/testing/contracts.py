@@ -85,7 +85,7 @@ class DeviceContract:
                     assert timing.init_us > 0
 
     def test_refuses_what_is_no_model(self, tmp_path: Path) -> None:
-        """It is infeasible, and the session can be used afterwards."""
+        """A file that is no model is infeasible, and the session can be used afterwards."""
         device = self.device()
         model, samples = self.file(tmp_path)
         broken = tmp_path / "broken.tflite"
@@ -114,7 +114,7 @@ class DeviceContract:
         assert all(missing.values())
 
     def test_profile_is_operators_or_none(self, tmp_path: Path) -> None:
-        """In the order in which they run; None where the runtime can't tell."""
+        """A profile has operators in the order in which they run; None where the runtime can't tell."""
         device = self.device()
         model, _ = self.file(tmp_path)
         with device.open() as session:
@@ -125,7 +125,7 @@ class DeviceContract:
                     assert [operator.start_us for operator in found] == sorted(operator.start_us for operator in found)
 
     def test_temperature_is_a_number_or_none(self) -> None:
-        """In °C: a number that a machine survives."""
+        """A temperature in °C is a number that a machine survives."""
         with self.device().open() as session:
             found = session.temperature()
         assert found is None or -50 < found < 150
@@ -174,7 +174,7 @@ LONG = 60.0
 
 
 def _unheard(holder: str) -> None:
-    """In place of a message to the user."""
+    """A message to the user that nobody hears."""
 
 
 class _Asking(threading.Thread):

@@ -43,7 +43,7 @@ def toy_files(folder: Path, samples: int = 200) -> tuple[Path, Path]:
 
 
 def toy_import(data: bytes, name: str, trust: Trust) -> Artifact:
-    """In place of compress.load.import_model()."""
+    """An import in place of compress.load.import_model()."""
     return Artifact(
         data,
         {
@@ -62,7 +62,7 @@ def toy_import(data: bytes, name: str, trust: Trust) -> Artifact:
 
 
 def toy_build(step: pipeline.Step, base: bytes, parent: bytes | None, data: TrainingData) -> Artifact:
-    """In place of compress.pipeline.build(): the "file" is a JSON list of what was done."""
+    """A build in place of compress.pipeline.build(): the "file" is a JSON list of what was done."""
     history = [*json.loads(parent or b"[]"), [step.stage, step.parameters]]
     file = json.dumps(history).encode()
     scheme = step.parameters.get("scheme", "none")

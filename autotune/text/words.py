@@ -36,7 +36,7 @@ def missed(front: ParetoFront, point: Point) -> str:
 
 
 def missed_there(front: ParetoFront, scores: Mapping[str, float], baseline: Mapping[str, float] | None) -> str:
-    """Likewise on the test split, without the word.
+    """Targets that a point misses on the test split, without the word.
 
     Args:
         front: with the targets.

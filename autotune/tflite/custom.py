@@ -15,7 +15,7 @@ _MISSING = re.compile("unresolved custom op|Select TensorFlow op", re.IGNORECASE
 
 
 def missing(file: bytes, names: Collection[str]) -> list[str]:
-    """Those of a file's custom operators that LiteRT has not.
+    """Custom operators of a file that LiteRT has not.
 
     Each is opened by itself, in a process of its own: one that is there may end it natively, over options that it
     does not like.

@@ -209,7 +209,7 @@ def is_quantized(tensor: Any) -> bool:
 
 
 def tensor_facts(tensor: Any) -> dict[str, Any]:
-    """Of a tensor: name, shape, shape_signature and dtype, as describe() has them."""
+    """A tensor's name, shape, shape_signature and dtype, as describe() has them."""
     shape = [] if tensor.shape is None else [int(size) for size in tensor.shape]
     signature = tensor.shapeSignature
     return {
@@ -304,7 +304,7 @@ def _is_reduced(tensor: Any) -> bool:
 
 
 def _made_by(model: Any, graph: Any) -> Callable[[int], tuple[str, list[int]] | None]:
-    """Of a tensor's number the kind of operator that makes it, and the numbers of that one's inputs."""
+    """The kind of operator that makes a tensor, by its number, and the numbers of that one's inputs."""
     makers = {int(output): operator for operator in graph.operators for output in operator.outputs}
 
     def made_by(tensor: int) -> tuple[str, list[int]] | None:

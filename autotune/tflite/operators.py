@@ -132,7 +132,7 @@ def _macs(
 
 
 def _indices(tensors: Any) -> list[int]:
-    """Of an operator's inputs or outputs, but for optional ones that are left out."""
+    """Numbers of an operator's inputs or outputs, but for optional ones that are left out."""
     return [] if tensors is None else [int(index) for index in tensors if index >= 0]
 
 

@@ -166,7 +166,7 @@ def _curves(outcome: Outcome) -> dict[str, Series]:
 
 
 def _sparsities(outcome: Outcome) -> dict[str, Series]:
-    """Of each layer of a pruned file, by name; and of all in their order, a step each."""
+    """Sparsities of each layer of a pruned file, by name; and of all in their order, a step each."""
     layers = outcome.facts.get("layers", ()) if outcome.config.recipe.prune else ()
     named = {f"sparsity/{_own(layer['name'])}": [(FIRST, layer["sparsity"])] for layer in layers}
     return named | ({"layer_sparsity": [(at, layer["sparsity"]) for at, layer in enumerate(layers)]} if layers else {})
@@ -182,7 +182,7 @@ def _at(step: int, metrics: Mapping[str, float]) -> dict[str, Series]:
 
 
 def _known(metrics: Mapping[str, Series]) -> dict[str, Series]:
-    """Under names that MLflow takes, and without what is no number."""
+    """Metrics under names that MLflow takes, and without what is no number."""
     found = {
         _FORBIDDEN.sub("_", name): [at for at in series if math.isfinite(at[1])] for name, series in metrics.items()
     }

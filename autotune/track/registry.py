@@ -77,7 +77,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Version:
-    """Of a registered model.
+    """A version of a registered model.
 
     Attributes:
         name: of the registered model.

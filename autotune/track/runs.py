@@ -61,7 +61,7 @@ class Runs:
         return self._there[None].run_id
 
     def tags(self, trial: int | None = None) -> Mapping[str, str]:
-        """Of a trial's run, or of the study's own; empty where there is none."""
+        """The tags of a trial's run, or of the study's own; empty where there is none."""
         found = self._there.get(_key(trial))
         return found.tags if found else {}
 

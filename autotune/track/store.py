@@ -59,8 +59,10 @@ def tracking_uri(asked: str | None) -> str | None:
 
 
 def _check_scheme(uri: str) -> None:
-    """Raises:
-    UserError: MLflow has no store of this kind, nor has a plug-in of its.
+    """Holds a store's address against MLflow's kinds of store.
+
+    Raises:
+        UserError: MLflow has no store of this kind, nor has a plug-in of its.
     """
     words = re.match(r"([A-Za-z][A-Za-z0-9.-]+)(?:\+[\w.-]+)?:", uri)  # one letter is a drive
     scheme = words[1].lower() if words else ""

@@ -143,7 +143,7 @@ class Statistics:
 
     @classmethod
     def parse(cls, line: str) -> Self:
-        """From "count=3 first=… curr=… min=…"; where all are the same, it only tells curr.
+        """Statistics from "count=3 first=… curr=… min=…"; where all are the same, it only tells curr.
 
         Raises:
             ValueError: it tells no times.
@@ -157,7 +157,7 @@ class Statistics:
         return cls(int(count), *ends, *others)
 
     def times(self) -> list[float]:
-        """As many times as there were inferences, rising: what is told is exact, between it they rise evenly.
+        """A time for each inference, rising: what is told is exact, between it they rise evenly.
 
         Of a build that tells no percentiles there is the mean alone.
         """
@@ -187,7 +187,8 @@ class Run:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """
+        """The run that the tool's whole output tells of.
+
         Raises:
             ValueError: it is not the output of a whole run.
         """

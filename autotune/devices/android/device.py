@@ -72,7 +72,7 @@ class AdbDevice(ProbedDevice):
         self._libraries = libraries
 
     def facts(self) -> dict[str, Any]:
-        """With the temperature and the battery as they are now."""
+        """The phone's facts, with temperature and battery as they are now."""
         return super().facts() | self._phone.conditions()
 
     @contextmanager

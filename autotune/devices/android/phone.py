@@ -250,7 +250,8 @@ class Phone:
         return Fault(f"device {self._name}: the connection to phone {self.serial} failed: {how}")
 
     def _call(self, arguments: Sequence[str], limit: float = ANSWER) -> "subprocess.CompletedProcess[bytes]":
-        """
+        """Runs adb, which has so many seconds.
+
         Raises:
             Fault: adb does not answer.
         """
@@ -289,5 +290,5 @@ def _written(file: IO[bytes]) -> bytes:
 
 
 def _text(data: bytes) -> str:
-    """Of older phones every line ends in CR LF."""
+    """The output of adb as text; of older phones every line ends in CR LF."""
     return data.decode(errors="replace").replace("\r\n", "\n")

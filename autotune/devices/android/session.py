@@ -74,7 +74,7 @@ class AdbSession:
         self._over = threading.Event()
 
     def outputs(self, model: Path, runtime: Runtime, inputs: Path) -> NDArray[np.float32]:
-        """Of the phone itself: in batches where the delegate takes as much of the file then as of one
+        """The phone's own outputs: in batches where the delegate takes as much of the file then as of one
         sample, else by a process for each sample, which also is what resets the state that a file may keep.
         """
         delegated = self._about(model, runtime)[0].delegated  # refuses what is no model
@@ -121,7 +121,7 @@ class AdbSession:
 
     @contextlib.contextmanager
     def lease(self, *, shared: bool = False, waiting: Callable[[str], None]) -> Iterator[None]:
-        """By a lock of this machine for the phone's serial: adb leaves none on a phone that would end with us.
+        """A lock of this machine for the phone's serial: adb leaves none on a phone that would end with us.
 
         Studies of other machines that reach the same phone over the network don't see it.
         """
@@ -144,7 +144,8 @@ class AdbSession:
             self._phone.shell(f"rm -f {self._own}.*")
 
     def _check_open(self) -> None:
-        """
+        """Refuses a session that is closed.
+
         Raises:
             Fault: the session was closed.
         """
@@ -256,7 +257,8 @@ cat {log}""",
         return text
 
     def _read(self, text: str) -> tool.Run:
-        """
+        """The run that benchmark_model's output tells of.
+
         Raises:
             Fault: it is not what benchmark_model writes.
         """

@@ -116,7 +116,7 @@ def facts(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def temperature(values: dict[str, Any]) -> float | None:
-    """In °C, None where the machine can't tell.
+    """Degrees Celsius, None where the machine can't tell.
 
     Raises:
         ValueError: it is neither.
@@ -144,7 +144,7 @@ def _known(values: dict[str, Any], kind: Any) -> dict[str, Any]:
 
 
 def _numbers(values: Any) -> list[float]:
-    """As they are, if they are finite numbers."""
+    """The numbers as they are, if they are finite."""
     fine = isinstance(values, list) and all(type(value) in (int, float) and -inf < value < inf for value in values)
     _check(fine, "numbers")
     return list(values)

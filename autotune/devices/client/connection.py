@@ -177,7 +177,8 @@ class Connection:
         return process
 
     def _check_open(self) -> None:
-        """
+        """Refuses a connection that was ended.
+
         Raises:
             Fault: the connection was ended for good; then no runner is left, whichever of the two came first.
         """

@@ -26,7 +26,7 @@ def last_line(said: str) -> str:
 
 
 def fault(request):
-    """For tests: what a bad delegate does, for the runtime named in AUTOTUNE_FAULT=KIND:DELEGATE:THREADS."""
+    """What a bad delegate does, for tests: for the runtime named in AUTOTUNE_FAULT=KIND:DELEGATE:THREADS."""
     kind, _, where = os.environ.get("AUTOTUNE_FAULT", "").partition(":")
     if where != f"{request['delegate']}:{request['threads']}":
         return
@@ -85,7 +85,7 @@ def unheard(said):
 
 
 def answered(work, request):
-    """In the child: pinned, beside its load, with the answer or the refusal."""
+    """The answer or the refusal, in the child: pinned, beside its load."""
     fault(request)
     cpus = request.get("cpus")
     try:

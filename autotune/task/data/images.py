@@ -61,8 +61,10 @@ def check_folder(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def check_shape(shape: tuple[int, ...], source: str) -> None:
-    """Raises:
-    UserError: an input of this shape is no image.
+    """Holds an input's shape against what an image has.
+
+    Raises:
+        UserError: an input of this shape is no image.
     """
     if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3)):
         raise UserError(
