@@ -8,12 +8,13 @@ from autotune.api.front import Front
 from autotune.api.picks import Pick, PickForAll, Saved, Unmet
 from autotune.api.tune import load, tune
 from autotune.config import Config, Recipe, Runtime
-from autotune.errors import Fault, StopStudy, UserError
+from autotune.errors import AutotuneError, Fault, StopStudy, UserError
 from autotune.results.front import ParetoFront, Point
 from autotune.results.outcome import Outcome
 from autotune.targets.target import Target
 
 __all__ = [
+    "AutotuneError",
     "Config",
     "Fault",
     "Front",

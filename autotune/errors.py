@@ -2,19 +2,23 @@
 with which status the command line ends.
 """
 
-DONE = 0
+from enum import IntEnum
+from typing import ClassVar
 
-OURS = 1
-"""Ours, or the machine's fault."""
 
-INPUT = 2
-"""Wrong input."""
+class ExitStatus(IntEnum):
+    """What the command line ends with; ended by another signal than Ctrl-C, it is 128 and the signal's number."""
 
-UNMET = 3
-"""Done, but nothing meets the targets."""
+    DONE = 0
+    FAULT = 1
+    """Ours, or the machine's."""
+    INPUT = 2
+    """Wrong input."""
+    UNMET = 3
+    """Done, but nothing meets the targets."""
+    INTERRUPTED = 130
+    """By Ctrl-C."""
 
-INTERRUPTED = 130
-"""Ctrl-C."""
 
 MOST = 1200
 """Characters of a message."""
@@ -25,26 +29,37 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
-class _OneLine(Exception):
-    """The message is one line that a person can read, whatever of the input it repeats: shortened in its middle."""
+class AutotuneError(Exception):
+    """Work has ended without a result. The message is one line that a person can read, whatever of the input it
+    repeats: shortened in its middle.
+
+    Attributes:
+        exit_status: that the command line ends with over it.
+    """
+
+    exit_status: ClassVar[ExitStatus] = ExitStatus.FAULT
 
     def __init__(self, message: object) -> None:
         line = printable(str(message))
         super().__init__(line if len(line) <= MOST else f"{line[: MOST // 2]} … {line[-MOST // 3 :]}")
 
 
-class UserError(_OneLine):
+class UserError(AutotuneError):
     """The user's input is wrong. The message is one line: what, where, what to do."""
 
+    exit_status = ExitStatus.INPUT
 
-class Infeasible(_OneLine):
+
+class Infeasible(AutotuneError):
     """A configuration can't be shipped, for a reason that would hold again.
 
     Told to the study as an infeasible trial; the message is the reason.
     """
 
+    exit_status = ExitStatus.INPUT
 
-class Fault(_OneLine):
+
+class Fault(AutotuneError):
     """The machine failed (a killed worker, a hung runner), not the configuration.
 
     The trial fails and its configuration is queued again; nothing is cached.

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from autotune.arguments import duration, natural, positive
-from autotune.errors import DONE, UNMET
+from autotune.errors import ExitStatus
 from autotune.ledger.journal import JOURNAL
 from benchmarks.kinds import DIGITS, LATER, TOY, Kind
 from benchmarks.mlflow_server import Server
@@ -25,7 +25,7 @@ from benchmarks.victim import Victim
 
 KILLS = 100
 
-ENDED = (DONE, UNMET)
+ENDED = (ExitStatus.DONE, ExitStatus.UNMET)
 """Exit statuses of a run that came to its end."""
 
 TERMINATED = (143, -15, *ENDED)

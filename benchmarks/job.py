@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from autotune.errors import DONE, UNMET
+from autotune.errors import ExitStatus
 from autotune.ledger.journal import read
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -30,7 +30,7 @@ def main() -> None:
         command = [sys.executable, "-m", "autotune", "run", *files, *targets, "--jobs", str(JOBS)]
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         driver, worker = watch(process)
-        if process.returncode not in (DONE, UNMET):
+        if process.returncode not in (ExitStatus.DONE, ExitStatus.UNMET):
             print(f"the job ended with status {process.returncode}")
             return
         record = read(Path(folder) / "runs" / "job", "job")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune import plugins
-from autotune.errors import DONE, INPUT, OURS, Fault, UserError
+from autotune.errors import AutotuneError, ExitStatus
 from autotune.ledger.interrupts import in_order, status_of
 from autotune.model.artifact import Artifact
 from autotune.space.file import parse
@@ -47,12 +47,12 @@ def main(folder: Path) -> int:
     try:
         with in_order(restore=False):
             summary = run(options, FakeDevice(), pool, SilentReporter(), list, toy_import)
-        return DONE if summary.ended is None else summary.ended
+        return ExitStatus.DONE if summary.ended is None else summary.ended
     except KeyboardInterrupt as error:
         return status_of(error)
-    except (UserError, Fault, OSError) as error:
+    except (AutotuneError, OSError) as error:
         print(f"autotune: {error}", file=sys.stderr)
-        return INPUT if isinstance(error, UserError) else OURS
+        return status_of(error)
     finally:
         pool.close()
 

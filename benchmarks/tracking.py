@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from autotune.errors import DONE
+from autotune.errors import ExitStatus
 from autotune.ledger.journal import read
 from autotune.results.front import Point
 from autotune.results.record import Record
@@ -31,7 +31,7 @@ def main() -> None:
         targets = ["--target", "latency<1ms", "--target", "accuracy>=baseline-2%"]
         command = [sys.executable, "-m", "autotune", "run", str(DEMO), *targets, "--tracking-uri", "none"]
         done = subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=False)
-        if done.returncode != DONE:
+        if done.returncode != ExitStatus.DONE:
             print(f"the demo ended with status {done.returncode}")
             return
         shown(read(folder / "runs" / "digits", "digits"), folder)

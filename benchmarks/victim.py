@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from autotune.errors import DONE, UNMET
+from autotune.errors import ExitStatus
 from autotune.ledger.journal import JOURNAL, found
 from benchmarks import kinds
 from benchmarks.kinds import ROOT, Kind, store
@@ -188,10 +188,10 @@ class Victim:
 
     def unfinished(self) -> list[str]:
         """What is wrong about a run that ended by itself, and should be whole."""
-        wrong = [] if self.status in (DONE, UNMET) else [self.ending]
+        wrong = [] if self.status in (ExitStatus.DONE, ExitStatus.UNMET) else [self.ending]
         record = found(self.study, self.kind.name)
         asked = 0 if record is None else record.asked
-        if self.status in (DONE, UNMET) and asked < self.kind.trials:
+        if self.status in (ExitStatus.DONE, ExitStatus.UNMET) and asked < self.kind.trials:
             wrong.append(f"{asked} trials of {self.kind.trials}")
         return wrong
 
@@ -201,7 +201,7 @@ class Victim:
         ended = subprocess.run(
             sync, env=self._environment, cwd=self.folder, capture_output=True, text=True, check=False
         )
-        if ended.returncode != DONE:
+        if ended.returncode != ExitStatus.DONE:
             return [f"sync ended with status {ended.returncode}: {ended.stderr.strip()}"]
         with closing(sqlite3.connect(self.folder / "mlflow.db")) as database:
             rows = database.execute("SELECT value, COUNT(*) FROM tags WHERE key = 'autotune.trial' GROUP BY value")

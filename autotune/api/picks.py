@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autotune.config import Config
+from autotune.errors import AutotuneError, ExitStatus
 from autotune.results.front import ParetoFront, Point
 
 if TYPE_CHECKING:
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
     from autotune.results.record import Record
 
 
-class Unmet(Exception):
+class Unmet(AutotuneError):
     """Nothing meets the targets.
 
     Attributes:
         nearest: the trial that misses them by least; None where nothing but the baseline was measured.
     """
+
+    exit_status = ExitStatus.UNMET
 
     def __init__(self, message: str, nearest: Point | None) -> None:
         super().__init__(message)

@@ -88,7 +88,7 @@ def tune(
     given = dict(locals())  # every option, under its name
     from autotune.api.asked import plain
     from autotune.api.live import kept
-    from autotune.errors import INTERRUPTED
+    from autotune.errors import ExitStatus
     from autotune.experiment import settle
     from autotune.launch import launch
     from autotune.ledger.interrupts import in_order
@@ -109,7 +109,7 @@ def tune(
         reporter = CallingReporter(None if quiet else PlainOutput(), calls, _known(folder, study) if calls else {})
         with in_order((signal.SIGTERM, signal.SIGHUP)), heard(reporter.note):
             summaries = launch(replace(settings, values=values), reporter, store(settings.tracking_uri))
-        if summaries[-1].ended not in (None, INTERRUPTED):  # it is not only the search that was to end
+        if summaries[-1].ended not in (None, ExitStatus.INTERRUPTED):  # it is not only the search that was to end
             raise SystemExit(summaries[-1].ended)
         for note in [note for summary in summaries for note in summary.notes]:
             reporter.note(note)

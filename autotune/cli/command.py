@@ -10,7 +10,7 @@ from autotune.arguments import duration, jobs, natural, positive, share
 from autotune.cli import devices, pick, streams, study, track
 from autotune.cli.devices import DEVICE
 from autotune.cli.options import add_folder, add_targets, add_trust
-from autotune.errors import DONE, INPUT, OURS, UNMET, Fault, UserError
+from autotune.errors import AutotuneError, ExitStatus, UserError
 from autotune.ledger.interrupts import in_order, status_of, told
 from autotune.track.store import TRACKING, hidden, tracking_uri
 
@@ -32,16 +32,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             _parser().parse_args(argv, arguments)
             status: int = arguments.command(arguments)
             return status
-    except UserError as error:
-        _say(str(error))
-        return INPUT
     except KeyboardInterrupt as error:
         _say(told(error))
         return status_of(error)
-    except (Fault, OSError) as error:
-        kept = "; finished trials are kept, and the same command goes on" if arguments.command is _run else ""
-        _say(f"{error}{kept}")
-        return OURS
+    except (AutotuneError, OSError) as error:
+        goes_on = arguments.command is _run and not isinstance(error, UserError)
+        _say(f"{error}; finished trials are kept, and the same command goes on" if goes_on else str(error))
+        return status_of(error)
 
 
 def _say(text: str) -> None:
@@ -166,7 +163,8 @@ def _run(arguments: argparse.Namespace) -> int:
     with output, out_of_sight(output.note):
         summaries = launch(settings, output, uri)
     fronts = [summary.record.front() for summary in summaries]
-    status = DONE if all(front is not None and front.pick() is not None for front in fronts) else UNMET
+    met = all(front is not None and front.pick() is not None for front in fronts)
+    status: int = ExitStatus.DONE if met else ExitStatus.UNMET
     status = next((summary.ended for summary in summaries if summary.ended is not None), status)
     output.end(summaries, None if uri is None else hidden(uri), status)
     return status

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autotune.arguments import cpus, duration, load, threads, threads_or_all
-from autotune.errors import DONE, INPUT, OURS, Fault, Infeasible, UserError
+from autotune.errors import AutotuneError, ExitStatus, Fault, Infeasible, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,7 +109,7 @@ def _devices(arguments: argparse.Namespace) -> int:
             print_seen(found[-1])
     if arguments.json:
         _print_json([asdict(seen) for seen in found])
-    return INPUT if named and any(seen.reason for seen in found) else DONE
+    return ExitStatus.INPUT if named and any(seen.reason for seen in found) else ExitStatus.DONE
 
 
 def _bench(arguments: argparse.Namespace) -> int:
@@ -197,7 +197,7 @@ def _profile(arguments: argparse.Namespace) -> int:
         print_profile(title, found)
     if arguments.trace:
         _write_trace(arguments.trace, found.times, title)
-    return DONE
+    return ExitStatus.DONE
 
 
 def _check_trace(path: Path) -> None:
@@ -231,9 +231,8 @@ def _write_trace(path: Path, times: "Sequence[OperatorTime]", title: str) -> Non
 
 def _status(results: "Sequence[object]") -> int:
     """Done where anything was measured; else by what stood in the way."""
-    if not all(isinstance(result, Exception) for result in results):
-        return DONE
-    return OURS if any(isinstance(result, Fault) for result in results) else INPUT
+    statuses = {result.exit_status if isinstance(result, AutotuneError) else ExitStatus.DONE for result in results}
+    return next(status for status in (ExitStatus.DONE, ExitStatus.FAULT, ExitStatus.INPUT) if status in statuses)
 
 
 def _print_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.arguments import natural
 from autotune.cli.options import add_study, add_targets, add_trust, record_of
-from autotune.errors import DONE, UNMET, UserError
+from autotune.errors import ExitStatus, UserError
 from autotune.track.store import TRACKING
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _pick_one(
     front, point = choose(record, targets, arguments.trial, rule)
     if point is None:
         print_nearest(front)
-        return UNMET
+        return ExitStatus.UNMET
     if registration is not None:
         registration.check(point)
     picked = Picked(record, front, point, _rechecked(arguments, record, point), rule)
@@ -135,7 +135,7 @@ def _pick_together(
     found, point = choose_together(records, targets, arguments.trial, rule)
     if point is None:
         print_nearest_together(found)
-        return UNMET
+        return ExitStatus.UNMET
     points = found.on_each(point)
     if registration is not None:
         registration.check(next(iter(points.values())))
@@ -177,7 +177,7 @@ def _handed_out(
             show()
             if recipe.get("registered"):
                 print_registered(recipe["registered"])
-    return DONE
+    return ExitStatus.DONE
 
 
 def _registration(arguments: argparse.Namespace) -> "Registration | None":

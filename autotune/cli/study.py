@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.cli.options import add_study, record_of, warn_of_lost_files
-from autotune.errors import DONE
+from autotune.errors import ExitStatus
 
 REPORT = """Write STUDY.html: the front, what each dimension does, each technique beside the float model, where the
 time goes, the device, and how to have each point again. It is one file that works offline. Beside it go the front
@@ -40,11 +40,11 @@ def _front(arguments: argparse.Namespace) -> int:
     warn_of_lost_files(record)
     if arguments.json:
         print(json.dumps(front.to_json(record.meta["device"]), indent=1))
-        return DONE
+        return ExitStatus.DONE
     from autotune.terminal.study import print_front
 
     print_front(record, front, everything=arguments.all)
-    return DONE
+    return ExitStatus.DONE
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -56,4 +56,4 @@ def _report(arguments: argparse.Namespace) -> int:
     warn_of_lost_files(record)
     for path in write_report(record, importance(record), Path(arguments.out)):
         console.print(str(path), style="cyan", soft_wrap=True)
-    return DONE
+    return ExitStatus.DONE

@@ -9,7 +9,7 @@ from typing import Any
 
 from autotune.arguments import positive
 from autotune.cli.options import add_folder, warn_of_damage, warn_of_lost_files
-from autotune.errors import DONE, UserError
+from autotune.errors import ExitStatus, UserError
 from autotune.track.store import TRACKING, hidden, tracking_uri
 
 HOST = "127.0.0.1"
@@ -75,7 +75,7 @@ def _sync(arguments: argparse.Namespace) -> int:
             written = tracker.finish(record)
             runs = 1 + len(record.points)
             print(f"study {record.name}: {written} runs written, {runs - written} were there already")
-    return DONE
+    return ExitStatus.DONE
 
 
 def _ui(arguments: argparse.Namespace) -> int:
@@ -86,7 +86,7 @@ def _ui(arguments: argparse.Namespace) -> int:
         raise UserError(f"no MLflow store {uri}; run a study here first, or give --tracking-uri")
     if uri.startswith(("http://", "https://")):
         print(f"the tracking server shows it: {hidden(uri)}")
-        return DONE
+        return ExitStatus.DONE
     _check_port(arguments.port)
     port = str(arguments.port)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", port]

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-from autotune.errors import INTERRUPTED
+from autotune.errors import AutotuneError, ExitStatus
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C; what service managers and batch systems send; what comes when the terminal is closed."""
@@ -29,9 +29,13 @@ class Ended(KeyboardInterrupt):
         self.status = 128 + number
 
 
-def status_of(error: KeyboardInterrupt) -> int:
+def status_of(error: BaseException) -> int:
     """The exit status of a program that this ended."""
-    return error.status if isinstance(error, Ended) else INTERRUPTED
+    if isinstance(error, Ended):
+        return error.status
+    if isinstance(error, AutotuneError):
+        return error.exit_status
+    return ExitStatus.INTERRUPTED if isinstance(error, KeyboardInterrupt) else ExitStatus.FAULT
 
 
 def told(error: KeyboardInterrupt) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Device, Session, in_use
-from autotune.errors import Fault, Infeasible, StopStudy, UserError
+from autotune.errors import AutotuneError, Infeasible, StopStudy, UserError
 from autotune.ledger import journal, siblings
 from autotune.ledger.interrupts import status_of, told
 from autotune.ledger.ledger import Ledger
@@ -354,7 +354,7 @@ class _Study:
         measure_front(self._ledger, self._instrument, self._reporter.note, whole=self._changed)
         try:
             self._test()
-        except (Fault, Infeasible, UserError) as error:
+        except AutotuneError as error:
             self._reporter.note(f"the recommended file was not evaluated on the test split: {error}")
         self._reporter.status("profiling the recommended file")
         profile_pick(self._ledger, self._instrument)

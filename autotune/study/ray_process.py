@@ -22,7 +22,7 @@ from typing import Any
 
 import cloudpickle
 
-from autotune.errors import Fault, Infeasible, Lost, UserError, one_line
+from autotune.errors import AutotuneError, Lost, one_line
 
 log = logging.getLogger("autotune.worker")
 
@@ -280,7 +280,7 @@ class Workers:
             arguments = [self._reference(value) if isinstance(value, Shared) else value for value in call.arguments]
             self._send(Answer(call.number, result=self._called(call.function, *arguments)))
         except Exception as error:  # noqa: BLE001  # what the function raised, or what Ray can't send
-            known = isinstance(error, UserError | Infeasible | Fault | RuntimeError)
+            known = isinstance(error, AutotuneError | RuntimeError)
             self._send(Answer(call.number, error=error if known else RuntimeError(one_line(error))))
 
     def _reference(self, shared: Shared) -> Any:
@@ -307,7 +307,7 @@ class Workers:
             ray.kill(worker.actor)
             worker = self._hire(instead_of=worker)
         self._idle.put(worker)
-        if isinstance(answer, UserError | Infeasible | Fault):
+        if isinstance(answer, AutotuneError):
             raise answer
         return answer
 
@@ -353,10 +353,10 @@ class _Worker:
         start(1)
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:
-        """The function's result, or the UserError, Infeasible or Fault that it raised; and memory in use."""
+        """The function's result, or the AutotuneError that it raised; and memory in use."""
         try:
             answer = function(*arguments)
-        except (UserError, Infeasible, Fault) as error:
+        except AutotuneError as error:
             answer = error
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return answer, pages * os.sysconf("SC_PAGE_SIZE")

@@ -7,7 +7,6 @@ from typing import IO, Any, Self
 
 from rich.text import Text
 
-from autotune.errors import INPUT, OURS, UserError
 from autotune.ledger.interrupts import status_of
 from autotune.results.front import Point
 from autotune.results.record import Record
@@ -77,11 +76,8 @@ class JsonOutput(QuietOutput):
         self._news = News()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
-        if kind is not None:
-            status = INPUT if isinstance(error, UserError) else OURS
-            if isinstance(error, KeyboardInterrupt):
-                status = status_of(error)
-            self._tell("end", status=status, error=hidden(str(error)) or kind.__name__)
+        if error is not None:
+            self._tell("end", status=status_of(error), error=hidden(str(error)) or type(error).__name__)
 
     def note(self, text: str) -> None:
         self._tell("note", text=text)
