@@ -1,7 +1,7 @@
 """JSON as Python has it, and dataclasses that are an object of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Self, TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
@@ -15,8 +15,7 @@ JsonObject = dict[str, Any]
 class JsonFields:
     """An object of JSON whose names are fields; of a field that is None there is no name in it.
 
-    A field holds numbers, texts and tuples of them. One that holds more is for from_json() and to_json() of a
-    subclass to make.
+    Lists become tuples. Objects stay what they are, unless from_json() of a subclass makes something of them.
 
     Attributes:
         more: what else is in it, by name: what other versions know, what has no value (None).
@@ -35,5 +34,18 @@ class JsonFields:
     def to_json(self) -> JsonObject:
         """JSON with every name that from_json() was given."""
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "more"}
-        values = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items() if v is not None}
-        return values | dict(self.more)
+        return {name: _json(value) for name, value in values.items() if value is not None} | dict(self.more)
+
+
+def _json(value: object) -> Json:
+    """A field's value."""
+    if isinstance(value, JsonFields):
+        return value.to_json()
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, tuple):
+        return [_json(each) for each in value]
+    if isinstance(value, Mapping):
+        return {str(name): _json(each) for name, each in value.items()}
+    assert value is None or isinstance(value, bool | int | float | str | list), f"{value!r} is no JSON"
+    return value

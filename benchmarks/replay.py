@@ -9,7 +9,7 @@ import gzip
 import heapq
 import itertools
 import json
-from dataclasses import asdict
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from autotune.search.proposals import Proposal, Proposals
 from autotune.search.search import Search
 from autotune.space.space import Categorical, Space
 from autotune.targets.metric import ACCURACY, DOWNLOAD, LATENCY
+from autotune.testing import toy_meta
 
 TABLE = Path(__file__).with_name("tables") / "resnet8.json.gz"
 PICTURE = Path(__file__).parents[1] / "docs" / "replay.png"
@@ -126,7 +127,7 @@ def replay(table: Table, name: str, seed: int) -> Curve:
     Returns:
         The share of the whole hypervolume at each of BUDGETS (121,).
     """
-    meta = {"seed": seed, "id": "", "quality": asdict(ACCURACY), "targets": [], "options": {}, "device": {}}
+    meta = replace(toy_meta(), seed=seed)
     storage = optuna.storages.InMemoryStorage()
     ledger = Ledger(Path(), "replay", table.space, meta, table.has, storage=storage)
     ledger.note("baseline", table.baseline.to_json())

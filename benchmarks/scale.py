@@ -14,7 +14,6 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -32,10 +31,9 @@ from autotune.search.patience import Patience
 from autotune.search.proposals import Proposals
 from autotune.search.search import Search
 from autotune.space.file import parse
-from autotune.targets.metric import ACCURACY
 from autotune.targets.target import parse_all
 from autotune.terminal.lines import PlainOutput
-from autotune.testing import toy_measurement, toy_outcome
+from autotune.testing import toy_measurement, toy_meta, toy_outcome
 
 SPACE: dict[str, Any] = {
     "prune": [0, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9],
@@ -51,14 +49,7 @@ SPACE: dict[str, Any] = {
 """The space `full` with more steps of pruning: 5500 files."""
 
 TARGETS = ["accuracy>=baseline-2%", "latency<8ms"]
-META = {
-    "seed": 0,
-    "id": "",
-    "quality": asdict(ACCURACY),
-    "targets": TARGETS,
-    "options": {},
-    "device": {"device": "replayed"},
-}
+META = toy_meta(*TARGETS)
 SAMPLERS = ("ehvi", "random")
 TRIALS = 10_000
 WINDOW = 1000
@@ -179,7 +170,7 @@ def _front() -> None:
     draw = random.Random(0)
     outcomes = [toy_outcome(draw.random(), 10 * draw.random(), 300e3 * draw.random()) for _ in range(OUTCOMES)]
     points = [Point(number, outcome, {}, "") for number, outcome in enumerate(outcomes)]
-    record = Record("scale", Path(), META | {"targets": []}, toy_outcome(0.9, 10, 300e3), points, {}, {}, [])
+    record = Record("scale", Path(), toy_meta(), toy_outcome(0.9, 10, 300e3), points, {}, {}, [])
     front, seconds = timed(record.front)
     assert front is not None
     _, more = timed(record.hypervolume)

@@ -224,7 +224,7 @@ class Front:
 
     def to_json(self) -> list[dict[str, Any]]:
         """Its points, as `autotune front --json` has them."""
-        return self._front.to_json(self._record.meta["device"])
+        return self._front.to_json(self._record.meta.device)
 
     def __iter__(self) -> Iterator[Point]:
         return iter(self.points)

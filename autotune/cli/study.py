@@ -39,7 +39,7 @@ def _front(arguments: argparse.Namespace) -> int:
     front = record.begun()
     warn_of_lost_files(record)
     if arguments.json:
-        print(json.dumps(front.to_json(record.meta["device"]), indent=1))
+        print(json.dumps(front.to_json(record.meta.device), indent=1))
         return ExitStatus.DONE
     from autotune.terminal.study import print_front
 

@@ -139,7 +139,7 @@ class Picked:
         found = self.found
         config = self.point.outcome.config
         return {
-            **{key: value for key, value in point.to_json(self.record.meta["device"]).items() if key != "model"},
+            **{key: value for key, value in point.to_json(self.record.meta.device).items() if key != "model"},
             "runners_up": [trade.to_json() for trade in self.runners_up],
             "remeasured": None if found.latency is None else found.latency.to_json() | drift(point, found.latency),
             "test": found.test,
@@ -149,8 +149,8 @@ class Picked:
             "interval": list(interval(point.outcome.metrics, point.outcome.facts, self.front.quality)),
             "evaluated_on": point.outcome.facts.get("evaluated_on"),
             "tied_with": [rival.trial for rival in self.front.rivals(point)],
-            "from": self.record.meta["options"],
-            "device": self.record.meta["device"],
+            "from": self.record.meta.options.to_json(),
+            "device": self.record.meta.device.to_json(),
             "load": python(file, config, self.state, self.record.input(config.recipe)),
         }
 

@@ -17,7 +17,6 @@ from autotune.files import Scratch
 from autotune.ledger.artifacts import is_file_of
 from autotune.model.trust import Trust
 from autotune.results.front import Point
-from autotune.results.meta import DeviceFacts
 from autotune.track import registry
 from autotune.track.registry import Function, Origin
 from autotune.track.store import hidden, tracking_uri
@@ -110,14 +109,14 @@ def _function(picked: Picked, file: Path, folder: Path, trust: Trust) -> Functio
     runtime = picked.point.outcome.config.runtime
     loader = serving.write(folder)
     (kind, shape), gives = serving.ends(file, runtime.delegate)
-    given = np.dtype(picked.record.input(picked.point.outcome.config.recipe)["given"])
+    given = np.dtype(picked.record.input(picked.point.outcome.config.recipe).given)
     takes = (kind if given.kind == "f" else given), shape  # a quantized input takes integers as they are
     return Function(
         file=file,
         code=folder / loader.partition(".")[0],
         loader=loader,
         config={"delegate": runtime.delegate, "threads": runtime.threads, "state": picked.state},
-        requirements=serving.requirements(runtime.delegate, DeviceFacts.from_json(picked.record.meta["device"])),
+        requirements=serving.requirements(runtime.delegate, picked.record.meta.device),
         takes=takes,
         gives=gives,
         example=_example(picked, takes, trust),
@@ -127,7 +126,7 @@ def _function(picked: Picked, file: Path, folder: Path, trust: Trust) -> Functio
 def _origin(picked: Picked) -> Origin:
     record, point = picked.record, picked.point
     config = point.outcome.config
-    return Origin(record.name, record.meta["id"], point.trial, str(config), config.canonical(), _metrics(picked))
+    return Origin(record.name, record.meta.id, point.trial, str(config), config.canonical(), _metrics(picked))
 
 
 def tags(picked: Sequence[Picked]) -> dict[str, str]:

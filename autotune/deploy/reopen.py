@@ -73,27 +73,26 @@ class _NoPool:
 
 def _options(record: Record, trust: Trust) -> Options:
     """What the study was asked for, as far as models and data depend on it."""
-    kept = record.meta["options"]
+    options = record.meta.options
     return Options(
-        models=tuple(Path(model) for model in kept["model"]),
-        data=kept["data"],
-        space=Space({}, kept["space"]),
+        models=tuple(Path(model) for model in options.model),
+        data=options.data,
+        space=Space({}, options.space),
         targets=[],
         name=record.name,
         folder=record.folder.parent,
-        seed=kept["seed"],
-        loss=None if user_code.is_function(kept["loss"]) else kept["loss"],  # then it is the data's own
-        metric=kept["metric"] if is_quality(kept["metric"]) else None,  # likewise
-        share=kept.get("validation_share", 0.5),
-        excluded=tuple(kept["excluded"]),
+        seed=options.seed,
+        loss=None if user_code.is_function(options.loss) else options.loss,  # then it is the data's own
+        metric=options.metric if is_quality(options.metric) else None,  # likewise
+        share=0.5 if options.validation_share is None else options.validation_share,
+        excluded=options.excluded or (),
         trust=trust,
     )
 
 
 def _check(record: Record, candidates: dict[str, Candidate], data: str) -> None:
-    identity = record.meta["identity"]
-    found = list(candidates.values())
-    called = {"data": data, "metric": found[0].task.quality.name}
-    for name, now in judged_by(found).items():
-        if now != identity[name]:
-            raise UserError(f"{name} {called[name]}: not what the study was made with")
+    named = {"data": data, "metric": next(iter(candidates.values())).task.quality.name}
+    now = judged_by(list(candidates.values()))
+    for name in now.changes(record.meta.identity):
+        if name in named:
+            raise UserError(f"{name} {named[name]}: not what the study was made with")

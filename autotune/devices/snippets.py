@@ -1,10 +1,10 @@
 """Code that runs a picked file as it was measured: the same kernels, the same number of threads."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.config import Config
+from autotune.results.meta import InputTypes
 from autotune.tflite.state import State
 
 _RESOLVERS = {
@@ -15,8 +15,7 @@ _RESOLVERS = {
 _OPENVINO = "openvino_"
 _BACKENDS = {"CPU": 0, "GPU": 1, "NPU": 2}
 
-Entry = Mapping[str, str]
-FLOATS: Entry = {"taken": "float32", "given": "float32"}
+FLOATS = InputTypes()
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Snippet:
     code: str
 
 
-def snippets(file: Path, config: Config, state: State, entry: Entry = FLOATS) -> list[Snippet]:
+def snippets(file: Path, config: Config, state: State, entry: InputTypes = FLOATS) -> list[Snippet]:
     """What is known of how to run a file in Python, in Kotlin on Android, and in C++; fewer where a delegate has none.
 
     Args:
@@ -48,7 +47,7 @@ def snippets(file: Path, config: Config, state: State, entry: Entry = FLOATS) ->
     return [snippet for snippet in found if snippet is not None]
 
 
-def python(file: Path, config: Config, state: State, entry: Entry = FLOATS) -> str:
+def python(file: Path, config: Config, state: State, entry: InputTypes = FLOATS) -> str:
     """Python that loads the file; a comment where the delegate is a plug-in's, which knows how."""
     snippet = _python(file, config, state, _word(config, entry))
     runtime = config.runtime
@@ -179,11 +178,11 @@ def _cpp(name: str, config: Config, state: State, word: str | None) -> Snippet |
     return Snippet("cpp", needs, code + _told(word, state, "//", "interpreter->ResetVariableTensors();"))
 
 
-def _word(config: Config, entry: Entry) -> str | None:
+def _word(config: Config, entry: InputTypes) -> str | None:
     """A word on integer inputs, None where there are none."""
-    if entry["given"] != "float32":
-        return f"{entry['taken']} in: numbers as the data has them, not scaled"
-    taken = "int8" if config.recipe.io == "int8" else entry["taken"]
+    if entry.given != "float32":
+        return f"{entry.taken} in: numbers as the data has them, not scaled"
+    taken = "int8" if config.recipe.io == "int8" else entry.taken
     if taken.startswith("float"):
         return None
     return f"{taken} in and out: x / scale + zero_point, by the tensors' own quantization"

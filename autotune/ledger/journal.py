@@ -19,6 +19,7 @@ from autotune.files import make_way, remove, whole
 from autotune.ledger.artifacts import ScoreFiles, model_path
 from autotune.ledger.journal_file import Damage, JournalFile, cut, free_name, opened
 from autotune.results.front import Point
+from autotune.results.meta import Meta
 from autotune.results.outcome import Measurement, Outcome
 from autotune.results.record import BASELINE, Gaps, Record
 from autotune.targets.target import Target
@@ -90,7 +91,6 @@ def _opened(folder: Path, name: str) -> tuple[Record | None, Damage | None]:
         if study is None or "meta" not in study.user_attrs:
             return None
         record = record_of(study, folder, Gaps(ScoreFiles(folder)))
-        assert record.device, "it is on some device"
         record.hypervolume()  # looks at what all points are held against each other by
         return record
 
@@ -177,7 +177,7 @@ def mend(folder: Path, name: str) -> str | None:
     return note
 
 
-def begin(storage: BaseStorage, name: str, meta: dict[str, Any]) -> optuna.Study:
+def begin(storage: BaseStorage, name: str, meta: Meta) -> optuna.Study:
     """A new study.
 
     Args:
@@ -191,14 +191,14 @@ def begin(storage: BaseStorage, name: str, meta: dict[str, Any]) -> optuna.Study
         study_name=name,
         directions=["maximize" if goal.better == "higher" else "minimize" for goal in goals],
     )
-    study.set_user_attr("meta", meta)
+    study.set_user_attr("meta", meta.to_json())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names([goal.key for goal in goals])  # for Optuna's own views
     return study
 
 
-def begun(folder: Path, name: str, meta: dict[str, Any]) -> optuna.Study:
+def begun(folder: Path, name: str, meta: Meta) -> optuna.Study:
     """The study of a folder, begun where it is not there; its journal appears with all that a study begins with."""
     path = folder / JOURNAL
     if not path.exists():
@@ -229,7 +229,8 @@ def record_of(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:
     tests = attrs.get("tests", {})
     runs = attrs.get("runs", [])
     profiles = attrs.get("profiles", {})
-    record = Record(study.study_name, folder, attrs["meta"], baseline, [], {}, tests, runs, again, profiles, gaps)
+    meta = Meta.from_json(attrs["meta"])
+    record = Record(study.study_name, folder, meta, baseline, [], {}, tests, runs, again, profiles, gaps)
     targets = record.targets
     points = []
     failed = Counter[str]()

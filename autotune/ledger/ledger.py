@@ -18,6 +18,7 @@ from autotune.ledger.interrupts import uninterrupted
 from autotune.ledger.no_repeats import NoRepeats
 from autotune.ledger.trials import Trials
 from autotune.results.front import Point, cost
+from autotune.results.meta import Meta
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE, Gaps, Record
 from autotune.space.space import Space
@@ -44,7 +45,7 @@ class Ledger:
         folder: Path,
         name: str,
         space: Space,
-        meta: dict[str, Any],
+        meta: Meta,
         fits: Callable[[Config], bool] = lambda _: True,
         storage: optuna.storages.BaseStorage | None = None,
     ) -> None:
@@ -76,7 +77,7 @@ class Ledger:
         self._record = journal.record_of(self._study, folder, Gaps(ScoreFiles(folder)))
         self._trials = Trials(self._study, space)
         # Another seed each time: the same one would propose again what is there already.
-        self.seed = int(meta["seed"]) + self._trials.found
+        self.seed = meta.seed + self._trials.found
         self._random = random.Random(self.seed)  # noqa: S311  # draws trials, not secrets
         self._open: dict[int, optuna.Trial] = {}
         configs = [point.outcome.config for point in self._record.points]

@@ -119,7 +119,7 @@ def report(record: Record, found: Importance) -> str:
         trials=_trials(record, front, pick),
         listed_of=len(record.points),
         device=_device(record),
-        versions=record.meta.get("versions", {}),
+        versions=record.meta.versions,
         runs=[_run(run) for run in record.runs],
         study_command=study_command(record),
         point_command=point_command(record),
@@ -170,7 +170,7 @@ def _doubts(record: Record, front: ParetoFront, pick: Point | None) -> Iterator[
         scores = record.tests.get(str(pick.trial))
         if scores is not None and (missing := missed_there(front, scores, record.baseline_test)):
             yield f"on the test split the recommendation misses {missing}: the search's best is partly luck"
-    if record.meta["device"].get("emulated"):
+    if record.meta.device.emulated:
         yield "latencies are an emulator's"
     shaky = [str(p.trial) for p in front.points if p.outcome.latency is not None and not p.outcome.latency.stable]
     if shaky:
@@ -259,7 +259,7 @@ def _device(record: Record) -> dict[str, str]:
     """Its facts as people read them."""
     return {
         name.removesuffix("_bytes").replace("_", " "): _fact(name, fact)
-        for name, fact in record.meta["device"].items()
+        for name, fact in record.meta.device.to_json().items()
         if fact not in (None, "", [], {})
     }
 

@@ -15,12 +15,11 @@ _INLINE = "in "
 
 def study_command(record: Record) -> str:
     """The command that runs the study once more; --custom-objects and --trust are for the user to give."""
-    options = record.meta["options"]
-    space = str(options.get("space", ""))
+    space = record.meta.options.space
     inline = space.startswith(_INLINE)
     words = [space.removeprefix(_INLINE)] if inline else []
     words += [] if inline or not space else ["--space", space]
-    words += [word for target in record.meta["targets"] for word in ("--target", target)]
+    words += [word for target in record.meta.targets for word in ("--target", target)]
     words += [word for metric in record.objectives for word in ("--objective", _objective(record, metric.name))]
     return _run(record, [*words, "--trials", str(max(record.asked, 1)), "--name", record.asked_as])
 
@@ -52,18 +51,20 @@ def pick_command(record: Record, trial: int | str) -> str:
 
 def _run(record: Record, words: list[str]) -> str:
     """What data, model and device were, and these words."""
-    options = record.meta["options"]
-    given = [word for model in options.get("model", ()) for word in ("--model", model)]
-    for option, name in (("--data", "data"), ("--device", "device"), ("--seed", "seed"), ("--loss", "loss")):
-        if (value := options.get(name)) is not None and not (name == "loss" and user_code.is_function(value)):
-            given += [option, str(value)]
-    if is_quality(str(options.get("metric"))):
-        given += ["--metric", options["metric"]]
-    if options.get("validation_share", 0.5) != 0.5:
-        given += ["--validation-share", str(options["validation_share"])]
-    given += [word for layer in options.get("excluded", ()) for word in ("--exclude", layer)]
+    options = record.meta.options
+    values = {
+        "--data": options.data,
+        "--device": options.device,
+        "--seed": options.seed,
+        "--loss": None if user_code.is_function(options.loss) else options.loss,
+        "--metric": options.metric if is_quality(options.metric) else None,
+        "--validation-share": None if options.validation_share == 0.5 else options.validation_share,
+    }
+    setting = [word for model in options.model for word in ("--model", model)]
+    setting += [word for option, value in values.items() if value is not None for word in (option, str(value))]
+    setting += [word for layer in options.excluded or () for word in ("--exclude", layer)]
     here = words[:1] if words and not words[0].startswith("-") else []
-    return shlex.join(["autotune", "run", *here, *given, *words[len(here) :], *_folder(record.folder)])
+    return shlex.join(["autotune", "run", *here, *setting, *words[len(here) :], *_folder(record.folder)])
 
 
 def _folder(folder: Path) -> list[str]:

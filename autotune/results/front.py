@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Outcome
 from autotune.results.significance import Interval, normal
 from autotune.targets.metric import METRICS, Metric
@@ -52,11 +53,11 @@ class Point:
         """Sum of what the targets are missed by, 0 where all are met."""
         return sum(max(0.0, violation) for violation in self.violations.values())
 
-    def to_json(self, device: Mapping[str, Any]) -> dict[str, Any]:
+    def to_json(self, device: DeviceFacts) -> dict[str, Any]:
         """JSON with the latency's interval and verdict where they are known, and marked where it is an emulator's.
 
         Args:
-            device: its facts.
+            device: that it was measured on.
         """
         found = self.outcome.latency
         timed = {} if found is None else {"latency_interval": [found.low_ms, found.high_ms], "verdict": found.verdict}
@@ -67,7 +68,7 @@ class Point:
             "feasible": self.feasible,
             "model": self.model,
             **timed,
-            **({"emulated": True} if device.get("emulated") else {}),
+            **({"emulated": True} if device.emulated else {}),
         }
 
 
@@ -148,11 +149,11 @@ class ParetoFront:
         """The point that misses the targets by least, None where nothing was measured."""
         return min(self.points, key=lambda point: point.miss, default=None)
 
-    def to_json(self, device: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def to_json(self, device: DeviceFacts) -> list[dict[str, Any]]:
         """Its points, each with what ties it to the one before.
 
         Args:
-            device: its facts.
+            device: that it was measured on.
         """
         ties = zip(self.points, self.ties(self.points), self.latency_ties(self.points), strict=True)
         return [

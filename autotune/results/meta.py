@@ -1,8 +1,12 @@
 """What a study was started with, as its journal keeps it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 from autotune.json_object import JsonFields
+from autotune.targets.metric import Metric
+from autotune.targets.objectives import USUAL
 
 
 @dataclass(frozen=True)
@@ -36,3 +40,159 @@ class DeviceFacts(JsonFields):
     load: float | None = None
     cpus: tuple[int, ...] | None = None
     emulated: bool | None = None
+
+
+@dataclass(frozen=True)
+class RunOptions(JsonFields):
+    """What a study's user asked for, as far as models and data depend on it.
+
+    Attributes:
+        model: paths of the candidates, the first of which is the baseline.
+        data: where it is, as data.located() gives it.
+        space: where it is from.
+        loss: its name, or the place of the user's own.
+        metric: likewise.
+        seed: of splits, shuffles and the sampler.
+        validation_share: of the test samples that became validation, where there was none; None for a study that is
+            older than it.
+        device: what finds it again, likewise.
+        excluded: names of layers, or patterns of them, that were left alone, likewise.
+    """
+
+    model: tuple[str, ...]
+    data: str
+    space: str
+    loss: str
+    metric: str
+    seed: int
+    validation_share: float | None = None
+    device: str | None = None
+    excluded: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Identity(JsonFields):
+    """What makes a study this one and no other: names, and fingerprints (64 hex digits) of what has none.
+
+    Attributes:
+        data: fingerprint of the splits.
+        metric: its name, or the fingerprint of the user's own.
+        model: fingerprint of the models as they were opened.
+        space: fingerprint.
+        files: fingerprint of the part of the space that makes files; None for a study that is older than it.
+        targets: fingerprint of their texts.
+        objectives: their names.
+        loss: its name, or the fingerprint of the user's own.
+        seed: of splits, shuffles and the sampler.
+        device: its name.
+        exclude: names of layers, or patterns of them, that are left alone.
+    """
+
+    data: str | None = None
+    metric: str | None = None
+    model: str | None = None
+    space: str | None = None
+    files: str | None = None
+    targets: str | None = None
+    objectives: tuple[str, ...] = USUAL
+    loss: str | None = None
+    seed: int | None = None
+    device: str | None = None
+    exclude: tuple[str, ...] | None = None
+
+    def changes(self, other: Self) -> list[str]:
+        """The names under which another study's differs."""
+        names = [each.name for each in fields(self) if each.name != "more"]
+        return [name for name in names if getattr(self, name) != getattr(other, name)]
+
+
+@dataclass(frozen=True)
+class SplitFacts(JsonFields):
+    """What tells a split from others.
+
+    Attributes:
+        samples: number of them.
+        shape: of its inputs, with the number of samples.
+        fingerprint: 64 hex digits.
+    """
+
+    samples: int
+    shape: tuple[int, ...]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class DataFacts(JsonFields):
+    """What tells a study's data from others.
+
+    Attributes:
+        name: of its file or data set.
+        splits: by their names; none for a study that is older than them.
+    """
+
+    name: str = ""
+    splits: Mapping[str, SplitFacts] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:  # Any: as JsonObject
+        splits = {name: SplitFacts.from_json(split) for name, split in values.get("splits", {}).items()}
+        return super().from_json({**values, "splits": splits})
+
+
+@dataclass(frozen=True)
+class InputTypes(JsonFields):
+    """Of a model's input.
+
+    Attributes:
+        taken: the type that the model takes.
+        given: that of the data as the model gets it.
+    """
+
+    taken: str = "float32"
+    given: str = "float32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meta(JsonFields):
+    """What a study was started with.
+
+    Attributes:
+        format: of what its journal holds; 0 before there were such.
+        versions: of the packages that it was begun with.
+        id: that no other study has.
+        seed: of splits, shuffles and the sampler.
+        quality: the metric that models are judged by.
+        data: what it is.
+        inputs: of the models, by their names in recipes.
+        targets: their texts.
+        objectives: names of what its front is made of.
+        device: that it is measured on, as it was when the study began.
+        options: that its user gave.
+        identity: by which a later run with its name is the same study, or not.
+    """
+
+    format: int = 0
+    versions: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
+    seed: int = 0
+    quality: Metric
+    data: DataFacts = field(default_factory=DataFacts)
+    inputs: Mapping[str, InputTypes] = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
+    objectives: tuple[str, ...] = USUAL
+    device: DeviceFacts
+    options: RunOptions
+    identity: Identity = field(default_factory=Identity)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:  # Any: as JsonObject
+        inputs = {name: InputTypes.from_json(types) for name, types in values.get("inputs", {}).items()}
+        objects = {
+            "quality": Metric(**values["quality"]),
+            "data": DataFacts.from_json(values.get("data", {})),
+            "inputs": inputs,
+            "device": DeviceFacts.from_json(values["device"]),
+            "options": RunOptions.from_json(values["options"]),
+            "identity": Identity.from_json(values.get("identity", {})),
+        }
+        return super().from_json({**values, **objects})

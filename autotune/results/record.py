@@ -14,10 +14,11 @@ from autotune.errors import UserError
 from autotune.results.findings import Measured, findings
 from autotune.results.front import ParetoFront, Point, front_of, hypervolume, leading, overlap
 from autotune.results.margin import held, violations
+from autotune.results.meta import InputTypes, Meta
 from autotune.results.outcome import Outcome
 from autotune.results.significance import LEVEL, Interval, compare, difference, paired
 from autotune.targets.metric import Metric
-from autotune.targets.objectives import USUAL, resolve
+from autotune.targets.objectives import resolve
 from autotune.targets.target import Target, parse
 
 Each = NDArray[Any]
@@ -84,7 +85,7 @@ class Record:
     Attributes:
         name: of the study.
         folder: that holds all of it.
-        meta: what it was started with (JSON): identity, options, targets, device, quality, id.
+        meta: what it was started with.
         baseline: the original model, converted and nothing else; None before it was measured.
         points: the finished trials in order.
         failed: number of trials that the machine or we failed, by reason.
@@ -102,7 +103,7 @@ class Record:
 
     name: str
     folder: Path
-    meta: dict[str, Any]
+    meta: Meta
     baseline: Outcome | None
     points: list[Point]
     failed: dict[str, int]
@@ -121,12 +122,11 @@ class Record:
     @property
     def device(self) -> str:
         """The name of the device that it was measured on."""
-        return str(self.meta["device"]["device"])
+        return self.meta.device.device
 
-    def input(self, recipe: Recipe) -> dict[str, str]:
-        """The type that a recipe's model takes ("taken"), and that of the data as it gets them ("given")."""
-        found: dict[str, str] = self.meta.get("inputs", {}).get(recipe.model, {})  # not in studies from before
-        return {"taken": "float32", "given": "float32"} | found
+    def input(self, recipe: Recipe) -> InputTypes:
+        """Of a recipe's model."""
+        return self.meta.inputs.get(recipe.model, InputTypes())  # studies from before have none
 
     @property
     def asked_as(self) -> str:
@@ -145,16 +145,16 @@ class Record:
 
     @property
     def quality(self) -> Metric:
-        return Metric(**self.meta["quality"])
+        return self.meta.quality
 
     @property
     def objectives(self) -> tuple[Metric, ...]:
         """The quality, then the costs."""
-        return resolve(self.meta.get("objectives", USUAL), self.quality)
+        return resolve(self.meta.objectives, self.quality)
 
     @property
     def targets(self) -> list[Target]:
-        return [parse(text, self.quality)[0] for text in self.meta["targets"]]
+        return [parse(text, self.quality)[0] for text in self.meta.targets]
 
     def front(self, targets: Sequence[Target] | None = None) -> ParetoFront | None:
         """The front, None before the baseline was measured.

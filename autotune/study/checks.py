@@ -2,18 +2,18 @@
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from autotune.devices.base import ProbedDevice
 from autotune.devices.delegates import DELEGATES
 from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.ledger import journal
+from autotune.results.meta import Identity
 from autotune.results.record import Record
 from autotune.space.space import Space
 from autotune.targets.metric import Metric
-from autotune.targets.objectives import USUAL
 from autotune.targets.target import Target
 from autotune.tflite.flatbuffer import named
 
@@ -89,7 +89,7 @@ def check_excluded(excluded: Sequence[str], layers: Sequence[Sequence[str]]) -> 
             raise UserError(f"--exclude {name!r}: no layer with weights is called so; there are {', '.join(every)}")
 
 
-def refuse_changes(record: Record, now: dict[str, Any], but: Sequence[str] = ()) -> None:
+def refuse_changes(record: Record, now: Identity, but: Sequence[str] = ()) -> None:
     """Raises where the study of this name is another one; one that measured nothing begins anew.
 
     Args:
@@ -100,9 +100,10 @@ def refuse_changes(record: Record, now: dict[str, Any], but: Sequence[str] = ())
     Raises:
         UserError: it was started with something else, or is being run.
     """
-    unknown = {"objectives": list(USUAL), "files": now["files"]}  # to studies that are older than these
-    before = unknown | record.meta["identity"]
-    changed = [name for name in now if before.get(name) != now[name] and name not in but]
+    before = record.meta.identity
+    if before.files is None:  # it is older than these
+        before = replace(before, files=now.files)
+    changed = [name for name in now.changes(before) if name not in but]
     if not changed:
         return
     if record.baseline is None:

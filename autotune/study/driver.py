@@ -256,7 +256,7 @@ class _Study:
             again = list(restore(self._ledger, self._workshop, self._evaluator, self._reporter.note))
         for outcome in again:
             rows.take(outcome)
-        found = list(earlier(self._prepared.meta, self._ledger, self._workshop))
+        found = list(earlier(self._prepared.meta.identity, self._ledger, self._workshop))
         if found:
             files = len({outcome.artifact for outcome in found})
             self._reporter.note(f"{files} files of earlier studies are taken over; they count for no trial")

@@ -2,10 +2,9 @@
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from autotune.compress import pipeline
 from autotune.compress.cache import ArtifactCache
@@ -13,6 +12,7 @@ from autotune.config import Config, fingerprint
 from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.ledger import journal, siblings
+from autotune.results.meta import DataFacts, DeviceFacts, Identity, InputTypes, Meta, RunOptions, SplitFacts
 from autotune.results.record import Record
 from autotune.space.rules import conflict, finished, limits
 from autotune.space.space import Space
@@ -53,14 +53,14 @@ class Prepared:
     cache: ArtifactCache
     name: str
     folder: Path
-    meta: dict[str, Any]
+    meta: Meta
     leader: Record | None = None
 
     def remarks(self) -> list[str]:
         """What the user should know of the models before anything is searched."""
         tasks = [candidate.task for candidate in self.candidates.values()]
         if self.leader is not None:
-            device = self.meta["device"]["device"]
+            device = self.meta.device.device
             return [f"the files of study {self.leader.name!r}, as they are, on device {device}: study {self.name!r}"]
         return [
             *(f"{task.model} {limit}" for task in tasks if (limit := limits(task.facts))),
@@ -98,9 +98,9 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer, op
     quality = opened.quality
     meta = _meta(options, targets, goals, opened, device)
     if leader is not None:
-        refuse_changes(leader, meta["identity"], but=("device", "space"))
+        refuse_changes(leader, meta.identity, but=("device", "space"))
     if (before := journal.found(folder, name)) is not None:
-        refuse_changes(before, meta["identity"])
+        refuse_changes(before, meta.identity)
     space = fitted_space(options.space, candidates)
     goal = objectives.resolve(goals, quality)
     prepared = Prepared(candidates, space, targets, goal, cache, name, folder, meta, leader)
@@ -157,77 +157,70 @@ def _groups(data: Data) -> Iterator[str]:
             yield f"intervals of the {len(split)} {name} samples are of their {split.group_count} groups"
 
 
-def judged_by(candidates: Sequence[Candidate]) -> dict[str, str]:
-    """What a study's qualities depend on, besides files and device: that part of its identity."""
+def judged_by(candidates: Sequence[Candidate]) -> Identity:
+    """What a study's qualities depend on, besides files and device: data and metric of its identity."""
     tasks = [candidate.task for candidate in candidates]
-    return {
-        "data": fingerprint([task.data.fingerprint() for task in tasks]),
-        "metric": user_code.fingerprint(tasks[0].scorer or tasks[0].quality.name),
-    }
+    return Identity(
+        data=fingerprint([task.data.fingerprint() for task in tasks]),
+        metric=user_code.fingerprint(tasks[0].scorer or tasks[0].quality.name),
+    )
 
 
-def _data(task: Task, source: str) -> dict[str, Any]:
+def _data(task: Task, source: str) -> DataFacts:
     """What the splits are, so that they can be told from others."""
     splits = {"train": task.data.train, "validation": task.data.validation, "test": task.data.test}
-    return {
-        "name": Path(source).name,
-        "splits": {
-            name: {"samples": len(split), "shape": list(split.x.shape), "fingerprint": split.fingerprint()}
-            for name, split in splits.items()
-        },
-    }
+    return DataFacts(
+        Path(source).name,
+        {name: SplitFacts(len(split), split.x.shape, split.fingerprint()) for name, split in splits.items()},
+    )
 
 
 def identity(
     options: Options, targets: Sequence[Target], goals: Sequence[str], opened: Opened, device: Device
-) -> dict[str, Any]:
+) -> Identity:
     """What makes a study this one and no other; no device is asked anything."""
     task = next(iter(opened.candidates.values())).task
-    return {
-        **judged_by(list(opened.candidates.values())),
-        "model": fingerprint(list(opened.keys.values())),
-        "space": options.space.fingerprint(),
-        "files": options.space.of_files().fingerprint(),
-        "targets": fingerprint([target.text for target in targets]),
-        "objectives": list(goals),
-        "loss": user_code.fingerprint(task.loss),
-        "seed": options.seed,
-        "device": device.name,
-        "exclude": list(options.excluded),
-    }
+    return replace(
+        judged_by(list(opened.candidates.values())),
+        model=fingerprint(list(opened.keys.values())),
+        space=options.space.fingerprint(),
+        files=options.space.of_files().fingerprint(),
+        targets=fingerprint([target.text for target in targets]),
+        objectives=tuple(goals),
+        loss=user_code.fingerprint(task.loss),
+        seed=options.seed,
+        device=device.name,
+        exclude=options.excluded,
+    )
 
 
-def _input(task: Task) -> dict[str, str]:
-    """The type of a model's input, and that of the data as it takes them."""
-    return {"taken": Entry.of(task.facts).dtype, "given": str(task.data.train.x.dtype)}
-
-
-def _meta(
-    options: Options, targets: Sequence[Target], goals: Sequence[str], opened: Opened, device: Device
-) -> dict[str, Any]:
+def _meta(options: Options, targets: Sequence[Target], goals: Sequence[str], opened: Opened, device: Device) -> Meta:
     """What a study is kept with: its identity, and what a person wants to know of it."""
     task = next(iter(opened.candidates.values())).task
-    return {
-        "format": journal.FORMAT,
-        "versions": {journal.PACKAGE: version(journal.PACKAGE), **pipeline.toolchain()},
-        "id": uuid.uuid4().hex,
-        "seed": options.seed,
-        "quality": asdict(task.quality),
-        "data": _data(task, options.data),
-        "inputs": {name: _input(candidate.task) for name, candidate in opened.candidates.items()},
-        "targets": [target.text for target in targets],
-        "objectives": list(goals),
-        "device": device.facts(),
-        "options": {
-            "model": [str(path.resolve()) for path in options.models],
-            "data": located(options.data),
-            "validation_share": options.share,
-            "device": options.device or device.name,
-            "space": options.space.source,
-            "loss": task.loss,
-            "metric": task.quality.name,
-            "seed": options.seed,
-            "excluded": list(options.excluded),
+    tasks = {name: candidate.task for name, candidate in opened.candidates.items()}
+    return Meta(
+        format=journal.FORMAT,
+        versions={journal.PACKAGE: version(journal.PACKAGE), **pipeline.toolchain()},
+        id=uuid.uuid4().hex,
+        seed=options.seed,
+        quality=task.quality,
+        data=_data(task, options.data),
+        inputs={
+            name: InputTypes(Entry.of(task.facts).dtype, str(task.data.train.x.dtype)) for name, task in tasks.items()
         },
-        "identity": identity(options, targets, goals, opened, device),
-    }
+        targets=tuple(target.text for target in targets),
+        objectives=tuple(goals),
+        device=DeviceFacts.from_json(device.facts()),
+        options=RunOptions(
+            model=tuple(str(path.resolve()) for path in options.models),
+            data=located(options.data),
+            validation_share=options.share,
+            device=options.device or device.name,
+            space=options.space.source,
+            loss=task.loss,
+            metric=task.quality.name,
+            seed=options.seed,
+            excluded=options.excluded,
+        ),
+        identity=identity(options, targets, goals, opened, device),
+    )

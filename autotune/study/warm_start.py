@@ -1,10 +1,9 @@
 """What other studies found out and what holds in this one: it is told, not repeated."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from autotune.errors import UserError
 from autotune.files import link
@@ -12,22 +11,23 @@ from autotune.ledger import journal
 from autotune.ledger.artifacts import is_file_of, model_path, read_scores, scores_path
 from autotune.ledger.ledger import Ledger
 from autotune.results.front import Point
+from autotune.results.meta import Identity
 from autotune.results.outcome import Outcome
 from autotune.results.record import Each, Record
 from autotune.study.builder import Builder
 from autotune.study.measured_file import cache_of, has_file
 from autotune.targets.metric import DOWNLOAD, METRICS
 
-DECISIVE = ("data", "metric", "device")
+DECISIVE = frozenset({"data", "metric", "device"})
 """Of a study's identity what its qualities depend on, besides the file; all else is in the file's key."""
 
 
-def earlier(meta: Mapping[str, Any], ledger: Ledger, builder: Builder) -> Iterator[Outcome]:
+def earlier(identity: Identity, ledger: Ledger, builder: Builder) -> Iterator[Outcome]:
     """Outcomes of other studies beside this one that are in its space and that it has not: same file, same
     runtime, device, samples and metric. Their latency is left out: whether it holds is the instrument's to say.
 
     Args:
-        meta: of this study.
+        identity: of this study.
         ledger: of this study.
         builder: of this study; gets their files.
     """
@@ -35,7 +35,7 @@ def earlier(meta: Mapping[str, Any], ledger: Ledger, builder: Builder) -> Iterat
         folder = path.parent
         if folder == ledger.folder or (record := _read(folder)) is None:
             continue
-        if any(record.meta.get("identity", {}).get(name) != meta["identity"][name] for name in DECISIVE):
+        if not DECISIVE.isdisjoint(record.meta.identity.changes(identity)):
             continue
         for point in record.points:
             config = point.outcome.config

@@ -103,7 +103,7 @@ class JsonOutput(QuietOutput):
                     study=record.name,
                     device=record.device,
                     recommended=None if pick is None else pick.trial,
-                    front=front.to_json(record.meta["device"]),
+                    front=front.to_json(record.meta.device),
                 )
         self._tell("end", status=status, tracking_uri=tracking_uri)
 
@@ -111,7 +111,7 @@ class JsonOutput(QuietOutput):
         self._tell(
             "trial",
             study=record.name,
-            **point.to_json(record.meta["device"]),
+            **point.to_json(record.meta.device),
             state=point.outcome.state,
             reason=point.outcome.reason,
             free=point.free,

@@ -199,7 +199,7 @@ class View:
             return
         front = self._front
         pick = self._front.pick()
-        targets = self._record.meta["targets"]
+        targets = self._record.meta.targets
         if pick is not None:
             best = f"trial {pick.trial}: {short(pick, front.quality, front.objectives[1:])}"
             yield "best", Text(best, style="bold green")

@@ -148,7 +148,7 @@ def print_doubts(record: Record, point: Point) -> None:
 
 
 def _emulated(record: Record) -> bool:
-    return bool(record.meta["device"].get("emulated"))
+    return bool(record.meta.device.emulated)
 
 
 def _print_test(front: ParetoFront, scores: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> None:

@@ -5,7 +5,7 @@ With the fakes the whole loop runs in seconds without TensorFlow, Ray, MLflow or
 
 from autotune.testing.contracts import DeviceContract, StageContract, TrackerContract
 from autotune.testing.fakes import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import
-from autotune.testing.results import toy_measurement, toy_outcome, toy_record
+from autotune.testing.results import toy_measurement, toy_meta, toy_outcome, toy_record
 
 __all__ = [
     "DeviceContract",
@@ -18,6 +18,7 @@ __all__ = [
     "toy_files",
     "toy_import",
     "toy_measurement",
+    "toy_meta",
     "toy_outcome",
     "toy_record",
 ]

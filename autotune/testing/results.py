@@ -1,7 +1,7 @@
 """Results that nobody measured: outcomes with the numbers that a test wants, and records of them."""
 
 import hashlib
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,10 @@ from autotune.config import Config
 from autotune.files import sha256
 from autotune.ledger.artifacts import ScoreFiles
 from autotune.results.front import Point
+from autotune.results.meta import DeviceFacts, Meta, RunOptions
 from autotune.results.outcome import Measurement, Outcome
 from autotune.results.record import Gaps, Record
-from autotune.targets.metric import ACCURACY
+from autotune.targets.metric import ACCURACY, Metric
 
 
 def toy_measurement(latency_ms: float, verdict: str = "stable") -> Measurement:
@@ -50,6 +51,12 @@ def toy_outcome(accuracy: float, latency_ms: float, download: float, **config: A
     return Outcome(Config.of(config), "measured", metrics, facts, "0" * 64)
 
 
+def toy_meta(*targets: str, quality: Metric = ACCURACY) -> Meta:
+    """What a study with these targets is started with."""
+    options = RunOptions(("toy.keras",), "toy.npz", "quick", "sparse_categorical_crossentropy", quality.name, 0)
+    return Meta(quality=quality, targets=targets, options=options, device=DeviceFacts("fake"))
+
+
 def toy_record(folder: Path, *outcomes: Outcome) -> Record:
     """A record of these outcomes, each with a file of its own; the first is the baseline, too."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,13 +68,5 @@ def toy_record(folder: Path, *outcomes: Outcome) -> Record:
             outcome = replace(outcome, facts=outcome.facts | {"sha256": sha256(model)})
         points.append(Point(number, outcome, {}, str(model) if outcome.state == "measured" else None))
     identity = hashlib.sha256(str(folder).encode()).hexdigest()[:32]
-    meta = {
-        "id": identity,
-        "quality": asdict(ACCURACY),
-        "targets": [],
-        "options": {"model": "toy"},
-        "device": {"device": "fake"},
-    }
-    return Record(
-        folder.name, folder, meta, outcomes[0] if outcomes else None, points, {}, {}, [], gaps=Gaps(ScoreFiles(folder))
-    )
+    meta, gaps = replace(toy_meta(), id=identity), Gaps(ScoreFiles(folder))
+    return Record(folder.name, folder, meta, outcomes[0] if outcomes else None, points, {}, {}, [], gaps=gaps)

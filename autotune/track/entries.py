@@ -57,12 +57,12 @@ def study_entry(record: Record, *, finished: bool) -> Entry:
     assert front is not None  # with a baseline there is one
     assert record.baseline is not None
     params = {
-        **meta["options"],
+        **meta.options.to_json(),
         "device": record.device,
-        "targets": ", ".join(meta["targets"]) or "none",
+        "targets": ", ".join(meta.targets) or "none",
         "objectives": ", ".join(metric.name for metric in record.objectives),
-        **{f"device_{name}": value for name, value in meta["device"].items() if name != "device"},
-        **{f"version_{name}": value for name, value in meta.get("versions", {}).items()},
+        **{f"device_{name}": value for name, value in meta.device.to_json().items() if name != "device"},
+        **{f"version_{name}": value for name, value in meta.versions.items()},
     }
     totals = {
         "hypervolume": record.hypervolume(),
@@ -108,7 +108,7 @@ def trial_entry(record: Record, point: Point, extra: Iterable[str] = (), *, on_f
             "on_front": _flag(on_front),
             "recommended": _flag(recommended),
             "device": record.device,
-            "emulated": _flag(record.meta["device"].get("emulated", False)),
+            "emulated": _flag(bool(record.meta.device.emulated)),
             "scheme": outcome.config.recipe.quantize,
             "delegate": outcome.config.runtime.delegate,
             "verdict": outcome.latency.verdict if outcome.latency else "",

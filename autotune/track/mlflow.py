@@ -80,7 +80,7 @@ class MlflowTracker:
     @contextmanager
     def _reaching(self, record: Record) -> Iterator[Runs]:
         """The study's runs. They are looked for again after a failure, which may have left one half written."""
-        study = record.meta["id"]
+        study = record.meta.id
         try:
             with impatient():
                 if study not in self._runs:
@@ -114,20 +114,20 @@ class MlflowTracker:
 
     def _log_datasets(self, runs: Runs, record: Record) -> bool:
         """The splits, each a dataset; studies from before they were kept have none. Whether any was new."""
-        data = record.meta.get("data", {})
-        new = [context for context in data.get("splits", ()) if (data["name"], context) not in runs.datasets]
+        data = record.meta.data
+        new = [context for context in data.splits if (data.name, context) not in runs.datasets]
         for context in new:
-            split = data["splits"][context]
-            profile = {"num_rows": split["samples"], "features_shape": split["shape"]}
-            source = json.dumps({"uri": record.meta["options"]["data"]})
-            digest = split["fingerprint"][:_DIGEST]
-            runs.add_dataset(context, Dataset(data["name"], digest, "local", source, profile=json.dumps(profile)))
+            split = data.splits[context]
+            profile = {"num_rows": split.samples, "features_shape": split.shape}
+            source = json.dumps({"uri": record.meta.options.data})
+            digest = split.fingerprint[:_DIGEST]
+            runs.add_dataset(context, Dataset(data.name, digest, "local", source, profile=json.dumps(profile)))
         return bool(new)
 
     def _log_front(self, runs: Runs, record: Record, front: ParetoFront) -> bool:
         """The front's artifacts, where they would show anything else than those that are there."""
-        device = record.meta["device"]
-        shown = fingerprint([point.to_json(device) for point in record.points], record.meta["targets"], record.tests)
+        device = record.meta.device
+        shown = fingerprint([point.to_json(device) for point in record.points], list(record.meta.targets), record.tests)
         if runs.tags().get(_SHOWN) == shown:
             return False
         client = MlflowClient(tracking_uri=self._uri)
@@ -165,7 +165,7 @@ def _add_model(record: Record, point: Point, folder: Path) -> None:
         file.symlink_to(Path(point.model).resolve())
     kept = state(file.read_bytes()) if file.exists() else ""
     told = {
-        **point.to_json(record.meta["device"]),
+        **point.to_json(record.meta.device),
         "model": file.name,
         "study": record.name,
         "interval": outcome.facts.get("interval"),
@@ -174,7 +174,7 @@ def _add_model(record: Record, point: Point, folder: Path) -> None:
         "violations": point.violations,
         "layers": outcome.facts.get("layers"),
         "training": outcome.facts.get("training"),
-        "device": record.meta["device"],
+        "device": record.meta.device.to_json(),
         "load": python(Path(file.name), outcome.config, kept, record.input(outcome.config.recipe)),
     }
     file.with_suffix(".json").write_text(json.dumps(told, indent=1))

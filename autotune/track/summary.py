@@ -22,12 +22,13 @@ def summary(record: Record) -> str:
     assert front is not None  # with a baseline there is one
     costs = list(dict.fromkeys([*record.objectives[1:], METRICS["size"]]))
     targets = ", ".join(f"`{target.text}`" for target in front.targets) or "none"
-    facts = record.meta["device"]
-    known = ", ".join(f"{name} {facts[name]}" for name in _FACTS if facts.get(name))
+    device = record.meta.device
+    values = {name: getattr(device, name) for name in _FACTS}
+    facts = ", ".join(f"{name} {value}" for name, value in values.items() if value)
     lines = [
         f"**Recommended**: {_recommended(record, front, costs)}",
         f"**Targets**: {targets}",
-        f"**Device**: {record.device}{f' ({known})' if known else ''}{' (emulated)' if facts.get('emulated') else ''}",
+        f"**Device**: {record.device}{f' ({facts})' if facts else ''}{' (emulated)' if device.emulated else ''}",
         f"**Trials**: {len(record.points)}, {len(front.points)} of them on the front",
         _table(front, costs),
         *([found] if (found := "\n".join(f"- {line}" for line in record.findings())) else []),

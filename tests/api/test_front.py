@@ -14,6 +14,7 @@ from autotune.api.frame import frame
 from autotune.deploy.pick import Picked
 from autotune.deploy.registration import Registration
 from autotune.model.trust import Trust
+from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Outcome
 from autotune.space.file import parse
 from autotune.study.driver import run
@@ -129,7 +130,8 @@ def test_save_as_it_stands(front: Front, tmp_path: Path) -> None:
     """By choice without a word; where the device is gone with one."""
     assert json.loads(front.pick().save(tmp_path, measure=False).recipe.read_text())["remeasured"] is None
     gone = front.on("board").pick("latency<1s")
-    gone._record.meta["options"]["device"] = "sold"
+    meta = gone._record.meta
+    gone._record = replace(gone._record, meta=replace(meta, options=replace(meta.options, device="sold")))
     [remark] = gone.save(tmp_path).remarks
     assert remark.startswith("it was not measured again, so the latency is the study's: unknown device 'sold'")
     assert json.loads(gone.save(tmp_path, device="board.yaml").recipe.read_text())["remeasured"]["change"] == 0
@@ -233,7 +235,7 @@ def test_names_in_a_notebook_are_text(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>"
     outcome = toy_outcome(0.9, 1.0, 1000, model=evil, own=evil)
     record = toy_record(tmp_path / "a", outcome)
-    record.meta["device"]["device"] = evil
+    record = replace(record, meta=replace(record.meta, device=DeviceFacts(evil)))
     for shown in (Front(record, None)._repr_html_(), outcome.config._repr_html_()):  # type: ignore[arg-type]
         assert "<script" not in shown
         assert "&lt;script&gt;alert(1)" in shown

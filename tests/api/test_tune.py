@@ -114,14 +114,14 @@ def test_an_experiment(tmp_path: Path) -> None:
 def test_what_is_in_memory_is_kept_with_the_study() -> None:
     """So that the same call goes on, and the command line finds it."""
     front = tuned(model=Toy("mine"), data=arrays())
-    options = front._record.meta["options"]
-    for path, name in ((options["model"][0], "mine.keras"), (options["data"], "data.npz")):
+    options = front._record.meta.options
+    for path, name in ((options.model[0], "mine.keras"), (options.data, "data.npz")):
         assert Path(path).name == name
         assert Path(path).is_relative_to(Path("runs/mine/given").resolve())
     again = tuned(model=Toy("mine"), data=arrays())
     assert again.to_json() == front.to_json()
     assert len(list(Path("runs/mine/given").rglob("*.*"))) == 2
-    assert cli.main(["run", "--model", options["model"][0], "--data", options["data"], "--trials", "5"]) == 2  # space
+    assert cli.main(["run", "--model", options.model[0], "--data", options.data, "--trials", "5"]) == 2  # space
     with pytest.raises(UserError, match="study 'mine' was started with another data"):
         tuned(model=Toy("mine"), data=arrays() | {"y_test": arrays()["y_test"][::-1]})
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from autotune.cli import command as cli
 from autotune.devices.client.device import PROBE
 from autotune.errors import Fault
+from autotune.results.meta import DeviceFacts
 from autotune.testing import toy_files
 from tests.api.test_tune import ToyPool
 
@@ -214,7 +216,7 @@ def test_latencies_of_an_emulator_are_marked(
     from autotune.ledger.journal import read
 
     record = read(finished, "toy")
-    record.meta["device"]["emulated"] = True
+    record = replace(record, meta=replace(record.meta, device=DeviceFacts("fake", emulated=True)))
     monkeypatch.setattr("autotune.ledger.journal.read", lambda *_: record)
     assert cli.main(["front", "toy", "--json"]) == 0
     assert all(point["emulated"] for point in json.loads(capsys.readouterr().out))

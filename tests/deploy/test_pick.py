@@ -15,6 +15,7 @@ from autotune.deploy.recheck import Rechecked
 from autotune.errors import UserError
 from autotune.files import sha256
 from autotune.results.decision import KNEE, TRIAL, WEIGHTS, DecisionRule
+from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE, Record
 from autotune.targets.target import parse
@@ -140,7 +141,14 @@ def test_recipe_says_what_was_handed_out(record: Record, tmp_path: Path) -> None
         "evaluated_on": None,
         "tied_with": [],
         "layers": [],
-        "from": {"model": "toy"},
+        "from": {
+            "model": ["toy.keras"],
+            "data": "toy.npz",
+            "space": "quick",
+            "loss": "sparse_categorical_crossentropy",
+            "metric": "accuracy",
+            "seed": 0,
+        },
         "device": {"device": "fake"},
         "sha256": hashlib.sha256(b"toy 1").hexdigest(),
     }
@@ -151,7 +159,7 @@ def test_recipe_says_how_far_its_latency_is_to_be_trusted(record: Record, tmp_pa
     timed = record.points[1].outcome.timed(toy_measurement(5.0, "rounds differ by 20%"))
     shaky = replace(
         record,
-        meta=record.meta | {"device": {"device": "fake", "emulated": True}},
+        meta=replace(record.meta, device=DeviceFacts("fake", emulated=True)),
         points=[replace(record.points[1], outcome=timed)],
     )
     _, recipe = handed(shaky, 1, tmp_path / "out")
@@ -367,7 +375,7 @@ def test_a_target_beside_the_baseline_on_the_test_split(
     beside = None if baseline is None else TESTED | {"accuracy": baseline}
     lines = looked_at(record, 1, Rechecked(test=TESTED, baseline=beside), "accuracy>=baseline-1%")
     assert bool(lines) is told
-    meta = record.meta | {"targets": ["accuracy>=baseline-1%", "latency<8ms"]}
+    meta = replace(record.meta, targets=("accuracy>=baseline-1%", "latency<8ms"))
     point = replace(record.points[1], violations={})
     tests = record.tests if beside is None else record.tests | {str(BASELINE): beside}
     study = replace(record, meta=meta, points=[point], tests=tests)

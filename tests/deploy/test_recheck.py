@@ -57,7 +57,7 @@ def looked(record: Record, point: Point, device: FakeDevice | None = None) -> Re
 
 def test_the_recommended_file_is_measured_and_not_tested_again(record: Record) -> None:
     """Its test is the study's; nothing is opened for it, nor its outputs looked at."""
-    (Path(record.meta["options"]["data"])).unlink()
+    (Path(record.meta.options.data)).unlink()
     device, point = FakeDevice(), recommended(record)
     found = looked(record, point, device)
     assert found.latency is not None
@@ -203,7 +203,7 @@ def test_data_that_is_not_what_it_was(
     record: Record, tmp_path: Path, change: Callable[[Path], None], says: str
 ) -> None:
     """One line, and the file is measured all the same. Of other data nobody knows what the search has seen."""
-    change(Path(record.meta["options"]["data"]))
+    change(Path(record.meta.options.data))
     found = looked(record, another(record))
     assert found.latency is not None
     assert found.test is None
@@ -271,7 +271,7 @@ def test_what_is_kept_finds_the_data_from_any_folder(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     more = read(tmp_path / "runs" / "more", "more")
-    assert more.meta["options"]["device"] == "desk"
+    assert more.meta.options.device == "desk"
     found = looked(more, another(more))
     assert found.test is not None
     assert found.test["samples"] == 150

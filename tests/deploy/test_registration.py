@@ -1,5 +1,6 @@
 """What is registered of a picked file: the tags."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from autotune.deploy.recheck import Rechecked
 from autotune.deploy.registration import Registration, tags
 from autotune.errors import UserError
 from autotune.model.trust import Trust
+from autotune.results.meta import DeviceFacts
 from autotune.results.record import Record
 from autotune.targets.target import parse
 from autotune.testing import toy_outcome, toy_record
@@ -46,7 +48,7 @@ def test_tags_of_several_devices(tmp_path: Path) -> None:
     """Those of the others begin with their names, as far as MLflow takes them."""
     first = toy_record(tmp_path / "study", toy_outcome(0.9, 1.0, 1000))
     other = toy_record(tmp_path / "other", toy_outcome(0.9, 2.0, 1000, threads=4))
-    other.meta["device"] = {"device": "pi@home"}
+    other = replace(other, meta=replace(other.meta, device=DeviceFacts("pi@home")))
     found = tags([picked(first), picked(other)])
     assert (found["latency_ms"], found["pi_home.latency_ms"], found["pi_home.threads"]) == ("1", "2", "4")
     assert (found["device"], found["pi_home.device"]) == ("fake", "pi@home")

@@ -10,6 +10,7 @@ from autotune.config import Config
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.snippets import python, snippets
+from autotune.results.meta import InputTypes
 from autotune.tflite.state import State
 from tests.devices import gpu
 from tests.tflite import stateful
@@ -63,11 +64,11 @@ def test_integer_inputs_are_told_of(io: str, told: bool) -> None:
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
-        ({"taken": "uint8", "given": "uint8"}, "uint8 in: numbers as the data has them, not scaled"),
-        ({"taken": "uint8", "given": "float32"}, "uint8 in and out: x / scale + zero_point"),
+        (InputTypes("uint8", "uint8"), "uint8 in: numbers as the data has them, not scaled"),
+        (InputTypes("uint8", "float32"), "uint8 in and out: x / scale + zero_point"),
     ],
 )
-def test_integers_of_the_model_are_told_of(entry: dict[str, str], told: str) -> None:
+def test_integers_of_the_model_are_told_of(entry: InputTypes, told: str) -> None:
     """Where it takes them itself: as the data has them, or scaled where that has floats."""
     assert all(told in snippet.code for snippet in snippets(Path("model.tflite"), config("xnnpack"), "", entry))
 

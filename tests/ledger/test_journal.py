@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -227,7 +228,7 @@ def test_a_newer_versions_study_is_left_alone(tmp_path: Path) -> None:
     study = ledger(tmp_path / "toy")
     meta = study.record().meta
     with pytest.raises(UserError, match="newer version of autotune"):
-        study.note("meta", meta | {"format": journal.FORMAT + 1, "versions": {journal.PACKAGE: "9.1"}})
+        study.note("meta", replace(meta, format=journal.FORMAT + 1, versions={journal.PACKAGE: "9.1"}).to_json())
     for opened in (read, lambda folder, _: ledger(folder)):
         with pytest.raises(
             UserError, match=r"study 'toy' is from a newer version of autotune \(9.1\); update autotune"

@@ -1,7 +1,7 @@
 """The ledger on real Optuna: what is told survives, nothing is asked twice."""
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,11 @@ from autotune.ledger.journal import read
 from autotune.ledger.ledger import Ledger
 from autotune.results.outcome import Outcome
 from autotune.space.file import parse
-from autotune.targets.metric import ACCURACY
 from autotune.targets.target import Target, parse_all
-from autotune.testing import toy_measurement, toy_outcome
+from autotune.testing import toy_measurement, toy_meta, toy_outcome
 
 SPACE = {"prune": [0, 0.5, 0.75], "quantize": ["none", "int8"], "threads": [1, 2], "epochs": {"low": 1, "high": 3}}
-META = {
-    "seed": 0,
-    "id": "1",
-    "quality": asdict(ACCURACY),
-    "targets": ["latency<5ms"],
-    "options": {},
-    "device": {"device": "fake"},
-}
+META = toy_meta("latency<5ms")
 RECIPES = 2 + 2 * 2 * 3
 """Dense ones, and pruned ones with their epochs."""
 
@@ -46,7 +38,7 @@ def other(config: Config) -> Config:
 
 
 def targets() -> list[Target]:
-    return parse_all(META["targets"])[0]  # type: ignore[arg-type]  # a list of texts
+    return parse_all(META.targets)[0]
 
 
 def outcome(config: Config, latency_ms: float = 1.0) -> Outcome:
@@ -149,7 +141,7 @@ def test_constraints_are_met_with_margin(tmp_path: Path) -> None:
 
 def test_objectives_are_optunas(tmp_path: Path) -> None:
     """Directions and values; what the device could not tell is without end, not without a trial."""
-    meta = META | {"objectives": ["quality", "size", "memory"]}
+    meta = replace(META, objectives=("quality", "size", "memory"))
     study = Ledger(tmp_path, "toy", parse(SPACE, "toy", (1, 2)), meta)
     study.sample_by(optuna.samplers.TPESampler(seed=0, multivariate=True))
     for memory in ({"memory_bytes": 1e6}, {}):

@@ -35,7 +35,8 @@ def test_has_a_panel_for_each_cost(tmp_path: Path) -> None:
 def test_draws_targets(tmp_path: Path) -> None:
     """As dashed lines; one that is far from all that was measured by its name at the side that it is on."""
     record = toy_record(tmp_path, *OUTCOMES)
-    record.meta["targets"] = ["latency<2ms", "accuracy>=baseline-5%", "download<1MB"]
+    targets = ("latency<2ms", "accuracy>=baseline-5%", "download<1MB")
+    record = replace(record, meta=replace(record.meta, targets=targets))
     figure = front_figure(record)
     lines = {(shape.x0, shape.y0) for shape in figure.layout.shapes}
     assert (2.0, 0) in lines

@@ -16,6 +16,7 @@ from autotune.errors import UserError
 from autotune.report import page as module
 from autotune.report.page import report, write_report
 from autotune.results.dimensions import Importance
+from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE, Record
 from autotune.testing import toy_measurement, toy_outcome, toy_record
@@ -41,8 +42,8 @@ def record(folder: Path) -> Record:
         "1": {"parts": [{"time": None, "operator": OPERATOR}], "untold": "fake doesn't tell"},
     }
     scores = {"accuracy": 0.5, "standard_error": 0.02, "interval": [0.45, 0.55], "samples": 321}
-    meta = made.meta | {"targets": ["accuracy>=80%"], "versions": {"keras": "9.8.7"}, "device": {"device": "fake"}}
-    meta["device"]["memory_bytes"] = 25_000_000_000
+    device = DeviceFacts("fake", memory_bytes=25_000_000_000)
+    meta = replace(made.meta, targets=("accuracy>=80%",), versions={"keras": "9.8.7"}, device=device)
     return replace(made, meta=meta, profiles=profiles, tests={"1": scores}, failed={"a lost worker": 2})
 
 
@@ -86,7 +87,7 @@ def test_tells_where_the_time_goes(tmp_path: Path) -> None:
 def test_nothing_meets_the_targets(tmp_path: Path) -> None:
     """The page says so first, and names what is nearest."""
     made = record(tmp_path)
-    made.meta["targets"] = ["accuracy>=95%"]
+    made = replace(made, meta=replace(made.meta, targets=("accuracy>=95%",)))
     far = [replace(point, violations={"accuracy>=95%": 0.1 * (3 - point.trial)}) for point in made.points[:3]]
     found = text(report(replace(made, points=far), IMPORTANCE))
     assert "Nothing meets the targets. Nearest is trial 2," in found
@@ -97,7 +98,7 @@ def test_nothing_meets_the_targets(tmp_path: Path) -> None:
 def test_targets_beside_the_baseline_on_the_test_split(tmp_path: Path, baseline: float | None, told: bool) -> None:
     """Are held against what the baseline scores there; without that nothing is said."""
     made = record(tmp_path)
-    made.meta["targets"] = ["accuracy>=baseline-1%"]
+    made = replace(made, meta=replace(made.meta, targets=("accuracy>=baseline-1%",)))
     if baseline is not None:
         made.tests[str(BASELINE)] = made.tests["1"] | {"accuracy": baseline}
     found = text(report(made, IMPORTANCE))
@@ -120,7 +121,7 @@ def test_names_are_text(tmp_path: Path) -> None:
     """What a plug-in or a device is called can't be a tag, nor end a script."""
     bad = "</script><script>alert(1)</script>"
     made = toy_record(tmp_path, *(toy_outcome(0.9 - at / 10, 1.0 + at, 1000, note=bad * at) for at in range(3)))
-    made.meta["device"]["cpu"] = bad
+    made = replace(made, meta=replace(made.meta, device=DeviceFacts("fake", cpu=bad)))
     page = report(replace(made, name="a<b>"), Importance({"accuracy": {"note": 1.0}}, 3, 3))
     assert "alert(1)" in page
     assert bad not in page

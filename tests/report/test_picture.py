@@ -22,7 +22,7 @@ def test_draws_a_study_with_targets(tmp_path: Path) -> None:
         toy_outcome(0.8, 0.1, 300, quantize="int8", prune=0.5),
         toy_outcome(0.7, 0.5, 500, quantize="qat"),
     )
-    many = replace(many, meta={**many.meta, "targets": ["latency<0.5ms", "accuracy>=baseline-5%", "download<1kB"]})
+    many = replace(many, meta=replace(many.meta, targets=("latency<0.5ms", "accuracy>=baseline-5%", "download<1kB")))
     for record in (few, many):
         draw(record, record.folder / "front.png")
         width, height = _size(record.folder / "front.png")
@@ -37,7 +37,7 @@ def test_draws_other_objectives(tmp_path: Path) -> None:
     pictures = []
     for costs in (["size"], ["memory", "latency"], ["latency", "download"]):
         record = toy_record(tmp_path, *outcomes)
-        record.meta["objectives"] = ["quality", *costs]
+        record = replace(record, meta=replace(record.meta, objectives=("quality", *costs)))
         draw(record, tmp_path / "front.png")
         pictures.append((tmp_path / "front.png").read_bytes())
     assert len(set(pictures)) == 3

@@ -4,16 +4,18 @@ import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from autotune.report.reproduce import command, pick_command, point_command, point_space, study_command
+from autotune.results.meta import RunOptions
 from autotune.results.record import Record
 from autotune.testing import toy_outcome, toy_record
 
 
-def record(folder: Path, **options: object) -> Record:
+def record(folder: Path, **options: Any) -> Record:
     made = toy_record(folder / "my runs" / "toy", toy_outcome(0.9, 1.0, 1000, quantize="qat", epochs=5))
-    given = {"model": ["m 1.keras"], "data": "d.npz", "seed": 3, "space": "quick", "metric": "accuracy"}
-    return replace(made, meta=made.meta | {"targets": ["latency<1ms"], "options": given | options})
+    kept = RunOptions(("m 1.keras",), "d.npz", "quick", "loss.py:mine", "accuracy", 3)
+    return replace(made, meta=replace(made.meta, targets=("latency<1ms",), options=replace(kept, **options)))
 
 
 def test_a_study_once_more(tmp_path: Path) -> None:
@@ -24,7 +26,7 @@ def test_a_study_once_more(tmp_path: Path) -> None:
         "--target 'latency<1ms' --objective quality --objective latency --objective download "
         f"--trials 1 --name toy --dir '{folder}'"
     )
-    found = study_command(record(tmp_path, space="in my.yaml", validation_share=0.4, excluded=["a", "b"], loss="mse"))
+    found = study_command(record(tmp_path, space="in my.yaml", validation_share=0.4, excluded=("a", "b"), loss="mse"))
     assert found.startswith("autotune run my.yaml --model")
     assert "--loss mse --metric accuracy --validation-share 0.4 --exclude a --exclude b --target" in found
     assert "--space" not in found

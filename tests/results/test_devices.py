@@ -7,6 +7,7 @@ import pytest
 
 from autotune.results.decision import DecisionRule, ranked
 from autotune.results.devices import Together, together
+from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
 from autotune.targets.target import parse
@@ -23,7 +24,7 @@ def outcome(file: int, quality: float, latency: float, download: float, **config
 
 def record(folder: Path, device: str, *outcomes: Outcome) -> Record:
     made = toy_record(folder / device, *outcomes)
-    return replace(made, meta=made.meta | {"device": {"device": device}})
+    return replace(made, meta=replace(made.meta, device=DeviceFacts(device)))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from autotune.results.front import (
     overlap,
 )
 from autotune.results.margin import violations
+from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Outcome
 from autotune.targets.metric import ACCURACY, DOWNLOAD, LATENCY, METRICS
 from autotune.targets.target import parse
@@ -114,7 +115,7 @@ def test_memory_that_the_device_could_not_tell() -> None:
     assert pick is not None
     assert pick.trial == 1
     assert hypervolume(found, goals, baseline) == hypervolume(found[1:], goals, baseline) > 0
-    assert [point["objectives"]["memory"] for point in made.to_json({})] == [None, 9e6]
+    assert [point["objectives"]["memory"] for point in made.to_json(DeviceFacts("desk"))] == [None, 9e6]
 
 
 def test_no_memory_at_all_is_a_page() -> None:
@@ -292,7 +293,7 @@ def test_nothing_feasible_nothing_picked() -> None:
 def test_json_of_a_front() -> None:
     """Plain values in the front's order."""
     missing = Point(1, toy_outcome(0.95, 20, 100), {"latency<15ms": 0.3}, "m")
-    first, second = front([*points((0.9, 10, 100)), missing]).to_json({"emulated": False})
+    first, second = front([*points((0.9, 10, 100)), missing]).to_json(DeviceFacts("desk", emulated=False))
     assert (first["trial"], first["feasible"], first["model"]) == (1, False, "m")
     assert (second["trial"], second["feasible"]) == (0, True)
     assert second["metrics"] == toy_outcome(0.9, 10, 100).metrics
@@ -301,7 +302,7 @@ def test_json_of_a_front() -> None:
     assert first["interval"] == pytest.approx([0.93, 0.97])
     assert (first["tied_with_previous"], second["tied_with_previous"]) == (False, False)
     assert "emulated" not in first
-    tied = front(points((0.9, 10, 9), (0.89, 5, 9))).to_json({"emulated": True})
+    tied = front(points((0.9, 10, 9), (0.89, 5, 9))).to_json(DeviceFacts("desk", emulated=True))
     assert [point["tied_with_previous"] for point in tied] == [False, True]
     assert all(point["emulated"] for point in tied)
 
@@ -313,7 +314,7 @@ def test_latencies_are_tied_where_their_intervals_overlap() -> None:
         for point in points((0.9, 10, 100), (0.8, 9.9, 99), (0.7, 9.98, 98), (0.6, 9, 97))
     ]
     *_, last = points(*[(0.5, 9, 96)] * 5)
-    told = front([*timed, last]).to_json({})
+    told = front([*timed, last]).to_json(DeviceFacts("desk"))
     assert [point["trial"] for point in told] == [0, 1, 2, 3, 4]
     assert [point["latency_tied_with_previous"] for point in told] == [False, True, True, False, False]
     assert (told[0]["latency_interval"], told[0]["verdict"]) == ([9.9, 10.1], "stable")

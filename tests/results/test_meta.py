@@ -1,6 +1,9 @@
 """What a study was started with, and JSON."""
 
-from autotune.results.meta import DeviceFacts
+from typing import Any
+
+from autotune.results.meta import DeviceFacts, Identity, Meta
+from autotune.targets.metric import METRICS
 
 
 def test_a_device_keeps_its_json() -> None:
@@ -17,3 +20,79 @@ def test_a_device_keeps_its_json() -> None:
 def test_what_a_device_does_not_tell_is_not_in_its_json() -> None:
     """Of a device that only has a name that is all there is."""
     assert DeviceFacts("desk").to_json() == {"device": "desk"} == DeviceFacts.from_json({"device": "desk"}).to_json()
+
+
+KEPT: dict[str, Any] = {
+    "format": 1,
+    "versions": {"keras": "3.1"},
+    "id": "1f",
+    "seed": 3,
+    "quality": {
+        "name": "mae",
+        "key": "mae",
+        "kind": "number",
+        "better": "lower",
+        "highest": None,
+        "lowest": 0.0,
+    },
+    "data": {"name": "d.npz", "splits": {"test": {"samples": 9, "shape": [9, 2], "fingerprint": "0a"}}},
+    "inputs": {"": {"taken": "uint8", "given": "float32"}},
+    "targets": ["latency<1ms"],
+    "objectives": ["quality", "size"],
+    "device": {"device": "pi", "cores": 4, "load": 0.5},
+    "options": {
+        "model": ["m.keras"],
+        "data": "d.npz",
+        "validation_share": 0.4,
+        "device": "pi.yaml",
+        "space": "quick",
+        "loss": "mse",
+        "metric": "mae",
+        "seed": 3,
+        "excluded": [],
+    },
+    "identity": {
+        "data": "1",
+        "metric": "mae",
+        "model": "2",
+        "space": "3",
+        "files": "4",
+        "targets": "5",
+        "objectives": ["quality", "size"],
+        "loss": "mse",
+        "seed": 3,
+        "device": "pi",
+        "exclude": ["conv*"],
+    },
+}
+"""As journals have it."""
+
+
+def test_a_studys_json_stays_what_it_is() -> None:
+    """To the last name, those of another version among them."""
+    newer = KEPT | {"mood": "good", "device": {"device": "pi", "firmware": "7"}}
+    for values in (KEPT, newer):
+        assert Meta.from_json(values).to_json() == values
+    meta = Meta.from_json(KEPT)
+    assert meta.quality == METRICS["mae"]
+    assert meta.inputs[""].taken == "uint8"
+    assert meta.data.splits["test"].shape == (9, 2)
+    assert meta.options.model == ("m.keras",)
+    assert meta.identity.exclude == ("conv*",)
+
+
+def test_a_study_from_before_is_read() -> None:
+    """What it lacks is what it was then; what its user asked for is told as it was kept."""
+    first = ("quality", "targets", "device")
+    options = {name: KEPT["options"][name] for name in ("model", "data", "space", "loss", "metric", "seed")}
+    meta = Meta.from_json({name: KEPT[name] for name in first} | {"options": options})
+    assert (meta.format, meta.versions, meta.data.splits, meta.inputs) == (0, {}, {}, {})
+    assert meta.objectives == ("quality", "latency", "download") == meta.identity.objectives
+    assert meta.options.to_json() == options
+
+
+def test_what_makes_another_study() -> None:
+    """By name, in the order in which people are told."""
+    one = Identity(data="1", model="2", exclude=("a",))
+    assert one.changes(one) == []
+    assert one.changes(Identity(data="1", model="3", exclude=("b",), more={"mood": "good"})) == ["model", "exclude"]

@@ -1,7 +1,7 @@
 """The record of a study: its front, its size, what comes nearest."""
 
 import random
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +17,7 @@ from autotune.results.record import Record
 from autotune.targets.metric import METRICS
 from autotune.targets.target import parse
 from autotune.task.data.npy import read_array
-from autotune.testing import toy_outcome, toy_record
+from autotune.testing import toy_meta, toy_outcome, toy_record
 
 REFUSED = Outcome(Config.of({"delegate": "builtin"}), "refused", reason="no kernel")
 
@@ -31,7 +31,7 @@ def record(tmp_path: Path) -> Record:
 
 def test_quality_and_targets_are_read_from_meta(record: Record) -> None:
     """As the study was started with."""
-    started = replace(record, meta={"quality": asdict(METRICS["mae"]), "targets": ["latency<50ms", "size<1MB"]})
+    started = replace(record, meta=toy_meta("latency<50ms", "size<1MB", quality=METRICS["mae"]))
     assert started.quality == METRICS["mae"]
     assert started.targets == [parse("latency<50ms")[0], parse("size<1MB")[0]]
 
@@ -76,7 +76,7 @@ def test_no_front_before_the_baseline(record: Record) -> None:
 def test_front_has_the_studys_own_targets(record: Record) -> None:
     """And the violations that the points came with."""
     missed = [replace(point, violations={"latency<1ms": 3.0}) for point in record.points]
-    front = replace(record, points=missed, meta={**record.meta, "targets": ["latency<1ms"]}).front()
+    front = replace(record, points=missed, meta=replace(record.meta, targets=("latency<1ms",))).front()
     assert front is not None
     assert [target.text for target in front.targets] == ["latency<1ms"]
     assert front.pick() is None
@@ -215,7 +215,7 @@ def test_no_scores_are_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_objectives_of_a_study(record: Record) -> None:
     """As it was started with; quality, latency and download where it is from before they could be chosen."""
     assert [metric.name for metric in record.objectives] == ["accuracy", "latency", "download"]
-    other = replace(record, meta=record.meta | {"objectives": ["quality", "size"]})
+    other = replace(record, meta=replace(record.meta, objectives=("quality", "size")))
     assert [metric.name for metric in other.objectives] == ["accuracy", "size"]
     front = other.front()
     assert front is not None

@@ -29,7 +29,7 @@ def measured(recipe: Recipe, latency_ms: float | None = None) -> Outcome:
 
 def record(folder: Path, *recipes: Recipe, targets: tuple[str, ...] = ()) -> Record:
     found = toy_record(folder, *(measured(recipe) for recipe in recipes))
-    found.meta["targets"] = list(targets)
+    found = replace(found, meta=replace(found.meta, targets=targets))
     return replace(found, points=found.judged(found.targets))
 
 
@@ -123,7 +123,7 @@ def test_a_target_is_expected_to_be_met_with_margin(tmp_path: Path) -> None:
 def test_memory_that_is_not_known_of_every_runtime(tmp_path: Path) -> None:
     """As objective and target: what could not be told is no gain and no crash."""
     found = record(tmp_path, *SOME, targets=("memory<1MB",))
-    found.meta["objectives"] = ["quality", "latency", "memory"]
+    found = replace(found, meta=replace(found.meta, objectives=("quality", "latency", "memory")))
     for point in found.points[:3]:
         point.outcome.metrics["memory_bytes"] = 5e5
     found = replace(found, points=found.judged(found.targets))

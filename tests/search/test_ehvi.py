@@ -1,7 +1,6 @@
 """autotune's own search: the training comes first that is worth most for its work."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ from autotune.search.feasibility import Gate
 from autotune.search.samplers import ehvi, grid
 from autotune.search.search import Choose, Search
 from autotune.space.file import parse
-from autotune.targets.metric import ACCURACY
-from autotune.testing import toy_outcome
+from autotune.testing import toy_meta, toy_outcome
 
 SPACE: dict[str, Any] = {
     "prune": [0, 0.3, 0.5, 0.7, 0.9],
@@ -50,7 +48,7 @@ class Study:
         sampler: Any = ehvi,
         told: Sequence[str] = ("none", "dynamic", "int8"),
     ) -> None:
-        meta = {"seed": 0, "id": "", "quality": asdict(ACCURACY), "targets": [], "options": {}, "device": {}}
+        meta = toy_meta()
         parsed = parse(space, "toy", (1,))
         storage = optuna.storages.InMemoryStorage()
         self.ledger = Ledger(Path(), "toy", parsed, meta, storage=storage)

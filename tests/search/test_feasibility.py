@@ -1,6 +1,6 @@
 """What is not built, since files of its structure miss a target whatever they learn."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,8 @@ from autotune.search.feasibility import Gate
 from autotune.search.samplers import grid, tpe
 from autotune.search.search import Choose, Search
 from autotune.space.file import parse
-from autotune.targets.metric import ACCURACY
 from autotune.targets.target import parse_all
-from autotune.testing import FakePool, SilentReporter, toy_measurement, toy_outcome
+from autotune.testing import FakePool, SilentReporter, toy_measurement, toy_meta, toy_outcome
 from tests.study.test_driver import options, study
 
 SPACE: dict[str, Any] = {
@@ -36,7 +35,7 @@ class Told:
     def __init__(self, *targets: str, space: dict[str, Any] = SPACE) -> None:
         self.targets = parse_all(list(targets))[0]
         texts = [target.text for target in self.targets]
-        meta = {"seed": 0, "id": "", "quality": asdict(ACCURACY), "targets": texts, "options": {}, "device": {}}
+        meta = toy_meta(*texts)
         parsed = parse(space, "toy", (1, 2))
         self.ledger = Ledger(Path(), "toy", parsed, meta, storage=optuna.storages.InMemoryStorage())
         self.baseline = timed(Recipe(), 1, 10)

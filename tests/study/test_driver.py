@@ -23,6 +23,7 @@ from autotune.ledger.journal import read
 from autotune.measure.statistics import LEAST_ROUNDS
 from autotune.model.artifact import Artifact
 from autotune.model.trust import Trust
+from autotune.results.meta import Identity
 from autotune.results.outcome import Outcome
 from autotune.results.record import BASELINE, Record
 from autotune.space.file import parse
@@ -464,10 +465,10 @@ def test_objectives_are_part_of_the_study(tmp_path: Path) -> None:
     front = memory.front()
     assert front is not None
     assert front.pick() is not None
-    identity = memory.meta["identity"]
-    older = identity | {"objectives": ["quality", "latency", "download"]}
-    kept = dataclasses.replace(memory, meta=memory.meta | {"identity": identity.copy()})
-    del kept.meta["identity"]["objectives"]
+    identity = memory.meta.identity
+    older = dataclasses.replace(identity, objectives=("quality", "latency", "download"))
+    before = {name: value for name, value in identity.to_json().items() if name not in ("objectives", "files")}
+    kept = dataclasses.replace(memory, meta=dataclasses.replace(memory.meta, identity=Identity.from_json(before)))
     refuse_changes(kept, older)
     with pytest.raises(UserError, match="another objectives"):
         refuse_changes(kept, identity)

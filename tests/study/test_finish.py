@@ -1,5 +1,6 @@
 """What the end of a run keeps of where the time goes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from autotune.config import Config, Runtime
@@ -9,6 +10,7 @@ from autotune.errors import Fault
 from autotune.ledger.journal import read
 from autotune.ledger.ledger import Ledger
 from autotune.measure.profile import Profile, profiled
+from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Outcome
 from autotune.study.finish import profile_pick
 from autotune.study.instrument import Instrument
@@ -44,7 +46,7 @@ class Profiles(Instrument):
 
 def begun(folder: Path) -> Ledger:
     study = ledger(folder)
-    study.note("meta", study.record().meta | {"device": {"device": "fake"}})
+    study.note("meta", replace(study.record().meta, device=DeviceFacts("fake")).to_json())
     study.note("baseline", BASELINE.to_json())
     study.add(outcome(Config.of({"prune": 0.5, "quantize": "int8", "epochs": 2})), targets(), BASELINE)
     return study

@@ -1,6 +1,6 @@
 """A picked file as people see it."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,8 +56,8 @@ def test_nothing_else_to_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_other_objectives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Those of the study; what the device could not tell is no number."""
     record = toy_record(tmp_path, erring(0.25, 10), erring(0.5, 5))
-    record.meta["quality"] = asdict(METRICS["mae"])
-    record.meta["objectives"] = ["quality", "latency", "memory"]
+    objectives = ("quality", "latency", "memory")
+    record = replace(record, meta=replace(record.meta, quality=METRICS["mae"], objectives=objectives))
     lines = shown(capsys, record)
     at = lines.index("trial mae latency memory")
     assert lines[at + 1].startswith("1 +0.25 0.50x ?")

@@ -31,7 +31,7 @@ def record(folder: Path, *targets: str, count: int = 3) -> Record:
         for numbers, config in zip(TIMED, settings, strict=True)
     ]
     found = toy_record(folder, *outcomes)
-    found.meta["targets"] = list(targets)
+    found = replace(found, meta=replace(found.meta, targets=targets))
     return replace(found, points=found.judged(found.targets)[:count])
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from autotune.results.meta import DeviceFacts
 from autotune.results.record import Record
 from autotune.terminal.study import print_front, print_pick
 from autotune.terminal.table import TIED
@@ -20,7 +21,7 @@ def test_a_test_score_that_misses_the_target_is_pointed_out(
     """The search's own number met it; the samples it never saw may not."""
     record = toy_record(tmp_path, toy_outcome(0.9, 1.0, 1000))
     tests = {"0": {"accuracy": scored, "standard_error": 0.01, "interval": [0.81, 0.89], "samples": 100}}
-    record = replace(record, meta={**record.meta, "targets": ["accuracy>=0.85"]}, tests=tests)
+    record = replace(record, meta=replace(record.meta, targets=("accuracy>=0.85",)), tests=tests)
     front = record.front()
     assert front is not None
     print_pick(record, front)
@@ -75,7 +76,7 @@ def test_a_latency_that_is_not_to_be_trusted(tmp_path: Path, capsys: pytest.Capt
     outcome = toy_outcome(0.9, 10, 1000)
     good = toy_record(tmp_path, outcome.timed(toy_measurement(10)))
     bad = toy_record(tmp_path, outcome.timed(toy_measurement(10, "rounds differ by 20%")))
-    bad.meta["device"]["emulated"] = True
+    bad = replace(bad, meta=replace(bad.meta, device=DeviceFacts("fake", emulated=True)))
     text = "\n".join(shown(bad, capsys))
     assert "* recommended: trial 0: accuracy 90.0%, ! 10 ms ±1.0%, 1.0 kB" in text
     assert "! its latency is not stable: rounds differ by 20%" in text
@@ -103,12 +104,12 @@ def test_what_meets_a_target_by_its_value_alone(tmp_path: Path, capsys: pytest.C
             "a quieter device would narrow it",
         ),
     ):
-        record.meta["targets"] = [text]
+        record = replace(record, meta=replace(record.meta, targets=(text,)))
         lines = shown(replace(record, points=record.judged(record.targets)), capsys)
         assert f"not for sure {text}" in lines[2]
         assert any(one.startswith("nothing meets the targets; nearest is trial 0:") for one in lines)
         assert f"  {line}" in lines
-    record.meta["targets"] = ["accuracy>=90%"]
+    record = replace(record, meta=replace(record.meta, targets=("accuracy>=90%",)))
     lines = shown(replace(record, points=record.judged(record.targets)), capsys)
     assert not any("narrow" in one for one in lines)
 
@@ -117,7 +118,7 @@ def test_what_meets_a_target_by_its_value_alone(tmp_path: Path, capsys: pytest.C
 def test_a_doubt_about_a_difference_says_so(paired: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where it is to the baseline on the same samples; else it is the file's own interval."""
     record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000))
-    record.meta["targets"] = ["accuracy>=baseline-1%"]
+    record = replace(record, meta=replace(record.meta, targets=("accuracy>=baseline-1%",)))
     point = record.judge(record.points[0], record.targets)
     if paired:
         point = replace(point, held={"accuracy>=baseline-1%": (0.885, 0.915)})
@@ -130,7 +131,7 @@ def test_objectives_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     """Memory as a column of its own, "?" where it is not known; by name in the recommendation."""
     outcomes = [toy_outcome(0.9, 10, 1000).timed(toy_measurement(10)), toy_outcome(0.8, 5, 900, prune=0.5)]
     record = toy_record(tmp_path, *outcomes)
-    record.meta["objectives"] = ["quality", "latency", "size", "memory"]
+    record = replace(record, meta=replace(record.meta, objectives=("quality", "latency", "size", "memory")))
     lines = shown(record, capsys)
     assert lines[0].split()[-5:] == ["accuracy", "median", "size", "download", "memory"]
     assert lines[2].endswith("1.00 MB")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from autotune.results.outcome import Outcome
+from autotune.targets.metric import METRICS
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 from autotune.text.words import missed
 
@@ -32,7 +33,7 @@ def test_by_how_much_a_target_is_missed_is_in_its_own_unit(tmp_path: Path, targe
     """From the value to the bound: not a share of the bound, and not from an interval's far end."""
     metrics = {key: value for key, value in OUTCOME.metrics.items() if key != "memory_bytes"}
     record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000), replace(OUTCOME, metrics=metrics))
-    record.meta["targets"] = [target]
+    record = replace(record, meta=replace(record.meta, targets=(target,)))
     front = record.front(record.targets)
     assert front is not None
     assert missed(front, record.judge(record.points[1], record.targets)) == told
@@ -43,8 +44,7 @@ def test_the_unit_is_that_of_the_tasks_metric(tmp_path: Path) -> None:
     metrics = {"mae": 2.5, "latency_ms": 1.0, "download_bytes": 10.0, "size_bytes": 10.0}
     outcome = Outcome(OUTCOME.config, "measured", metrics, {"standard_error": 0.1, "samples": 9}, "0" * 64)
     record = toy_record(tmp_path, outcome)
-    mae = {"name": "mae", "key": "mae", "kind": "number", "better": "lower"}
-    record.meta.update(quality=mae, targets=["mae<=2.1"])
+    record = replace(record, meta=replace(record.meta, quality=METRICS["mae"], targets=("mae<=2.1",)))
     front = record.front(record.targets)
     assert front is not None
     assert missed(front, record.judge(record.points[0], record.targets)) == "misses mae<=2.1 by 0.4"

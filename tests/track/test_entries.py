@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autotune.config import FIELDS, Config
+from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Outcome
 from autotune.testing import toy_outcome, toy_record
 from autotune.track.entries import Entry, parameters, study_entry, trial_entry
@@ -51,8 +52,9 @@ def test_names_are_such_as_mlflow_takes(tmp_path: Path) -> None:
 def test_a_study_tells_its_device_and_versions(tmp_path: Path) -> None:
     """As parameters; lists as people write them, and nothing of what is not known. It is summed up at its end."""
     record = toy_record(tmp_path, toy_outcome(0.9, 1.0, 1000))
-    record.meta["device"] |= {"cores": 4, "governor": None}
-    record.meta.update(versions={"keras": "3.1"}, options={"model": ["a.keras", "b.keras"]})
+    device = DeviceFacts.from_json({"device": "fake", "cores": 4, "governor": None})
+    options = replace(record.meta.options, model=("a.keras", "b.keras"))
+    record = replace(record, meta=replace(record.meta, device=device, versions={"keras": "3.1"}, options=options))
     running, ended = study_entry(record, finished=False), study_entry(record, finished=True)
     assert running.params["device_cores"] == "4"
     assert running.params["version_keras"] == "3.1"

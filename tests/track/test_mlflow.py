@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from autotune.errors import Fault
+from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Outcome
 from autotune.results.record import Record
 from autotune.testing import TrackerContract, toy_measurement, toy_outcome, toy_record
@@ -31,7 +32,7 @@ def runs(folder: Path, record: Record) -> tuple[list[Run], list[Run]]:
     client = MlflowClient(uri(folder))
     experiment = client.get_experiment_by_name("autotune")
     assert experiment is not None
-    query = f"tags.`autotune.study_id` = '{record.meta['id']}'"
+    query = f"tags.`autotune.study_id` = '{record.meta.id}'"
     found = client.search_runs([experiment.experiment_id], query)
     return (
         [run for run in found if "mlflow.parentRunId" not in run.data.tags],
@@ -142,7 +143,7 @@ def test_how_far_a_latency_is_to_be_trusted(tmp_path: Path) -> None:
     """Its interval as metrics, its verdict and whether it is an emulator's as tags."""
     outcome = toy_outcome(0.9, 1.0, 1000).timed(toy_measurement(1.0, "rounds differ by 20%"))
     record = toy_record(tmp_path / "study", outcome)
-    record.meta["device"]["emulated"] = True
+    record = replace(record, meta=replace(record.meta, device=DeviceFacts("fake", emulated=True)))
     MlflowTracker(uri(tmp_path)).update(record)
     _, [run] = runs(tmp_path, record)
     assert (run.data.metrics["latency_low_ms"], run.data.metrics["latency_high_ms"]) == (0.99, 1.01)

@@ -49,7 +49,7 @@ def function(folder: Path) -> Function:
 
 
 def origin(record: Record, trial: int = 1) -> Origin:
-    return Origin(record.name, record.meta["id"], trial, "int8 on xnnpack", {"quantize": "int8"}, {"latency_ms": 0.5})
+    return Origin(record.name, record.meta.id, trial, "int8 on xnnpack", {"quantize": "int8"}, {"latency_ms": 0.5})
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_each_time_is_a_version(registered: Version, folder: Path) -> None:
         assert (run.data.metrics, run.data.params) == ({"latency_ms": 0.5}, {"quantize": "int8"})
         tracker = MlflowTracker(STORE)
         tracker.update(other)
-        shown = client.search_runs([run.info.experiment_id], f"tags.`{STUDY}` = '{other.meta['id']}'")
+        shown = client.search_runs([run.info.experiment_id], f"tags.`{STUDY}` = '{other.meta.id}'")
         assert shown
         assert again.run_id not in [one.info.run_id for one in shown]
 
