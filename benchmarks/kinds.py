@@ -25,7 +25,7 @@ _SPACE = {
 }
 
 _OWN_LEASE = (
-    "import sys; from autotune.devices import command; command.LEASE = sys.argv.pop(1); "
+    "import sys; from autotune.devices.client import command; command.LEASE = sys.argv.pop(1); "
     "from autotune.cli.command import main; sys.exit(main())"
 )
 """autotune, which measures though others measure on this machine."""

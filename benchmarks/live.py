@@ -19,6 +19,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from autotune.config import Runtime
 from autotune.devices.client.local import LocalDevice
+from autotune.devices.device import MeasureOptions
 from autotune.ledger.journal import JOURNAL, read
 from autotune.measure.rounds import Job, measure
 from autotune.results.front import dominated, relative
@@ -60,7 +61,7 @@ def _script(folder: Path) -> tuple[float, list[dict[str, float]]]:
         Job(path.with_suffix(".tflite"), Runtime(trial["delegate"], trial["threads"]))
         for path, trial in zip(sorted(out.glob("*.json")), trials, strict=True)
     ]
-    with LocalDevice(delegates=("xnnpack", "builtin")).open() as session:
+    with LocalDevice(options=MeasureOptions(delegates=("xnnpack", "builtin"))).open() as session:
         found = measure(session, jobs)
     return took, [
         {"accuracy": trial["accuracy"], "latency_ms": one.p50_ms, "download_bytes": trial["size"]}

@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from autotune.compress import post_training
 from autotune.config import Runtime
 from autotune.devices.client.local import LocalDevice
-from autotune.devices.device import Session
+from autotune.devices.device import MeasureOptions, Session
 from autotune.ledger.journal import JOURNAL, read
 from autotune.measure.rounds import Job, Rules, measure
 from autotune.results.outcome import Measurement
@@ -40,7 +40,7 @@ theirs.main()
 
 def main() -> None:
     """All three; each prints its line or table."""
-    device = LocalDevice(delegates=("xnnpack", "builtin"))
+    device = LocalDevice(options=MeasureOptions(delegates=("xnnpack", "builtin")))
     with tempfile.TemporaryDirectory() as folder, device.open() as session:
         files = _files(Path(folder))
         _judged(session, files["float"])

@@ -19,7 +19,7 @@ from autotune.compress import pipeline
 from autotune.compress.worker import start
 from autotune.config import SCHEMES, Config, Recipe, Runtime, snap
 from autotune.devices.client.local import LocalDevice
-from autotune.devices.device import Session
+from autotune.devices.device import MeasureOptions, Session
 from autotune.errors import Infeasible
 from autotune.ledger.artifacts import model_path
 from autotune.measure.rounds import Job, measure
@@ -93,7 +93,10 @@ def record(folder: Path) -> dict[str, Any]:
     Args:
         folder: to work in.
     """
-    device, pool = LocalDevice(delegates=GRID["delegate"]), _TimedPool(RayPool(JOBS, start))
+    device, pool = (
+        LocalDevice(options=MeasureOptions(delegates=tuple(GRID["delegate"]))),
+        _TimedPool(RayPool(JOBS, start)),
+    )
     space = Space({name: Categorical(values) for name, values in GRID.items()}, "grid")
     model, data = SHARED / "models" / "resnet8.keras", SHARED / "data" / "cifar10_subset.npz"
     prepared = prepare(Options((model,), str(data), space, [], "table", folder, jobs=JOBS), device, pool, import_model)

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
-from autotune.devices.device import Cooling, Session
+from autotune.devices.device import MeasureOptions, Session
 from autotune.errors import Fault, Infeasible, UserError
 
 
@@ -18,31 +18,22 @@ class ProbedDevice:
     shares_host = False
     emulated = False
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        delegates: Sequence[str],
-        threads: Sequence[int],
-        cpus: Sequence[int],
-        limit: float,
-        cooling: Cooling | None,
-    ) -> None:
+    def __init__(self, name: str, options: MeasureOptions, delegates: Sequence[str]) -> None:
         """
         Args:
             name: of the device.
-            delegates: to look for.
-            threads: counts to offer; powers of two up to its cores where empty.
-            cpus: that files are run on; all where empty.
-            limit: seconds that a file may take over what it is asked for.
-            cooling: to wait for before it is measured.
+            options: by which files are run.
+            delegates: to look for where the options name none.
+
+        Raises:
+            UserError: the options have no delegate at all.
         """
         self.name = name
-        self.cooling = cooling
-        self._wanted = tuple(delegates)
-        self._threads = tuple(threads)
-        self._cpus = tuple(cpus)
-        self._limit = limit
+        self.cooling = options.cooling
+        self._options = options
+        self._wanted = tuple(delegates) if options.delegates is None else options.delegates
+        if not self._wanted:
+            raise UserError(f"device {name}: delegates is empty; name some of {', '.join(delegates)}, or leave it out")
 
     @property
     def delegates(self) -> tuple[str, ...]:
@@ -50,13 +41,13 @@ class ProbedDevice:
 
     @property
     def threads(self) -> tuple[int, ...]:
-        return self._threads or self._powers()
+        return self._options.threads or self._powers()
 
     def missing(self) -> dict[str, str]:
         return self._checked[1]
 
     def facts(self) -> dict[str, Any]:
-        pinned = {"cpus": list(self._cpus)} if self._cpus else {}
+        pinned = {"cpus": list(self._options.cpus)} if self._options.cpus else {}
         return {"device": self.name, **self._checked[0], **pinned}
 
     def _examined(self) -> AbstractContextManager[tuple[dict[str, Any], Session]]:
@@ -79,7 +70,7 @@ class ProbedDevice:
 
     def _powers(self) -> tuple[int, ...]:
         """Powers of two, up to as many as files may use cores."""
-        cores = len(self._cpus) or int(self._checked[0]["cores"])
+        cores = len(self._options.cpus) or int(self._checked[0]["cores"])
         return tuple(2**power for power in range(cores.bit_length()))
 
     @cached_property

@@ -29,6 +29,25 @@ class Cooling:
 
 
 @dataclass(frozen=True)
+class MeasureOptions:
+    """How files are run and measured, whatever the device and the way to it. A device file has these for keys.
+
+    Attributes:
+        delegates: to look for; None for all that autotune knows there.
+        threads: counts to offer; powers of two up to the device's cores where empty.
+        cpus: that files are run on; all where empty.
+        limit: seconds that a file may take over what it is asked for.
+        cooling: to wait for before the device is measured.
+    """
+
+    delegates: tuple[str, ...] | None = None
+    threads: tuple[int, ...] = ()
+    cpus: tuple[int, ...] = ()
+    limit: float = 120.0
+    cooling: Cooling | None = None
+
+
+@dataclass(frozen=True)
 class Timing:
     """One block of timed inferences in a fresh process, end to end: inputs written, outputs read back.
 

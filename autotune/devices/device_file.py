@@ -1,16 +1,13 @@
 """Finds a device by what the user calls it: a transport, its short form, or a file that describes it."""
 
 import inspect
-from argparse import ArgumentTypeError
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from autotune import plugins
-from autotune.arguments import MOST_CPU, MOST_THREADS, duration
-from autotune.devices.device import Cooling, Device
+from autotune.devices.device import Device, MeasureOptions
 from autotune.errors import UserError, one_line
 from autotune.files import is_file
 from autotune.yaml_file import place, read_yaml
@@ -23,14 +20,13 @@ SHORT = {"ssh": "host", "adb": "serial"}
 
 SUFFIXES = (".yaml", ".yml")
 
-LEAST = {"threads": 1, "cpus": 0, "limit": 1}
-"""The smallest number that each of these may be."""
+_OPTIONS = get_type_hints(MeasureOptions)
 
-MOST = {"threads": MOST_THREADS, "cpus": MOST_CPU, "limit": 86_400}
-"""The largest."""
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+"""Parameters that a keyword reaches."""
 
 
-def load_device(spec: str, **more: Any) -> Device:
+def load_device(spec: str, **more: object) -> Device:
     """A device by what the user calls it; nothing is connected to yet.
 
     Args:
@@ -73,22 +69,14 @@ def device_files() -> list[Path]:
     return sorted(path for path in Path(FOLDER).glob("*") if path.suffix in SUFFIXES and path.is_file())
 
 
-def keywords(kind: Any) -> dict[str, Any]:
-    """The keywords that a device's class takes, with their types: its own, and by **rest those of the class above."""
-    found: dict[str, Any] = {}
-    for one in inspect.getmro(kind):
-        made = vars(one).get("__init__")
-        if made is None:
-            continue
-        parameters = list(inspect.signature(made).parameters.values())[1:]
-        hints = get_type_hints(made)
-        for parameter in parameters:
-            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-                found.setdefault(parameter.name, hints.get(parameter.name, Any))
-        if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters):
-            break
-    found.pop("transport", None)  # what a file calls so is the class itself
-    return found
+def keywords(kind: type) -> dict[str, object]:
+    """The keys that a device file may have for a class, with their types: its keywords, and the fields of the
+    MeasureOptions that it takes.
+    """
+    keys: dict[str, object] = {}
+    for name, annotation in _parameters(kind).items():
+        keys |= _OPTIONS if annotation is MeasureOptions else {name: annotation}
+    return keys
 
 
 def _file(spec: str) -> Path | None:
@@ -107,25 +95,30 @@ def _file(spec: str) -> Path | None:
     return None
 
 
-def _described(path: Path, more: Mapping[str, Any]) -> Device:
+def _described(path: Path, more: Mapping[str, object]) -> Device:
+    from autotune.devices.device_keys import checked
+
     content, lines = read_yaml(path, "device")
     if not isinstance(content, dict):
         raise UserError(f"device {path}: must map keys such as transport and host to values")
     transport = content.pop("transport", "local")
     try:
-        known = keywords(plugins.load("devices", str(transport)))
+        keys = keywords(plugins.load("devices", str(transport)))
     except UserError as error:
         raise UserError(f"device {path}{place(lines, 'transport')}: {error}") from error
-    values: dict[str, Any] = {"name": path.stem} if "name" in known else {}
+    values: dict[str, object] = {"name": path.stem} if "name" in keys else {}
     for key, value in content.items():
         where = f"device {path}{place(lines, key)}"
-        if key not in known:
-            raise UserError(f"{where}: unknown key {key!r}; known are transport, {', '.join(known)}")
-        values[key] = _cooling(value, where) if key == "cooling" else _typed(key, value, known[key], where)
+        if key not in keys:
+            raise UserError(f"{where}: unknown key {key!r}; known are transport, {', '.join(keys)}")
+        try:
+            values[key] = checked(key, value, keys[key])
+        except ValueError as error:
+            raise UserError(f"{where}: {error}") from error
     return _made(str(path), transport, {**values, **more})
 
 
-def _made(source: str, transport: str, values: Mapping[str, Any]) -> Device:
+def _made(source: str, transport: str, values: Mapping[str, object]) -> Device:
     """A device of a class that is registered.
 
     Raises:
@@ -142,62 +135,30 @@ def _made(source: str, transport: str, values: Mapping[str, Any]) -> Device:
             f"device {source}: transport {transport} needs {', '.join(lacking)}; {short}say so in a device file"
         )
     try:
-        device: Device = kind(**values)
+        device: Device = kind(**_arguments(kind, values))
     except TypeError as error:  # such as a value that the class has settled itself
         raise UserError(f"device {source}: {one_line(error)}") from error
     return device
 
 
-def _cooling(value: Any, where: str) -> Cooling:
-    wanted = f"{where}: cooling has below (°C) and at_most (a time), such as {{below: 60, at_most: 5m}}"
-    if not isinstance(value, dict) or set(value) != {"below", "at_most"}:
-        raise UserError(wanted)
-    below, at_most = value["below"], value["at_most"]
-    if not _fits(below, float) or not 0 < below < 150:
-        raise UserError(f"{wanted}; below can't be {below!r}")
-    try:
-        return Cooling(float(below), duration(str(at_most)))
-    except ArgumentTypeError as error:
-        raise UserError(f"{wanted}; at_most: {error}") from error
+def _arguments(kind: type, values: Mapping[str, object]) -> dict[str, object]:
+    """What a class is called with: MeasureOptions of those values that are its fields, and the others as they are."""
+    arguments: dict[str, object] = {}
+    for name, annotation in _parameters(kind).items():
+        if annotation is MeasureOptions:
+            fields = {key: value for key, value in values.items() if key in _OPTIONS}
+            arguments[name] = MeasureOptions(**{key: _frozen(value) for key, value in fields.items()})
+        elif name in values:
+            arguments[name] = values[name]
+    return arguments
 
 
-def _typed(key: str, value: Any, hint: Any, where: str) -> Any:
-    if not _fits(value, hint):
-        quotes = " in quotes" if str in (hint, *get_args(hint)) and isinstance(value, int | float) else ""
-        raise UserError(f"{where}: {key} can't be {value!r}; it must be {_named(hint)}{quotes}")
-    parts = value if isinstance(value, list) else [value]
-    if key in LEAST and not all(one >= LEAST[key] for one in parts):  # not a number is neither
-        raise UserError(f"{where}: {key} can't be {value!r}; {LEAST[key]} is the least")
-    if key in MOST and any(one > MOST[key] for one in parts):
-        raise UserError(f"{where}: {key} can't be {value!r}; {MOST[key]} is the most")
-    if key == "delegates" and not value:
-        raise UserError(f"{where}: delegates can't be {value!r}; name one, or leave the key out for all there are")
-    return value
+def _frozen(value: object) -> Any:  # of the field's type, as was checked
+    return tuple(value) if isinstance(value, list) else value
 
 
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether what YAML gave is of an annotation's type, as far as device files have such."""
-    origin, parts = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return True
-    if origin in (Union, UnionType):
-        return any(_fits(value, part) for part in parts)
-    if origin is Sequence:
-        return isinstance(value, list) and all(_fits(one, parts[0]) for one in value)
-    if origin is Mapping:
-        return isinstance(value, dict) and all(_fits(k, parts[0]) and _fits(v, parts[1]) for k, v in value.items())
-    if isinstance(value, bool):
-        return hint is bool
-    return isinstance(value, int | float if hint is float else hint)
-
-
-def _named(hint: Any) -> str:
-    """What an annotation asks for, in words."""
-    origin, parts = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        return " or ".join(_named(part) for part in parts if part is not NoneType)
-    if origin is Sequence:
-        return f"a list, each {_named(parts[0])}"
-    if origin is Mapping:
-        return f"a mapping, each value {_named(parts[1])}"
-    return {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}.get(hint, str(hint))
+def _parameters(kind: type) -> dict[str, object]:
+    """The keywords that a class takes, with their annotations."""
+    parameters = inspect.signature(kind).parameters.values()
+    annotations = get_type_hints(inspect.getattr_static(kind, "__init__"))
+    return {one.name: annotations.get(one.name, object) for one in parameters if one.kind in _NAMED}

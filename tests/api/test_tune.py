@@ -20,7 +20,7 @@ from autotune.testing import FakeDevice, FakePool, toy_files, toy_import
 from tests.api.test_live import Toy
 from tests.cli.conftest import SPACE, Board
 
-HEAVY = ("tensorflow", "ray", "optuna", "mlflow", "pandas", "plotly", "keras", "tf_keras", "numpy", "rich")
+HEAVY = ("tensorflow", "ray", "optuna", "mlflow", "pandas", "plotly", "keras", "tf_keras", "numpy", "rich", "pydantic")
 
 
 class ToyPool(FakePool):

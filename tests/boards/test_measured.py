@@ -8,6 +8,7 @@ import pytest
 from autotune.config import Runtime
 from autotune.devices.client.command import CommandDevice
 from autotune.devices.client.local import LocalDevice
+from autotune.devices.device import MeasureOptions
 from autotune.measure.rounds import Job, Rules, measure
 from autotune.results.outcome import Measurement
 from tests.boards.sparse import images
@@ -19,7 +20,9 @@ RULES = Rules(within=0.05, most_rounds=6, most_s=20.0, again=0)
 def arm(board: list[str], tmp_path_factory: pytest.TempPathFactory) -> CommandDevice:
     """The board as a device of its argument list."""
     folder = str(tmp_path_factory.mktemp("arm"))
-    return CommandDevice("arm", board, folder=folder, emulated=True, shares_host=True, threads=[1])
+    return CommandDevice(
+        "arm", board, folder=folder, emulated=True, shares_host=True, options=MeasureOptions(threads=(1,))
+    )
 
 
 def test_says_what_it_is(arm: CommandDevice) -> None:
@@ -52,7 +55,7 @@ def test_sparse_weights_buy_time_on_arm_alone(arm: CommandDevice, pair: tuple[Pa
     jobs = [Job(dense, Runtime()), Job(sparse, Runtime())]
     with arm.open() as session:
         there = measure(session, jobs, RULES)
-    with LocalDevice(delegates=["xnnpack"]).open() as session:
+    with LocalDevice(options=MeasureOptions(delegates=("xnnpack",))).open() as session:
         here = measure(session, jobs, RULES)
     ratios = []
     for found in (there, here):

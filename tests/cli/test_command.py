@@ -20,7 +20,7 @@ from autotune.results.meta import DeviceFacts
 from autotune.testing import toy_files
 from tests.api.test_tune import ToyPool
 
-HEAVY = ("tensorflow", "ray", "mlflow", "optuna", "keras", "tf_keras", "numpy", "matplotlib")
+HEAVY = ("tensorflow", "ray", "mlflow", "optuna", "keras", "tf_keras", "numpy", "matplotlib", "pydantic", "scipy")
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from autotune.devices.client.local import LocalDevice
+from autotune.devices.device import MeasureOptions
 
 SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
 """Of Debian's chromium-common."""
@@ -13,5 +14,5 @@ SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
 
 def found(patch: pytest.MonkeyPatch) -> None:
     """Lets LiteRT find the software where it finds nothing else."""
-    if "gpu" in LocalDevice(delegates=["gpu", "builtin"]).missing() and SWIFTSHADER.exists():
+    if "gpu" in LocalDevice(options=MeasureOptions(delegates=("gpu", "builtin"))).missing() and SWIFTSHADER.exists():
         patch.setitem(os.environ, "VK_DRIVER_FILES", str(SWIFTSHADER))

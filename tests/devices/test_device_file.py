@@ -1,18 +1,21 @@
 """Devices by what users call them."""
 
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autotune import plugins
+from autotune.devices import device_keys
 from autotune.devices.android.device import AdbDevice
 from autotune.devices.client.command import CommandDevice
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.client.ssh import SshDevice
-from autotune.devices.device import Cooling
+from autotune.devices.device import Cooling, MeasureOptions
 from autotune.devices.device_file import device_files, keywords, load_device
 from autotune.errors import UserError
 from tests.conftest import ROOT
@@ -104,7 +107,7 @@ def test_a_file_says_what_the_class_takes() -> None:
 def test_what_is_asked_for_goes_before_the_file() -> None:
     """As --cpus does."""
     file("cpus: [0]")
-    assert load_device("board", cpus=[1, 2])._cpus == (1, 2)  # type: ignore[attr-defined]
+    assert load_device("board", cpus=[1, 2])._options.cpus == (1, 2)  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("_simulator")
@@ -116,12 +119,47 @@ def test_a_plug_in_of_any_types() -> None:
     assert device.name == "board"
 
 
-def test_keywords_are_those_of_the_class_and_of_what_its_rest_reaches() -> None:
-    """The transport itself is no key."""
+def test_keywords_are_those_of_the_class_and_of_its_options() -> None:
+    """In place of the options stand their fields."""
     found = keywords(SshDevice)
     assert {"host", "python", "port", "folder", "delegates", "threads", "cpus", "cooling", "emulated"} <= set(found)
-    assert "transport" not in found
-    assert "self" not in found
+    assert not {"transport", "options", "self"} & set(found)
+
+
+def test_every_option_has_a_check_of_its_own() -> None:
+    """Bounds are by the key, whatever device has it."""
+    assert list(device_keys._KEYS) == [field.name for field in fields(MeasureOptions)]
+
+
+def test_what_a_plug_in_asks_for_may_be_a_class_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dataclass is a mapping in the file; one that does not fit is one line."""
+
+    @dataclass
+    class Sensor:
+        pin: int
+
+    class Probe(Simulator):
+        def __init__(self, name: str, sensor: Sensor) -> None:
+            super().__init__(1.0, name=name)
+            self.sensor = sensor
+
+    monkeypatch.setattr(plugins, "load", lambda *_: Probe)
+    device: Any = load_device(file("transport: probe\nsensor: {pin: 3}"))
+    assert device.sensor == Sensor(3)
+    with pytest.raises(UserError, match=r"line 2: sensor can't be {'pin': 'three'}; it must be "):
+        load_device(file("transport: probe\nsensor: {pin: three}"))
+
+
+def test_pydantic_is_imported_where_a_file_is_read() -> None:
+    """And not before: it takes longer than all else of a command's help."""
+    script = (
+        "import sys\nfrom autotune.devices.device_file import load_device\n"
+        "load_device('local')\nprint('pydantic' in sys.modules)\n"
+        "load_device('devices/board.yaml')\nprint('pydantic' in sys.modules)"
+    )
+    file("threads: [1]")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +196,7 @@ def test_keywords_are_those_of_the_class_and_of_what_its_rest_reaches() -> None:
         ("limit: soon", "line 1: limit can't be 'soon'; it must be a number"),
         ("emulated: maybe", "line 1: emulated can't be 'maybe'; it must be true or false"),
         ("emulated: 1", "line 1: emulated can't be 1"),
-        ("shares_host: false", "multiple values for keyword argument 'shares_host'"),
+        ("shares_host: false", "line 1: unknown key 'shares_host'; known are transport, name, emulated, delegates,"),
         ("cooling: 60", "line 1: cooling has below (°C) and at_most (a time)"),
         ("cooling: {below: 60}", "line 1: cooling has below (°C) and at_most (a time)"),
         ("cooling: {below: hot, at_most: 5m}", "below can't be 'hot'"),

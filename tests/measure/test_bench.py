@@ -10,7 +10,7 @@ import pytest
 from autotune.config import Runtime
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
-from autotune.devices.device import Cooling, Session, cores
+from autotune.devices.device import Cooling, MeasureOptions, Session, cores
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.measure.bench import Row, Window, bench, found_in, read_tflite, runtimes, sustain
 from autotune.measure.rounds import Job
@@ -179,7 +179,7 @@ def test_what_was_not_measured_is_not_held_against_anything() -> None:
 @pytest.mark.usefixtures("brief")
 def test_on_a_real_device() -> None:
     """Beside a core that is kept busy, too."""
-    device = LocalDevice(delegates=["xnnpack", "builtin"])
+    device = LocalDevice(options=MeasureOptions(delegates=("xnnpack", "builtin")))
     for load in (0, 1):
         rows = bench(device, jobs([PROBE], "xnnpack", "builtin"), silent, load)
         for row in rows:
@@ -190,14 +190,14 @@ def test_on_a_real_device() -> None:
 
 def test_no_more_load_than_cores() -> None:
     """A thousand processes would take the machine down."""
-    device = LocalDevice("desk", delegates=["xnnpack"])
+    device = LocalDevice("desk", options=MeasureOptions(delegates=("xnnpack",)))
     with pytest.raises(UserError, match=rf"--load 5000: device desk has {cores()} cores; keep no more busy"):
         bench(device, jobs([PROBE], "xnnpack"), silent, 5000)
 
 
 def test_on_end_on_a_real_device() -> None:
     """A window for each second, in order."""
-    windows = sustain(LocalDevice(delegates=["xnnpack"]), Job(PROBE, Runtime()), 2, silent)
+    windows = sustain(LocalDevice(options=MeasureOptions(delegates=("xnnpack",))), Job(PROBE, Runtime()), 2, silent)
     assert [round(window.at_s) for window in windows] == [0, 1]
     assert all(window.runs > 0 and 0 < window.p50_ms <= window.p90_ms for window in windows)
 

@@ -7,7 +7,7 @@ import pytest
 from autotune.config import Runtime
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
-from autotune.devices.device import OperatorTime
+from autotune.devices.device import MeasureOptions, OperatorTime
 from autotune.measure.profile import joined, profile
 from autotune.testing import FakeDevice
 from autotune.tflite.operators import Operator, operators
@@ -85,7 +85,9 @@ def test_on_a_real_device(tmp_path: Path, delegate: str) -> None:
     """Every operator with weights has its time, where this machine's LiteRT tells."""
     model = tmp_path / "small.tflite"
     model.write_bytes(tables.small())
-    found = profile(LocalDevice(delegates=[delegate]), model, Runtime(delegate), lambda _: None)
+    found = profile(
+        LocalDevice(options=MeasureOptions(delegates=(delegate,))), model, Runtime(delegate), lambda _: None
+    )
     if found.untold:
         pytest.skip(found.untold)
     kinds = [part.operator.kind for part in found.parts if part.operator]

@@ -11,6 +11,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from autotune.devices.client.local import LocalDevice
+from autotune.devices.device import MeasureOptions
 from autotune.model.artifact import Artifact
 from autotune.model.trust import Trust
 from autotune.space.file import parse
@@ -68,7 +69,9 @@ def test_costs_one_configuration(
     options = Options((model,), str(data), space, [], name="toy", folder=tmp_path / "runs", trials=10, jobs=2)
     pool = FakePool(build=build)
     try:
-        device = LocalDevice(delegates=delegates, threads=[1, 2], limit=2.0 if kind == "loop" else 60.0)
+        device = LocalDevice(
+            options=MeasureOptions(delegates=tuple(delegates), threads=(1, 2), limit=2.0 if kind == "loop" else 60.0)
+        )
         record = run(options, device, pool, SilentReporter(), list, opened).record
     finally:
         pool.close()

@@ -13,7 +13,7 @@ from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe, Runtime
 from autotune.devices.client.local import LocalDevice
-from autotune.devices.device import Session
+from autotune.devices.device import MeasureOptions, Session
 from autotune.model.load import import_model
 
 Array = np.ndarray[Any, Any]
@@ -54,7 +54,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[Session]:
-    with LocalDevice(delegates=("xnnpack", "builtin")).open() as session:
+    with LocalDevice(options=MeasureOptions(delegates=("xnnpack", "builtin"))).open() as session:
         yield session
 
 

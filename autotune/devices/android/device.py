@@ -14,8 +14,7 @@ from autotune.devices.android.phone import Phone
 from autotune.devices.android.session import AdbSession
 from autotune.devices.base import ProbedDevice
 from autotune.devices.client.device import PROBE
-from autotune.devices.client.session import LIMIT
-from autotune.devices.device import Cooling, Session
+from autotune.devices.device import MeasureOptions, Session
 from autotune.errors import Infeasible, UserError
 
 PLACES = ("/data/local/tmp/benchmark_model", "/data/local/tmp/android_aarch64_benchmark_model")
@@ -32,13 +31,9 @@ class AdbDevice(ProbedDevice):
         serial: str | None = None,
         adb: str = "adb",
         benchmark_model: str | None = None,
-        delegates: Sequence[str] = tool.DELEGATES,
-        threads: Sequence[int] = (),
-        cpus: Sequence[int] = (),
         flags: Mapping[str, Sequence[str]] | None = None,
         libraries: str | None = None,
-        limit: float = LIMIT,
-        cooling: Cooling | None = None,
+        options: MeasureOptions = MeasureOptions(),
     ) -> None:
         """
         Args:
@@ -46,24 +41,16 @@ class AdbDevice(ProbedDevice):
             serial: of the phone, as "adb devices" shows it; None takes $ANDROID_SERIAL or the only phone.
             adb: the program, by name or path.
             benchmark_model: a file here, which is sent there, or a path there; looked for there where None.
-            delegates: to look for.
-            threads: counts to offer; powers of two up to the phone's cores where empty.
-            cpus: that files are run on; all where empty.
             flags: more of benchmark_model's, by delegate.
             libraries: folder there with the libraries that a delegate needs, such as Hexagon's.
-            limit: seconds that a file may take over what it is asked for.
-            cooling: to wait for before it is measured.
+            options: by which files are run.
 
         Raises:
             UserError: a delegate is unknown, or there is none.
         """
-        if unknown := [key for key in (*delegates, *(flags or {})) if key not in tool.DELEGATES]:
+        if unknown := [key for key in (*(options.delegates or ()), *(flags or {})) if key not in tool.DELEGATES]:
             raise UserError(f"device {name}: unknown delegate {unknown[0]!r}; known are {', '.join(tool.DELEGATES)}")
-        if not delegates:
-            raise UserError(
-                f"device {name}: delegates is empty; name some of {', '.join(tool.DELEGATES)}, or leave it out"
-            )
-        super().__init__(name, delegates=delegates, threads=threads, cpus=cpus, limit=limit, cooling=cooling)
+        super().__init__(name, options, tool.DELEGATES)
         self._serial = serial or os.environ.get("ANDROID_SERIAL") or None
         self.emulated = (self._serial or "").startswith("emulator-")  # else known with the facts
         self._adb = adb
@@ -78,7 +65,7 @@ class AdbDevice(ProbedDevice):
     @contextmanager
     def open(self) -> Iterator[Session]:
         words = [*self._prefix(), self._tool]
-        session = AdbSession(self.name, self._phone, words, self._flags, self._limit)
+        session = AdbSession(self.name, self._phone, words, self._flags, self._options)
         try:
             yield session
         finally:
@@ -97,7 +84,7 @@ class AdbDevice(ProbedDevice):
 
     def _prefix(self) -> list[str]:
         """Words before benchmark_model: where it runs, and with which libraries."""
-        pinned = ["taskset", f"{sum(1 << cpu for cpu in self._cpus):x}"] if self._cpus else []
+        pinned = ["taskset", f"{sum(1 << cpu for cpu in self._options.cpus):x}"] if self._options.cpus else []
         return [*pinned, "env", f"LD_LIBRARY_PATH={self._libraries}"] if self._libraries else pinned
 
     @cached_property

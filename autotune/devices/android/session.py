@@ -20,7 +20,7 @@ from autotune.config import Runtime, fingerprint
 from autotune.devices.android import benchmark_model as tool
 from autotune.devices.android.phone import FOLDER, Overtime, Phone
 from autotune.devices.client.session import POLL
-from autotune.devices.device import OperatorTime, Timing, holder
+from autotune.devices.device import MeasureOptions, OperatorTime, Timing, holder
 from autotune.devices.runner.inference import LEAST_RUNS, WARM_UP_SECONDS, decoded, encoded
 from autotune.devices.runner.server import locked_file
 from autotune.errors import Fault, Infeasible
@@ -54,7 +54,7 @@ class AdbSession:
     """
 
     def __init__(
-        self, name: str, phone: Phone, words: Sequence[str], flags: Mapping[str, Sequence[str]], limit: float
+        self, name: str, phone: Phone, words: Sequence[str], flags: Mapping[str, Sequence[str]], options: MeasureOptions
     ) -> None:
         """
         Args:
@@ -62,13 +62,13 @@ class AdbSession:
             phone: to run on.
             words: that start benchmark_model there.
             flags: more of them, by delegate.
-            limit: seconds that a file may take over what it is asked for.
+            options: by which files are run; on which CPUs, the words say.
         """
         self._name = name
         self._phone = phone
         self._words = list(words)
         self._flags = flags
-        self._limit = limit
+        self._limit = options.limit
         self._own = f"{FOLDER}/{uuid.uuid4().hex}"
         self._known: dict[tuple[str, Runtime], tuple[tool.Delegation, float | None]] = {}
         self._over = threading.Event()

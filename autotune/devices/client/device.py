@@ -1,7 +1,7 @@
 """A device on which the runner does the measuring, by whatever way it is reached."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,8 @@ from typing import Any
 from autotune.config import Runtime
 from autotune.devices.base import ProbedDevice
 from autotune.devices.client.connection import Transport
-from autotune.devices.client.session import LIMIT, RunnerSession
-from autotune.devices.device import Cooling, Session
+from autotune.devices.client.session import RunnerSession
+from autotune.devices.device import MeasureOptions, Session
 
 log = logging.getLogger("autotune.devices")
 
@@ -30,24 +30,19 @@ class RunnerDevice(ProbedDevice):
         *,
         shares_host: bool = False,
         emulated: bool = False,
-        delegates: Sequence[str] = DELEGATES,
-        threads: Sequence[int] = (),
-        cpus: Sequence[int] = (),
-        limit: float = LIMIT,
-        cooling: Cooling | None = None,
+        options: MeasureOptions = MeasureOptions(),
     ) -> None:
         """
         Args:
             transport: the way to it.
             shares_host: whether builds on this machine would disturb its timings.
             emulated: whether its times are an emulator's.
-            delegates: to look for.
-            threads: counts to offer; powers of two up to its cores where empty.
-            cpus: that files are run on; all where empty.
-            limit: seconds that a file may take over what it is asked for.
-            cooling: to wait for before it is measured.
+            options: by which files are run.
+
+        Raises:
+            UserError: the options have no delegate at all.
         """
-        super().__init__(transport.name, delegates=delegates, threads=threads, cpus=cpus, limit=limit, cooling=cooling)
+        super().__init__(transport.name, options, DELEGATES)
         self.shares_host = shares_host
         self.emulated = emulated
         self._transport = transport
@@ -61,7 +56,7 @@ class RunnerDevice(ProbedDevice):
         Args:
             load: cores that are kept busy beside each file.
         """
-        session = RunnerSession(self._transport, self._cpus, self._limit, load)
+        session = RunnerSession(self._transport, self._options, load)
         try:
             yield session
         finally:

@@ -2,23 +2,30 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from autotune.devices.client.command import CommandTransport
 from autotune.devices.client.device import RunnerDevice
+from autotune.devices.device import MeasureOptions
 from autotune.files import Scratch
 
 
 class LocalDevice(RunnerDevice):
     """The machine that autotune runs on."""
 
-    def __init__(self, name: str = "local", **rest: Any) -> None:
+    def __init__(
+        self,
+        name: str = "local",
+        *,
+        emulated: bool = False,
+        options: MeasureOptions = MeasureOptions(),
+    ) -> None:
         """
         Args:
             name: of the device.
-            rest: as RunnerDevice takes it.
+            emulated: whether its times are an emulator's.
+            options: by which files are run.
         """
-        super().__init__(_Here(name, [sys.executable]), shares_host=True, **rest)
+        super().__init__(_Here(name, [sys.executable]), shares_host=True, emulated=emulated, options=options)
 
 
 class _Here(CommandTransport):

@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from autotune.config import Runtime
 from autotune.devices.client import answers
 from autotune.devices.client.connection import Connection, Transport
-from autotune.devices.device import OperatorTime, Timing, holder
+from autotune.devices.device import MeasureOptions, OperatorTime, Timing, holder
 from autotune.devices.runner import inference, server
 from autotune.errors import Fault, Infeasible, one_line
 from autotune.tflite.state import State, state
@@ -24,9 +24,6 @@ from autotune.tflite.state import State, state
 T = TypeVar("T")
 
 log = logging.getLogger("autotune.runner")
-
-LIMIT = 120.0
-"""Seconds that a file may take over what it is asked for."""
 
 GRACE = 30.0
 """Seconds by which a runner's answer may come later than the limit that the runner itself keeps."""
@@ -41,17 +38,21 @@ TAKEOVER = 10.0
 class RunnerSession:
     """A runner, by way of a transport. See devices.device.Session."""
 
-    def __init__(self, transport: Transport, cpus: Sequence[int] = (), limit: float = LIMIT, load: int = 0) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        options: MeasureOptions = MeasureOptions(),
+        load: int = 0,
+    ) -> None:
         """
         Args:
             transport: the way to it.
-            cpus: that files are run on; all where empty.
-            limit: seconds that a file may take over what it is asked for.
+            options: by which files are run.
             load: cores that are kept busy beside each file.
         """
         self._transport = transport
-        self._limit = limit
-        self._fixed = {"cpus": list(cpus), "load": load}
+        self._limit = options.limit
+        self._fixed = {"cpus": list(options.cpus), "load": load}
         self._sent: set[str] = set()
         self._digests: dict[tuple[Path, int, int], str] = {}
         self._states: dict[str, State] = {}

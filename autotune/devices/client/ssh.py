@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from autotune.devices.client import bootstrap
 from autotune.devices.client.command import CommandTransport
 from autotune.devices.client.connection import logged
 from autotune.devices.client.device import RunnerDevice
+from autotune.devices.device import MeasureOptions
 from autotune.errors import Fault, UserError
 from autotune.files import Scratch, for_sockets
 
@@ -65,7 +65,9 @@ class SshDevice(RunnerDevice):
         port: int | None = None,
         folder: str = "~/.cache/autotune",
         ssh: str | Sequence[str] = "ssh",
-        **rest: Any,
+        shares_host: bool = False,
+        emulated: bool = False,
+        options: MeasureOptions = MeasureOptions(),
     ) -> None:
         """
         Args:
@@ -76,13 +78,15 @@ class SshDevice(RunnerDevice):
             port: of its sshd, where ssh's configuration doesn't say.
             folder: there, for that environment and for files; "~" is the home.
             ssh: the program, or an argument list such as [ssh, -F, boards.conf].
-            rest: as RunnerDevice takes it.
+            shares_host: whether builds on this machine would disturb its timings.
+            emulated: whether its times are an emulator's.
+            options: by which files are run.
 
         Raises:
             UserError: there can be no such host.
         """
         self._ssh = SshTransport(name, host, python, port, folder, [ssh] if isinstance(ssh, str) else list(ssh))
-        super().__init__(self._ssh, **rest)
+        super().__init__(self._ssh, shares_host=shares_host, emulated=emulated, options=options)
 
     def close(self) -> None:
         """Ends the connection; it would end by itself after a minute, and with this process."""

@@ -24,7 +24,7 @@ from autotune.devices.android.phone import Phone, conditions, listed
 from autotune.devices.android.session import BATCH, ends
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
-from autotune.devices.device import Device
+from autotune.devices.device import Device, MeasureOptions
 from autotune.devices.discovery import look
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.results.meta import DeviceFacts
@@ -65,9 +65,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phones: dict[str, str
 
 
 def phone(folder: Path, **more: Any) -> AdbDevice:
-    return AdbDevice(
-        "phone", **{"adb": str(folder / "adb"), "benchmark_model": str(folder / "benchmark_model"), **more}
-    )
+    """One of these options and of the device's own keywords."""
+    options = MeasureOptions(**{key: more.pop(key) for key in ("delegates", "threads", "cpus", "limit") if key in more})
+    own = {"adb": str(folder / "adb"), "benchmark_model": str(folder / "benchmark_model"), **more}
+    return AdbDevice("phone", **own, options=options)
 
 
 def calls(folder: Path) -> list[list[str]]:

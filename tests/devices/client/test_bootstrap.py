@@ -155,7 +155,7 @@ def test_two_at_once_take_turns(tmp_path: Path) -> None:
     """The second finds it made."""
     slow = (
         "import sys, time\n"
-        "from autotune.devices import board\n"
+        "from autotune.devices.client import bootstrap as board\n"
         "def failed(command, lock):\n"
         "    open(sys.argv[1] + '/runs', 'a').write('x')\n"
         "    time.sleep(0.2)\n"

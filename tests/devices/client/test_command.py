@@ -10,7 +10,7 @@ import pytest
 from autotune.config import Runtime
 from autotune.devices.client.command import CommandDevice
 from autotune.devices.client.device import PROBE
-from autotune.devices.device import Device
+from autotune.devices.device import Device, MeasureOptions
 from autotune.errors import UserError
 from autotune.testing import DeviceContract
 
@@ -26,7 +26,7 @@ class TestCommandDevice(DeviceContract):
         self.folder = str(tmp_path / "there")
 
     def device(self) -> Device:
-        return CommandDevice("shell", self.command, folder=self.folder, delegates=CPU)
+        return CommandDevice("shell", self.command, folder=self.folder, options=MeasureOptions(delegates=CPU))
 
     def file(self, folder: Path) -> tuple[Path, np.ndarray[Any, Any]]:
         return PROBE, np.random.default_rng(0).random((130, 8, 8, 1), np.float32)
@@ -34,7 +34,7 @@ class TestCommandDevice(DeviceContract):
 
 def test_keeps_files_at_home_there(tmp_path: Path) -> None:
     """The home is the command's, not the driver's."""
-    device = CommandDevice("shell", ["env", f"HOME={tmp_path}", sys.executable], delegates=CPU)
+    device = CommandDevice("shell", ["env", f"HOME={tmp_path}", sys.executable], options=MeasureOptions(delegates=CPU))
     with device.open() as session:
         session.latency(PROBE, Runtime())
     assert [path.read_bytes() for path in (tmp_path / ".cache/autotune/files").iterdir()] == [PROBE.read_bytes()]
@@ -42,7 +42,9 @@ def test_keeps_files_at_home_there(tmp_path: Path) -> None:
 
 def test_keeps_files_among_temporary_ones_where_there_is_no_home(tmp_path: Path) -> None:
     """As in a container whose user has none that it may write to; in a folder that is this user's alone."""
-    device = CommandDevice("shell", ["env", "HOME=/dev/null", f"TMPDIR={tmp_path}", sys.executable], delegates=CPU)
+    device = CommandDevice(
+        "shell", ["env", "HOME=/dev/null", f"TMPDIR={tmp_path}", sys.executable], options=MeasureOptions(delegates=CPU)
+    )
     with device.open() as session:
         session.latency(PROBE, Runtime())
     [folder] = tmp_path.glob("autotune-*")
@@ -52,7 +54,7 @@ def test_keeps_files_among_temporary_ones_where_there_is_no_home(tmp_path: Path)
 
 def test_an_emulator_s_times_are_marked() -> None:
     """Wherever the facts go."""
-    device = CommandDevice("emulated", [sys.executable], emulated=True, delegates=CPU)
+    device = CommandDevice("emulated", [sys.executable], emulated=True, options=MeasureOptions(delegates=CPU))
     assert device.emulated
     assert device.facts()["emulated"] is True
 

@@ -15,7 +15,7 @@ from autotune.config import SCHEMES, Recipe, Runtime
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.client.session import POLL
-from autotune.devices.device import Device, cores
+from autotune.devices.device import Device, MeasureOptions, cores
 from autotune.devices.runner import inference
 from autotune.errors import Infeasible, UserError
 from autotune.testing import DeviceContract, FakeDevice, toy_build
@@ -29,7 +29,7 @@ class TestLocalDevice(DeviceContract):
     """This machine keeps the contract."""
 
     def device(self) -> Device:
-        return LocalDevice(delegates=CPU)
+        return LocalDevice(options=MeasureOptions(delegates=CPU))
 
     def file(self, folder: Path) -> tuple[Path, np.ndarray[Any, Any]]:
         return PROBE, np.random.default_rng(0).random((130, 8, 8, 1), np.float32)
@@ -52,18 +52,18 @@ class TestFakeDevice(DeviceContract):
 
 def test_offers_what_it_has() -> None:
     """The CPU's kernels, on powers of two up to its cores; a delegate that nobody knows is missing, with a reason."""
-    device = LocalDevice(delegates=[*CPU, "abacus"])
+    device = LocalDevice(options=MeasureOptions(delegates=(*CPU, "abacus")))
     assert device.delegates == CPU
     assert list(device.missing()) == ["abacus"]
     assert device.missing()["abacus"]
     assert device.threads == tuple(count for count in (1, 2, 4, 8, 16, 32, 64, 128) if count <= cores())
-    assert LocalDevice(delegates=CPU, cpus=[0]).threads == (1,)
-    assert LocalDevice(delegates=CPU, threads=[3]).threads == (3,)
+    assert LocalDevice(options=MeasureOptions(delegates=CPU, cpus=(0,))).threads == (1,)
+    assert LocalDevice(options=MeasureOptions(delegates=CPU, threads=(3,))).threads == (3,)
 
 
 def test_probing_waits_for_who_measures(caplog: pytest.LogCaptureFixture) -> None:
     """It would disturb; the user is told once who it is."""
-    device = LocalDevice(delegates=["builtin"])
+    device = LocalDevice(options=MeasureOptions(delegates=("builtin",)))
     with ThreadPoolExecutor(1) as pool:
         with LocalDevice().open() as measuring, measuring.lease(waiting=print):
             future = pool.submit(lambda: device.delegates)
@@ -85,13 +85,13 @@ def test_the_lease_is_the_machine_s(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_a_device_without_delegates_is_none() -> None:
     """Whoever asks for it is told why, in one line."""
     with pytest.raises(UserError, match="device local: no delegate runs there; abacus: ") as caught:
-        _ = LocalDevice(delegates=["abacus"]).delegates
+        _ = LocalDevice(options=MeasureOptions(delegates=("abacus",))).delegates
     assert "\n" not in str(caught.value)
 
 
 def test_facts_say_how_it_is_used() -> None:
     """CPUs that it is kept to are part of what was measured."""
-    facts = LocalDevice("desk", delegates=CPU, cpus=[0]).facts()
+    facts = LocalDevice("desk", options=MeasureOptions(delegates=CPU, cpus=(0,))).facts()
     assert facts["device"] == "desk"
     assert facts["cpus"] == [0]
     assert facts["runtime"] == "ai-edge-litert"

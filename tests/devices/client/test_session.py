@@ -19,7 +19,7 @@ from autotune.config import Runtime
 from autotune.devices.client import connection, session
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.session import RunnerSession
-from autotune.devices.device import cores
+from autotune.devices.device import MeasureOptions, cores
 from autotune.devices.runner import frames, machine, server
 from autotune.errors import Fault, Infeasible
 from tests.devices.here import Here
@@ -160,7 +160,7 @@ def test_a_crash_costs_one_configuration(
 ) -> None:
     """A native crash and an endless loop end a child; the runner goes on with the next."""
     monkeypatch.setenv("AUTOTUNE_FAULT", f"{kind}:{BAD.delegate}:{BAD.threads}")
-    found = RunnerSession(Here(tmp_path), limit=1.0)
+    found = RunnerSession(Here(tmp_path), MeasureOptions(limit=1.0))
     process = runner_of(found)
     before = found.outputs(PROBE, GOOD, inputs)
     with pytest.raises(Infeasible, match=reason):
@@ -197,7 +197,7 @@ def test_a_block_that_takes_too_long_is_told_by_its_size(
 ) -> None:
     """No process ended by itself, and the limit can be raised."""
     monkeypatch.setenv("AUTOTUNE_FAULT", "loop:builtin:1")
-    slow = RunnerSession(Here(tmp_path), limit=0.5)
+    slow = RunnerSession(Here(tmp_path), MeasureOptions(limit=0.5))
     with pytest.raises(Infeasible, match=r"^on builtin no answer in 0\.5 s for 5 samples; give the device"):
         slow.outputs(PROBE, BAD, inputs)
     slow.close()
@@ -384,14 +384,14 @@ def stopped(opened: RunnerSession) -> psutil.Process:
 
 def test_cpus_are_kept_to(tmp_path: Path) -> None:
     """By the child that runs the file, in all its threads; a CPU that is none is no fault of the file."""
-    found = RunnerSession(Here(tmp_path), cpus=[0])
+    found = RunnerSession(Here(tmp_path), MeasureOptions(cpus=(0,)))
     future, child = measuring(found, Runtime("xnnpack", 2))
     assert eventually(lambda: child.num_threads() > 1)
     allowed = [machine.text(f"/proc/{task.id}/status") for task in child.threads()]
     assert all("\nCpus_allowed_list:\t0\n" in text for text in allowed)
     found.close()
     assert future.exception(LONG)
-    found = RunnerSession(Here(tmp_path), cpus=[0, 4000])
+    found = RunnerSession(Here(tmp_path), MeasureOptions(cpus=(0, 4000)))
     with pytest.raises(Fault, match="device here: cpus: files can't be kept to CPUs 0, 4000; there are 0"):
         found.latency(PROBE, GOOD)
     found.close()
@@ -425,7 +425,7 @@ def test_load_ends_with_the_measurement(tmp_path: Path) -> None:
 def test_load_is_beside_the_cpus_that_files_run_on(tmp_path: Path) -> None:
     """Else it would take turns with the file."""
     first, *others = sorted(os.sched_getaffinity(0))
-    found = RunnerSession(Here(tmp_path), cpus=[first], load=1)
+    found = RunnerSession(Here(tmp_path), MeasureOptions(cpus=(first,)), load=1)
     future, child = measuring(found)
     assert eventually(lambda: child.cpu_affinity() == [first] and child.children())
     [burner] = child.children()

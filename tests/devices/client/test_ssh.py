@@ -18,13 +18,14 @@ from autotune.config import Runtime
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.client.ssh import SshDevice
-from autotune.devices.device import Device
+from autotune.devices.device import Device, MeasureOptions
 from autotune.errors import Fault, UserError
 from autotune.testing import DeviceContract
 from tests.devices.client.sshd import DELAY, Board, Line, running
 from tests.devices.processes import LONG, alive, eventually, words
 
 CPU = ("xnnpack", "builtin", "reference")
+OPTIONS = MeasureOptions(delegates=CPU)
 IMPATIENT = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=1"]
 
 
@@ -43,7 +44,7 @@ def inputs(tmp_path: Path) -> Path:
 
 def device(board: Board, *options: str, host: str = "board", **rest: Any) -> SshDevice:
     """On which this Python does the measuring."""
-    settings = {"python": sys.executable, "folder": str(home(board)), "delegates": CPU} | rest
+    settings: dict[str, Any] = {"python": sys.executable, "folder": str(home(board)), "options": OPTIONS} | rest
     return SshDevice("it", host, ssh=[*board.client, *options], **settings)
 
 

@@ -10,7 +10,7 @@ import pytest
 from autotune.compress import post_training
 from autotune.config import Runtime
 from autotune.devices.client.local import LocalDevice
-from autotune.devices.device import Session
+from autotune.devices.device import MeasureOptions, Session
 from autotune.errors import Infeasible
 from tests.devices import gpu
 from tests.devices.several import several
@@ -29,7 +29,7 @@ def accelerated(request: pytest.FixtureRequest) -> Iterator[tuple[str, Session]]
     with pytest.MonkeyPatch.context() as patch:
         if delegate == "gpu":
             gpu.found(patch)
-        device = LocalDevice(delegates=[delegate, "builtin", "xnnpack"])
+        device = LocalDevice(options=MeasureOptions(delegates=(delegate, "builtin", "xnnpack")))
         if reason := device.missing().get(delegate):
             pytest.skip(reason)
         with device.open() as session:
@@ -85,7 +85,7 @@ def test_xnnpack_says_what_it_left(tmp_path: Path) -> None:
     """Of int8 ResNet8 the pooling and the softmax, which it has for float alone."""
     file = tmp_path / "int8.tflite"
     file.write_bytes(post_training.quantize(RESNET8.read_bytes(), "int8", np.load(samples(tmp_path))))
-    with LocalDevice(delegates=["xnnpack"]).open() as session:
+    with LocalDevice(options=MeasureOptions(delegates=("xnnpack",))).open() as session:
         found = session.latency(file, Runtime())
         assert (found.operators, found.delegated) == (18, 16)
         assert sorted(found.fell_back) == ["AVERAGE_POOL_2D", "SOFTMAX"]

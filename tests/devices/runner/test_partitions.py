@@ -9,6 +9,7 @@ import pytest
 
 from autotune.config import Config, Runtime
 from autotune.devices.client.local import LocalDevice
+from autotune.devices.device import MeasureOptions
 from autotune.devices.runner import accelerators
 from autotune.devices.snippets import python
 from tests.devices.several import parted
@@ -19,7 +20,7 @@ VALUES = np.array([[-1.5, 2.5, 3.0, -4.25]], np.float32)
 @pytest.fixture(scope="module")
 def device() -> LocalDevice:
     """This machine with OpenVINO's CPU."""
-    found = LocalDevice(delegates=["openvino_cpu"])
+    found = LocalDevice(options=MeasureOptions(delegates=("openvino_cpu",)))
     if reason := found.missing().get("openvino_cpu"):
         pytest.skip(reason)
     return found
