@@ -35,7 +35,7 @@ def held(
         relative to the baseline's quality is met or missed by the difference, so there it is that
         difference's interval, with the baseline's quality as it was measured. What is not known has none.
     """
-    found = {}
+    intervals = {}
     for target in targets:
         key = target.metric.key
         if key not in outcome.metrics:
@@ -45,13 +45,13 @@ def held(
         if target.metric == LATENCY and outcome.latency is not None:
             low, high = outcome.latency.low_ms, outcome.latency.high_ms
         elif target.metric == quality:
-            known = gap(target.factor) if target.factor else None
-            if known is None:
+            difference = gap(target.factor) if target.factor else None
+            if difference is None:
                 low, high = interval(outcome.metrics, outcome.facts, quality)
             else:
-                low, high = (target.factor * baseline[key] + end for end in known)
-        found[target.text] = min(low, value), max(high, value)
-    return found
+                low, high = (target.factor * baseline[key] + end for end in difference)
+        intervals[target.text] = min(low, value), max(high, value)
+    return intervals
 
 
 def missed_on_test(
@@ -76,16 +76,18 @@ def missed_on_test(
 
 
 def violations(
-    found: Mapping[str, Interval], targets: Sequence[Target], baseline: Mapping[str, float]
+    intervals: Mapping[str, Interval], targets: Sequence[Target], baseline: Mapping[str, float]
 ) -> dict[str, float]:
     """How far each target is missed, by its text, as Target.violation(): above 0 where it is not met with margin.
 
     Args:
-        found: as held() gives it.
+        intervals: as held() gives them.
         targets: to meet.
         baseline: its metrics by key.
     """
     return {
-        target.text: target.violation(target.worse(*found[target.text]), baseline) if target.text in found else UNKNOWN
+        target.text: target.violation(target.worse(*intervals[target.text]), baseline)
+        if target.text in intervals
+        else UNKNOWN
         for target in targets
     }

@@ -1,4 +1,8 @@
-"""How sure scores are: 95 % intervals, and whether two files differ on the same samples."""
+"""How sure scores are: 95 % intervals, and whether two files differ on the same samples.
+
+Distributions are scipy.special's: scipy.stats has the same ones, but takes a second to import and a hundred times as
+long for each value, of which a front takes one for each of its points.
+"""
 
 import math
 from statistics import NormalDist
@@ -7,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # `autotune --help` comes by here, and does without
     import numpy as np
     from numpy.typing import NDArray
+
+    Each = NDArray[Any]  # booleans or floats, and not only of one width
+    """A file's score on each sample: booleans where it is right or wrong there, else floats; or of each resample."""
 
 Interval = tuple[float, float]
 
@@ -48,54 +55,50 @@ def student(count: int) -> float:
 
     Student (W. S. Gosset), The Probable Error of a Mean, Biometrika 6, 1908.
     """
-    from scipy.stats import t
-
-    return float(t.ppf(0.975, count - 1)) / Z
+    return _student_quantile(count) / Z
 
 
-def paired(
-    one: "NDArray[Any]", other: "NDArray[Any]", *, resampled: bool
-) -> "tuple[NDArray[Any], NDArray[Any]] | None":
+def paired(first: "Each", second: "Each", *, resampled: bool) -> "tuple[Each, Each] | None":
     """Two files' scores that go together: of the same samples, or of the resamples that both have.
 
     Args:
-        one: Score.each of a file, (n,).
-        other: likewise, of the same metric.
+        first: Score.each of a file, (n,).
+        second: likewise, of the same metric.
         resampled: whether they are of resamples, of which there may be more of the one than of the other.
 
     Returns:
         None where they are of other samples.
     """
     if resampled:
-        both = min(len(one), len(other))
-        return one[:both], other[:both]
-    return (one, other) if one.shape == other.shape else None
+        both = min(len(first), len(second))
+        return first[:both], second[:both]
+    return (first, second) if first.shape == second.shape else None
 
 
-def compare(one: "NDArray[Any]", other: "NDArray[Any]", *, resampled: bool) -> float:
+def compare(first: "Each", second: "Each", *, resampled: bool) -> float:
     """The two-sided p-value of two files' scores on the same samples: how easily chance makes such a difference.
 
     Pairing takes out what both have in common, the samples that are hard for either; so differences
     are found that lie well within the files' own intervals.
 
     Args:
-        one: Score.each of a file, (n,).
-        other: likewise, of the same metric and samples.
+        first: Score.each of a file, (n,).
+        second: likewise, of the same metric and samples.
         resampled: whether they are of resamples, not of single samples.
 
     Returns:
         0 to 1; above LEVEL the two can't be told apart.
     """
-    if one.dtype == other.dtype == bool:
-        return _mcnemar(one, other)
-    gap = one.astype(float) - other
+    if first.dtype == second.dtype == bool:
+        return _mcnemar(first, second)
+    gap = first.astype(float) - second
     if not resampled:
         return _student(gap, len(gap))
     gap = gap[gap == gap]  # NaN is not equal to itself
     return _student(gap, 1) if len(gap) < FEW else _bootstrap(gap)
 
 
-def difference(one: "NDArray[Any]", other: "NDArray[Any]", factor: float, *, resampled: bool) -> Interval | None:
+def difference(first: "Each", second: "Each", factor: float, *, resampled: bool) -> Interval | None:
     """The 95 % interval of a file's quality less a factor times another's, by their scores on the same samples.
 
     Of right or wrong: A. Agresti & Y. Min, Simple Improved Confidence Intervals for Comparing Matched
@@ -106,25 +109,24 @@ def difference(one: "NDArray[Any]", other: "NDArray[Any]", factor: float, *, res
     sample differs by exactly 0, times 1.
 
     Args:
-        one: Score.each of a file, (n,).
-        other: likewise, of the same metric and samples.
-        factor: of the other.
+        first: Score.each of a file, (n,).
+        second: likewise, of the same metric and samples.
+        factor: of the second.
         resampled: whether they are of resamples, not of single samples.
 
     Returns:
         None where there are fewer than two to compare.
     """
     import numpy as np
-    from scipy.stats import t
 
-    gap = one.astype(float) - factor * other
+    gap = first.astype(float) - factor * second
     gap = gap[np.isfinite(gap)]
     if len(gap) < 2:
         return None
     if resampled and len(gap) >= FEW:
         low, high = np.quantile(gap, (0.025, 0.975)).tolist()
         return low, high
-    if one.dtype == other.dtype == bool and (one != other).any():
+    if first.dtype == second.dtype == bool and (first != second).any():
         weights = np.append(np.ones(len(gap)), [0.5] * 4)
         gap = np.append(gap, [1 - factor, 1, -factor, 0])
         middle = float(np.average(gap, weights=weights))
@@ -132,20 +134,20 @@ def difference(one: "NDArray[Any]", other: "NDArray[Any]", factor: float, *, res
         return middle - reach, middle + reach
     middle = float(gap.mean())
     error = float(gap.std(ddof=1)) / math.sqrt(1 if resampled else len(gap))  # a resample's spread is the error
-    reach = float(t.ppf(0.975, len(gap) - 1)) * error
+    reach = _student_quantile(len(gap)) * error
     return middle - reach, middle + reach
 
 
-def _mcnemar(one: "NDArray[np.bool_]", other: "NDArray[np.bool_]") -> float:
+def _mcnemar(first: "NDArray[np.bool_]", second: "NDArray[np.bool_]") -> float:
     """McNemar's exact test: a sample that only one of the two has right is equally likely to be either's by chance.
 
     Q. McNemar, Note on the Sampling Error of the Difference Between Correlated Proportions or
     Percentages, Psychometrika 12, 1947; here with the exact binomial.
     """
-    from scipy.stats import binom
+    from scipy.special import bdtr
 
-    first, second = int((one & ~other).sum()), int((other & ~one).sum())
-    return min(1.0, 2 * float(binom.cdf(min(first, second), first + second, 0.5)))
+    gained, lost = int((first & ~second).sum()), int((second & ~first).sum())
+    return min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
 
 
 def _student(gap: "NDArray[np.float64]", of: int) -> float:
@@ -156,12 +158,19 @@ def _student(gap: "NDArray[np.float64]", of: int) -> float:
         gap: the differences.
         of: how many of them the mean is of: 1 where each is of all samples, drawn anew.
     """
-    from scipy.stats import t
+    from scipy.special import stdtr
 
     if len(gap) < 2 or not gap.any():
         return 1.0
     error = float(gap.std(ddof=1)) / math.sqrt(of)
-    return 2 * float(t.sf(abs(float(gap.mean())) / error, len(gap) - 1)) if error else 0.0
+    return 2 * float(stdtr(len(gap) - 1, -abs(float(gap.mean())) / error)) if error else 0.0
+
+
+def _student_quantile(count: int) -> float:
+    """Standard errors to either side that make a 95 % interval, where the error is known from so many values alone."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(count - 1, 0.975))
 
 
 def _bootstrap(gap: "NDArray[np.float64]") -> float:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import binom, binomtest, ttest_1samp, ttest_rel
+from scipy.stats import binom, binomtest, t, ttest_1samp, ttest_rel
 
-from autotune.results.significance import LEVEL, compare, difference, normal, wilson
+from autotune.results.significance import LEVEL, Z, compare, difference, normal, student, wilson
 from autotune.task.score import RESAMPLES
 
 Draw = Callable[[np.random.Generator], tuple[NDArray[Any], NDArray[Any]]]
@@ -72,6 +72,30 @@ def test_mcnemar_of_no_difference() -> None:
     """Of the same decisions, and of as many either way."""
     assert compare(*right(0, 0, 90, 10), resampled=False) == 1.0
     assert compare(*right(5, 5, 90, 10), resampled=False) == 1.0
+
+
+@pytest.mark.parametrize("pairs", [1, 2, 9, 50, 333, 1000, 10_000])
+def test_mcnemar_is_scipys_binomial_test(pairs: int) -> None:
+    """However many are decided otherwise, and whichever of the two has more of them."""
+    for gained in {0, 1, pairs // 4, pairs // 3, pairs // 2, pairs}:
+        expected = binomtest(gained, pairs).pvalue
+        assert compare(*right(gained, pairs - gained, 7, 3), resampled=False) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize(("count", "quantile"), [(2, 12.706), (5, 2.776), (11, 2.228), (31, 2.042), (121, 1.980)])
+def test_student_against_published_values(count: int, quantile: float) -> None:
+    """The table of Student's distribution that any textbook has, at 0.975; and scipy.stats' own."""
+    assert student(count) * Z == pytest.approx(quantile, abs=5e-4)
+    assert student(count) * Z == pytest.approx(t.ppf(0.975, count - 1), rel=1e-12)
+
+
+@pytest.mark.parametrize("count", [2, 3, 49, 10_000])
+def test_paired_differences_are_scipys(count: int) -> None:
+    """The p-value and the interval of scipy's paired test, on errors in float64."""
+    first, second = np.random.default_rng(count).normal([[0.1], [0.0]], 1.0, (2, count))
+    test = ttest_rel(first, second)
+    assert compare(first, second, resampled=False) == pytest.approx(test.pvalue, rel=1e-10)
+    assert difference(first, second, 1.0, resampled=False) == pytest.approx(test.confidence_interval(0.95), rel=1e-10)
 
 
 def test_pairs_tell_apart_where_intervals_overlap() -> None:
