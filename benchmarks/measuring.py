@@ -102,10 +102,11 @@ def _again(session: Session, folder: Path) -> None:
     front = read(study, "again").front()
     assert front is not None
     during = _during(study)
-    jobs = [Job(Path(str(point.model)), point.outcome.config.runtime) for point in front.points]
+    jobs = [Job(Path(point.model), point.outcome.config.runtime) for point in front.points]
     ratios: dict[str, list[float]] = {"in its wave": [], "when the front was measured once more": []}
     for point, found in zip(front.points, _measured(session, jobs), strict=True):
-        last = Measurement.from_json(point.outcome.facts["latency"])
+        last = point.outcome.latency
+        assert last is not None
         for times, then in zip(ratios.values(), (during[point.trial], last), strict=True):
             times.append(found.p50_ms / then.p50_ms)
         both = " and ".join(f"{times[-1]:.3f}" for times in ratios.values())

@@ -24,7 +24,7 @@ from autotune.compress.pipeline import Step
 from autotune.config import Config, Recipe, Runtime
 from autotune.ledger.ledger import Ledger
 from autotune.results.front import dominated, relative
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Certainty, Measured
 from autotune.search.feasibility import Gate
 from autotune.search.proposals import Proposal, Proposals
 from autotune.search.search import Search
@@ -71,7 +71,7 @@ class Table:
         noise = np.random.default_rng(seed)
         self.seconds: dict[str, float] = content["seconds"]
         self.steps: dict[str, list[Step]] = {}
-        self.outcomes: dict[str, Outcome] = {}
+        self.outcomes: dict[str, Measured] = {}
         self.space = Space({name: Categorical(tuple(values)) for name, values in content["grid"].items()}, path.name)
         for row in content["rows"]:
             recipe = Config.of(row["recipe"]).recipe
@@ -92,7 +92,7 @@ class Table:
         return config.key in self.outcomes
 
     @cached_property
-    def baseline(self) -> Outcome:
+    def baseline(self) -> Measured:
         """The model as it is."""
         return self.outcomes[Config(Recipe(), Runtime()).key]
 
@@ -105,12 +105,12 @@ class Table:
         keys = {step.key for steps in self.steps.values() for step in steps if step.trains}
         return sum(self.seconds[key] for key in keys), self.hypervolume(list(self.outcomes.values()))
 
-    def hypervolume(self, outcomes: list[Outcome]) -> float:
+    def hypervolume(self, outcomes: list[Measured]) -> float:
         """Of some outcomes, as front.hypervolume()."""
         return dominated([relative(outcome.metrics, OBJECTIVES, self.baseline.metrics) for outcome in outcomes])
 
 
-def _outcome(config: Config, row: dict[str, Any], latency: float, luck: float) -> Outcome:
+def _outcome(config: Config, row: dict[str, Any], latency: float, luck: float) -> Measured:
     quality = row["quality"][config.runtime.delegate]
     metrics = {
         "accuracy": min(1.0, quality["accuracy"] + luck),
@@ -118,7 +118,7 @@ def _outcome(config: Config, row: dict[str, Any], latency: float, luck: float) -
         "size_bytes": float(row["size_bytes"]),
         "download_bytes": float(row["download_bytes"]),
     }
-    return Outcome(config, "measured", metrics, {"standard_error": quality["standard_error"]}, config.recipe.key)
+    return Measured(config, metrics, Certainty(quality["standard_error"]), config.recipe.key)
 
 
 def replay(table: Table, name: str, seed: int) -> Curve:
@@ -140,7 +140,7 @@ def replay(table: Table, name: str, seed: int) -> Curve:
     begun: set[str] = set()
     number = itertools.count()
     now, spent, (total, best) = 0.0, 0.0, table.whole()
-    found: list[Outcome] = []
+    found: list[Measured] = []
     curve = np.zeros(len(BUDGETS))
     while True:
         while len(under_way) < WORKERS:
@@ -161,7 +161,7 @@ def replay(table: Table, name: str, seed: int) -> Curve:
         curve[spent / total - 1e-9 <= BUDGETS] = table.hypervolume(found) / best
 
 
-def _tell(ledger: Ledger, row: Proposal, outcomes: list[Outcome], baseline: Outcome) -> None:
+def _tell(ledger: Ledger, row: Proposal, outcomes: list[Measured], baseline: Measured) -> None:
     assert row.trial is not None  # nothing is cut off here
     first, *others = outcomes
     ledger.tell(row.trial, first, [], baseline)

@@ -23,8 +23,8 @@ from autotune import plugins
 from autotune.compress import pipeline
 from autotune.config import Config, Recipe
 from autotune.ledger.ledger import Ledger
-from autotune.results.front import Point
-from autotune.results.outcome import Outcome
+from autotune.results.front import MeasuredPoint, Point
+from autotune.results.outcome import Measured
 from autotune.results.record import Record
 from autotune.search.feasibility import Gate
 from autotune.search.patience import Patience
@@ -66,7 +66,7 @@ LOSSES = {"none": 0.0, "float16": 0.0, "weight_int8": 0.001, "int4": 0.03}
 T = TypeVar("T")
 
 
-def measured(config: Config) -> Outcome:
+def measured(config: Config) -> Measured:
     """What a configuration is taken to give: the same each time."""
     recipe, runtime = config.recipe, config.runtime
     noise, of_kind = random.Random(recipe.key), random.Random(f"{recipe.quantize} {recipe.mixed}")
@@ -126,7 +126,7 @@ class Study:
                 _, seconds = timed(partial(self._tell, trial, outcome))
                 self.tells.append((len(self.tells), seconds))
 
-    def _tell(self, trial: int | None, outcome: Outcome) -> None:
+    def _tell(self, trial: int | None, outcome: Measured) -> None:
         """See the driver's."""
         if trial is None:
             self._ledger.add(outcome, self._targets, self._baseline)
@@ -169,7 +169,7 @@ def _front() -> None:
     """Prints how long a front takes."""
     draw = random.Random(0)
     outcomes = [toy_outcome(draw.random(), 10 * draw.random(), 300e3 * draw.random()) for _ in range(OUTCOMES)]
-    points = [Point(number, outcome, {}, "") for number, outcome in enumerate(outcomes)]
+    points: list[Point] = [MeasuredPoint(number, outcome, {}, "") for number, outcome in enumerate(outcomes)]
     record = Record("scale", Path(), toy_meta(), toy_outcome(0.9, 10, 300e3), points, {}, {}, [])
     front, seconds = timed(record.front)
     assert front is not None

@@ -148,7 +148,7 @@ def _quality(found: Outcome | Exception) -> dict[str, Any]:
         raise found
     if found.state == "refused":
         return {"refused": found.reason}
-    return {"accuracy": found.metrics["accuracy"], "standard_error": snap(found.facts["standard_error"])}
+    return {"accuracy": found.metrics["accuracy"], "standard_error": snap(found.certainty.standard_error)}
 
 
 def _latencies(session: Session, files: dict[str, str]) -> dict[str, dict[str, float]]:

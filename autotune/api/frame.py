@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from autotune.results.front import ParetoFront, Point, interval
+from autotune.results.front import MeasuredPoint, ParetoFront, Point
 
 
 def frame(front: ParetoFront, points: Sequence[Point]) -> pd.DataFrame:
@@ -33,16 +33,15 @@ def frame(front: ParetoFront, points: Sequence[Point]) -> pd.DataFrame:
 def _row(front: ParetoFront, point: Point, **where: bool) -> tuple[dict[str, Any], ...]:
     """Its parts: what it is, its configuration, its metrics, what is known of them."""
     outcome = point.outcome
-    head = where | {"feasible": point.feasible, "free": point.free, "state": outcome.state, "reason": outcome.reason}
-    return head, outcome.config.canonical(), outcome.metrics, _intervals(front, point) | {"model": point.model}
+    head = where | {"feasible": point.feasible, "free": point.free, "state": outcome.state, "reason": point.reason}
+    metrics = point.outcome.metrics if isinstance(point, MeasuredPoint) else {}
+    return head, outcome.config.canonical(), metrics, _intervals(front, point) | {"model": point.model}
 
 
 def _intervals(front: ParetoFront, point: Point) -> dict[str, Any]:
-    outcome = point.outcome
-    quality = front.quality.key
-    latency = point.outcome.latency
-    if outcome.state != "measured":
+    if not isinstance(point, MeasuredPoint):
         return {}
-    low, high = interval(outcome.metrics, outcome.facts, front.quality)
+    quality, latency = front.quality.key, point.outcome.latency
+    low, high = point.outcome.interval(front.quality)
     timed = {} if latency is None else {"latency_ms_low": latency.low_ms, "latency_ms_high": latency.high_ms}
     return {f"{quality}_low": low, f"{quality}_high": high, **timed, "verdict": latency and latency.verdict}

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autotune.api.picks import Pick, PickForAll, Unmet, told
-from autotune.results.front import ParetoFront, Point
-from autotune.results.outcome import Outcome
+from autotune.results.front import MeasuredPoint, ParetoFront, Point
+from autotune.results.outcome import Measured
 from autotune.targets.target import Target
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Front:
         return Front(find(self.folder.parent, self.name, device), self._trust, self._notes)
 
     @property
-    def points(self) -> list[Point]:
+    def points(self) -> list[MeasuredPoint]:
         """The points that no other one betters in every objective, best quality first."""
         return list(self._front.points)
 
@@ -83,7 +83,7 @@ class Front:
         return list(self._record.points)
 
     @property
-    def baseline(self) -> Outcome:
+    def baseline(self) -> Measured:
         """The original model, converted and nothing else."""
         return self._front.baseline
 
@@ -93,7 +93,7 @@ class Front:
         return list(self._front.targets)
 
     @property
-    def recommended(self) -> Point | None:
+    def recommended(self) -> MeasuredPoint | None:
         """What pick() takes; None where nothing meets the targets."""
         return self._front.pick()
 
@@ -226,7 +226,7 @@ class Front:
         """Its points, as `autotune front --json` has them."""
         return self._front.to_json(self._record.meta.device)
 
-    def __iter__(self) -> Iterator[Point]:
+    def __iter__(self) -> Iterator[MeasuredPoint]:
         return iter(self.points)
 
     def __len__(self) -> int:

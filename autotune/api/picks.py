@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.config import Config
 from autotune.errors import AutotuneError, ExitStatus
-from autotune.results.front import ParetoFront, Point
+from autotune.results.front import MeasuredPoint, ParetoFront
 
 if TYPE_CHECKING:
     from autotune.deploy.pick import Picked
@@ -26,7 +26,7 @@ class Unmet(AutotuneError):
 
     exit_status = ExitStatus.UNMET
 
-    def __init__(self, message: str, nearest: Point | None) -> None:
+    def __init__(self, message: str, nearest: MeasuredPoint | None) -> None:
         super().__init__(message)
         self.nearest = nearest
 
@@ -59,7 +59,7 @@ class Pick:
     """
 
     def __init__(
-        self, record: "Record", front: ParetoFront, point: Point, rule: "DecisionRule", trust: "Trust"
+        self, record: "Record", front: ParetoFront, point: MeasuredPoint, rule: "DecisionRule", trust: "Trust"
     ) -> None:
         self.point = point
         self.trust = trust
@@ -80,7 +80,7 @@ class Pick:
     @property
     def file(self) -> Path:
         """The .tflite file in the study's folder."""
-        return Path(str(self.point.model))
+        return Path(self.point.model)
 
     def save(
         self,
@@ -203,7 +203,7 @@ def _saved(file: Path, recipe: Mapping[str, Any], remarks: list[str]) -> Saved:
     return Saved(file, file.with_suffix(".json"), file.with_suffix(".md"), remarks, uri)
 
 
-def told(front: ParetoFront, point: Point) -> str:
+def told(front: ParetoFront, point: MeasuredPoint) -> str:
     """A point in one line."""
     from autotune.terminal.study import short
 

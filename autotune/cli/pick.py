@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from autotune.deploy.registration import Registration
     from autotune.model.trust import Trust
     from autotune.results.decision import DecisionRule
-    from autotune.results.front import Point
+    from autotune.results.front import MeasuredPoint
     from autotune.results.record import Record
     from autotune.targets.target import Target
 
@@ -201,7 +201,7 @@ def _print_file(file: Path, load: str) -> None:
     console.print(f"\n{load}", markup=False, soft_wrap=True)
 
 
-def _rechecked(arguments: argparse.Namespace, record: "Record", point: "Point") -> "Rechecked":
+def _rechecked(arguments: argparse.Namespace, record: "Record", point: "MeasuredPoint") -> "Rechecked":
     """The file once more on the study's device, where that can be found."""
     from autotune.deploy.recheck import Rechecked, recheck_found
     from autotune.terminal.devices import progress

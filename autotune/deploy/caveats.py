@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from autotune.deploy.recheck import Rechecked
-from autotune.results.front import ParetoFront, Point, interval
-from autotune.results.outcome import Measurement
+from autotune.results.front import MeasuredPoint, ParetoFront
+from autotune.results.outcome import Certainty, Measurement
 from autotune.results.record import Record
 from autotune.study.latency_cache import CHANGED
 from autotune.targets.metric import LATENCY
@@ -15,7 +15,7 @@ from autotune.text.units import milliseconds, number
 from autotune.text.words import missed, missed_there
 
 
-def drift(point: Point, now: Measurement) -> dict[str, Any]:
+def drift(point: MeasuredPoint, now: Measurement) -> dict[str, Any]:
     """How a latency compares with the study's: its change as a share of that, and whether their intervals meet."""
     before = point.outcome.metrics[LATENCY.key]
     then = point.outcome.latency
@@ -23,7 +23,7 @@ def drift(point: Point, now: Measurement) -> dict[str, Any]:
     return {"change": now.p50_ms / before - 1, "intervals_meet": low <= now.high_ms and now.low_ms <= high}
 
 
-def doubts(record: Record, front: ParetoFront, point: Point, found: Rechecked) -> Iterator[str]:
+def doubts(record: Record, front: ParetoFront, point: MeasuredPoint, found: Rechecked) -> Iterator[str]:
     """What the second look at a picked file has brought to light; a line each."""
     if found.latency is not None:
         yield from _doubts_of_latency(record, front, point, found.latency)
@@ -31,7 +31,7 @@ def doubts(record: Record, front: ParetoFront, point: Point, found: Rechecked) -
         yield from _doubts_of_test(front, point, found.test, found.baseline)
 
 
-def _doubts_of_latency(record: Record, front: ParetoFront, point: Point, now: Measurement) -> Iterator[str]:
+def _doubts_of_latency(record: Record, front: ParetoFront, point: MeasuredPoint, now: Measurement) -> Iterator[str]:
     gap = drift(point, now)
     if abs(gap["change"]) > CHANGED and not gap["intervals_meet"]:
         yield (
@@ -46,13 +46,13 @@ def _doubts_of_latency(record: Record, front: ParetoFront, point: Point, now: Me
 
 
 def _doubts_of_test(
-    front: ParetoFront, point: Point, scores: dict[str, Any], baseline: dict[str, Any] | None
+    front: ParetoFront, point: MeasuredPoint, scores: dict[str, Any], baseline: dict[str, Any] | None
 ) -> Iterator[str]:
     quality = front.quality
     seen, value = point.outcome.metrics[quality.key], scores[quality.key]
     if _apart(
-        (seen, *interval(point.outcome.metrics, point.outcome.facts, quality)),
-        (value, *interval(scores, scores, quality)),
+        (seen, *point.outcome.interval(quality)),
+        (value, *Certainty.from_json(scores).interval(value, quality)),
     ):
         yield (
             f"its {quality.name} is {number(value, quality)} on the test split and {number(seen, quality)} on "

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,12 @@ from autotune.ledger.artifacts import is_file_of
 from autotune.report.reproduce import command
 from autotune.results.decision import DecisionRule, Trade, ranked, runners_up
 from autotune.results.devices import Together, together
-from autotune.results.front import ParetoFront, Point, interval
+from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.record import Record
 from autotune.study.measured_file import check_file
 from autotune.targets.metric import DOWNLOAD, LATENCY, METRICS
 from autotune.targets.target import Target
-from autotune.text.units import milliseconds, price, within
+from autotune.text.units import milliseconds, price, quality_within, scores_within
 from autotune.tflite.recurrent import left_float
 from autotune.tflite.state import KEEPS, State, state
 
@@ -32,7 +32,7 @@ def choose(
     targets: list[Target] | None,
     trial: int | None,
     rule: DecisionRule = DecisionRule(),  # noqa: B008  # frozen
-) -> tuple[ParetoFront, Point | None]:
+) -> tuple[ParetoFront, MeasuredPoint | None]:
     """The front, and the point to hand out; None where nothing meets the targets.
 
     Args:
@@ -63,7 +63,7 @@ def choose(
 
 def choose_together(
     records: Mapping[str, Record], targets: list[Target] | None, trial: int | None, rule: DecisionRule
-) -> tuple[Together, Point | None]:
+) -> tuple[Together, MeasuredPoint | None]:
     """One file for several devices: what there is to choose from, and what is chosen, as a point of all of them.
 
     Args:
@@ -106,7 +106,7 @@ class Picked:
 
     record: Record
     front: ParetoFront
-    point: Point
+    point: MeasuredPoint
     found: Rechecked
     rule: DecisionRule = DecisionRule()  # noqa: RUF009  # frozen
 
@@ -118,14 +118,14 @@ class Picked:
     @cached_property
     def state(self) -> State:
         """What its file keeps from one inference to the next."""
-        return state(Path(str(self.point.model)).read_bytes())
+        return state(Path(self.point.model).read_bytes())
 
     @cached_property
     def remarks(self) -> list[str]:
         """What there is to know of its file, and what the second look at it has brought to light; a line each."""
         outcome = self.point.outcome
         known = [f"it {KEEPS}"] if self.state else []
-        if outcome.config.recipe.quantize != "none" and (line := left_float(outcome.facts["layers"])):
+        if outcome.config.recipe.quantize != "none" and (line := left_float(outcome.layers)):
             known.append(line)
         return [*known, *self.found.remarks, *doubts(self.record, self.front, self.point, self.found)]
 
@@ -145,9 +145,9 @@ class Picked:
             "test": found.test,
             "baseline_test": found.baseline,
             "remarks": self.remarks,
-            "standard_error": point.outcome.facts["standard_error"],
-            "interval": list(interval(point.outcome.metrics, point.outcome.facts, self.front.quality)),
-            "evaluated_on": point.outcome.facts.get("evaluated_on"),
+            "standard_error": point.outcome.certainty.standard_error,
+            "interval": list(point.outcome.interval(self.front.quality)),
+            "evaluated_on": point.outcome.evaluated_on and asdict(point.outcome.evaluated_on),
             "tied_with": [rival.trial for rival in self.front.rivals(point)],
             "from": self.record.meta.options.to_json(),
             "device": self.record.meta.device.to_json(),
@@ -231,13 +231,13 @@ def _row(picked: Picked) -> str:
     quality, outcome = picked.front.quality, picked.point.outcome
     runtime = outcome.config.runtime
     latency = picked.found.latency or outcome.latency
-    test = "not evaluated" if picked.found.test is None else within(picked.found.test, picked.found.test, quality)
+    test = "not evaluated" if picked.found.test is None else scores_within(picked.found.test, quality)
     median = milliseconds(outcome.metrics[LATENCY.key])
     if latency is not None:
         median = f"{milliseconds(latency.p50_ms)} ±{latency.reach:.1%}"
         if not latency.stable:
             median += f" ({latency.verdict})"
-    seen = within(outcome.metrics, outcome.facts, quality)
+    seen = quality_within(outcome, quality)
     sizes = [price(outcome.metrics, metric) for metric in (METRICS["size"], DOWNLOAD)]
     cells = [picked.record.device, runtime.short, seen, test, median, *sizes]
     return f"| {' | '.join(cells)} |"
@@ -254,12 +254,11 @@ def _head(picked: Picked, file: Path) -> dict[str, Any]:
         "study": picked.record.name,
         "targets": [target.text for target in picked.front.targets],
         "rule": picked.rule.to_json(),
-        "layers": picked.point.outcome.facts["layers"],
+        "layers": picked.point.outcome.layers,
     }
 
 
 def _written(picked: Picked, file: Path, recipe: dict[str, Any], text: str) -> tuple[Path, dict[str, Any]]:
-    assert picked.point.model is not None  # only measured points are handed out
     try:
         with whole(file) as fresh:
             shutil.copyfile(picked.point.model, fresh)

@@ -18,7 +18,7 @@ from autotune.measure.cooling import rest
 from autotune.measure.rounds import Job, measure
 from autotune.model.load import import_model
 from autotune.model.trust import Trust
-from autotune.results.front import Point
+from autotune.results.front import MeasuredPoint
 from autotune.results.outcome import Measurement, Outcome
 from autotune.results.record import BASELINE, Record
 from autotune.space.space import Space
@@ -53,12 +53,12 @@ class Rechecked:
     baseline: dict[str, Any] | None = None
 
     @classmethod
-    def unmeasured(cls, record: Record, point: Point, *remarks: str) -> Self:
+    def unmeasured(cls, record: Record, point: MeasuredPoint, *remarks: str) -> Self:
         """What the study knows of it."""
         return cls(None, record.tests.get(str(point.trial)), list(remarks), record.baseline_test)
 
 
-def recheck_found(record: Record, point: Point, called: str | None, say: Say, trust: Trust) -> Rechecked:
+def recheck_found(record: Record, point: MeasuredPoint, called: str | None, say: Say, trust: Trust) -> Rechecked:
     """Does what recheck() does, on the study's device where that can be found, with a worker of its own.
 
     Args:
@@ -96,7 +96,7 @@ def _found(record: Record, called: str | None) -> Device:
 
 def recheck(
     record: Record,
-    point: Point,
+    point: MeasuredPoint,
     device: Device,
     say: Say,
     pool: Pool,
@@ -142,13 +142,12 @@ def recheck(
     return Rechecked(again.latency, tests.get(str(point.trial)), remarks, tests.get(str(BASELINE)))
 
 
-def _measured(point: Point, device: Device, session: Session, leased: Leased, say: Say) -> Outcome:
+def _measured(point: MeasuredPoint, device: Device, session: Session, leased: Leased, say: Say) -> Outcome:
     """Its outcome with the latency as it is now, refused where it can't be run.
 
     Raises:
         Fault: the device or the way to it failed.
     """
-    assert point.model is not None  # only measured points are picked
     job = Job(Path(point.model), point.outcome.config.runtime)
     with leased(shared=False):
         [found] = measure(session, [job], status=say, rest=partial(rest, device, session, say))
@@ -159,7 +158,7 @@ def _measured(point: Point, device: Device, session: Session, leased: Leased, sa
 
 
 def _tested(
-    record: Record, point: Point, builder: Builder, session: Session, leased: Leased
+    record: Record, point: MeasuredPoint, builder: Builder, session: Session, leased: Leased
 ) -> dict[str, dict[str, Any]]:
     """What test_once() gives; what can't be kept is not looked at."""
     with (

@@ -16,7 +16,7 @@ from autotune.errors import Fault, UserError
 from autotune.files import Scratch
 from autotune.ledger.artifacts import is_file_of
 from autotune.model.trust import Trust
-from autotune.results.front import Point
+from autotune.results.front import MeasuredPoint
 from autotune.track import registry
 from autotune.track.registry import Function, Origin
 from autotune.track.store import hidden, tracking_uri
@@ -59,14 +59,14 @@ class Registration:
             raise UserError("--register needs an MLflow store; --tracking-uri or $MLFLOW_TRACKING_URI says none")
         return cls(uri, name, alias)
 
-    def check(self, point: Point) -> None:
+    def check(self, point: MeasuredPoint) -> None:
         """Holds a point against what Python can run.
 
         Raises:
             UserError: Python has no way to run the point's file as it was measured.
         """
         try:
-            serving.ends(Path(str(point.model)), point.outcome.config.runtime.delegate)
+            serving.ends(Path(point.model), point.outcome.config.runtime.delegate)
         except UserError as error:
             raise UserError(f"--register {self.name}: trial {point.trial}: {error}") from error
 

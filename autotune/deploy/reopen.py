@@ -7,7 +7,7 @@ from typing import Any
 from autotune.errors import UserError
 from autotune.model.load import import_model
 from autotune.model.trust import Trust
-from autotune.results.front import Point
+from autotune.results.front import MeasuredPoint
 from autotune.results.record import Record
 from autotune.space.space import Space
 from autotune.study.candidates import Candidate, Importer, open_candidates
@@ -39,7 +39,7 @@ def reopened(record: Record, pool: Pool, importer: Importer, trust: Trust) -> di
     return candidates
 
 
-def samples(record: Record, point: Point, count: int, trust: Trust) -> Array | None:
+def samples(record: Record, point: MeasuredPoint, count: int, trust: Trust) -> Array | None:
     """Some validation inputs, as a trial's file takes them.
 
     Args:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from autotune.files import sha256
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured
 from autotune.results.record import Each
 from autotune.task.data.npy import read_array
 
@@ -13,7 +13,7 @@ def model_path(folder: Path, artifact: str) -> Path:
     return folder / "models" / f"{artifact[:16]}.tflite"
 
 
-def is_file_of(path: Path, outcome: Outcome) -> bool:
+def is_file_of(path: Path, outcome: Measured) -> bool:
     """Whether a file is the one that was measured; by its size alone where the study did not keep its sha256 yet."""
     if outcome.sha256 is not None:
         return sha256(path) == outcome.sha256
@@ -45,7 +45,6 @@ class ScoreFiles:
         """
         self._folder = folder
 
-    def __call__(self, outcome: Outcome) -> Each | None:
+    def __call__(self, outcome: Measured) -> Each | None:
         """What a measured file scored on each sample, None where that is not kept or damaged."""
-        assert outcome.artifact is not None  # measured, so it has a file
         return read_scores(scores_path(self._folder, outcome.artifact, outcome.config.runtime.delegate))

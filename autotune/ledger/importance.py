@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.importance import FanovaImportanceEvaluator
 
 from autotune.results.dimensions import Importance, spread, varied
-from autotune.results.front import Point, cost
+from autotune.results.front import MeasuredPoint, cost
 from autotune.results.record import Record
 from autotune.targets.metric import Metric
 
@@ -42,7 +42,7 @@ def importance(record: Record) -> Importance:
     return Importance(shares, len(points), len(measured))
 
 
-def _shares(points: Sequence[Point], columns: dict[str, list[Any]], metric: Metric) -> dict[str, float]:
+def _shares(points: Sequence[MeasuredPoint], columns: dict[str, list[Any]], metric: Metric) -> dict[str, float]:
     """The dimensions' shares of one objective; empty where it is the same, or not known, for nearly all."""
     values = [_value(point, metric) for point in points]
     known = [at for at, value in enumerate(values) if math.isfinite(value)]
@@ -65,7 +65,7 @@ def _shares(points: Sequence[Point], columns: dict[str, list[Any]], metric: Metr
     return {name: float(share) for name, share in found.items()}
 
 
-def _value(point: Point, metric: Metric) -> float:
+def _value(point: MeasuredPoint, metric: Metric) -> float:
     if metric.kind not in ("time", "bytes"):
         return point.outcome.metrics[metric.key]
     weighed = cost(point.outcome.metrics, metric)

@@ -8,19 +8,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from autotune.config import JsonObject
 from autotune.errors import UserError
 from autotune.files import make_way, remove, whole
 from autotune.ledger.artifacts import ScoreFiles, model_path
 from autotune.ledger.journal_file import Damage, JournalFile, cut, free_name, opened
-from autotune.results.front import Point
+from autotune.results.front import MeasuredPoint, Point
 from autotune.results.meta import Meta
-from autotune.results.outcome import Measurement, Outcome
+from autotune.results.outcome import Measured, Measurement, Outcome, Refused, outcome_from_json
 from autotune.results.record import BASELINE, Gaps, Record
 from autotune.targets.target import Target
 
@@ -225,7 +225,7 @@ def record_of(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:
             f"({attrs['meta'].get('versions', {}).get(PACKAGE, 'unknown')}); update autotune, or choose another --name"
         )
     again = attrs.get("remeasured", {})
-    baseline = _outcome(attrs["baseline"], again.get(str(BASELINE))) if "baseline" in attrs else None
+    baseline = _baseline(attrs["baseline"], again.get(str(BASELINE))) if "baseline" in attrs else None
     tests = attrs.get("tests", {})
     runs = attrs.get("runs", [])
     profiles = attrs.get("profiles", {})
@@ -246,16 +246,31 @@ def point_of(trial: FrozenTrial, record: Record, targets: Sequence[Target]) -> P
     """A finished trial, held against targets where the record has a baseline."""
     outcome = _outcome(trial.user_attrs["outcome"], record.remeasured.get(str(trial.number)))
     model = str(model_path(record.folder, outcome.artifact)) if outcome.artifact else None
+    free = trial.user_attrs.get(FREE, False)
     began, ended = (when.timestamp() if when else 0.0 for when in (trial.datetime_start, trial.datetime_complete))
-    point = Point(trial.number, outcome, {}, model, trial.user_attrs.get(FREE, False), began=began, ended=ended)
-    return record.judge(point, targets) if outcome.state == "measured" and record.baseline is not None else point
+    if isinstance(outcome, Refused) or model is None:
+        return Point(trial.number, outcome, {}, model, free, began=began, ended=ended)
+    point = MeasuredPoint(trial.number, outcome, {}, model, free, began=began, ended=ended)
+    return point if record.baseline is None else record.judge(point, targets)
 
 
-def _outcome(values: dict[str, Any], again: dict[str, Any] | None) -> Outcome:
+def _outcome(values: JsonObject, again: JsonObject | None) -> Outcome:
     """An outcome, with the latency that was taken once more where there is one."""
-    outcome = Outcome.from_json(values)
-    if again is None:
+    outcome = outcome_from_json(values)
+    if again is None or isinstance(outcome, Refused):
         return outcome
     if "refused" in again:
-        return Outcome(outcome.config, "refused", artifact=outcome.artifact, reason=again["refused"])
+        return Refused(outcome.config, again["refused"], outcome.artifact)
     return outcome.timed(Measurement.from_json(again))
+
+
+def _baseline(values: JsonObject, again: JsonObject | None) -> Measured:
+    """The baseline, likewise.
+
+    Raises:
+        ValueError: it was refused.
+    """
+    outcome = _outcome(values, again)
+    if isinstance(outcome, Refused):
+        raise ValueError("a baseline that was refused")
+    return outcome

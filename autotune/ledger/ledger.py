@@ -17,9 +17,9 @@ from autotune.ledger.artifacts import ScoreFiles
 from autotune.ledger.interrupts import uninterrupted
 from autotune.ledger.no_repeats import NoRepeats
 from autotune.ledger.trials import Trials
-from autotune.results.front import Point, cost
+from autotune.results.front import MeasuredPoint, cost
 from autotune.results.meta import Meta
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured, Outcome, Refused
 from autotune.results.record import BASELINE, Gaps, Record
 from autotune.space.space import Space
 from autotune.targets.target import Target
@@ -195,7 +195,7 @@ class Ledger:
         return self._opened(trial, config)
 
     @uninterrupted()
-    def tell(self, number: int, outcome: Outcome, targets: Sequence[Target], baseline: Outcome) -> None:
+    def tell(self, number: int, outcome: Outcome, targets: Sequence[Target], baseline: Measured) -> None:
         """Ends a trial. Targets become constraints, above 0 where one is not met with margin; a refused
         configuration has no values at all.
         """
@@ -212,11 +212,10 @@ class Ledger:
         trial = self._open.pop(number)
         reason = f"not built: files of its structure miss {', '.join(missed)}"
         trial.set_user_attr(journal.FREE, True)
-        outcome = Outcome(self._space.config(trial.params), "refused", reason=reason)
-        self._end(trial, outcome, TrialState.PRUNED, None, missed, [])
+        self._end(trial, Refused(self._space.config(trial.params), reason), TrialState.PRUNED, None, missed, [])
 
     @uninterrupted()
-    def add(self, outcome: Outcome, targets: Sequence[Target], baseline: Outcome) -> None:
+    def add(self, outcome: Outcome, targets: Sequence[Target], baseline: Measured) -> None:
         """A trial that nobody asked for: what came with another one, of the same file on another runtime."""
         state, values, constraints = self._told(outcome, targets, baseline)
         attributes = {"outcome": json.loads(json.dumps(outcome.to_json())), journal.FREE: True}  # as it is read again
@@ -226,14 +225,14 @@ class Ledger:
         self.recipes.add(outcome.config.recipe.key)
 
     def _told(
-        self, outcome: Outcome, targets: Sequence[Target], baseline: Outcome
+        self, outcome: Outcome, targets: Sequence[Target], baseline: Measured
     ) -> tuple[TrialState, list[float] | None, dict[str, float]]:
         """State, values and constraints of an outcome's trial."""
-        if outcome.state == "refused":
+        if isinstance(outcome, Refused):
             return TrialState.PRUNED, None, {"refused": 1.0}
         quality, *costs = self._record.objectives
         values = [outcome.metrics[quality.key], *(cost(outcome.metrics, metric) for metric in costs)]
-        judged = replace(self._record, baseline=baseline).judge(Point(BASELINE, outcome, {}, None), targets)
+        judged = replace(self._record, baseline=baseline).judge(MeasuredPoint(BASELINE, outcome, {}, ""), targets)
         return TrialState.COMPLETE, values, judged.violations
 
     @uninterrupted()

@@ -20,7 +20,7 @@ from autotune.measure.cooling import rest
 from autotune.measure.rounds import Job, Result, Rules, measure
 from autotune.model.artifact import is_tflite
 from autotune.model.file import read_model
-from autotune.results.findings import Measured, findings
+from autotune.results.findings import TimedFile, findings
 from autotune.results.outcome import Measurement
 from autotune.tflite.flatbuffer import read_layers
 from autotune.tflite.operators import operators
@@ -145,7 +145,7 @@ def found_in(rows: Sequence[Row]) -> list[str]:
     twins = _twins(list(dict.fromkeys(row.model for row in rows)))
     return findings(
         [
-            Measured(row.model, row.runtime, row.result, twins.get(row.model))
+            TimedFile(row.model, row.runtime, row.result, twins.get(row.model))
             for row in rows
             if isinstance(row.result, Measurement)
         ]

@@ -14,11 +14,11 @@ from autotune.files import whole
 from autotune.report.axes import GRID, frame
 from autotune.report.panels import COLOURS, PANELS, scheme, stairs, value
 from autotune.results.dimensions import spread
-from autotune.results.front import ParetoFront, Point, interval
-from autotune.results.outcome import Outcome
+from autotune.results.front import MeasuredPoint, ParetoFront
+from autotune.results.outcome import Measured
 from autotune.results.record import Record
 from autotune.targets.metric import LATENCY, METRICS, Metric
-from autotune.text.units import median, price, within
+from autotune.text.units import median, price, quality_within
 from autotune.text.words import missed
 
 MOST = 2000
@@ -96,21 +96,21 @@ def front_figure(record: Record, costs: Sequence[Metric] | None = None, *, legen
     return figure
 
 
-def _told(record: Record, front: ParetoFront, point: Point, pick: Point | None) -> list[str]:
+def _told(record: Record, front: ParetoFront, point: MeasuredPoint, pick: MeasuredPoint | None) -> list[str]:
     """A measured point in lines of text: what it is, its numbers, which targets it misses."""
     best = " · recommended" if pick is not None and point.trial == pick.trial else ""
     misses = missed(front, point)
     return [f"trial {point.trial}{best}", *_numbers(record, point.outcome), *([misses] if misses else [])]
 
 
-def _numbers(record: Record, outcome: Outcome) -> list[str]:
+def _numbers(record: Record, outcome: Measured) -> list[str]:
     """A measured outcome in lines of text: how it was made, how it is run, and its numbers."""
     metrics = outcome.metrics
     weights = [f"{name} {price(metrics, METRICS[name])}" for name in ("size", "download")]
     others = [f"{cost.name} {price(metrics, cost)}" for cost in record.objectives[1:] if cost.name == "memory"]
     return [
         str(outcome.config),
-        f"{record.quality.name} {within(metrics, outcome.facts, record.quality)}",
+        f"{record.quality.name} {quality_within(outcome, record.quality)}",
         f"latency {median(outcome)}" if LATENCY.key in metrics else "latency ?",
         ", ".join([*weights, *others]),
     ]
@@ -142,7 +142,7 @@ def _traces(record: Record, front: ParetoFront, cost: Metric, *, legend: bool) -
     return [*found, *(_key(name) for name, _ in _by_scheme(measured) if legend), *([_hollow()] if legend else [])]
 
 
-def _by_scheme(points: Iterable[Point]) -> list[tuple[str, list[Point]]]:
+def _by_scheme(points: Iterable[MeasuredPoint]) -> list[tuple[str, list[MeasuredPoint]]]:
     """Points by their quantization scheme, in the order of SCHEMES."""
     found = defaultdict(list)
     for point in points:
@@ -150,7 +150,7 @@ def _by_scheme(points: Iterable[Point]) -> list[tuple[str, list[Point]]]:
     return [(name, found[name]) for name in SCHEMES if name in found]
 
 
-def _dots(points: Sequence[Point], cost: Metric, quality: Metric) -> dict[str, Any]:
+def _dots(points: Sequence[MeasuredPoint], cost: Metric, quality: Metric) -> dict[str, Any]:
     return {
         "x": [value(point.outcome.metrics, cost) for point in points],
         "y": [point.outcome.metrics[quality.key] for point in points],
@@ -158,7 +158,7 @@ def _dots(points: Sequence[Point], cost: Metric, quality: Metric) -> dict[str, A
     }
 
 
-def _texts(record: Record, front: ParetoFront, points: Sequence[Point]) -> dict[str, Any]:
+def _texts(record: Record, front: ParetoFront, points: Sequence[MeasuredPoint]) -> dict[str, Any]:
     """What is shown under the pointer."""
     pick = front.pick()
     return {
@@ -179,15 +179,15 @@ def _written(lines: Sequence[str]) -> str:
     return "<br>".join([f"<b>{first}</b>", *others])
 
 
-def _marker(name: str, points: Sequence[Point], size: int) -> dict[str, Any]:
+def _marker(name: str, points: Sequence[MeasuredPoint], size: int) -> dict[str, Any]:
     symbols = ["circle" if point.feasible else "circle-open" for point in points]
     return {"color": COLOURS[name], "size": size, "symbol": symbols, "line": {"width": 1.5, "color": COLOURS[name]}}
 
 
-def _errors(points: Sequence[Point], cost: Metric, quality: Metric, colour: str) -> dict[str, Any]:
+def _errors(points: Sequence[MeasuredPoint], cost: Metric, quality: Metric, colour: str) -> dict[str, Any]:
     """The 95 % intervals of the quality and, where it is the cost, of the latency."""
     values = [point.outcome.metrics[quality.key] for point in points]
-    found = {"error_y": _bars(values, [interval(p.outcome.metrics, p.outcome.facts, quality) for p in points], colour)}
+    found = {"error_y": _bars(values, [point.outcome.interval(quality) for point in points], colour)}
     if cost == LATENCY:
         times = [point.outcome.latency for point in points]
         medians = [point.outcome.metrics[cost.key] for point in points]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from autotune.results.front import ParetoFront, Point
-from autotune.results.outcome import Outcome
+from autotune.results.front import MeasuredPoint, ParetoFront
+from autotune.results.outcome import Measured
 from autotune.results.record import BASELINE, Record
 from autotune.text.units import kernel, milliseconds
 
@@ -12,7 +12,7 @@ HEAVIEST = 12
 """Operators of a profile that are shown."""
 
 
-def profiles(record: Record, front: ParetoFront, best: Point | None) -> Iterator[dict[str, Any]]:
+def profiles(record: Record, front: ParetoFront, best: MeasuredPoint | None) -> Iterator[dict[str, Any]]:
     """Rows of tables for the baseline's and the best point's operators, as far as a run has kept them.
 
     Args:
@@ -68,7 +68,7 @@ def _weight(part: dict[str, Any], *, timed: bool) -> float:
     return float(part["operator"]["macs"]) if part["operator"] else 0.0
 
 
-def _took(outcome: Outcome) -> dict[str, str]:
+def _took(outcome: Measured) -> dict[str, str]:
     """What the delegate took of a file."""
     return {
         "delegated": delegated(outcome),
@@ -76,7 +76,7 @@ def _took(outcome: Outcome) -> dict[str, str]:
     }
 
 
-def delegated(outcome: Outcome) -> str:
+def delegated(outcome: Measured) -> str:
     """How many of a file's operators its delegate took, "" where that is not known."""
     found = outcome.latency
     return "" if found is None or found.delegated is None else f"{found.delegated} of {found.operators}"

@@ -24,11 +24,11 @@ from autotune.report.slices import MOST as SLICED
 from autotune.report.slices import importance_figure, slice_figures
 from autotune.report.techniques import delegation, techniques
 from autotune.results.dimensions import Importance
-from autotune.results.front import ParetoFront, Point, interval
-from autotune.results.outcome import Outcome
+from autotune.results.front import MeasuredPoint, ParetoFront, Point
+from autotune.results.outcome import Measured
 from autotune.results.record import Record
 from autotune.targets.metric import DOWNLOAD, LATENCY, METRICS, Metric
-from autotune.text.units import amount, change, clock, number, price, size, within
+from autotune.text.units import amount, change, clock, number, price, scores_within, size
 from autotune.text.words import missed, missed_there
 
 ROWS = 500
@@ -99,7 +99,7 @@ def report(record: Record, found: Importance) -> str:
         best=best,
         today=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         measured=measured,
-        within=within,
+        scores_within=scores_within,
         drawn=min(measured - len(front.points), DRAWN),
         sliced=min(measured, SLICED),
         best_figures=_key_figures(record, front, best.outcome) if best else [],
@@ -115,7 +115,7 @@ def report(record: Record, found: Importance) -> str:
         importance_figure=_json(importance_figure(found)) if found.shares else None,
         slices={name: _json(figure) for name, figure in slice_figures(record, found.order).items()},
         profiles=list(profiles(record, front, best)),
-        delegation=delegation(point.outcome for point in record.points),
+        delegation=delegation(point.outcome for point in record.measured),
         trials=_trials(record, front, pick),
         listed_of=len(record.points),
         device=_device(record),
@@ -137,7 +137,7 @@ def _safe(text: str) -> Markup:
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704  # escaped
 
 
-def _key_figures(record: Record, front: ParetoFront, outcome: Outcome) -> list[dict[str, str]]:
+def _key_figures(record: Record, front: ParetoFront, outcome: Measured) -> list[dict[str, str]]:
     """What a reader looks for first: each with its name, the value, and what it is beside the baseline's."""
     metrics, base = outcome.metrics, front.baseline.metrics
     shown = [record.quality, LATENCY, *WEIGHTS]
@@ -154,7 +154,7 @@ def _key_figures(record: Record, front: ParetoFront, outcome: Outcome) -> list[d
     ]
 
 
-def _doubts(record: Record, front: ParetoFront, pick: Point | None) -> Iterator[str]:
+def _doubts(record: Record, front: ParetoFront, pick: MeasuredPoint | None) -> Iterator[str]:
     """What a reader should know before the numbers are trusted; a line each."""
     if pick is None:
         nearest = front.nearest()
@@ -175,7 +175,7 @@ def _doubts(record: Record, front: ParetoFront, pick: Point | None) -> Iterator[
     shaky = [str(p.trial) for p in front.points if p.outcome.latency is not None and not p.outcome.latency.stable]
     if shaky:
         yield f"latencies on the front that are not stable: trial {', '.join(shaky)}"
-    refused = Counter(point.outcome.reason for point in record.points if point.outcome.state == "refused")
+    refused = Counter(point.reason for point in record.points if point.reason is not None)
     for reason, count in refused.most_common(5):
         yield f"refused, {count} of {len(record.points)}: {reason}"
     for reason, count in record.failed.items():
@@ -191,28 +191,28 @@ def _legend(record: Record) -> list[tuple[str, str]]:
 def _technique(record: Record, name: str, point: Point) -> dict[str, Any]:
     """A row of the table of techniques: each number with its change against the baseline's."""
     assert record.baseline is not None
-    outcome, base = point.outcome, record.baseline.metrics
-    itself = outcome.config == record.baseline.config
+    config, base = point.outcome.config, record.baseline.metrics
+    metrics = point.outcome.metrics if isinstance(point, MeasuredPoint) else {}
+    itself = config == record.baseline.config
     cells = [
         (
-            amount(outcome.metrics, metric, record.quality),
-            "" if itself else change(outcome.metrics[metric.key], base[metric.key], metric),
+            amount(metrics, metric, record.quality),
+            "" if itself else change(metrics[metric.key], base[metric.key], metric),
         )
         for metric in (record.quality, LATENCY, *WEIGHTS)
-        if metric.key in outcome.metrics and metric.key in base
+        if metric.key in metrics and metric.key in base
     ]
-    runtime = outcome.config.runtime
     return {
         "name": name,
         "trial": point.trial,
-        "runtime": runtime.short,
+        "runtime": config.runtime.short,
         "cells": cells,
-        "reason": outcome.reason,
-        "misses": outcome.state == "measured" and not point.feasible,
+        "reason": point.reason,
+        "misses": isinstance(point, MeasuredPoint) and not point.feasible,
     }
 
 
-def _trials(record: Record, front: ParetoFront, pick: Point | None) -> list[dict[str, Any]]:
+def _trials(record: Record, front: ParetoFront, pick: MeasuredPoint | None) -> list[dict[str, Any]]:
     """The front, then the others, ROWS of them at most."""
     on_front = {point.trial for point in front.points}
     others = [point for point in record.points if point.trial not in on_front][:ROWS]
@@ -223,30 +223,35 @@ def _trials(record: Record, front: ParetoFront, pick: Point | None) -> list[dict
 
 
 def _trial(record: Record, front: ParetoFront, point: Point, *, on_front: bool, best: bool) -> dict[str, Any]:
-    outcome = point.outcome
-    runtime = point.outcome.config.runtime
-    measured = outcome.state == "measured"
-    place = "recommended" if best else "on the front" if on_front else ""
-    state = ", ".join(filter(None, (place, missed(front, point)))) if measured else f"refused: {outcome.reason}"
+    config = point.outcome.config
+    if isinstance(point, MeasuredPoint):
+        place = "recommended" if best else "on the front" if on_front else ""
+        state = ", ".join(filter(None, (place, missed(front, point))))
+        cells = _cells(point.outcome, record.quality)
+        took = delegated(point.outcome)
+    else:
+        state = f"refused: {point.reason}"
+        cells = [("", "", "")] * (2 + len(WEIGHTS))
+        took = ""
     return {
         "trial": point.trial,
         "on_front": on_front,
         "best": best,
         "feasible": point.feasible,
-        "config": str(outcome.config.recipe),
-        "runtime": runtime.short,
-        "cells": _cells(outcome, record.quality) if measured else [("", "", "")] * (2 + len(WEIGHTS)),
-        "delegated": delegated(outcome),
+        "config": str(config.recipe),
+        "runtime": config.runtime.short,
+        "cells": cells,
+        "delegated": took,
         "state": state,
         "recipe": point_space(point),
-        "pick": pick_command(record, point.trial) if measured else "",
+        "pick": pick_command(record, point.trial) if isinstance(point, MeasuredPoint) else "",
     }
 
 
-def _cells(outcome: Outcome, quality: Metric) -> list[tuple[float | str, str, str]]:
+def _cells(outcome: Measured, quality: Metric) -> list[tuple[float | str, str, str]]:
     """A trial's numbers: each to sort by, to read, and how sure it is."""
     metrics, latency = outcome.metrics, outcome.latency
-    low, high = (number(end, quality) for end in interval(metrics, outcome.facts, quality))
+    low, high = (number(end, quality) for end in outcome.interval(quality))
     sure = "" if latency is None else f"±{latency.reach:.1%}{'' if latency.stable else ', not stable'}"
     return [
         (metrics[quality.key], number(metrics[quality.key], quality), f"{low} to {high}"),

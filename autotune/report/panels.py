@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from autotune.config import SCHEMES
-from autotune.results.front import Point
+from autotune.results.front import MeasuredPoint
 from autotune.targets.metric import LATENCY, Metric
 
 PANELS = 2
@@ -46,7 +46,7 @@ def caption(cost: Metric) -> str:
     return "latency, median (ms)" if cost == LATENCY else f"{cost.name} (kB)"
 
 
-def stairs(points: Sequence[Point], cost: Metric, quality: Metric) -> list[tuple[float, float]]:
+def stairs(points: Sequence[MeasuredPoint], cost: Metric, quality: Metric) -> list[tuple[float, float]]:
     """The best quality to be had at each cost, among the feasible points or, with none, all: (value(), quality),
     rising; none before anything in the space was measured.
     """

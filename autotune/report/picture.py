@@ -7,7 +7,7 @@ from typing import Any
 
 from autotune.report.panels import BOUND, COLOURS, PANELS, TONES, caption, scheme, stairs, unit, value
 from autotune.results.dimensions import Importance
-from autotune.results.front import Point, interval
+from autotune.results.front import MeasuredPoint
 from autotune.results.record import Record
 from autotune.targets.metric import LATENCY, Metric
 from autotune.targets.target import Target
@@ -113,7 +113,14 @@ def draw_importance(found: Importance, path: Path, dpi: int) -> None:
 
 
 def _marks(
-    axis: Any, points: Sequence[Point], cost: Metric, quality: Metric, colour: str, *, leads: bool, feasible: bool
+    axis: Any,
+    points: Sequence[MeasuredPoint],
+    cost: Metric,
+    quality: Metric,
+    colour: str,
+    *,
+    leads: bool,
+    feasible: bool,
 ) -> None:
     """Points that look alike.
 
@@ -137,11 +144,11 @@ def _marks(
     )
 
 
-def _interval(axis: Any, point: Point, cost: Metric, quality: Metric) -> None:
+def _interval(axis: Any, point: MeasuredPoint, cost: Metric, quality: Metric) -> None:
     """The 95 % intervals of the quality and, where it is the cost, of the latency."""
     colour = COLOURS[point.outcome.config.recipe.quantize]
     metrics, latency = point.outcome.metrics, point.outcome.latency
-    low, high = interval(metrics, point.outcome.facts, quality)
+    low, high = point.outcome.interval(quality)
     axis.vlines(value(metrics, cost), low, high, color=colour, linewidth=0.8, alpha=0.4, zorder=2)
     if cost == LATENCY and latency is not None:
         axis.hlines(
@@ -149,7 +156,7 @@ def _interval(axis: Any, point: Point, cost: Metric, quality: Metric) -> None:
         )
 
 
-def _stairs(axis: Any, points: list[Point], cost: Metric, quality: Metric) -> None:
+def _stairs(axis: Any, points: list[MeasuredPoint], cost: Metric, quality: Metric) -> None:
     steps = stairs(points, cost, quality)
     prices, values = [price for price, _ in steps], [reached for _, reached in steps]
     axis.step(prices, values, where="post", color="black", linewidth=0.9, alpha=0.7, zorder=1)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from autotune.config import SCHEMES, Recipe, Runtime
-from autotune.results.front import Point
-from autotune.results.outcome import Outcome
+from autotune.results.front import MeasuredPoint, Point
+from autotune.results.outcome import Measured
 from autotune.results.record import Record
 from autotune.targets.metric import LATENCY
 
@@ -58,9 +58,9 @@ def _title(recipe: Recipe) -> str:
 
 
 def _on(points: Sequence[Point], runtime: Runtime) -> Point:
-    measured = [point for point in points if LATENCY.key in point.outcome.metrics]
-    same = [point for point in measured if point.outcome.config.runtime == runtime]
-    return same[0] if same else min(measured, key=lambda p: p.outcome.metrics[LATENCY.key], default=points[0])
+    timed = [point for point in points if isinstance(point, MeasuredPoint) and LATENCY.key in point.outcome.metrics]
+    same = [point for point in timed if point.outcome.config.runtime == runtime]
+    return same[0] if same else min(timed, key=lambda point: point.outcome.metrics[LATENCY.key], default=points[0])
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Delegation:
     left: Counter[str] = field(default_factory=Counter)
 
 
-def delegation(outcomes: Iterable[Outcome]) -> dict[str, Delegation]:
+def delegation(outcomes: Iterable[Measured]) -> dict[str, Delegation]:
     """Counts by the delegates' names; those that can't tell are left out.
 
     Args:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from autotune.errors import UserError
-from autotune.results.front import ParetoFront, Point, cost
+from autotune.results.front import MeasuredPoint, ParetoFront, cost
 from autotune.targets.metric import LATENCY, QUALITY, Metric
 
 ONE_SE = "one-se"
@@ -47,7 +47,7 @@ class Trade:
         tied: keys of those objectives in which the two can't be told apart.
     """
 
-    point: Point
+    point: MeasuredPoint
     change: dict[str, float | None]
     tied: tuple[str, ...]
 
@@ -121,7 +121,7 @@ def _weight(text: str) -> float:
         return math.nan
 
 
-def ranked(front: ParetoFront, rule: DecisionRule) -> Iterator[Point]:
+def ranked(front: ParetoFront, rule: DecisionRule) -> Iterator[MeasuredPoint]:
     """The feasible points, the one that the rule takes first, then what it would take without that one, and so on.
 
     one-se: the smallest within one standard error of the best, see ParetoFront.pick().
@@ -149,13 +149,13 @@ def ranked(front: ParetoFront, rule: DecisionRule) -> Iterator[Point]:
     return (points[index] for index in sorted(range(len(points)), key=sums.__getitem__))
 
 
-def _smallest(front: ParetoFront) -> Iterator[Point]:
+def _smallest(front: ParetoFront) -> Iterator[MeasuredPoint]:
     while (taken := front.pick()) is not None:
         yield taken
         front = replace(front, points=[point for point in front.points if point.trial != taken.trial])
 
 
-def _loss(front: ParetoFront, point: Point, metric: Metric) -> float:
+def _loss(front: ParetoFront, point: MeasuredPoint, metric: Metric) -> float:
     """An objective such that less is better, and equal steps are equal losses."""
     metrics = point.outcome.metrics
     if metric != front.quality:
@@ -170,7 +170,7 @@ def _normalised(losses: Sequence[float]) -> list[float]:
     return [min(1.0, (loss - low) / ((high - low) or 1.0)) for loss in losses]
 
 
-def trade(front: ParetoFront, point: Point, other: Point) -> Trade:
+def trade(front: ParetoFront, point: MeasuredPoint, other: MeasuredPoint) -> Trade:
     """What would change if another point were taken."""
     mine, theirs = point.outcome.metrics, other.outcome.metrics
     keys = [metric.key for metric in front.objectives]
@@ -182,7 +182,7 @@ def trade(front: ParetoFront, point: Point, other: Point) -> Trade:
     return Trade(other, change, tuple(key for key in keys if tied.get(key) or change[key] == 0))
 
 
-def runners_up(front: ParetoFront, point: Point, rule: DecisionRule) -> list[Trade]:
+def runners_up(front: ParetoFront, point: MeasuredPoint, rule: DecisionRule) -> list[Trade]:
     """What the rule would take if a point were not there, RUNNERS of it."""
     others = (other for other in ranked(front, rule) if other.trial != point.trial)
     return [trade(front, point, other) for other in islice(others, RUNNERS)]

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autotune.results.front import ParetoFront, Point, cost, front_of
-from autotune.results.outcome import Outcome
+from autotune.results.front import MeasuredPoint, ParetoFront, cost, front_of
+from autotune.results.outcome import Measured
 from autotune.results.record import Record
 from autotune.targets.metric import METRICS, Metric
 from autotune.targets.target import Target
@@ -27,14 +27,13 @@ class Together:
         fronts: of each device by itself.
     """
 
-    files: dict[str, Point]
-    points: dict[str, dict[str, Point]]
+    files: dict[str, MeasuredPoint]
+    points: dict[str, dict[str, MeasuredPoint]]
     front: ParetoFront
     fronts: dict[str, ParetoFront]
 
-    def on_each(self, point: Point) -> dict[str, Point]:
+    def on_each(self, point: MeasuredPoint) -> dict[str, MeasuredPoint]:
         """What one of the files is on each device."""
-        assert point.outcome.artifact is not None  # it was measured
         return self.points[point.outcome.artifact]
 
 
@@ -72,21 +71,20 @@ def together(records: Mapping[str, Record], targets: Sequence[Target] | None) ->
     return Together(files, points, front, fronts)
 
 
-def _best(points: Sequence[Point], objectives: Sequence[Metric]) -> dict[str, Point]:
+def _best(points: Sequence[MeasuredPoint], objectives: Sequence[Metric]) -> dict[str, MeasuredPoint]:
     """Each file on the runtime that suits it: where it misses the targets by least, then where it costs least."""
     costs = [metric for metric in DIFFERING if metric in objectives]
 
-    def order(point: Point) -> tuple[float, float]:
+    def order(point: MeasuredPoint) -> tuple[float, float]:
         return point.miss, math.prod(cost(point.outcome.metrics, metric) for metric in costs)
 
-    found: dict[str, Point] = {}
+    found: dict[str, MeasuredPoint] = {}
     for point in sorted(points, key=order, reverse=True):
-        assert point.outcome.artifact is not None  # measured
         found[point.outcome.artifact] = point
     return found
 
 
-def _shared(points: Sequence[Point], objectives: Sequence[Metric]) -> Point:
+def _shared(points: Sequence[MeasuredPoint], objectives: Sequence[Metric]) -> MeasuredPoint:
     """A file on several devices as one point."""
     texts = points[0].violations
     violations = {text: max(point.violations[text] for point in points) for text in texts}
@@ -98,15 +96,20 @@ def _shared(points: Sequence[Point], objectives: Sequence[Metric]) -> Point:
     )
 
 
-def _mean(outcomes: Sequence[Outcome], objectives: Sequence[Metric]) -> Outcome:
+def _mean(outcomes: Sequence[Measured], objectives: Sequence[Metric]) -> Measured:
     """An outcome with the worst quality, and all that is known of that, and the geometric mean of each cost."""
     quality, *costs = objectives
-    worst: Callable[..., Outcome] = min if quality.better == "higher" else max
+    worst: Callable[..., Measured] = min if quality.better == "higher" else max
     of_quality = worst(outcomes, key=lambda outcome: outcome.metrics[quality.key])
     metrics = {
         metric.key: math.prod(cost(outcome.metrics, metric) for outcome in outcomes) ** (1 / len(outcomes))
         for metric in costs
     }
     metrics = {key: value for key, value in metrics.items() if value < math.inf}
-    facts = {name: value for name, value in of_quality.facts.items() if name != "latency"}
-    return replace(outcomes[0], metrics={quality.key: of_quality.metrics[quality.key]} | metrics, facts=facts)
+    return replace(
+        of_quality,
+        config=outcomes[0].config,
+        artifact=outcomes[0].artifact,
+        metrics={quality.key: of_quality.metrics[quality.key]} | metrics,
+        latency=None,
+    )

@@ -3,10 +3,12 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from autotune.config import FIELDS
 from autotune.results.front import Point
+
+P = TypeVar("P", bound=Point)
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def varied(points: Sequence[Point]) -> dict[str, list[Any]]:
     return {name: column for name, column in columns.items() if len({*column} - {None}) > 1}
 
 
-def spread(points: Sequence[Point], most: int) -> list[Point]:
+def spread(points: Sequence[P], most: int) -> list[P]:
     """The points, or so many of them, drawn (the same each time) and in their order.
 
     Evenly would do no good: a file's runtimes follow each other with a period.

@@ -20,7 +20,7 @@ _CPU = ("xnnpack", "builtin")
 
 
 @dataclass(frozen=True)
-class Measured:
+class TimedFile:
     """A file under one runtime.
 
     Attributes:
@@ -36,7 +36,7 @@ class Measured:
     twin: Hashable | None = None
 
 
-def findings(rows: Sequence[Measured]) -> list[str]:
+def findings(rows: Sequence[TimedFile]) -> list[str]:
     """Delegates, threads and sparse weights that bought nothing, a line each; and delegates that ran nothing.
 
     A delegate is held against XNNPACK, or else the built-in kernels, on as many threads; threads against
@@ -63,7 +63,7 @@ def findings(rows: Sequence[Measured]) -> list[str]:
     ]
 
 
-def _claims(row: Measured, known: dict[tuple[Hashable, Runtime], Measurement]) -> Iterator[tuple[str, Measurement]]:
+def _claims(row: TimedFile, known: dict[tuple[Hashable, Runtime], Measurement]) -> Iterator[tuple[str, Measurement]]:
     """What may be said of a row, each with what it is held against."""
     delegate = row.runtime.delegate
     threads = row.runtime.threads

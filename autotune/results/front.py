@@ -5,11 +5,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from autotune.config import JsonObject
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Outcome
-from autotune.results.significance import Interval, normal
+from autotune.results.outcome import Measured, Outcome, Refused
+from autotune.results.significance import Interval
 from autotune.targets.metric import METRICS, Metric
 from autotune.targets.target import Target
 
@@ -46,30 +47,49 @@ class Point:
 
     @property
     def feasible(self) -> bool:
-        return self.outcome.state == "measured" and all(violation <= 0 for violation in self.violations.values())
+        """Whether it meets every target with margin."""
+        return False
 
     @property
-    def miss(self) -> float:
-        """Sum of what the targets are missed by, 0 where all are met."""
-        return sum(max(0.0, violation) for violation in self.violations.values())
+    def reason(self) -> str | None:
+        """Why it was refused, None where it was not."""
+        return self.outcome.reason if isinstance(self.outcome, Refused) else None
 
-    def to_json(self, device: DeviceFacts) -> dict[str, Any]:
+    def to_json(self, device: DeviceFacts) -> JsonObject:
         """JSON with the latency's interval and verdict where they are known, and marked where it is an emulator's.
 
         Args:
             device: that it was measured on.
         """
-        found = self.outcome.latency
-        timed = {} if found is None else {"latency_interval": [found.low_ms, found.high_ms], "verdict": found.verdict}
+        measured = self.outcome if isinstance(self.outcome, Measured) else None
+        latency = None if measured is None else measured.latency
+        timed = latency and {"latency_interval": [latency.low_ms, latency.high_ms], "verdict": latency.verdict}
         return {
             "trial": self.trial,
             "config": self.outcome.config.canonical(),
-            "metrics": self.outcome.metrics,
+            "metrics": {} if measured is None else measured.metrics,
             "feasible": self.feasible,
             "model": self.model,
-            **timed,
+            **(timed or {}),
             **({"emulated": True} if device.emulated else {}),
         }
+
+
+@dataclass(frozen=True)
+class MeasuredPoint(Point):
+    """A trial that was not refused: it has metrics and a file."""
+
+    outcome: Measured
+    model: str
+
+    @property
+    def feasible(self) -> bool:
+        return all(violation <= 0 for violation in self.violations.values())
+
+    @property
+    def miss(self) -> float:
+        """Sum of what the targets are missed by, 0 where all are met."""
+        return sum(max(0.0, violation) for violation in self.violations.values())
 
 
 @dataclass(frozen=True)
@@ -84,11 +104,11 @@ class ParetoFront:
         tied: whether two points' quality can't be told apart.
     """
 
-    points: list[Point]
+    points: list[MeasuredPoint]
     objectives: tuple[Metric, ...]
     targets: list[Target]
-    baseline: Outcome
-    tied: Callable[[Point, Point], bool] = field(repr=False, compare=False)
+    baseline: Measured
+    tied: Callable[[MeasuredPoint, MeasuredPoint], bool] = field(repr=False, compare=False)
 
     @property
     def quality(self) -> Metric:
@@ -96,11 +116,11 @@ class ParetoFront:
         return self.objectives[0]
 
     @property
-    def feasible(self) -> list[Point]:
+    def feasible(self) -> list[MeasuredPoint]:
         """The points that meet every target with margin."""
         return [point for point in self.points if point.feasible]
 
-    def pick(self) -> Point | None:
+    def pick(self) -> MeasuredPoint | None:
         """The recommended point: of those feasible and within one standard error of the best
         quality, the one with the least product of the costs that are objectives.
 
@@ -114,27 +134,27 @@ class ParetoFront:
             return None
         sign = 1 if self.quality.better == "higher" else -1
         best = max(self.feasible, key=lambda point: sign * point.outcome.metrics[self.quality.key])
-        least = sign * best.outcome.metrics[self.quality.key] - best.outcome.facts["standard_error"]
+        least = sign * best.outcome.metrics[self.quality.key] - best.outcome.certainty.standard_error
         return min(
             (point for point in self.feasible if sign * point.outcome.metrics[self.quality.key] >= least),
             key=lambda point: math.prod(cost(point.outcome.metrics, metric) for metric in self.objectives[1:]),
         )
 
-    def rivals(self, point: Point) -> list[Point]:
+    def rivals(self, point: MeasuredPoint) -> list[MeasuredPoint]:
         """The other feasible points whose quality can't be told apart from this one's, in the front's order."""
         return [other for other in self.feasible if other.trial != point.trial and self.tied(point, other)]
 
-    def ties(self, points: Sequence[Point]) -> list[bool]:
+    def ties(self, points: Sequence[MeasuredPoint]) -> list[bool]:
         """Whether each of some points' quality can't be told apart from that of the one before it."""
         return [index > 0 and self.tied(points[index - 1], point) for index, point in enumerate(points)]
 
-    def latency_ties(self, points: Sequence[Point]) -> list[bool]:
+    def latency_ties(self, points: Sequence[MeasuredPoint]) -> list[bool]:
         """Whether each of some points' latency's 95 % interval overlaps that of the one before it."""
         found = [point.outcome.latency for point in points]
         pairs = zip([None, *found], found, strict=False)
         return [a is not None and b is not None and a.low_ms <= b.high_ms and b.low_ms <= a.high_ms for a, b in pairs]
 
-    def unsure(self, point: Point) -> list[Target]:
+    def unsure(self, point: MeasuredPoint) -> list[Target]:
         """The targets that a point meets by its value, but not with margin."""
         metrics, baseline = point.outcome.metrics, self.baseline.metrics
         return [
@@ -145,11 +165,11 @@ class ParetoFront:
             and target.met(metrics[target.metric.key], baseline)
         ]
 
-    def nearest(self) -> Point | None:
+    def nearest(self) -> MeasuredPoint | None:
         """The point that misses the targets by least, None where nothing was measured."""
         return min(self.points, key=lambda point: point.miss, default=None)
 
-    def to_json(self, device: DeviceFacts) -> list[dict[str, Any]]:
+    def to_json(self, device: DeviceFacts) -> list[JsonObject]:
         """Its points, each with what ties it to the one before.
 
         Args:
@@ -160,7 +180,7 @@ class ParetoFront:
             point.to_json(device)
             | {
                 "objectives": {metric.name: point.outcome.metrics.get(metric.key) for metric in self.objectives},
-                "interval": list(interval(point.outcome.metrics, point.outcome.facts, self.quality)),
+                "interval": list(point.outcome.interval(self.quality)),
                 "tied_with_previous": tied,
                 "latency_tied_with_previous": as_fast,
             }
@@ -168,23 +188,9 @@ class ParetoFront:
         ]
 
 
-def interval(metrics: Mapping[str, float], facts: Mapping[str, Any], quality: Metric) -> Interval:
-    """The 95 % interval of a quality, from the standard error where a study is from before there were intervals.
-
-    Args:
-        metrics: with the quality.
-        facts: with interval or standard_error.
-        quality: the metric.
-    """
-    if "interval" not in facts:
-        return normal(metrics[quality.key], facts["standard_error"], quality.lowest, quality.highest)
-    low, high = facts["interval"]
-    return low, high
-
-
-def overlap(one: Point, other: Point, quality: Metric) -> bool:
+def overlap(one: MeasuredPoint, other: MeasuredPoint, quality: Metric) -> bool:
     """Whether two points' intervals share any quality: all that can be said where samples are not paired."""
-    (low, high), (least, most) = (interval(p.outcome.metrics, p.outcome.facts, quality) for p in (one, other))
+    (low, high), (least, most) = (point.outcome.interval(quality) for point in (one, other))
     return low <= most and least <= high
 
 
@@ -192,8 +198,8 @@ def front_of(
     points: Sequence[Point],
     objectives: tuple[Metric, ...],
     targets: list[Target],
-    baseline: Outcome,
-    tied: Callable[[Point, Point], bool] | None = None,
+    baseline: Measured,
+    tied: Callable[[MeasuredPoint, MeasuredPoint], bool] | None = None,
 ) -> ParetoFront:
     """The points that none betters, and the feasible ones that no feasible one betters.
 
@@ -211,7 +217,7 @@ def front_of(
     return ParetoFront(order, objectives, targets, baseline, tied or partial(overlap, quality=objectives[0]))
 
 
-def leading(points: Sequence[Point], objectives: Sequence[Metric]) -> list[Point]:
+def leading(points: Sequence[Point], objectives: Sequence[Metric]) -> list[MeasuredPoint]:
     """The points of front_of(), in the order given.
 
     What leads when there are more points leads among these and the new ones: the others stay bettered.
@@ -219,7 +225,7 @@ def leading(points: Sequence[Point], objectives: Sequence[Metric]) -> list[Point
     import moocore
     import numpy as np
 
-    measured = [point for point in points if point.outcome.state == "measured"]
+    measured = [point for point in points if isinstance(point, MeasuredPoint)]
     if not measured:
         return []
     flat = itertools.chain.from_iterable(_losses(point, objectives) for point in measured)
@@ -231,7 +237,7 @@ def leading(points: Sequence[Point], objectives: Sequence[Metric]) -> list[Point
     return list(itertools.compress(measured, kept))
 
 
-def _losses(point: Point, objectives: Sequence[Metric]) -> list[float]:
+def _losses(point: MeasuredPoint, objectives: Sequence[Metric]) -> list[float]:
     """A point's objectives, all such that less is better."""
     quality, *costs = objectives
     metrics, sign = point.outcome.metrics, -1 if quality.better == "higher" else 1
@@ -243,7 +249,7 @@ def cost(metrics: Mapping[str, float], metric: Metric) -> float:
     return max(float(metrics.get(metric.key, math.inf)), LEAST.get(metric.key, 0.0))
 
 
-def hypervolume(points: Sequence[Point], objectives: Sequence[Metric], baseline: Outcome) -> float:
+def hypervolume(points: Sequence[MeasuredPoint], objectives: Sequence[Metric], baseline: Measured) -> float:
     """How much of the objective space the points dominate; larger is better, at least 0.
 
     The axes are the quality (1 - accuracy; of a metric without a highest value half of an error over

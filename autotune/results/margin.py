@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from autotune.results.front import interval
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured
 from autotune.results.significance import Interval
 from autotune.targets.metric import LATENCY, Metric
 from autotune.targets.target import Target
@@ -13,7 +12,7 @@ UNKNOWN = 1.0
 
 
 def held(
-    outcome: Outcome,
+    outcome: Measured,
     targets: Sequence[Target],
     quality: Metric,
     baseline: Mapping[str, float],
@@ -47,7 +46,7 @@ def held(
         elif target.metric == quality:
             difference = gap(target.factor) if target.factor else None
             if difference is None:
-                low, high = interval(outcome.metrics, outcome.facts, quality)
+                low, high = outcome.interval(quality)
             else:
                 low, high = (target.factor * baseline[key] + end for end in difference)
         intervals[target.text] = min(low, value), max(high, value)

@@ -1,12 +1,18 @@
 """What came of one configuration."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from autotune.config import Config
+from autotune.config import Config, JsonObject
+from autotune.results.significance import Interval, normal
+from autotune.targets.metric import Metric
 
 LONGEST = 1e12
 """Milliseconds that no inference takes."""
+
+_FACTS = ("standard_error", "interval", "resampled", "samples", "groups", "sha256", "parity", "evaluated_on", "latency")
+"""What a measured outcome's facts in JSON are, besides what its stages say."""
 
 
 def reach(low: float, middle: float, high: float) -> float:
@@ -69,78 +75,248 @@ class Measurement:
 
     def metrics(self) -> dict[str, float]:
         """Values by the keys of an outcome's metrics."""
-        found = {
+        metrics = {
             "latency_ms": self.p50_ms,
             "latency_p90_ms": self.p90_ms,
             "latency_p99_ms": self.p99_ms,
             "init_ms": self.init_ms,
             "first_ms": self.first_ms,
         }
-        return found if self.memory_bytes is None else found | {"memory_bytes": self.memory_bytes}
+        return metrics if self.memory_bytes is None else metrics | {"memory_bytes": self.memory_bytes}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
+    def from_json(cls, values: JsonObject) -> Self:
         """The measurement that to_json() gave.
 
         Raises:
             KeyError, TypeError, ValueError: it is none.
         """
         pairs = {name: tuple(values[name]) for name in ("frequency_mhz", "temperature_c") if values.get(name)}
-        found = cls(**{**values, **pairs, "fell_back": tuple(values["fell_back"])})
-        times = (found.p50_ms, found.low_ms, found.high_ms, found.p90_ms, found.p99_ms, found.mean_ms)
+        read = cls(**{**values, **pairs, "fell_back": tuple(values["fell_back"])})
+        times = (read.p50_ms, read.low_ms, read.high_ms, read.p90_ms, read.p99_ms, read.mean_ms)
         if not all(type(time) in (int, float) and 0 < time < LONGEST for time in times):
             raise ValueError("a measurement without its times")
-        return found
+        return read
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A configuration with all that was measured of it. JSON in and out.
+class Parity:
+    """How far outputs are from those of the built-in kernels. JSON in and out.
+
+    Attributes:
+        samples: compared.
+        max_error, mean_error: of single outputs, absolute.
+        relative_error: the mean error over the built-in kernels' standard deviation.
+        agreement: share of decisions that are the same, None where the model decides nothing.
+    """
+
+    samples: int
+    max_error: float
+    mean_error: float
+    relative_error: float
+    agreement: float | None
+
+
+@dataclass(frozen=True)
+class EvaluatedOn:
+    """Where a file was evaluated, if not on the device that it was timed on. JSON in and out.
+
+    Attributes:
+        device: its name.
+        samples: that score the same on either.
+    """
+
+    device: str
+    samples: int
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """How sure a quality is. JSON in and out.
+
+    Attributes:
+        standard_error: of the value.
+        bounds: of its 95 % interval, None where the study is from before there were any.
+        resampled: whether the scores that are kept of it are of resamples, not of single samples.
+        samples: that it is of, None where the study is from before that was kept.
+        groups: that the samples are of, None where each is on its own.
+    """
+
+    standard_error: float
+    bounds: Interval | None = None
+    resampled: bool = False
+    samples: int | None = None
+    groups: int | None = None
+
+    def interval(self, value: float, quality: Metric) -> Interval:
+        """The 95 % interval of this value of a quality; by the standard error where there are no bounds."""
+        return self.bounds or normal(value, self.standard_error, quality.lowest, quality.highest)
+
+    def to_json(self) -> JsonObject:
+        values = {
+            "standard_error": self.standard_error,
+            "interval": self.bounds and list(self.bounds),
+            "resampled": self.resampled,
+            "samples": self.samples,
+            "groups": self.groups,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:  # Any: as JsonObject
+        """
+        Args:
+            values: with what else there is.
+
+        Raises:
+            KeyError, TypeError: there is no standard error among them, or no interval.
+        """
+        bounds = values.get("interval")
+        return cls(
+            values["standard_error"],
+            None if bounds is None else (bounds[0], bounds[1]),
+            values.get("resampled", False),
+            values.get("samples"),
+            values.get("groups"),
+        )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A configuration with all that was measured of its file. JSON in and out.
 
     Attributes:
         config: what was tried.
-        state: "measured", or "refused" where the configuration can't be shipped.
         metrics: by key, units in the names: accuracy, latency_ms, latency_p90_ms, memory_bytes,
-            size_bytes, download_bytes and so on. Empty where refused.
-        facts: what else is known: layers of the file, runs timed, training losses, samples.
-        artifact: the cache key of the file, None where there is none.
-        reason: why it was refused.
+            size_bytes, download_bytes and so on.
+        certainty: of the quality.
+        artifact: the cache key of the file.
+        stages: what the stages that made the file say of it (JSON): layers, training and so on.
+        sha256: of the file that was evaluated and measured, None where the study is from before that was kept.
+        parity: of its outputs, or why they were not compared; None where the built-in kernels ran it.
+        evaluated_on: the device that its quality is known from, None where it is this one.
+        latency: how it runs, None where that was not measured (yet), or not by this version.
     """
 
+    state: ClassVar[Literal["measured"]] = "measured"
+
     config: Config
-    state: Literal["measured", "refused"]
-    metrics: dict[str, float] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
-    artifact: str | None = None
-    reason: str | None = None
+    metrics: dict[str, float]
+    certainty: Certainty
+    artifact: str
+    stages: JsonObject = field(default_factory=dict)
+    sha256: str | None = None
+    parity: Parity | str | None = None
+    evaluated_on: EvaluatedOn | None = None
+    latency: Measurement | None = None
 
     @property
-    def latency(self) -> Measurement | None:
-        """How it runs, None where that was not measured, or not by this version."""
-        return Measurement.from_json(self.facts["latency"]) if "latency" in self.facts else None
+    def layers(self) -> Sequence[JsonObject]:
+        """The file's weight tensors as flatbuffer.read_weights() has them; none where that is not known."""
+        layers: Sequence[JsonObject] = self.stages.get("layers", ())
+        return layers
 
     @property
-    def sha256(self) -> str | None:
-        """The hash of the file that was evaluated and measured, None where the study is from before that was kept."""
-        return self.facts.get("sha256")
+    def training(self) -> Sequence[JsonObject]:
+        """What each training behind the file said after each epoch, see compress.training.add_history()."""
+        training: Sequence[JsonObject] = self.stages.get("training", ())
+        return training
 
-    def timed(self, found: Measurement) -> Self:
+    def interval(self, quality: Metric) -> Interval:
+        """The quality's 95 % interval."""
+        return self.certainty.interval(self.metrics[quality.key], quality)
+
+    def timed(self, latency: Measurement) -> Self:
         """The same with this latency."""
-        return replace(self, metrics=self.metrics | found.metrics(), facts=self.facts | {"latency": found.to_json()})
+        return replace(self, metrics=self.metrics | latency.metrics(), latency=latency)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
+        certainty = self.certainty.to_json()
+        known = {
+            "sha256": self.sha256,
+            "parity": asdict(self.parity) if isinstance(self.parity, Parity) else self.parity,
+            "evaluated_on": self.evaluated_on and asdict(self.evaluated_on),
+            "latency": self.latency and self.latency.to_json(),
+        }
         return {
             "config": self.config.canonical(),
             "state": self.state,
             "metrics": self.metrics,
-            "facts": self.facts,
+            "facts": {**certainty, **self.stages, **{name: fact for name, fact in known.items() if fact is not None}},
+            "artifact": self.artifact,
+            "reason": None,
+        }
+
+    @classmethod
+    def from_json(cls, values: JsonObject) -> Self:
+        """
+        Raises:
+            KeyError, TypeError, ValueError: it is none.
+        """
+        facts: JsonObject = values["facts"]
+        parity, where, latency = (facts.get(name) for name in ("parity", "evaluated_on", "latency"))
+        return cls(
+            Config.of(values["config"]),
+            values["metrics"],
+            Certainty.from_json(facts),
+            values["artifact"],
+            {name: value for name, value in facts.items() if name not in _FACTS},
+            facts.get("sha256"),
+            Parity(**parity) if isinstance(parity, dict) else parity,
+            where and EvaluatedOn(**where),
+            latency and Measurement.from_json(latency),
+        )
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A configuration that can't be shipped. JSON in and out.
+
+    Attributes:
+        config: what was tried.
+        reason: why it was refused.
+        artifact: the cache key of its file, None where there is none.
+        parity: as Measured.parity, where it was refused for that.
+    """
+
+    state: ClassVar[Literal["refused"]] = "refused"
+
+    config: Config
+    reason: str
+    artifact: str | None = None
+    parity: Parity | None = None
+
+    def to_json(self) -> JsonObject:
+        return {
+            "config": self.config.canonical(),
+            "state": self.state,
+            "metrics": {},
+            "facts": {} if self.parity is None else {"parity": asdict(self.parity)},
             "artifact": self.artifact,
             "reason": self.reason,
         }
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
-        return cls(**{**values, "config": Config.of(values["config"])})
+    def from_json(cls, values: JsonObject) -> Self:
+        """
+        Raises:
+            KeyError, TypeError: it is none.
+        """
+        parity = values["facts"].get("parity")
+        return cls(Config.of(values["config"]), values["reason"], values["artifact"], parity and Parity(**parity))
+
+
+Outcome = Measured | Refused
+"""What came of one configuration."""
+
+
+def outcome_from_json(values: JsonObject) -> Outcome:
+    """From what to_json() of either gives.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
+    return Refused.from_json(values) if values["state"] == Refused.state else Measured.from_json(values)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from autotune.config import Config, Recipe
 from autotune.errors import UserError
-from autotune.results.findings import Measured, findings
-from autotune.results.front import ParetoFront, Point, front_of, hypervolume, leading, overlap
+from autotune.results.findings import TimedFile, findings
+from autotune.results.front import MeasuredPoint, ParetoFront, Point, front_of, hypervolume, leading, overlap
 from autotune.results.margin import held, violations
 from autotune.results.meta import InputTypes, Meta
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured
 from autotune.results.significance import LEVEL, Interval, compare, difference, paired
 from autotune.targets.metric import Metric
 from autotune.targets.objectives import resolve
@@ -24,7 +24,7 @@ from autotune.targets.target import Target, parse
 Each = NDArray[Any]
 """As Score.each."""
 
-Scores = Callable[[Outcome], Each | None]
+Scores = Callable[[Measured], Each | None]
 """What a measured file scored on each sample, None where that is not known."""
 
 BASELINE = -1
@@ -46,7 +46,7 @@ class Gaps:
         self._found: dict[tuple[str | None, str, str | None, str, float], Interval | None] = {}
         self._others: dict[tuple[str | None, str], Each] = {}
 
-    def of(self, one: Outcome, other: Outcome, factor: float) -> Interval | None:
+    def of(self, one: Measured, other: Measured, factor: float) -> Interval | None:
         """What significance.difference() gives, of what two files scored.
 
         Args:
@@ -60,7 +60,7 @@ class Gaps:
         key, known = (*_file(one), *_file(other), factor), self._others.get(_file(other))
         if key not in self._found:
             first, second = self.scores(one), self.scores(other) if known is None else known
-            drawn = _resampled(one)
+            drawn = one.certainty.resampled
             pair = None if first is None or second is None else paired(first, second, resampled=drawn)
             if second is None or pair is None:
                 return None
@@ -69,12 +69,12 @@ class Gaps:
         return self._found[key]
 
 
-def _file(outcome: Outcome) -> tuple[str | None, str]:
+def _file(outcome: Measured) -> tuple[str | None, str]:
     """The key by which what a file scored is known: its own, and what it ran on."""
     return outcome.artifact, outcome.config.runtime.delegate
 
 
-def unscored(_: Outcome) -> None:
+def unscored(_: Measured) -> None:
     """The scores of a study that keeps none."""
 
 
@@ -104,8 +104,8 @@ class Record:
     name: str
     folder: Path
     meta: Meta
-    baseline: Outcome | None
-    points: list[Point]
+    baseline: Measured | None
+    points: Sequence[Point]
     failed: dict[str, int]
     tests: dict[str, dict[str, Any]]
     runs: list[dict[str, float]]
@@ -139,9 +139,9 @@ class Record:
         return self.tests.get(str(BASELINE))
 
     @property
-    def measured(self) -> list[Point]:
+    def measured(self) -> list[MeasuredPoint]:
         """The points that were not refused."""
-        return [point for point in self.points if point.outcome.state == "measured"]
+        return [point for point in self.points if isinstance(point, MeasuredPoint)]
 
     @property
     def quality(self) -> Metric:
@@ -180,40 +180,41 @@ class Record:
         return front
 
     @cached_property
-    def leading(self) -> list[Point]:
+    def leading(self) -> list[MeasuredPoint]:
         """The points on the front, as front.leading()."""
         return leading(self.points, self.objectives)
 
     def with_point(self, point: Point) -> Self:
         """The same with one more finished trial. What takes a look at all of them is kept up, not done again."""
-        points, ahead = list(self.points), list(self.leading)
-        for some in (points, ahead):
-            bisect.insort(some, point, key=lambda one: one.trial)
+        points, ahead = list(self.points), self.leading
+        bisect.insort(points, point, key=lambda other: other.trial)
+        if isinstance(point, MeasuredPoint):
+            ahead = leading(sorted([*ahead, point], key=lambda other: other.trial), self.objectives)
         more = replace(self, points=points)
-        vars(more).update(asked=self.asked + (not point.free), leading=leading(ahead, self.objectives))
+        vars(more).update(asked=self.asked + (not point.free), leading=ahead)
         return more
 
-    def tied(self, one: Point, other: Point) -> bool:
+    def tied(self, one: MeasuredPoint, other: MeasuredPoint) -> bool:
         """Whether two points' quality can't be told apart: by a paired test on the samples that both saw,
         by their intervals where the study did not keep them.
         """
         first, second = self.gaps.scores(one.outcome), self.gaps.scores(other.outcome)
-        drawn = _resampled(one.outcome)
+        drawn = one.outcome.certainty.resampled
         pair = None if first is None or second is None else paired(first, second, resampled=drawn)
         return overlap(one, other, self.quality) if pair is None else compare(*pair, resampled=drawn) > LEVEL
 
-    def judged(self, targets: Sequence[Target]) -> list[Point]:
+    def judged(self, targets: Sequence[Target]) -> list[MeasuredPoint]:
         """The measured points, held against other targets than the study's own."""
         return [self.judge(point, targets) for point in self.measured]
 
-    def judge(self, point: Point, targets: Sequence[Target]) -> Point:
+    def judge(self, point: MeasuredPoint, targets: Sequence[Target]) -> MeasuredPoint:
         """A measured point, held against targets."""
         assert self.baseline is not None  # nothing is measured before it
         outcome, baseline = point.outcome, self.baseline.metrics
         found = held(outcome, targets, self.quality, baseline, lambda factor: self._gap(outcome, factor))
         return replace(point, violations=violations(found, targets, baseline), held=found)
 
-    def _gap(self, outcome: Outcome, factor: float) -> Interval | None:
+    def _gap(self, outcome: Measured, factor: float) -> Interval | None:
         """The 95 % interval of a quality less a factor times the baseline's, None where they are not paired."""
         assert self.baseline is not None
         return self.gaps.of(outcome, self.baseline, factor)
@@ -221,7 +222,7 @@ class Record:
     def findings(self) -> list[str]:
         """What bought nothing on the device: delegates, threads, sparse weights; a line each."""
         rows = {}
-        for point in self.points:
+        for point in self.measured:
             config, latency = point.outcome.config, point.outcome.latency
             if latency is not None:
                 file, recipe = point.outcome.artifact, config.recipe
@@ -231,7 +232,7 @@ class Record:
         files = {config.key: file for (file, _), (_, config, _) in rows.items()}
         return findings(
             [
-                Measured(file, runtime, latency, None if dense is None else files.get(dense))
+                TimedFile(file, runtime, latency, None if dense is None else files.get(dense))
                 for (file, runtime), (latency, _, dense) in rows.items()
             ]
         )
@@ -243,7 +244,3 @@ class Record:
     @cached_property
     def _hypervolume(self) -> float:
         return hypervolume(self.leading, self.objectives, self.baseline) if self.baseline else 0.0
-
-
-def _resampled(outcome: Outcome) -> bool:
-    return bool(outcome.facts.get("resampled", False))

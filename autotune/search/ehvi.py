@@ -67,7 +67,7 @@ class Ehvi:
         """
         record = self._ledger.record()
         recipes = [one.recipe for group in groups for one in group]
-        if all(point.outcome.state == "refused" for point in record.points):
+        if not record.measured:
             return self._random.choice(recipes)  # there is nothing to learn from
         self._known.see(record)
         outlook = Outlook(record, self._known, recipes, self._features, self._quality, self._download)

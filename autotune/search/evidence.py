@@ -9,8 +9,8 @@ import moocore
 import numpy as np
 
 from autotune.config import TRAINING, Recipe, Runtime
-from autotune.results.front import Point, cost
-from autotune.results.outcome import Outcome
+from autotune.results.front import MeasuredPoint, Point, cost
+from autotune.results.outcome import Measured
 from autotune.results.record import Record
 from autotune.results.significance import Interval
 from autotune.targets.metric import LATENCY, METRICS
@@ -41,19 +41,19 @@ class Known:
         new = [point for point in record.points if self._points.get(point.trial) is not point]
         if any(point.trial in self._points for point in new):  # the study holds others against its targets by now
             self._forget()
-            new = record.points
+            new = list(record.points)
         quality = [target for target in record.targets if target.metric == record.quality]
         for point in new:
             self._points[point.trial] = point
             config = point.outcome.config
-            measured = point.outcome.state == "measured"
             alike = self._structures.setdefault(_kinds(config.recipe)[0], {})
-            if measured or (point.outcome.artifact and config.runtime not in alike):
+            if isinstance(point, MeasuredPoint):
                 alike[config.runtime] = point
-            if measured:
                 self._learn(point, quality)
+            elif point.outcome.artifact:
+                alike.setdefault(config.runtime, point)
 
-    def newest(self, most: int) -> list[Outcome]:
+    def newest(self, most: int) -> list[Measured]:
         """The first outcome of each file, the newest file first, and so many at most."""
         return list(islice(reversed(self._files.values()), most))
 
@@ -82,13 +82,13 @@ class Known:
 
     def _forget(self) -> None:
         self._points: dict[int, Point] = {}
-        self._files: dict[Recipe, Outcome] = {}
+        self._files: dict[Recipe, Measured] = {}
         self._structures: dict[Hashable, dict[Runtime, Point]] = {}
         self._kinds: dict[Hashable, dict[Runtime, Found]] = {}
         self._best: dict[Hashable, list[Found]] = {}
         self._reach: dict[str, tuple[list[float], list[float]]] = {}
 
-    def _learn(self, point: Point, targets: Sequence[Target]) -> None:
+    def _learn(self, point: MeasuredPoint, targets: Sequence[Target]) -> None:
         """What a measured file tells.
 
         Args:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from autotune.config import Config, Recipe, Runtime
 from autotune.ledger.ledger import Ledger
-from autotune.results.front import Point
+from autotune.results.front import MeasuredPoint
 from autotune.search.evidence import Known
 from autotune.targets.metric import DOWNLOAD
 from autotune.targets.target import Target
@@ -45,7 +45,7 @@ class Gate:
         alike = self.known.alike(recipe)
         wanted = [runtime for runtime in self._runtimes if self._ledger.admits(Config(recipe, runtime))]
         points = [alike[runtime] for runtime in wanted if runtime in alike]
-        found = [self._missed(point, record.baseline.metrics) for point in points if point.outcome.state == "measured"]
+        found = [self._missed(point, record.baseline.metrics) for point in points if isinstance(point, MeasuredPoint)]
         if len(points) < len(wanted) or not found or not all(found):
             return {}
         return min(found, key=lambda missed: sum(missed.values()))
@@ -69,7 +69,7 @@ class Gate:
             return None
         return next(filter(self._ledger.admits, (Config(twin, runtime) for runtime in self._runtimes)), None)
 
-    def _missed(self, point: Point, baseline: dict[str, float]) -> dict[str, float]:
+    def _missed(self, point: MeasuredPoint, baseline: dict[str, float]) -> dict[str, float]:
         """The targets that a file misses for sure."""
         latency = point.outcome.latency
 

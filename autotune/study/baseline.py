@@ -7,7 +7,7 @@ import numpy as np
 
 from autotune.config import Config
 from autotune.errors import Fault, UserError
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured, Outcome, Refused
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument
 from autotune.targets.metric import ACCURACY, Metric
@@ -42,7 +42,7 @@ def measured(
         try:
             with building():
                 evaluated = evaluator.evaluate(config)
-            return evaluated if evaluated.state == "refused" else anchored(evaluated, instrument, note)
+            return evaluated if isinstance(evaluated, Refused) else anchored(evaluated, instrument, note)
         except Fault as error:
             if not left:
                 raise
@@ -50,7 +50,7 @@ def measured(
     raise AssertionError("unreachable")
 
 
-def anchored(evaluated: Outcome, instrument: Instrument, note: Callable[[str], None]) -> Outcome:
+def anchored(evaluated: Measured, instrument: Instrument, note: Callable[[str], None]) -> Outcome:
     """The baseline with its latency as it is now.
 
     Raises:
@@ -78,7 +78,7 @@ def check_measurable(
             raise UserError(f"{what}: device {device} can't measure {metric.name}")
 
 
-def no_better_than_chance(task: Task, baseline: Outcome) -> str | None:
+def no_better_than_chance(task: Task, baseline: Measured) -> str | None:
     """A warning where the model only guesses, else None.
 
     Data in a form that the model was not trained on is the commonest mistake of all.
@@ -88,7 +88,7 @@ def no_better_than_chance(task: Task, baseline: Outcome) -> str | None:
     labels = class_numbers(task.data.validation.y, task.output)
     labels = labels[labels >= 0]  # the others don't count
     chance = float(np.unique(labels, return_counts=True)[1].max() / labels.size)
-    if baseline.metrics[ACCURACY.key] > chance + baseline.facts["standard_error"]:
+    if baseline.metrics[ACCURACY.key] > chance + baseline.certainty.standard_error:
         return None
     return (
         f"the model as it is scores {baseline.metrics[ACCURACY.key]:.1%}, no better than always naming "

@@ -17,7 +17,7 @@ from autotune.errors import Fault, Infeasible
 from autotune.files import link, sha256
 from autotune.ledger.artifacts import is_file_of, model_path
 from autotune.model.artifact import Artifact
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured
 from autotune.study.candidates import Candidate
 from autotune.study.measured_file import has_file
 from autotune.study.pool import Pool
@@ -103,11 +103,11 @@ class Builder:
             link(self._cache.path(step.key), path)
         return step.key, replace(artifact, facts=artifact.facts | {"training": trainings}) if trainings else artifact
 
-    def has(self, outcome: Outcome) -> bool:
+    def has(self, outcome: Measured) -> bool:
         """Whether the file that was measured is in its place; where the cache has it, it is from now on."""
         return has_file(self._path(outcome), outcome, self._cache)
 
-    def file(self, outcome: Outcome) -> Path:
+    def file(self, outcome: Measured) -> Path:
         """The file that was measured.
 
         Raises:
@@ -117,7 +117,7 @@ class Builder:
             raise Fault(f"{self._path(outcome)} is gone or damaged, and not in the cache either")
         return self._path(outcome)
 
-    def rebuild(self, outcome: Outcome) -> bool:
+    def rebuild(self, outcome: Measured) -> bool:
         """Builds the file of an outcome again; whether it is the one that was measured.
 
         Raises:
@@ -126,8 +126,7 @@ class Builder:
         self.build(outcome.config.recipe)
         return is_file_of(self._path(outcome), outcome)
 
-    def _path(self, outcome: Outcome) -> Path:
-        assert outcome.artifact is not None  # not refused, so it has a file
+    def _path(self, outcome: Measured) -> Path:
         return model_path(self.folder, outcome.artifact)
 
     def _artifact(self, step: pipeline.Step, recipe: Recipe, parent: bytes | None) -> Artifact:

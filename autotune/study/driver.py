@@ -16,7 +16,7 @@ from autotune.ledger.ledger import Ledger
 from autotune.measure.cooling import rest
 from autotune.model.load import import_model
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured, Outcome, Refused
 from autotune.results.record import BASELINE, Record
 from autotune.search.feasibility import Gate
 from autotune.search.patience import Patience
@@ -287,7 +287,7 @@ class _Study:
         config = Config(Recipe(model=first), Runtime(self._device.delegates[0], self._device.threads[0]))
         self._reporter.status("measuring the baseline")
         outcome = measured(config, self._evaluator, self._instrument, self._building, self._reporter.note)
-        if outcome.state == "refused":
+        if isinstance(outcome, Refused):
             raise UserError(f"model {self._options.models[0]}: refused even as it is: {outcome.reason}")
         check_measurable(self._prepared.targets, self._prepared.objectives, outcome.metrics, self._device.name)
         if warning := no_better_than_chance(self._workshop.candidates[first].task, outcome):
@@ -301,7 +301,7 @@ class _Study:
         self._tracker.update(self._ledger.record())
         self._show()
 
-    def _has(self, baseline: Outcome) -> bool:
+    def _has(self, baseline: Measured) -> bool:
         """Whether the baseline's file is the one that was measured, also where it has to be built again for that."""
         if self._workshop.has(baseline):
             return True
@@ -311,12 +311,13 @@ class _Study:
         except Infeasible:
             return False
 
-    def _compare(self, baseline: Outcome) -> None:
+    def _compare(self, baseline: Measured) -> None:
         """Holds the device against what it was in an earlier run, where this one goes on."""
         if self._proposals.done:
             return
         found = anchored(baseline, self._instrument, self._reporter.note)
-        now, before = found.metrics.get(LATENCY.key), baseline.metrics[LATENCY.key]
+        before = baseline.metrics[LATENCY.key]
+        now = found.metrics[LATENCY.key] if isinstance(found, Measured) else None
         if now is None or abs(now / before - 1) > CHANGED:
             told = "does not run any more" if now is None else f"takes {now / before:.2f} times as long as then"
             self._changed = True
@@ -329,7 +330,7 @@ class _Study:
         """Ends a trial, or adds one that nobody asked for."""
         baseline = self._ledger.record().baseline
         assert baseline is not None  # it is what a study begins with
-        if outcome.state == "refused":
+        if isinstance(outcome, Refused):
             self._reporter.note(f"{outcome.config} refused: {outcome.reason}")
         if trial is None:
             self._ledger.add(outcome, self._prepared.targets, baseline)
@@ -367,6 +368,6 @@ class _Study:
         if pick is not None:
             test_once(self._ledger, pick, self._tested)
 
-    def _tested(self, outcome: Outcome) -> dict[str, Any]:
+    def _tested(self, outcome: Measured) -> dict[str, Any]:
         with self._building():
             return self._evaluator.test(outcome)

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.config import Config, Recipe, Runtime
+from autotune.config import Config, JsonObject, Recipe, Runtime
 from autotune.devices.device import Session
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.files import Scratch, make_way, whole
 from autotune.ledger.artifacts import model_path, scores_path
 from autotune.model.artifact import Artifact
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Certainty, EvaluatedOn, Measured, Outcome, Parity, Refused
 from autotune.study.builder import Builder
-from autotune.study.parity import SPREAD, Parity, differs, drawn, parity, senseless, shifted
+from autotune.study.parity import SPREAD, differs, drawn, parity, senseless, shifted
 from autotune.study.reporting import Activity
 from autotune.study.warm_start import Elsewhere, taken
 from autotune.task.data import Split
@@ -91,7 +91,7 @@ class Evaluator:
         try:
             key, artifact = self._workshop.build(configs[0].recipe)
         except Infeasible as error:
-            return [Outcome(configs[0], "refused", reason=str(error))]
+            return [Refused(configs[0], str(error))]
         except FAILURES as error:
             return [error]
         found: dict[str, Outcome | Exception] = {}
@@ -115,29 +115,33 @@ class Evaluator:
                 return known
             outputs, reference = self._run(key, config)
         except Infeasible as error:
-            return Outcome(config, "refused", reason=str(error))
+            return Refused(config, str(error))
         if reason := senseless(outputs) or self._misread(config.recipe, outputs):
-            return Outcome(config, "refused", artifact=key, reason=reason)
+            return Refused(config, reason, key)
         task = self._workshop.candidates[config.recipe.model].task
         score = self._score(task, outputs, task.data.validation)
-        sha256 = hashlib.sha256(artifact.data).hexdigest()
-        facts = {**score.facts(), **_counts(task.data.validation), **artifact.facts, "sha256": sha256}
-        if isinstance(reference, str):
-            facts["parity"] = reference
-        elif reference is not None:
-            found = parity(outputs[drawn(len(outputs))], reference, task.half)
-            facts["parity"] = found.to_json()
-            if reason := self._disagrees(config, found, outputs, reference, (score.high - score.low) / 2):
-                return Outcome(config, "refused", facts={"parity": facts["parity"]}, artifact=key, reason=reason)
+        compared: Parity | str | None = reference if isinstance(reference, str) else None
+        if isinstance(reference, np.ndarray):
+            compared = parity(outputs[drawn(len(outputs))], reference, task.half)
+            if reason := self._disagrees(config, compared, outputs, reference, (score.high - score.low) / 2):
+                return Refused(config, reason, key, compared)
         metrics = {
             task.quality.key: score.value,
             "size_bytes": float(len(artifact.data)),
             "download_bytes": float(artifact.facts["download_bytes"]),
         }
         self._keep(score, key, config.runtime.delegate)
-        return Outcome(config, "measured", metrics, facts, key)
+        return Measured(
+            config,
+            metrics,
+            _certainty(score, task.data.validation),
+            key,
+            artifact.facts,
+            sha256=hashlib.sha256(artifact.data).hexdigest(),
+            parity=compared,
+        )
 
-    def _known(self, config: Config, key: str, artifact: Artifact) -> Outcome | None:
+    def _known(self, config: Config, key: str, artifact: Artifact) -> Measured | None:
         """What the file is known to score on another device, where some samples score so here too."""
         found = self._elsewhere and self._elsewhere.find(key, config.runtime.delegate, artifact.data)
         if not self._elsewhere or not found:
@@ -153,18 +157,17 @@ class Evaluator:
             here = self._score(task, outputs, data, some).each
         except UserError:  # the user's metric may want more samples than these
             return None
-        low, high = outcome.facts["interval"]
+        low, high = outcome.interval(task.quality)
         if len(each) != len(data) or shifted(here, each[some], (high - low) / 2):
             return None
-        same = {"device": self._elsewhere.record.device, "samples": len(some)}
         outcome = taken(outcome, self._elsewhere.record, self._workshop.folder)
-        return replace(outcome, config=config, facts=outcome.facts | {"evaluated_on": same})
+        return replace(outcome, config=config, evaluated_on=EvaluatedOn(self._elsewhere.record.device, len(some)))
 
-    def test(self, outcome: Outcome) -> dict[str, Any]:
+    def test(self, outcome: Measured) -> JsonObject:
         """What a measured file scores on the test split, which no search has seen.
 
         Returns:
-            The quality under its metric's key, Score.facts() and samples.
+            The quality under its metric's key, and how sure that is, as Certainty.to_json().
 
         Raises:
             Fault: the file is gone or damaged, or the device failed.
@@ -175,7 +178,7 @@ class Evaluator:
             inputs = self._inputs(f"test-{config.recipe.model}", task.data.test.x)
             outputs = self._session.outputs(self._workshop.file(outcome), config.runtime, inputs)
         score = self._score(task, outputs, task.data.test)
-        return {task.quality.key: score.value, **score.facts(), **_counts(task.data.test)}
+        return {task.quality.key: score.value, **_certainty(score, task.data.test).to_json()}
 
     def _under_way(self, recipe: Recipe) -> AbstractContextManager[None]:
         return self._workshop.work.under_way(Activity("device", "evaluate", recipe))
@@ -296,7 +299,5 @@ class Evaluator:
         return path
 
 
-def _counts(split: Split) -> dict[str, int]:
-    """How many samples a score is of, and of how many groups where they are of some."""
-    groups = {} if split.group_count is None else {"groups": split.group_count}
-    return {"samples": len(split), **groups}
+def _certainty(score: Score, split: Split) -> Certainty:
+    return score.certainty(len(split), split.group_count)

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
+from autotune.config import JsonObject
 from autotune.errors import Fault, UserError
 from autotune.ledger.ledger import Ledger
-from autotune.results.front import Point
-from autotune.results.outcome import Outcome
+from autotune.results.front import MeasuredPoint
+from autotune.results.outcome import Measured, Outcome
 from autotune.results.record import BASELINE, Record
 from autotune.study.instrument import Instrument
 
@@ -31,38 +31,37 @@ def measure_front(ledger: Ledger, instrument: Instrument, note: Callable[[str], 
         known = front is None or all(str(point.trial) in record.remeasured for point in front.points)
         if front is None or (known and (done or not whole)):
             return
-        points = [Point(BASELINE, front.baseline, {}, None), *front.points]
-        points = [point for point in points if point.trial not in done]
-        found = instrument.measure_anew([point.outcome for point in points])
-        done |= {point.trial for point in points}
-        told = {
-            str(point.trial): again
-            for point, outcome in zip(points, found, strict=True)
-            if (again := _again(point, outcome, note))
+        outcomes = {BASELINE: front.baseline, **{point.trial: point.outcome for point in front.points}}
+        outcomes = {trial: outcome for trial, outcome in outcomes.items() if trial not in done}
+        results = instrument.measure_anew(list(outcomes.values()))
+        done |= outcomes.keys()
+        remeasured = {
+            str(trial): again
+            for trial, result in zip(outcomes, results, strict=True)
+            if (again := _again(trial, result, note))
         }
-        if not told:
+        if not remeasured:
             return
-        ledger.note("remeasured", record.remeasured | _twins(record, front.baseline, told) | told)
+        ledger.note("remeasured", record.remeasured | _twins(record, front.baseline, remeasured) | remeasured)
 
 
-def _twins(record: Record, baseline: Outcome, told: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _twins(record: Record, baseline: Measured, remeasured: dict[str, JsonObject]) -> dict[str, JsonObject]:
     """The baseline's second measurement, for the trial that is the same file on the same runtime."""
-    again = told.get(str(BASELINE))
+    again = remeasured.get(str(BASELINE))
     key = baseline.config.key
     same = [point for point in record.measured if point.outcome.config.key == key]
     return {} if again is None else {str(point.trial): again for point in same}
 
 
-def _again(point: Point, outcome: Outcome | Fault, note: Callable[[str], None]) -> dict[str, Any] | None:
-    """What the ledger keeps of a point's second measurement, None where the first one stays."""
+def _again(trial: int, outcome: Outcome | Fault, note: Callable[[str], None]) -> JsonObject | None:
+    """What the ledger keeps of a file's second measurement, None where the first one stays."""
     if isinstance(outcome, Fault):
-        note(f"trial {point.trial} was not measured once more: {outcome}")
+        note(f"trial {trial} was not measured once more: {outcome}")
         return None
-    if outcome.state == "measured":
-        found: dict[str, Any] = outcome.facts["latency"]
-        return found
-    note(f"trial {point.trial} is refused after all: {outcome.reason}")
-    return None if point.trial == BASELINE else {"refused": outcome.reason}
+    if isinstance(outcome, Measured):
+        return None if outcome.latency is None else outcome.latency.to_json()
+    note(f"trial {trial} is refused after all: {outcome.reason}")
+    return None if trial == BASELINE else {"refused": outcome.reason}
 
 
 def profile_pick(ledger: Ledger, instrument: Instrument) -> None:
@@ -79,23 +78,23 @@ def profile_pick(ledger: Ledger, instrument: Instrument) -> None:
     if front is None:
         return
     point = front.pick() or front.nearest()
-    wanted = [Point(BASELINE, front.baseline, {}, None), *([point] if point else [])]
-    fresh = {str(one.trial): one.outcome for one in wanted if str(one.trial) not in record.profiles}
+    outcomes = {BASELINE: front.baseline} | ({} if point is None else {point.trial: point.outcome})
+    fresh = {str(trial): outcome for trial, outcome in outcomes.items() if str(trial) not in record.profiles}
     if fresh:
-        found = {trial: _profile(instrument, outcome, record.device) for trial, outcome in fresh.items()}
-        ledger.note("profiles", record.profiles | found)
+        profiles = {trial: _profile(instrument, outcome, record.device) for trial, outcome in fresh.items()}
+        ledger.note("profiles", record.profiles | profiles)
 
 
-def _profile(instrument: Instrument, outcome: Outcome, device: str) -> dict[str, Any]:
+def _profile(instrument: Instrument, outcome: Measured, device: str) -> JsonObject:
     """A profile as Record.profiles has it."""
     try:
-        found = instrument.profile(outcome, device)
+        profile = instrument.profile(outcome, device)
     except (Fault, UserError) as error:
         return {"parts": [], "untold": str(error)}
-    return {"parts": [asdict(part) for part in found.parts], "untold": found.untold}
+    return {"parts": [asdict(part) for part in profile.parts], "untold": profile.untold}
 
 
-def test_once(ledger: Ledger, point: Point, test: Callable[[Outcome], dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def test_once(ledger: Ledger, point: MeasuredPoint, test: Callable[[Measured], JsonObject]) -> dict[str, JsonObject]:
     """What a file and the baseline score on the test split: as the study has it, else found out and kept.
 
     Nobody looks twice.

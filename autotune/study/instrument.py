@@ -10,7 +10,7 @@ from autotune.errors import Fault, Infeasible, UserError
 from autotune.measure.profile import Profile, profiled
 from autotune.measure.rounds import Job, measure
 from autotune.measure.rounds import Result as Found
-from autotune.results.outcome import Measurement, Outcome
+from autotune.results.outcome import Measured, Measurement, Outcome, Refused
 from autotune.study.builder import Builder
 from autotune.study.latency_cache import LatencyCache
 from autotune.study.reporting import Activity
@@ -57,44 +57,34 @@ class Instrument:
         """No file is timed from now on: a measurement under way ends with the file that is being timed."""
         self._stopped.set()
 
-    def known(self, outcome: Outcome) -> Outcome | None:
+    def known(self, outcome: Measured) -> Outcome | None:
         """An evaluated outcome with the latency of its structure, None where that was not measured."""
-        key = self._key(outcome)
-        if key is None:
-            return outcome
-        kept = self._latencies.get(*key)
-        if kept is None:
-            return None
-        found = timed(outcome, kept)
-        assert isinstance(found, Outcome)  # a measurement is no fault
-        return found
+        latency = self._latencies.get(*self._key(outcome))
+        return None if latency is None else _timed(outcome, latency)
 
-    def measure(self, outcomes: Sequence[Outcome]) -> list[Result]:
+    def measure(self, outcomes: Sequence[Measured]) -> list[Result]:
         """Evaluated outcomes with their latency; where another file of the structure was measured, with that file's.
 
         Returns:
             For each its outcome, refused where it can't be run, or the fault that the device had over it.
         """
         keys = [self._key(outcome) for outcome in outcomes]
-        first: dict[_Key, Outcome] = {}
+        first: dict[_Key, Measured] = {}
         for key, outcome in zip(keys, outcomes, strict=True):
-            if key is not None:
-                first.setdefault(key, outcome)
+            first.setdefault(key, outcome)
         known: dict[_Key, Found] = {key: kept for key in first if (kept := self._latencies.get(*key))}
         wanted = [key for key in first if key not in known]
         for key, found in zip(wanted, self._times([first[key] for key in wanted]), strict=True):
             known[key] = found
             if isinstance(found, Measurement):
                 self._latencies.put(*key, found)
-        return [
-            outcome if key is None else timed(outcome, known[key]) for key, outcome in zip(keys, outcomes, strict=True)
-        ]
+        return [timed(outcome, known[key]) for key, outcome in zip(keys, outcomes, strict=True)]
 
-    def measure_anew(self, outcomes: Sequence[Outcome]) -> list[Result]:
+    def measure_anew(self, outcomes: Sequence[Measured]) -> list[Result]:
         """The same outcomes, each file measured itself, whatever is known of its structure."""
         return [timed(outcome, found) for outcome, found in zip(outcomes, self._times(outcomes), strict=True)]
 
-    def profile(self, outcome: Outcome, device: str) -> Profile:
+    def profile(self, outcome: Measured, device: str) -> Profile:
         """Where the time of an outcome's file goes.
 
         Args:
@@ -109,20 +99,17 @@ class Instrument:
         with self._leased(), self._workshop.work.under_way(Activity("device", "profile", outcome.config.recipe)):
             return profiled(self._session, model, outcome.config.runtime, device, PROFILE_S)
 
-    def anchor(self, outcome: Outcome) -> tuple[Result, str | None]:
+    def anchor(self, outcome: Measured) -> tuple[Result, str | None]:
         """Measures the baseline, whatever is known of it.
 
         Returns:
             Its outcome, and why older measurements are not reused from now on, None where they are.
         """
         [found] = self._times([outcome])
-        key = self._key(outcome)
-        note = None
-        if key is not None and isinstance(found, Measurement):
-            note = self._latencies.anchor(*key, found)
+        note = self._latencies.anchor(*self._key(outcome), found) if isinstance(found, Measurement) else None
         return timed(outcome, found), note
 
-    def _times(self, outcomes: Sequence[Outcome]) -> list[Found]:
+    def _times(self, outcomes: Sequence[Measured]) -> list[Found]:
         """What was found of each file; a fault where it is gone or damaged, for all where the device is lost."""
         jobs: dict[int, Job] = {}
         found: dict[int, Found] = {}
@@ -143,11 +130,9 @@ class Instrument:
         except Fault as error:  # the device was lost while we waited for it
             return [error] * len(jobs)
 
-    def _key(self, outcome: Outcome) -> _Key | None:
-        """Structure and runtime, None for a refused outcome."""
-        if outcome.state == "refused":
-            return None
-        artifact = _artifact(outcome)
+    def _key(self, outcome: Measured) -> _Key:
+        """Structure and runtime."""
+        artifact = outcome.artifact
         if artifact not in self._structures:
             try:
                 self._structures[artifact] = structure(self._workshop.file(outcome).read_bytes())
@@ -156,24 +141,18 @@ class Instrument:
         return self._structures[artifact], outcome.config.runtime
 
 
-def _artifact(outcome: Outcome) -> str:
-    assert outcome.artifact is not None  # not refused, so it has a file
-    return outcome.artifact
-
-
-def timed(outcome: Outcome, found: Found) -> Result:
+def timed(outcome: Measured, found: Found) -> Result:
     """An evaluated outcome with its latency, refused where it can't be run or its delegate runs nothing of it."""
     if isinstance(found, Fault):
         return found
-    reason = str(found) if isinstance(found, Infeasible) else _idle(outcome, found)
-    if reason is not None:
-        return Outcome(outcome.config, "refused", artifact=outcome.artifact, reason=reason)
-    assert isinstance(found, Measurement)
-    return outcome.timed(found)
+    if isinstance(found, Infeasible):
+        return Refused(outcome.config, str(found), outcome.artifact)
+    return _timed(outcome, found)
 
 
-def _idle(outcome: Outcome, found: Measurement) -> str | None:
-    """Why a delegate that runs nothing is none."""
-    if found.delegated != 0:
-        return None
-    return f"{outcome.config.runtime.delegate} runs none of the file's {found.operators} operators"
+def _timed(outcome: Measured, latency: Measurement) -> Outcome:
+    """Likewise, of a file that can be run."""
+    if latency.delegated == 0:
+        reason = f"{outcome.config.runtime.delegate} runs none of the file's {latency.operators} operators"
+        return Refused(outcome.config, reason, outcome.artifact)
+    return outcome.timed(latency)

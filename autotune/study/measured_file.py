@@ -6,8 +6,8 @@ from autotune.compress.cache import ArtifactCache
 from autotune.errors import UserError
 from autotune.files import link
 from autotune.ledger.artifacts import is_file_of
-from autotune.results.front import Point
-from autotune.results.outcome import Outcome
+from autotune.results.front import MeasuredPoint
+from autotune.results.outcome import Measured
 from autotune.results.record import Record
 
 
@@ -16,7 +16,7 @@ def cache_of(record: Record) -> ArtifactCache:
     return ArtifactCache(record.folder.parent / ".cache")
 
 
-def has_file(path: Path, outcome: Outcome, cache: ArtifactCache) -> bool:
+def has_file(path: Path, outcome: Measured, cache: ArtifactCache) -> bool:
     """Whether a file is the one that was measured, linked anew where it is not and the cache has it.
 
     Args:
@@ -26,20 +26,20 @@ def has_file(path: Path, outcome: Outcome, cache: ArtifactCache) -> bool:
     """
     if is_file_of(path, outcome):
         return True
-    key = str(outcome.artifact)
+    key = outcome.artifact
     if cache.get(key) is None or not is_file_of(cache.path(key), outcome):
         return False
     link(cache.path(key), path)
     return True
 
 
-def check_file(record: Record, point: Point) -> None:
+def check_file(record: Record, point: MeasuredPoint) -> None:
     """Holds the file of a point against its hash.
 
     Raises:
         UserError: the file of a measured point is not the one that was measured, and can't be linked anew.
     """
-    if not has_file(Path(str(point.model)), point.outcome, cache_of(record)):
+    if not has_file(Path(point.model), point.outcome, cache_of(record)):
         raise UserError(
             f"{point.model} is gone or damaged, and not in the cache either; the same autotune run builds it again"
         )

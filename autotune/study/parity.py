@@ -1,11 +1,11 @@
 """Whether a delegate computes what the file says: its outputs against those of the built-in kernels."""
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autotune.results.outcome import Parity
 from autotune.results.significance import wilson
 
 SAMPLES = 100
@@ -15,27 +15,6 @@ SPREAD = 0.1
 """Mean error, as a share of the outputs' standard deviation, that outputs which decide nothing may have."""
 
 Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Parity:
-    """How far outputs are from those of the built-in kernels.
-
-    Attributes:
-        samples: compared.
-        max_error, mean_error: of single outputs, absolute.
-        relative_error: the mean error over the built-in kernels' standard deviation.
-        agreement: share of decisions that are the same, None where the model decides nothing.
-    """
-
-    samples: int
-    max_error: float
-    mean_error: float
-    relative_error: float
-    agreement: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def parity(outputs: Array, reference: Array, half: float | None) -> Parity:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from autotune.errors import Infeasible, one_line
 from autotune.ledger.ledger import Ledger
-from autotune.results.front import Point
+from autotune.results.front import MeasuredPoint
 from autotune.results.outcome import Outcome
 from autotune.study.builder import Builder
 from autotune.study.evaluate import FAILURES, Evaluator
@@ -25,9 +25,9 @@ def restore(ledger: Ledger, builder: Builder, evaluator: Evaluator, note: Callab
     Yields:
         The outcomes of what came out otherwise, without latency.
     """
-    files: dict[str, list[Point]] = {}
+    files: dict[str, list[MeasuredPoint]] = {}
     for point in ledger.record().measured:
-        files.setdefault(str(point.outcome.artifact), []).append(point)
+        files.setdefault(point.outcome.artifact, []).append(point)
     for points in files.values():
         first = points[0]
         if builder.has(first.outcome):
@@ -44,7 +44,7 @@ def restore(ledger: Ledger, builder: Builder, evaluator: Evaluator, note: Callab
             yield from _evaluated(points, evaluator, note)
 
 
-def _evaluated(points: list[Point], evaluator: Evaluator, note: Callable[[str], None]) -> Iterator[Outcome]:
+def _evaluated(points: list[MeasuredPoint], evaluator: Evaluator, note: Callable[[str], None]) -> Iterator[Outcome]:
     """The same file's outcomes on the runtimes of these points; what fails is noted."""
     for outcome in evaluator.evaluate_row([point.outcome.config for point in points]):
         if isinstance(outcome, Exception):

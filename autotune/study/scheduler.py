@@ -10,7 +10,7 @@ from typing import Any
 
 from autotune.config import Config, Recipe
 from autotune.errors import Broken, Fault
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured, Outcome
 from autotune.search.proposals import Proposal
 from autotune.study.baseline import TRIES
 from autotune.study.builder import Builder
@@ -72,8 +72,8 @@ class Scheduler:
         self._threads = ThreadPoolExecutor(jobs + 2)
         self._building: dict[Future[list[Outcome | Exception]], Proposal] = {}
         self._measuring: Future[list[Result]] | None = None
-        self._measured: list[tuple[int | None, Outcome]] = []
-        self._waiting: list[tuple[int | None, Outcome]] = []
+        self._measured: list[tuple[int | None, Measured]] = []
+        self._waiting: list[tuple[int | None, Measured]] = []
         self._again: list[Proposal] = []
         self._faults: Counter[str] = Counter()
         self._held = contextlib.ExitStack()
@@ -189,7 +189,7 @@ class Scheduler:
         outcomes = [outcome for _, outcome in self._measured]
         self._measuring = self._threads.submit(self._timed, outcomes)
 
-    def _timed(self, outcomes: Sequence[Outcome]) -> list[Result]:
+    def _timed(self, outcomes: Sequence[Measured]) -> list[Result]:
         with self._workshop.work.resting() if self._quiet else contextlib.nullcontext():
             return self._instrument.measure(outcomes)
 
@@ -217,12 +217,14 @@ class Scheduler:
 
     def _sort(self, trial: int | None, config: Config, found: Outcome | Exception, *, measured: bool = False) -> None:
         """Tells what is known, and puts by what is still to be measured."""
-        if isinstance(found, Outcome):
-            known = found if measured or found.state == "refused" else self._instrument.known(found)
-            if known is None:
+        if isinstance(found, Measured) and not measured:
+            timed = self._instrument.known(found)
+            if timed is None:
                 self._waiting.append((trial, found))
             else:
-                self._tell(trial, known)
+                self._tell(trial, timed)
+        elif isinstance(found, Outcome):
+            self._tell(trial, found)
         elif isinstance(found, Broken):
             raise found
         elif isinstance(found, Fault | OSError):  # a lost worker, a full disk

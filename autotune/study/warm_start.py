@@ -10,9 +10,9 @@ from autotune.files import link
 from autotune.ledger import journal
 from autotune.ledger.artifacts import is_file_of, model_path, read_scores, scores_path
 from autotune.ledger.ledger import Ledger
-from autotune.results.front import Point
+from autotune.results.front import MeasuredPoint
 from autotune.results.meta import Identity
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured
 from autotune.results.record import Each, Record
 from autotune.study.builder import Builder
 from autotune.study.measured_file import cache_of, has_file
@@ -22,7 +22,7 @@ DECISIVE = frozenset({"data", "metric", "device"})
 """Of a study's identity what its qualities depend on, besides the file; all else is in the file's key."""
 
 
-def earlier(identity: Identity, ledger: Ledger, builder: Builder) -> Iterator[Outcome]:
+def earlier(identity: Identity, ledger: Ledger, builder: Builder) -> Iterator[Measured]:
     """Outcomes of other studies beside this one that are in its space and that it has not: same file, same
     runtime, device, samples and metric. Their latency is left out: whether it holds is the instrument's to say.
 
@@ -37,7 +37,7 @@ def earlier(identity: Identity, ledger: Ledger, builder: Builder) -> Iterator[Ou
             continue
         if not DECISIVE.isdisjoint(record.meta.identity.changes(identity)):
             continue
-        for point in record.points:
+        for point in record.measured:
             config = point.outcome.config
             if ledger.admits(config) and not ledger.seen(config) and _is_same_file(point, record, builder):
                 yield taken(point.outcome, record, builder.folder)
@@ -50,17 +50,17 @@ def _read(folder: Path) -> Record | None:
         return None
 
 
-def _is_same_file(point: Point, record: Record, builder: Builder) -> bool:
+def _is_same_file(point: MeasuredPoint, record: Record, builder: Builder) -> bool:
     """Whether this study would build the very same, and it is still there."""
     recipe = point.outcome.config.recipe
-    if point.outcome.state != "measured" or recipe.model not in builder.candidates:
+    if recipe.model not in builder.candidates:
         return False
     if builder.steps(recipe)[-1].key != point.outcome.artifact:
         return False
-    return has_file(Path(str(point.model)), point.outcome, cache_of(record))
+    return has_file(Path(point.model), point.outcome, cache_of(record))
 
 
-def taken(outcome: Outcome, record: Record, folder: Path) -> Outcome:
+def taken(outcome: Measured, record: Record, folder: Path) -> Measured:
     """A file's outcome in another study without its latency; file and scores are among this one's from now on.
 
     Args:
@@ -68,7 +68,6 @@ def taken(outcome: Outcome, record: Record, folder: Path) -> Outcome:
         record: of the other study.
         folder: of this one.
     """
-    assert outcome.artifact is not None  # it was measured
     file = model_path(folder, outcome.artifact)
     if not is_file_of(file, outcome):
         link(model_path(record.folder, outcome.artifact), file)
@@ -78,8 +77,7 @@ def taken(outcome: Outcome, record: Record, folder: Path) -> Outcome:
     if scores[0].exists():
         link(scores[0], scores[1])
     keys = (record.quality.key, METRICS["size"].key, DOWNLOAD.key)
-    facts = {name: value for name, value in outcome.facts.items() if name != "latency"}
-    return replace(outcome, metrics={key: outcome.metrics[key] for key in keys}, facts=facts)
+    return replace(outcome, metrics={key: outcome.metrics[key] for key in keys}, latency=None)
 
 
 class Elsewhere:
@@ -93,11 +91,11 @@ class Elsewhere:
         self.record = record
         self._outcomes = {
             (point.outcome.artifact, point.outcome.config.runtime.delegate): point.outcome
-            for point in record.points
-            if point.outcome.state == "measured" and _of_samples(point.outcome)
+            for point in record.measured
+            if _of_samples(point.outcome)
         }
 
-    def find(self, artifact: str, delegate: str, data: bytes) -> tuple[Outcome, Each] | None:
+    def find(self, artifact: str, delegate: str, data: bytes) -> tuple[Measured, Each] | None:
         """A file's outcome through a delegate, and what each sample scored.
 
         Args:
@@ -115,6 +113,6 @@ class Elsewhere:
         return None if outcome is None or each is None else (outcome, each)
 
 
-def _of_samples(outcome: Outcome) -> bool:
+def _of_samples(outcome: Measured) -> bool:
     """Whether what is kept of its score is each sample's, and not of resamples or groups."""
-    return not (outcome.facts.get("resampled") or outcome.facts.get("groups"))
+    return not (outcome.certainty.resampled or outcome.certainty.groups)

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from autotune.errors import UserError
+from autotune.results.outcome import Certainty
 from autotune.results.significance import FEW, Interval, normal, student, wilson
 from autotune.targets.metric import ACCURACY, Metric
 from autotune.task.data import Array
@@ -42,13 +42,14 @@ class Score:
     each: Array = field(repr=False, compare=False)
     resampled: bool = False
 
-    def facts(self) -> dict[str, Any]:
-        """All but the value and each, as they stand in an outcome's facts."""
-        return {
-            "standard_error": self.standard_error,
-            "interval": [self.low, self.high],
-            "resampled": self.resampled,
-        }
+    def certainty(self, samples: int, groups: int | None = None) -> Certainty:
+        """How sure the value is.
+
+        Args:
+            samples: that it is of.
+            groups: that the samples are of, None where each is on its own.
+        """
+        return Certainty(self.standard_error, (self.low, self.high), self.resampled, samples, groups)
 
 
 def errors(metric: Metric, outputs: Array, labels: Array, groups: Array | None = None) -> Score:

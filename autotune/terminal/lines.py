@@ -113,7 +113,7 @@ class JsonOutput(QuietOutput):
             study=record.name,
             **point.to_json(record.meta.device),
             state=point.outcome.state,
-            reason=point.outcome.reason,
+            reason=point.reason,
             free=point.free,
             done=record.asked,
             trials=trials,

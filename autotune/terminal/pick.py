@@ -12,11 +12,11 @@ from autotune.deploy.pick import Picked
 from autotune.deploy.recheck import Rechecked
 from autotune.results.decision import KNEE, ONE_SE, TRIAL, WEIGHTS, DecisionRule, Trade
 from autotune.results.devices import DIFFERING, Together
-from autotune.results.front import ParetoFront, Point
+from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.targets.metric import LATENCY, Metric
 from autotune.terminal.study import console, print_doubts, short
 from autotune.terminal.table import TIED
-from autotune.text.units import milliseconds, number, within
+from autotune.text.units import milliseconds, number, quality_within, scores_within
 from autotune.text.words import missed
 
 
@@ -99,7 +99,7 @@ def _how(front: ParetoFront, rule: DecisionRule) -> str | None:
     }.get(rule.name)
 
 
-def _second_look(front: ParetoFront, point: Point, found: Rechecked) -> list[str]:
+def _second_look(front: ParetoFront, point: MeasuredPoint, found: Rechecked) -> list[str]:
     """The latency and the quality, then and now."""
     lines = []
     if found.latency is not None:
@@ -107,13 +107,11 @@ def _second_look(front: ParetoFront, point: Point, found: Rechecked) -> list[str
         then, now = (milliseconds(value) for value in (point.outcome.metrics[LATENCY.key], found.latency.p50_ms))
         meet = "meet" if gap["intervals_meet"] else "do not meet"
         lines.append(f"latency {then} in the search, {now} now: {abs(gap['change']):.1%} off, the intervals {meet}")
-    if same := point.outcome.facts.get("evaluated_on"):
-        lines.append(
-            f"its {front.quality.name} is that on {same['device']}: {same['samples']} samples score so here, too"
-        )
+    if same := point.outcome.evaluated_on:
+        lines.append(f"its {front.quality.name} is that on {same.device}: {same.samples} samples score so here, too")
     if found.test is not None:
-        seen = within(point.outcome.metrics, point.outcome.facts, front.quality)
-        tested = within(found.test, found.test, front.quality)
+        seen = quality_within(point.outcome, front.quality)
+        tested = scores_within(found.test, front.quality)
         samples = f"the {found.test['samples']} test samples that the search never saw"
         beside = ""
         if found.baseline is not None:
@@ -122,7 +120,7 @@ def _second_look(front: ParetoFront, point: Point, found: Rechecked) -> list[str
     return lines
 
 
-def _table(front: ParetoFront, point: Point, trades: Sequence[Trade]) -> Table:
+def _table(front: ParetoFront, point: MeasuredPoint, trades: Sequence[Trade]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     table.add_column("  trial", justify="right", no_wrap=True)
     for metric in front.objectives:
@@ -134,7 +132,7 @@ def _table(front: ParetoFront, point: Point, trades: Sequence[Trade]) -> Table:
     return table
 
 
-def _change(point: Point, trade: Trade, metric: Metric) -> str:
+def _change(point: MeasuredPoint, trade: Trade, metric: Metric) -> str:
     """An objective's change: a latency's as a factor, others' as a difference; "?" where it is not known."""
     change = trade.change[metric.key]
     if change is None:

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from autotune.report.reproduce import command
-from autotune.results.front import ParetoFront, Point, interval
+from autotune.results.front import MeasuredPoint, ParetoFront
+from autotune.results.outcome import Certainty
 from autotune.results.record import Record
 from autotune.study.reporting import Summary
 from autotune.targets.metric import DOWNLOAD, LATENCY, Metric
@@ -52,7 +53,7 @@ def print_front(record: Record, front: ParetoFront, *, everything: bool = False)
         console.print(f"  {finding}", style="dim", soft_wrap=True)
 
 
-def _legend(record: Record, front: ParetoFront, shown: Sequence[Point]) -> str:
+def _legend(record: Record, front: ParetoFront, shown: Sequence[MeasuredPoint]) -> str:
     """What the marks of a table mean."""
     legend = "± is the 95 % interval"
     found = {point.trial: latency for point in shown if (latency := point.outcome.latency) and not latency.stable}
@@ -65,7 +66,7 @@ def _legend(record: Record, front: ParetoFront, shown: Sequence[Point]) -> str:
     return legend
 
 
-def short(point: Point, quality: Metric, costs: Sequence[Metric]) -> str:
+def short(point: MeasuredPoint, quality: Metric, costs: Sequence[Metric]) -> str:
     """A point in one line.
 
     Args:
@@ -121,7 +122,7 @@ def print_pick(record: Record, front: ParetoFront) -> None:
     console.print(f"* recommended: trial {pick.trial}: {_short(front, pick)}", style="bold", soft_wrap=True)
     console.print(
         f"  of all that are within one standard error of the best {front.quality.name} "
-        f"(± {number(pick.outcome.facts['standard_error'], front.quality)}), the least "
+        f"(± {number(pick.outcome.certainty.standard_error, front.quality)}), the least "
         f"{' x '.join(cost.name for cost in front.objectives[1:])}",
         soft_wrap=True,
     )
@@ -138,7 +139,7 @@ def print_pick(record: Record, front: ParetoFront) -> None:
     console.print(f"  {pick.model}", style="cyan", soft_wrap=True)
 
 
-def print_doubts(record: Record, point: Point) -> None:
+def print_doubts(record: Record, point: MeasuredPoint) -> None:
     """What speaks against a point's latency; nothing where nothing does."""
     found = point.outcome.latency
     if found is not None and not found.stable:
@@ -154,7 +155,7 @@ def _emulated(record: Record) -> bool:
 def _print_test(front: ParetoFront, scores: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> None:
     """What the recommended file scored on the test split; and a word where that misses a target."""
     value = scores[front.quality.key]
-    low, high = (number(end, front.quality) for end in interval(scores, scores, front.quality))
+    low, high = (number(end, front.quality) for end in Certainty.from_json(scores).interval(value, front.quality))
     told = f"{number(value, front.quality)} (95 % interval {low} to {high})"
     if baseline is not None:
         told += f", the baseline {number(baseline[front.quality.key], front.quality)}"
@@ -182,7 +183,7 @@ def print_nearest(front: ParetoFront) -> None:
         console.print(f"  {doubt(nearest, target, front.quality)}", style="yellow", soft_wrap=True)
 
 
-def _short(front: ParetoFront, point: Point) -> str:
+def _short(front: ParetoFront, point: MeasuredPoint) -> str:
     return short(point, front.quality, front.objectives[1:])
 
 

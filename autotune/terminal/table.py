@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from autotune.config import FIELDS
-from autotune.results.front import ParetoFront, Point, interval
-from autotune.results.outcome import Outcome
+from autotune.results.front import MeasuredPoint, ParetoFront
+from autotune.results.outcome import Measured
 from autotune.targets.metric import LATENCY, METRICS, Metric
 from autotune.text.units import bare, bare_median, median, number, price
 from autotune.text.words import listed, missed
@@ -67,7 +67,7 @@ def width_of(table: Table) -> int:
     return Console(width=WIDEST).measure(table).maximum
 
 
-def short_table(front: ParetoFront, points: Sequence[Point], width: int) -> Table:
+def short_table(front: ParetoFront, points: Sequence[MeasuredPoint], width: int) -> Table:
     """The same for a terminal that is too narrow for it, recipes in words, cut where they are too long.
 
     Args:
@@ -116,11 +116,11 @@ def _config(config: Mapping[str, Any]) -> list[str]:
 
 
 def _numbers(
-    outcome: Outcome, quality: Metric, costs: Sequence[Metric], *, tied: bool = False, as_fast: bool = False
+    outcome: Measured, quality: Metric, costs: Sequence[Metric], *, tied: bool = False, as_fast: bool = False
 ) -> list[str]:
     metrics = outcome.metrics
     value = outcome.metrics[quality.key]
-    low, high = interval(metrics, outcome.facts, quality)
+    low, high = outcome.interval(quality)
     same = f"{TIED} " if tied else ""
     same_latency = f"{TIED} " if as_fast else ""
     return [

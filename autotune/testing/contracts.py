@@ -14,7 +14,7 @@ from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Device, OperatorTime, Session
 from autotune.errors import Fault, Infeasible
 from autotune.model.artifact import is_tflite, unpack
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Refused
 from autotune.results.record import Record
 from autotune.testing.results import toy_outcome, toy_record
 from autotune.track.tracker import Tracker
@@ -216,7 +216,7 @@ class TrackerContract:
 
     def test_shows_each_trial_once(self, tmp_path: Path) -> None:
         """However often it is told, and by however many trackers on the same store."""
-        refused = Outcome(Config.of({"delegate": "builtin"}), "refused", reason="no")
+        refused = Refused(Config.of({"delegate": "builtin"}), "no")
         record = toy_record(
             tmp_path / "study", toy_outcome(0.9, 1.0, 1000), toy_outcome(0.8, 0.5, 500, prune=0.5), refused
         )

@@ -8,9 +8,9 @@ from typing import Any
 from autotune.config import Config
 from autotune.files import sha256
 from autotune.ledger.artifacts import ScoreFiles
-from autotune.results.front import Point
+from autotune.results.front import MeasuredPoint, Point
 from autotune.results.meta import DeviceFacts, Meta, RunOptions
-from autotune.results.outcome import Measurement, Outcome
+from autotune.results.outcome import Certainty, Measured, Measurement, Outcome
 from autotune.results.record import Gaps, Record
 from autotune.targets.metric import ACCURACY, Metric
 
@@ -37,7 +37,7 @@ def toy_measurement(latency_ms: float, verdict: str = "stable") -> Measurement:
     )
 
 
-def toy_outcome(accuracy: float, latency_ms: float, download: float, **config: Any) -> Outcome:
+def toy_outcome(accuracy: float, latency_ms: float, download: float, **config: Any) -> Measured:
     """A measured outcome with these numbers."""
     metrics = {
         "accuracy": accuracy,
@@ -46,9 +46,8 @@ def toy_outcome(accuracy: float, latency_ms: float, download: float, **config: A
         "size_bytes": download * 1.2,
         "download_bytes": download,
     }
-    interval = [accuracy - 0.02, accuracy + 0.02]
-    facts = {"standard_error": 0.01, "interval": interval, "layers": [], "samples": 100}
-    return Outcome(Config.of(config), "measured", metrics, facts, "0" * 64)
+    certainty = Certainty(0.01, (accuracy - 0.02, accuracy + 0.02), samples=100)
+    return Measured(Config.of(config), metrics, certainty, "0" * 64, {"layers": []})
 
 
 def toy_meta(*targets: str, quality: Metric = ACCURACY) -> Meta:
@@ -60,13 +59,15 @@ def toy_meta(*targets: str, quality: Metric = ACCURACY) -> Meta:
 def toy_record(folder: Path, *outcomes: Outcome) -> Record:
     """A record of these outcomes, each with a file of its own; the first is the baseline, too."""
     folder.mkdir(parents=True, exist_ok=True)
-    points = []
+    points: list[Point] = []
     for number, outcome in enumerate(outcomes):
         model = folder / f"{number}.tflite"
         model.write_bytes(f"toy {number}".encode())
-        if outcome.state == "measured":
-            outcome = replace(outcome, facts=outcome.facts | {"sha256": sha256(model)})
-        points.append(Point(number, outcome, {}, str(model) if outcome.state == "measured" else None))
+        if isinstance(outcome, Measured):
+            points.append(MeasuredPoint(number, replace(outcome, sha256=sha256(model)), {}, str(model)))
+        else:
+            points.append(Point(number, outcome, {}, None))
     identity = hashlib.sha256(str(folder).encode()).hexdigest()[:32]
     meta, gaps = replace(toy_meta(), id=identity), Gaps(ScoreFiles(folder))
-    return Record(folder.name, folder, meta, outcomes[0] if outcomes else None, points, {}, {}, [], gaps=gaps)
+    baseline = outcomes[0] if outcomes and isinstance(outcomes[0], Measured) else None
+    return Record(folder.name, folder, meta, baseline, points, {}, {}, [], gaps=gaps)

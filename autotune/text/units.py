@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
-from autotune.results.front import interval
-from autotune.results.outcome import Outcome
+from autotune.config import JsonObject
+from autotune.results.outcome import Certainty, Measured
 from autotune.targets.metric import Metric
 
 UNSTABLE = "!"
@@ -16,10 +15,20 @@ def number(value: float, quality: Metric) -> str:
     return f"{value:.1%}" if quality.kind == "share" else f"{value:.4g}"
 
 
-def within(metrics: Mapping[str, float], facts: Mapping[str, Any], quality: Metric) -> str:
-    """A quality with its 95 % interval, of metrics and facts as front.interval() takes them."""
-    low, high = (number(end, quality) for end in interval(metrics, facts, quality))
-    return f"{number(metrics[quality.key], quality)} ({low} to {high})"
+def within(value: float, certainty: Certainty, quality: Metric) -> str:
+    """A value of the quality with its 95 % interval."""
+    low, high = (number(end, quality) for end in certainty.interval(value, quality))
+    return f"{number(value, quality)} ({low} to {high})"
+
+
+def scores_within(scores: JsonObject, quality: Metric) -> str:
+    """What a file scored on the test split, as Record.tests has it, with its 95 % interval."""
+    return within(scores[quality.key], Certainty.from_json(scores), quality)
+
+
+def quality_within(outcome: Measured, quality: Metric) -> str:
+    """An outcome's quality with its 95 % interval."""
+    return within(outcome.metrics[quality.key], outcome.certainty, quality)
 
 
 def bare(reach: float, quality: Metric) -> str:
@@ -81,12 +90,12 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
-def median(outcome: Outcome) -> str:
+def median(outcome: Measured) -> str:
     """A latency: the median, how far its interval reaches, and UNSTABLE before it where it is not to be trusted."""
     return bare_median(outcome) + ("" if outcome.latency is None else f" ±{outcome.latency.reach:.1%}")
 
 
-def bare_median(outcome: Outcome) -> str:
+def bare_median(outcome: Measured) -> str:
     """The same without the interval."""
     text = milliseconds(outcome.metrics["latency_ms"])
     return text if outcome.latency is None or outcome.latency.stable else f"{UNSTABLE} {text}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from autotune.results.front import ParetoFront, Point, interval
+from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.margin import missed_on_test
 from autotune.targets.metric import Metric
 from autotune.targets.target import Target
@@ -12,7 +12,7 @@ ROWS = 15
 """Rows of a front that a table shows."""
 
 
-def listed(front: ParetoFront, *, everything: bool, most: int = ROWS) -> list[Point]:
+def listed(front: ParetoFront, *, everything: bool, most: int = ROWS) -> list[MeasuredPoint]:
     """All points, or the feasible ones (all where none is), spread over the front where they are too many."""
     if everything:
         return front.points
@@ -24,7 +24,7 @@ def listed(front: ParetoFront, *, everything: bool, most: int = ROWS) -> list[Po
     return [point for index, point in enumerate(points) if index in wanted or point is pick]
 
 
-def missed(front: ParetoFront, point: Point) -> str:
+def missed(front: ParetoFront, point: MeasuredPoint) -> str:
     """Which targets a point misses, and by how much, in their own units."""
     metrics, baseline = point.outcome.metrics, front.baseline.metrics
     unsure = front.unsure(point)
@@ -55,13 +55,13 @@ def _by(target: Target, metrics: Mapping[str, float], baseline: Mapping[str, flo
     return f"{target.text} by {distance(excess, target.metric)}" if excess else target.text
 
 
-def doubt(point: Point, target: Target, quality: Metric) -> str:
+def doubt(point: MeasuredPoint, target: Target, quality: Metric) -> str:
     """Why a target that a point meets by its value counts as missed all the same, and what would help."""
     metric = target.metric
     metrics = point.outcome.metrics
     found = point.held[target.text]
     of_quality = metric == quality
-    paired = of_quality and found != interval(metrics, point.outcome.facts, quality)
+    paired = of_quality and found != point.outcome.interval(quality)
     beside = ", beside the baseline on the same samples," if paired else ""
     low, high = (amount({metric.key: end}, metric, quality) for end in found)
     return (

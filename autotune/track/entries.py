@@ -8,7 +8,7 @@ from typing import Any
 
 from autotune.config import FIELDS, Config
 from autotune.results.front import Point
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured
 from autotune.results.record import BASELINE, Record
 from autotune.track.summary import summary
 
@@ -95,15 +95,16 @@ def trial_entry(record: Record, point: Point, extra: Iterable[str] = (), *, on_f
     """
     outcome, quality = point.outcome, record.quality.key
     step = SECOND if str(point.trial) in record.remeasured else FIRST
-    metrics = _metrics(outcome, quality)
+    measured = outcome if isinstance(outcome, Measured) else None
+    metrics = {} if measured is None else _metrics(measured, quality)
     if found := record.tests.get(str(point.trial)):
         metrics[f"test_{quality}"] = found[quality]
     return Entry(
         f"{point.trial}: {outcome.config}",
-        "FINISHED" if outcome.state == "measured" else "FAILED",
+        "FAILED" if measured is None else "FINISHED",
         {
             "state": outcome.state,
-            "reason": outcome.reason or "",
+            "reason": point.reason or "",
             "feasible": _flag(point.feasible),
             "on_front": _flag(on_front),
             "recommended": _flag(recommended),
@@ -111,10 +112,10 @@ def trial_entry(record: Record, point: Point, extra: Iterable[str] = (), *, on_f
             "emulated": _flag(bool(record.meta.device.emulated)),
             "scheme": outcome.config.recipe.quantize,
             "delegate": outcome.config.runtime.delegate,
-            "verdict": outcome.latency.verdict if outcome.latency else "",
+            "verdict": measured.latency.verdict if measured and measured.latency else "",
         },
         {name: _told(value) for name, value in parameters(outcome.config, extra).items()},
-        _known({**_at(step, metrics), **_curves(outcome), **_sparsities(outcome)}),
+        _known(_at(step, metrics) | ({} if measured is None else {**_curves(measured), **_sparsities(measured)})),
         _milliseconds(point.began),
         _milliseconds(point.ended),
     )
@@ -138,16 +139,16 @@ def parameters(config: Config, extra: Iterable[str] = ()) -> dict[str, Any]:
     return found | {name: values.get(name, 0) for name in sorted(extra)}
 
 
-def _metrics(outcome: Outcome, quality: str) -> dict[str, float]:
+def _metrics(outcome: Measured, quality: str) -> dict[str, float]:
     """An outcome's metrics, the intervals of its quality and its latency, and what its file holds:
     sparsity overall, most distinct weights of a layer.
     """
     metrics: dict[str, float] = dict(outcome.metrics)
-    if "interval" in outcome.facts:
-        metrics[f"{quality}_low"], metrics[f"{quality}_high"] = outcome.facts["interval"]
+    if outcome.certainty.bounds is not None:
+        metrics[f"{quality}_low"], metrics[f"{quality}_high"] = outcome.certainty.bounds
     if outcome.latency is not None:
         metrics["latency_low_ms"], metrics["latency_high_ms"] = outcome.latency.low_ms, outcome.latency.high_ms
-    layers = outcome.facts.get("layers")
+    layers = outcome.layers
     if layers:
         weights = sum(layer["weights"] for layer in layers)
         metrics["sparsity"] = sum(layer["sparsity"] * layer["weights"] for layer in layers) / weights
@@ -155,20 +156,20 @@ def _metrics(outcome: Outcome, quality: str) -> dict[str, float]:
     return metrics
 
 
-def _curves(outcome: Outcome) -> dict[str, Series]:
+def _curves(outcome: Measured) -> dict[str, Series]:
     """What each training said after each epoch."""
     return {
         f"training/{training['stage']}_{name}": list(enumerate(values, 1))
-        for training in outcome.facts.get("training", ())
+        for training in outcome.training
         for name, values in training.items()
         if name != "stage"
     }
 
 
-def _sparsities(outcome: Outcome) -> dict[str, Series]:
+def _sparsities(outcome: Measured) -> dict[str, Series]:
     """Sparsities of each layer of a pruned file, by name; and of all in their order, a step each."""
-    layers = outcome.facts.get("layers", ()) if outcome.config.recipe.prune else ()
-    named = {f"sparsity/{_own(layer['name'])}": [(FIRST, layer["sparsity"])] for layer in layers}
+    layers = outcome.layers if outcome.config.recipe.prune else ()
+    named: dict[str, Series] = {f"sparsity/{_own(layer['name'])}": [(FIRST, layer["sparsity"])] for layer in layers}
     return named | ({"layer_sparsity": [(at, layer["sparsity"]) for at, layer in enumerate(layers)]} if layers else {})
 
 

@@ -1,7 +1,7 @@
 """A study in MLflow: a parent run, a nested run for each trial, the front as artifacts."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from autotune.files import Scratch
 from autotune.ledger.artifacts import is_file_of
 from autotune.report.figures import write_front
 from autotune.report.picture import draw
-from autotune.results.front import ParetoFront, Point
+from autotune.results.front import MeasuredPoint, ParetoFront, Point
 from autotune.results.record import Record
 from autotune.tflite.state import state
 from autotune.track.entries import study_entry, trial_entry
@@ -93,7 +93,7 @@ class MlflowTracker:
                 raise fault from error
             raise
 
-    def _put(self, runs: Runs, record: Record, front: ParetoFront, points: list[Point]) -> int:
+    def _put(self, runs: Runs, record: Record, front: ParetoFront, points: Sequence[Point]) -> int:
         """How many of these trials' runs were written or changed."""
         on_front = {point.trial for point in front.points}
         pick = front.pick()
@@ -156,11 +156,11 @@ class MlflowTracker:
                 artifacts.delete_artifacts(path)  # type: ignore[no-untyped-call]  # MLflow's own
 
 
-def _add_model(record: Record, point: Point, folder: Path) -> None:
+def _add_model(record: Record, point: MeasuredPoint, folder: Path) -> None:
     """A file of the front, and beside it in JSON its recipe and all that was measured of it."""
-    assert point.model is not None  # measured, so it had a file
     file = folder / f"{point.trial}.tflite"
     outcome = point.outcome
+    facts = outcome.to_json()["facts"]
     if is_file_of(Path(point.model), outcome):
         file.symlink_to(Path(point.model).resolve())
     kept = state(file.read_bytes()) if file.exists() else ""
@@ -168,12 +168,12 @@ def _add_model(record: Record, point: Point, folder: Path) -> None:
         **point.to_json(record.meta.device),
         "model": file.name,
         "study": record.name,
-        "interval": outcome.facts.get("interval"),
-        "measurement": outcome.facts.get("latency"),
+        "interval": facts.get("interval"),
+        "measurement": facts.get("latency"),
         "test": record.tests.get(str(point.trial)),
         "violations": point.violations,
-        "layers": outcome.facts.get("layers"),
-        "training": outcome.facts.get("training"),
+        "layers": facts.get("layers"),
+        "training": facts.get("training"),
         "device": record.meta.device.to_json(),
         "load": python(Path(file.name), outcome.config, kept, record.input(outcome.config.recipe)),
     }

@@ -1,11 +1,11 @@
 """A study in words and numbers: what MLflow shows as a run's description (Markdown)."""
 
 from autotune.report.reproduce import command
-from autotune.results.front import ParetoFront, Point
-from autotune.results.outcome import Outcome
+from autotune.results.front import MeasuredPoint, ParetoFront
+from autotune.results.outcome import Measured
 from autotune.results.record import Record
 from autotune.targets.metric import LATENCY, METRICS, Metric
-from autotune.text.units import median, price, within
+from autotune.text.units import median, price, quality_within, scores_within
 from autotune.text.words import listed, missed
 
 _FACTS = ("cpu", "machine", "cores", "system", "litert")
@@ -47,11 +47,11 @@ def _recommended(record: Record, front: ParetoFront, costs: list[Metric]) -> str
         return f"nothing meets the targets{told}"
     told = ", ".join([_quality(pick.outcome, front), *(_gain(pick, front.baseline, cost) for cost in costs)])
     test = record.tests.get(str(pick.trial))
-    tested = "" if test is None else f"; {within(test, test, front.quality)} on {test['samples']} test samples"
+    tested = "" if test is None else f"; {scores_within(test, front.quality)} on {test['samples']} test samples"
     return f"trial {pick.trial}, {pick.outcome.config}: {told}{tested}"
 
 
-def _gain(point: Point, baseline: Outcome, cost: Metric) -> str:
+def _gain(point: MeasuredPoint, baseline: Measured, cost: Metric) -> str:
     """A cost, and what it is of the baseline's."""
     told = f"{cost.name} {price(point.outcome.metrics, cost)}"
     if cost.key not in point.outcome.metrics or not baseline.metrics.get(cost.key):
@@ -74,10 +74,10 @@ def _table(front: ParetoFront, costs: list[Metric]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows))
 
 
-def _numbers(outcome: Outcome, front: ParetoFront, costs: list[Metric]) -> list[str]:
+def _numbers(outcome: Measured, front: ParetoFront, costs: list[Metric]) -> list[str]:
     told = [median(outcome) if cost == LATENCY else price(outcome.metrics, cost) for cost in costs]
-    return [within(outcome.metrics, outcome.facts, front.quality), *told]
+    return [quality_within(outcome, front.quality), *told]
 
 
-def _quality(outcome: Outcome, front: ParetoFront) -> str:
-    return f"{front.quality.name} {within(outcome.metrics, outcome.facts, front.quality)}"
+def _quality(outcome: Measured, front: ParetoFront) -> str:
+    return f"{front.quality.name} {quality_within(outcome, front.quality)}"

@@ -15,7 +15,7 @@ from autotune.deploy.pick import Picked
 from autotune.deploy.registration import Registration
 from autotune.model.trust import Trust
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Refused
 from autotune.space.file import parse
 from autotune.study.driver import run
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_import, toy_outcome, toy_record
@@ -194,7 +194,7 @@ def test_to_frame(front: Front) -> None:
 def test_frame_with_what_was_refused(tmp_path: Path) -> None:
     """It has a reason and no numbers; a front without points is a table without rows."""
     one = toy_outcome(0.9, 1.0, 1000)
-    record = toy_record(tmp_path / "a", one, Outcome(one.config, "refused", reason="no"))
+    record = toy_record(tmp_path / "a", one, Refused(one.config, "no"))
     front = record.front()
     assert front is not None
     table = frame(front, record.points)

@@ -16,7 +16,7 @@ from autotune.errors import UserError
 from autotune.files import sha256
 from autotune.results.decision import KNEE, TRIAL, WEIGHTS, DecisionRule
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Refused
 from autotune.results.record import BASELINE, Record
 from autotune.targets.target import parse
 from autotune.terminal.study import print_pick
@@ -26,7 +26,7 @@ from tests.damage import KINDS
 from tests.tflite import stateful
 
 TESTED = {"accuracy": 0.79, "standard_error": 0.01, "interval": [0.77, 0.81], "samples": 100}
-REFUSED = Outcome(Config.of({"delegate": "builtin"}), "refused", reason="no kernel")
+REFUSED = Refused(Config.of({"delegate": "builtin"}), "no kernel")
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_file_and_recipe_lie_side_by_side(record: Record, tmp_path: Path) -> Non
 def test_recipe_says_what_was_handed_out(record: Record, tmp_path: Path) -> None:
     """How it was made, what it measured where, and what was asked for."""
     _, recipe = handed(record, 1, tmp_path / "out", ("latency<8ms",))
-    outcome = record.points[1].outcome
+    outcome = record.measured[1].outcome
     assert recipe.pop("load").startswith("from ai_edge_litert")
     assert recipe == {
         "model": "study-1.tflite",
@@ -156,11 +156,11 @@ def test_recipe_says_what_was_handed_out(record: Record, tmp_path: Path) -> None
 
 def test_recipe_says_how_far_its_latency_is_to_be_trusted(record: Record, tmp_path: Path) -> None:
     """Its interval, whether it is stable, and whether it is an emulator's."""
-    timed = record.points[1].outcome.timed(toy_measurement(5.0, "rounds differ by 20%"))
+    timed = record.measured[1].outcome.timed(toy_measurement(5.0, "rounds differ by 20%"))
     shaky = replace(
         record,
         meta=replace(record.meta, device=DeviceFacts("fake", emulated=True)),
-        points=[replace(record.points[1], outcome=timed)],
+        points=[replace(record.measured[1], outcome=timed)],
     )
     _, recipe = handed(shaky, 1, tmp_path / "out")
     assert recipe["latency_interval"] == [pytest.approx(4.95), pytest.approx(5.05)]
@@ -169,7 +169,7 @@ def test_recipe_says_how_far_its_latency_is_to_be_trusted(record: Record, tmp_pa
 
 def test_recipe_names_what_is_as_good(record: Record, tmp_path: Path) -> None:
     """The trials that meet the targets and whose quality can't be told apart from the file's."""
-    near = replace(record.points[1], trial=7, outcome=toy_outcome(0.81, 6, 500, quantize="float16"))
+    near = replace(record.measured[1], trial=7, outcome=toy_outcome(0.81, 6, 500, quantize="float16"))
     more = replace(record, points=[*record.points, near])
     assert handed(more, 1, tmp_path / "out")[1]["tied_with"] == [7]
     assert handed(more, 1, tmp_path / "out", ("latency<5.5ms",))[1]["tied_with"] == []
@@ -217,10 +217,9 @@ def test_file_that_is_not_the_one_that_was_measured(kind: str, record: Record, t
 
 def test_a_study_that_kept_no_checksum(record: Record, tmp_path: Path) -> None:
     """Its files are handed out; one that was cut is told by its size."""
-    outcome = record.points[1].outcome
-    facts = {name: value for name, value in outcome.facts.items() if name != "sha256"}
-    before = replace(outcome, facts=facts, metrics=outcome.metrics | {"size_bytes": 5.0})
-    old = replace(record, points=[record.points[0], replace(record.points[1], outcome=before)])
+    outcome = record.measured[1].outcome
+    before = replace(outcome, sha256=None, metrics=outcome.metrics | {"size_bytes": 5.0})
+    old = replace(record, points=[record.measured[0], replace(record.measured[1], outcome=before)])
     file, recipe = handed(old, 1, tmp_path / "out")
     assert recipe["sha256"] == sha256(file) == outcome.sha256
     KINDS["cut by a byte"](record.folder / "1.tflite")
@@ -258,10 +257,9 @@ def looked_at(record: Record, trial: int, found: Rechecked, *targets: str) -> li
 
 def timed(record: Record, trial: int, latency_ms: float) -> Record:
     """With a latency that has an interval, of 1 % to either side."""
-    points = list(record.points)
-    outcome = points[trial].outcome.timed(toy_measurement(latency_ms))
-    points[trial] = replace(points[trial], outcome=outcome)
-    return replace(record, points=points)
+    [point] = [point for point in record.measured if point.trial == trial]
+    again = replace(point, outcome=point.outcome.timed(toy_measurement(latency_ms)))
+    return replace(record, points=[again if other is point else other for other in record.points])
 
 
 def test_choose_by_rule(record: Record) -> None:
@@ -289,7 +287,7 @@ def test_recipe_says_how_it_was_chosen(
 ) -> None:
     """The rule with its weights, and what it would have taken otherwise."""
     front, _ = choose(record, None, None)
-    _, recipe = hand_out(Picked(record, front, record.points[0], Rechecked(), rule), tmp_path / "out")
+    _, recipe = hand_out(Picked(record, front, record.measured[0], Rechecked(), rule), tmp_path / "out")
     assert recipe["rule"] == told
     [other] = recipe["runners_up"]
     assert other["trial"] == 1
@@ -326,17 +324,17 @@ def test_recipe_has_what_a_second_look_found(record: Record, tmp_path: Path) -> 
 def test_a_latency_that_has_moved(record: Record, now: float, meet: bool, told: bool) -> None:
     """Is worth a word where the intervals do not meet and the change is more than the device's own."""
     study = timed(record, 1, 5.0)
-    assert drift(study.points[1], toy_measurement(now))["intervals_meet"] is meet
+    assert drift(study.measured[1], toy_measurement(now))["intervals_meet"] is meet
     assert bool(looked_at(study, 1, Rechecked(toy_measurement(now)))) is told
 
 
 def test_a_latency_without_an_interval(record: Record) -> None:
     """Of an old study: the number alone is held against what is measured now."""
-    assert drift(record.points[1], toy_measurement(5.04)) == {
+    assert drift(record.measured[1], toy_measurement(5.04)) == {
         "change": pytest.approx(0.008),
         "intervals_meet": True,
     }
-    assert drift(record.points[1], toy_measurement(5.1))["intervals_meet"] is False
+    assert drift(record.measured[1], toy_measurement(5.1))["intervals_meet"] is False
 
 
 def test_a_target_that_is_missed_by_what_is_measured_now(record: Record) -> None:
@@ -376,7 +374,7 @@ def test_a_target_beside_the_baseline_on_the_test_split(
     lines = looked_at(record, 1, Rechecked(test=TESTED, baseline=beside), "accuracy>=baseline-1%")
     assert bool(lines) is told
     meta = replace(record.meta, targets=("accuracy>=baseline-1%", "latency<8ms"))
-    point = replace(record.points[1], violations={})
+    point = replace(record.measured[1], violations={})
     tests = record.tests if beside is None else record.tests | {str(BASELINE): beside}
     study = replace(record, meta=meta, points=[point], tests=tests)
     print_pick(study, study.begun())
@@ -421,9 +419,9 @@ def test_a_page_lies_beside_them(record: Record, tmp_path: Path) -> None:
 def test_a_file_that_keeps_state_is_told_of(record: Record, tmp_path: Path, file: bytes, advice: str) -> None:
     """By remark, page and recipe: what it was measured as, and what whoever runs it has to do."""
     (record.folder / "1.tflite").write_bytes(file)
-    outcome = record.points[1].outcome
-    facts = outcome.facts | {"sha256": hashlib.sha256(file).hexdigest()}
-    record.points[1] = replace(record.points[1], outcome=replace(outcome, facts=facts))
+    point = record.measured[1]
+    outcome = replace(point.outcome, sha256=hashlib.sha256(file).hexdigest())
+    record = replace(record, points=[record.points[0], replace(point, outcome=outcome)])
     out, recipe = handed(record, 1, tmp_path / "out")
     page = out.with_suffix(".md").read_text()
     for text in (" ".join(recipe["remarks"]), page):
@@ -440,7 +438,7 @@ def test_what_stays_float_in_a_quantized_file_is_told(record: Record) -> None:
         (0, []),
         (1, ["LiteRT's quantizer leaves UNIDIRECTIONAL_SEQUENCE_LSTM float: 75% of the weights"]),
     ):
-        point = record.points[trial]
-        outcome = replace(point.outcome, facts=point.outcome.facts | {"layers": [row, dense]})
-        record.points[trial] = replace(point, outcome=outcome)
-        assert looked_at(record, trial, Rechecked()) == told
+        point = record.measured[trial]
+        outcome = replace(point.outcome, stages={"layers": [row, dense]})
+        points = [replace(point, outcome=outcome) if other is point else other for other in record.points]
+        assert looked_at(replace(record, points=points), trial, Rechecked()) == told

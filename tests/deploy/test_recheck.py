@@ -14,13 +14,14 @@ from autotune.devices.device import Session
 from autotune.errors import Fault, UserError
 from autotune.ledger.journal import exclusive, read
 from autotune.ledger.ledger import Ledger
-from autotune.results.front import Point
+from autotune.results.front import MeasuredPoint
 from autotune.results.record import BASELINE, Record
 from autotune.space.file import parse
 from autotune.space.space import Space
 from autotune.study.driver import run
 from autotune.study.options import Options
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_files, toy_import
+from tests.points import all_measured
 
 SPACE = {"prune": [0, 0.5], "quantize": ["none", "int8"], "delegate": ["xnnpack", "builtin"], "threads": [1]}
 
@@ -39,19 +40,19 @@ def again(folder: Path) -> Record:
     return read(folder / "runs" / "toy", "toy")
 
 
-def recommended(record: Record) -> Point:
+def recommended(record: Record) -> MeasuredPoint:
     _, point = choose(record, None, None)
     assert point is not None
     assert str(point.trial) in record.tests
     return point
 
 
-def another(record: Record) -> Point:
+def another(record: Record) -> MeasuredPoint:
     """One that the study has not tested."""
-    return next(point for point in record.points if str(point.trial) not in record.tests)
+    return next(point for point in all_measured(record.points) if str(point.trial) not in record.tests)
 
 
-def looked(record: Record, point: Point, device: FakeDevice | None = None) -> Rechecked:
+def looked(record: Record, point: MeasuredPoint, device: FakeDevice | None = None) -> Rechecked:
     return recheck(record, point, device or FakeDevice(), lambda _: None, FakePool(), importer=toy_import)
 
 
@@ -146,7 +147,7 @@ def test_a_device_that_is_slower_by_now(record: Record) -> None:
 )
 def test_a_refusal_is_an_error(record: Record, tmp_path: Path, how: dict[str, str], says: str) -> None:
     """A file that the device does not run any more is not handed out, nor tested."""
-    point = next(point for point in record.points if point.outcome.config.runtime.delegate == "xnnpack")
+    point = next(point for point in all_measured(record.points) if point.outcome.config.runtime.delegate == "xnnpack")
     with pytest.raises(UserError, match=f"trial {point.trial}: device fake does not run it any more: {says}"):
         looked(record, point, FakeDevice(**how))  # type: ignore[arg-type]  # texts
     assert again(tmp_path).tests == record.tests

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _goes_on(folder: Path, points: list[Point]) -> None:
+def _goes_on(folder: Path, points: Sequence[Point]) -> None:
     """Whether a damaged study has kept as many of its points as are said to be whole, and is whole after its next run.
 
     Args:
@@ -71,7 +72,7 @@ def _goes_on(folder: Path, points: list[Point]) -> None:
     assert len(after.points) == len(kept) + 1
 
 
-def _copy(folder: Path, to: Path) -> tuple[Path, list[Point]]:
+def _copy(folder: Path, to: Path) -> tuple[Path, Sequence[Point]]:
     return Path(shutil.copytree(folder, to / "toy")), read(folder, "toy").points
 
 

@@ -12,7 +12,7 @@ from autotune.config import Config, Runtime
 from autotune.ledger import journal
 from autotune.ledger.journal import read
 from autotune.ledger.ledger import Ledger
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured, Refused
 from autotune.space.file import parse
 from autotune.targets.target import Target, parse_all
 from autotune.testing import toy_measurement, toy_meta, toy_outcome
@@ -41,7 +41,7 @@ def targets() -> list[Target]:
     return parse_all(META.targets)[0]
 
 
-def outcome(config: Config, latency_ms: float = 1.0) -> Outcome:
+def outcome(config: Config, latency_ms: float = 1.0) -> Measured:
     return toy_outcome(0.8, latency_ms, 500, **config.canonical())
 
 
@@ -114,7 +114,7 @@ def test_constraints_reach_optuna(tmp_path: Path) -> None:
         tell(study, *asked, latency_ms=latency)
     asked = study.ask()
     assert asked is not None
-    study.tell(asked[0], Outcome(asked[1], "refused", reason="no kernels"), targets(), BASELINE)
+    study.tell(asked[0], Refused(asked[1], "no kernels"), targets(), BASELINE)
     trials = optuna.load_study(study_name="toy", storage=journal.storage(tmp_path)).trials
     finished = [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
     assert [dict(trial.constraints) for trial in finished] == [
@@ -123,7 +123,7 @@ def test_constraints_reach_optuna(tmp_path: Path) -> None:
         {"refused": 1.0},
     ]
     assert [trial.values for trial in finished][2] is None
-    assert read(tmp_path, "toy").points[2].outcome.reason == "no kernels"
+    assert read(tmp_path, "toy").points[2].reason == "no kernels"
 
 
 def test_constraints_are_met_with_margin(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_what_it_knows_is_what_is_read(tmp_path: Path) -> None:
         tell(study, number, config, latency_ms=1.0 + 2 * number)
         study.add(outcome(other(config), 9.0), targets(), BASELINE)
         assert study.record() == read(tmp_path, "toy")
-    study.tell(asked[0][0], Outcome(asked[0][1], "refused", reason="no kernels"), targets(), BASELINE)
+    study.tell(asked[0][0], Refused(asked[0][1], "no kernels"), targets(), BASELINE)
     study.fail(asked[1][0], "lost", again=True)
     study.add_failed(other(asked[1][1]), "lost")
     assert study.record() == read(tmp_path, "toy")

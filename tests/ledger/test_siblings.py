@@ -13,9 +13,11 @@ from autotune.config import Runtime
 from autotune.devices.device import Session
 from autotune.errors import UserError
 from autotune.ledger import siblings
+from autotune.results.outcome import EvaluatedOn
 from autotune.study.parity import SAMPLES
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_files
 from autotune.testing.fakes import FakeSession
+from tests.points import all_measured
 from tests.study.test_driver import SPACE, options, study
 
 
@@ -68,12 +70,12 @@ def test_another_device_only_measures(tmp_path: Path) -> None:
     assert record.device == "board"
     assert {p.outcome.config.key for p in record.points} == {p.outcome.config.key for p in first.points}
     assert record.asked == len(siblings.files(first)) > 1
-    before = {p.outcome.config.key: p.outcome for p in first.points}
-    for point in record.points:
+    before = {p.outcome.config.key: p.outcome for p in all_measured(first.points)}
+    for point in all_measured(record.points):
         outcome, was = point.outcome, before[point.outcome.config.key]
         assert outcome.metrics["accuracy"] == was.metrics["accuracy"]
         assert outcome.metrics["latency_ms"] == pytest.approx(3 * was.metrics["latency_ms"])
-        assert outcome.facts["evaluated_on"] == {"device": "fake", "samples": SAMPLES}
+        assert outcome.evaluated_on == EvaluatedOn("fake", SAMPLES)
         assert Path(str(point.model)).parent.parent == record.folder
     tested = [5 * SAMPLES] * 2
     assert [count for count in device.looked if count > SAMPLES] == tested, "of the pick and the baseline"
@@ -86,9 +88,9 @@ def test_a_device_that_computes_otherwise_is_evaluated(tmp_path: Path) -> None:
     device = Board(blind=True)
     record = study(options(tmp_path), device).record
     assert device.looked.count(5 * SAMPLES) > len(siblings.files(first))
-    before = {p.outcome.config.key: p.outcome for p in first.points}
-    for point in record.points:
-        assert "evaluated_on" not in point.outcome.facts
+    before = {p.outcome.config.key: p.outcome for p in all_measured(first.points)}
+    for point in all_measured(record.points):
+        assert point.outcome.evaluated_on is None
         assert point.outcome.metrics["accuracy"] < before[point.outcome.config.key].metrics["accuracy"]
 
 
@@ -127,7 +129,7 @@ def test_runtimes_may_be_others(tmp_path: Path) -> None:
     study(options(tmp_path))
     record = study(options(tmp_path, space=SPACE | {"delegate": ["reference"], "threads": [2]}), Board()).record
     assert {p.outcome.config.runtime for p in record.points} == {Runtime("reference", 2)}
-    assert "evaluated_on" not in record.points[0].outcome.facts
+    assert record.measured[0].outcome.evaluated_on is None
 
 
 def test_siblings(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from autotune.report import page as module
 from autotune.report.page import report, write_report
 from autotune.results.dimensions import Importance
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Refused
 from autotune.results.record import BASELINE, Record
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 
@@ -35,7 +35,7 @@ def record(folder: Path) -> Record:
         toy_outcome(0.9, 1.0, 1000).timed(toy_measurement(1.0)),
         replace(few, artifact="1" * 64),
         toy_outcome(0.7, 0.5, 200, quantize="int8", prune=0.5).timed(toy_measurement(0.5, "drifts")),
-        Outcome(Config.of({"quantize": "int16x8"}), "refused", reason="no kernels for <it>"),
+        Refused(Config.of({"quantize": "int16x8"}), "no kernels for <it>"),
     )
     profiles = {
         "-1": {"parts": [{"time": KERNEL, "operator": OPERATOR}], "untold": ""},

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from autotune.config import Config
 from autotune.report.techniques import delegation, techniques
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Refused
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 
 
@@ -34,7 +34,7 @@ def test_each_technique_has_a_row(tmp_path: Path) -> None:
 
 def test_they_are_compared_on_the_baselines_runtime(tmp_path: Path) -> None:
     """Where they were measured there; else on the fastest. What runs nowhere has its reason."""
-    refused = Outcome(Config.of({"quantize": "int16x8"}), "refused", reason="no kernels")
+    refused = Refused(Config.of({"quantize": "int16x8"}), "no kernels")
     record = toy_record(
         tmp_path,
         toy_outcome(0.9, 1.0, 1000),
@@ -47,7 +47,7 @@ def test_they_are_compared_on_the_baselines_runtime(tmp_path: Path) -> None:
     found = dict(techniques(record))
     assert found["full integer"].trial == 2
     assert found["quantization-aware training"].trial == 4
-    assert found["int8 weights, int16 activations"].outcome.reason == "no kernels"
+    assert found["int8 weights, int16 activations"].reason == "no kernels"
 
 
 def test_delegates_and_what_they_left() -> None:

@@ -14,7 +14,7 @@ from autotune.results.decision import (
     runners_up,
     trade,
 )
-from autotune.results.front import ParetoFront, Point, front_of
+from autotune.results.front import MeasuredPoint, ParetoFront, front_of
 from autotune.targets.metric import ACCURACY, DOWNLOAD, LATENCY, METRICS, Metric
 from autotune.testing import toy_measurement, toy_outcome
 
@@ -27,7 +27,7 @@ def front(
 ) -> ParetoFront:
     """Of trials of these (accuracy, latency, download), one of which misses a target."""
     points = [
-        Point(trial, toy_outcome(*three), {"a": 1.0 if trial == missed else 0.0}, "m")
+        MeasuredPoint(trial, toy_outcome(*three), {"a": 1.0 if trial == missed else 0.0}, "m")
         for trial, three in enumerate(numbers)
     ]
     return front_of(points, objectives, [], BASELINE)
@@ -113,7 +113,7 @@ def test_what_is_not_known_is_the_worst() -> None:
     memory = METRICS["memory"]
     told = toy_outcome(0.8, 5, 100)
     told.metrics[memory.key] = 0.0
-    points = [Point(0, toy_outcome(0.9, 5, 100), {}, "m"), Point(1, told, {}, "m")]
+    points = [MeasuredPoint(0, toy_outcome(0.9, 5, 100), {}, "m"), MeasuredPoint(1, told, {}, "m")]
     of = front_of(points, (ACCURACY, LATENCY, memory), [], BASELINE)
     assert order(of, DecisionRule(WEIGHTS, {"memory": 1})) == [1, 0]
 
@@ -125,7 +125,7 @@ def test_errors_are_better_when_low() -> None:
     for trial, (error, latency) in enumerate(((0.1, 10.0), (0.5, 1.0))):
         outcome = toy_outcome(0, latency, 1)
         outcome.metrics[mae.key] = error
-        points.append(Point(trial, outcome, {}, "m"))
+        points.append(MeasuredPoint(trial, outcome, {}, "m"))
     of = front_of(points, (mae, LATENCY), [], BASELINE)
     assert order(of, DecisionRule(WEIGHTS, {"mae": 1})) == [0, 1]
 
@@ -148,7 +148,7 @@ def test_trade() -> None:
 def test_trade_of_latencies_that_are_not_told_apart() -> None:
     """Their intervals overlap."""
     points = [
-        Point(trial, toy_outcome(0.9 - trial / 5, 1, 1000 - trial).timed(toy_measurement(latency)), {}, "m")
+        MeasuredPoint(trial, toy_outcome(0.9 - trial / 5, 1, 1000 - trial).timed(toy_measurement(latency)), {}, "m")
         for trial, latency in enumerate((5.0, 5.05))
     ]
     of = front_of(points, USUAL, [], BASELINE)
@@ -158,7 +158,7 @@ def test_trade_of_latencies_that_are_not_told_apart() -> None:
 def test_trade_with_what_is_not_known() -> None:
     """Nothing can be said of it."""
     memory = METRICS["memory"]
-    points = [Point(trial, toy_outcome(0.9 - trial / 5, 5 - trial, 1), {}, "m") for trial in range(2)]
+    points = [MeasuredPoint(trial, toy_outcome(0.9 - trial / 5, 5 - trial, 1), {}, "m") for trial in range(2)]
     of = front_of(points, (ACCURACY, LATENCY, memory), [], BASELINE)
     found = trade(of, *of.points)
     assert found.change[memory.key] is None

@@ -8,7 +8,7 @@ import pytest
 from autotune.results.decision import DecisionRule, ranked
 from autotune.results.devices import Together, together
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured
 from autotune.results.record import Record
 from autotune.targets.target import parse
 from autotune.testing import toy_outcome, toy_record
@@ -18,11 +18,11 @@ BOARD = ((0.9, 100.0, 1000), (0.89, 10.0, 500), (0.88, 40.0, 500))
 """Quality, latency and download of three files: the third is the desk's, the second the board's."""
 
 
-def outcome(file: int, quality: float, latency: float, download: float, **config: int) -> Outcome:
+def outcome(file: int, quality: float, latency: float, download: float, **config: int) -> Measured:
     return replace(toy_outcome(quality, latency, download, mixed=file / 10, **config), artifact=f"{file:064}")
 
 
-def record(folder: Path, device: str, *outcomes: Outcome) -> Record:
+def record(folder: Path, device: str, *outcomes: Measured) -> Record:
     made = toy_record(folder / device, *outcomes)
     return replace(made, meta=replace(made.meta, device=DeviceFacts(device)))
 
@@ -58,12 +58,12 @@ def test_the_mean_of_ratios_decides(records: dict[str, Record]) -> None:
 
 def test_the_worst_quality_counts(records: dict[str, Record]) -> None:
     """A file is as good as it is where it is worst, with that one's uncertainty."""
-    points = list(records["board"].points)
-    bad = replace(outcome(1, 0.5, 10, 500), facts=points[1].outcome.facts | {"standard_error": 0.3})
+    points = list(records["board"].measured)
+    bad = replace(outcome(1, 0.5, 10, 500), certainty=replace(points[1].outcome.certainty, standard_error=0.3))
     points[1] = replace(points[1], outcome=bad)
     found = weighed(records | {"board": replace(records["board"], points=points)})
     shared = found.files[f"{1:064}"].outcome
-    assert (shared.metrics["accuracy"], shared.facts["standard_error"]) == (0.5, 0.3)
+    assert (shared.metrics["accuracy"], shared.certainty.standard_error) == (0.5, 0.3)
 
 
 def test_targets_hold_on_every_device(records: dict[str, Record]) -> None:
@@ -78,7 +78,7 @@ def test_each_device_has_its_runtime(records: dict[str, Record]) -> None:
     """The one that meets the targets there, then the one that costs least."""
     board = records["board"]
     more = record(
-        board.folder.parent / "more", "board", *(p.outcome for p in board.points), outcome(1, 0.89, 6, 500, threads=4)
+        board.folder.parent / "more", "board", *(p.outcome for p in board.measured), outcome(1, 0.89, 6, 500, threads=4)
     )
     found = weighed(records | {"board": more})
     each = found.on_each(found.files[f"{1:064}"])

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from autotune.config import Runtime
-from autotune.results.findings import Measured, findings
+from autotune.results.findings import TimedFile, findings
 from autotune.testing import toy_measurement
 
 
-def row(delegate: str, latency_ms: float, threads: int = 1, file: str = "a", twin: str | None = None) -> Measured:
+def row(delegate: str, latency_ms: float, threads: int = 1, file: str = "a", twin: str | None = None) -> TimedFile:
     """With an interval of 1 % to either side."""
-    return Measured(file, Runtime(delegate, threads), toy_measurement(latency_ms), twin)
+    return TimedFile(file, Runtime(delegate, threads), toy_measurement(latency_ms), twin)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def row(delegate: str, latency_ms: float, threads: int = 1, file: str = "a", twi
         ([row("builtin", 9), row("xnnpack", 1)], []),
     ],
 )
-def test_delegates(rows: list[Measured], says: list[str]) -> None:
+def test_delegates(rows: list[TimedFile], says: list[str]) -> None:
     """Held against XNNPACK, else the built-in kernels, for the same file on as many threads."""
     assert findings(rows) == says
 
@@ -47,7 +47,7 @@ def test_delegates(rows: list[Measured], says: list[str]) -> None:
         ([row("xnnpack", 1), row("builtin", 1.1, 2)], []),
     ],
 )
-def test_threads(rows: list[Measured], says: list[str]) -> None:
+def test_threads(rows: list[TimedFile], says: list[str]) -> None:
     """Held against the fewest through the same delegate."""
     assert findings(rows) == says
 
@@ -73,14 +73,14 @@ def test_many_files_are_one_line() -> None:
 def test_what_may_be_a_gain_is_not_denied(p50: float, high: float, silent: bool) -> None:
     """A small one that the intervals show, or a larger one that they don't."""
     measurement = replace(toy_measurement(1), p50_ms=p50, low_ms=p50 * 0.99, high_ms=high)
-    found = findings([row("xnnpack", 1), Measured("a", Runtime("gpu"), measurement)])
+    found = findings([row("xnnpack", 1), TimedFile("a", Runtime("gpu"), measurement)])
     assert (found == []) == silent
 
 
 def test_a_delegate_that_took_nothing() -> None:
     """That its times are the kernels' is said first."""
     idle = replace(toy_measurement(1), delegated=0)
-    rows = [Measured("a", Runtime("gpu"), idle), row("xnnpack", 1), row("gpu", 0.5, file="b")]
+    rows = [TimedFile("a", Runtime("gpu"), idle), row("xnnpack", 1), row("gpu", 0.5, file="b")]
     assert findings(rows)[0] == "gpu took none of the operators in 1 of 2 cases"
 
 

@@ -1,6 +1,7 @@
 """The Pareto front: what is on it, in which order, what is recommended, how large it is."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,19 +9,19 @@ import pytest
 
 from autotune.config import Config
 from autotune.results.front import (
+    MeasuredPoint,
     ParetoFront,
     Point,
     cost,
     dominated,
     front_of,
     hypervolume,
-    interval,
     leading,
     overlap,
 )
 from autotune.results.margin import violations
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Certainty, Measured, Refused
 from autotune.targets.metric import ACCURACY, DOWNLOAD, LATENCY, METRICS
 from autotune.targets.target import parse
 from autotune.testing import toy_measurement, toy_outcome
@@ -31,33 +32,33 @@ USUAL = (ACCURACY, LATENCY, DOWNLOAD)
 ERRING = (MAE, LATENCY, DOWNLOAD)
 
 
-def points(*numbers: tuple[float, float, float], violations: dict[str, float] | None = None) -> list[Point]:
+def points(*numbers: tuple[float, float, float], violations: dict[str, float] | None = None) -> list[MeasuredPoint]:
     """Trials of these (accuracy, latency, download)."""
-    return [Point(trial, toy_outcome(*three), violations or {}, "m") for trial, three in enumerate(numbers)]
+    return [MeasuredPoint(trial, toy_outcome(*three), violations or {}, "m") for trial, three in enumerate(numbers)]
 
 
-def front(of: list[Point]) -> ParetoFront:
+def front(of: Sequence[Point]) -> ParetoFront:
     """Their front."""
     return front_of(of, USUAL, [], BASELINE)
 
 
-def trials(of: list[Point]) -> list[int]:
+def trials(of: Sequence[Point]) -> list[int]:
     """Which they are."""
     return [point.trial for point in of]
 
 
 def refused(trial: int) -> Point:
     """A configuration that can't be shipped."""
-    return Point(trial, Outcome(Config.of({}), "refused", reason="no kernel"), {}, None)
+    return Point(trial, Refused(Config.of({}), "no kernel"), {}, None)
 
 
-def erring(mae: float, latency: float, download: float) -> Outcome:
+def erring(mae: float, latency: float, download: float) -> Measured:
     """An outcome of a task whose quality is an error."""
-    return Outcome(
+    return Measured(
         Config.of({}),
-        "measured",
         {"mae": mae, "latency_ms": latency, "download_bytes": download},
-        {"standard_error": 0},
+        Certainty(0),
+        "0" * 64,
     )
 
 
@@ -74,7 +75,7 @@ def test_nearest_misses_by_least() -> None:
     assert front([]).nearest() is None
 
 
-def using(memory: float | None, accuracy: float, latency: float, download: float) -> Outcome:
+def using(memory: float | None, accuracy: float, latency: float, download: float) -> Measured:
     """An outcome that took this memory."""
     outcome = toy_outcome(accuracy, latency, download)
     return outcome if memory is None else replace(outcome, metrics=outcome.metrics | {"memory_bytes": memory})
@@ -83,7 +84,7 @@ def using(memory: float | None, accuracy: float, latency: float, download: float
 def test_a_front_is_of_its_objectives() -> None:
     """What is worse in all of them is not on it, however good it is in what is none."""
     small, large, lean = using(9e6, 0.9, 10, 100), using(8e6, 0.9, 9, 200), using(7e6, 0.9, 11, 300)
-    found = [Point(trial, outcome, {}, "m") for trial, outcome in enumerate((small, large, lean))]
+    found = [MeasuredPoint(trial, outcome, {}, "m") for trial, outcome in enumerate((small, large, lean))]
     for costs, expected in (
         ([LATENCY], [1]),
         ([DOWNLOAD], [0]),
@@ -97,7 +98,7 @@ def test_a_front_is_of_its_objectives() -> None:
 def test_pick_weighs_the_costs_that_are_objectives() -> None:
     """The fastest, the smallest or the one that takes least memory, of equal quality."""
     outcomes = (using(9e6, 0.9, 10, 100), using(8e6, 0.9, 9, 200), using(1e6, 0.9, 11, 300))
-    found = [Point(trial, outcome, {}, "m") for trial, outcome in enumerate(outcomes)]
+    found = [MeasuredPoint(trial, outcome, {}, "m") for trial, outcome in enumerate(outcomes)]
     for costs, expected in (([LATENCY], 1), ([DOWNLOAD], 0), ([LATENCY, MEMORY], 2)):
         pick = front_of(found, (ACCURACY, *costs), [], using(1e7, 0.9, 10, 1000)).pick()
         assert pick is not None
@@ -107,7 +108,7 @@ def test_pick_weighs_the_costs_that_are_objectives() -> None:
 def test_memory_that_the_device_could_not_tell() -> None:
     """It is as good as without end: on the front for what else it is good at, never recommended before others."""
     outcomes = (using(None, 0.9, 5, 100), using(9e6, 0.9, 10, 100))
-    found = [Point(trial, outcome, {}, "m") for trial, outcome in enumerate(outcomes)]
+    found = [MeasuredPoint(trial, outcome, {}, "m") for trial, outcome in enumerate(outcomes)]
     goals, baseline = (ACCURACY, LATENCY, MEMORY), using(1e7, 0.9, 10, 1000)
     made = front_of(found, goals, [], baseline)
     assert trials(made.points) == [0, 1]
@@ -123,14 +124,14 @@ def test_no_memory_at_all_is_a_page() -> None:
     assert cost({"memory_bytes": 0.0}, MEMORY) == 4096
     assert cost({"memory_bytes": 5000.0}, MEMORY) == 5000
     nothing = using(0.0, 0.9, 10, 1000)
-    assert hypervolume([Point(0, nothing, {}, "m")], (ACCURACY, MEMORY), nothing) == pytest.approx(0.9)
+    assert hypervolume([MeasuredPoint(0, nothing, {}, "m")], (ACCURACY, MEMORY), nothing) == pytest.approx(0.9)
 
 
 def test_unsure_targets_are_met_by_the_value_alone() -> None:
     """Neither those that are missed by it, nor those that are met with margin."""
     targets = [parse(text)[0] for text in ("accuracy>=85%", "latency<5ms", "size<1kB", "memory<1MB")]
     missed = {"accuracy>=85%": 0.01, "latency<5ms": 1.0, "size<1kB": -0.5, "memory<1MB": 1.0}
-    point = Point(0, toy_outcome(0.86, 10, 100), missed, "m")
+    point = MeasuredPoint(0, toy_outcome(0.86, 10, 100), missed, "m")
     assert front_of([point], USUAL, targets, BASELINE).unsure(point) == targets[:1]
 
 
@@ -166,7 +167,9 @@ def test_front_has_the_best_quality_first() -> None:
 
 def test_front_of_an_error_has_the_least_first() -> None:
     """Where lower is better, lower dominates."""
-    found = [Point(trial, erring(*three), {}, "m") for trial, three in enumerate([(3, 1, 1), (2, 2, 1), (3, 2, 1)])]
+    found = [
+        MeasuredPoint(trial, erring(*three), {}, "m") for trial, three in enumerate([(3, 1, 1), (2, 2, 1), (3, 2, 1)])
+    ]
     assert trials(front_of(found, ERRING, [], erring(2, 2, 1)).points) == [1, 0]
 
 
@@ -176,7 +179,7 @@ def test_refused_points_are_never_on_it() -> None:
     assert trials(front([refused(0), *points((0.9, 10, 100)), refused(1)]).points) == [0]
 
 
-def exact(outcome: Outcome, text: str) -> dict[str, tuple[float, float]]:
+def exact(outcome: Measured, text: str) -> dict[str, tuple[float, float]]:
     """What a measured value holds against a target where it has no interval."""
     value = outcome.metrics[parse(text)[0].metric.key]
     return {text: (value, value)}
@@ -190,7 +193,7 @@ def test_feasible_points_are_not_hidden_by_infeasible_ones(text: str) -> None:
     better.metrics.update(latency_p90_ms=30, size_bytes=500)
     good.metrics.update(latency_p90_ms=11, size_bytes=120)
     found = [
-        Point(trial, outcome, violations(exact(outcome, text), targets, BASELINE.metrics), "m")
+        MeasuredPoint(trial, outcome, violations(exact(outcome, text), targets, BASELINE.metrics), "m")
         for trial, outcome in enumerate((better, good))
     ]
     assert [point.feasible for point in found] == [False, True]
@@ -204,7 +207,7 @@ def test_feasible_points_are_not_hidden_by_infeasible_ones(text: str) -> None:
 def test_feasible_points_hide_one_another() -> None:
     """Of those that meet every target only the best stay; an infeasible one they better is not on the front."""
     good = points((0.9, 10, 100), (0.9, 11, 100), (0.8, 12, 110))
-    missing = Point(3, toy_outcome(0.85, 12, 120), {"size<100B": 0.4}, "m")
+    missing = MeasuredPoint(3, toy_outcome(0.85, 12, 120), {"size<100B": 0.4}, "m")
     assert trials(front([*good, missing]).points) == [0]
 
 
@@ -217,21 +220,21 @@ def test_no_points_have_an_empty_front() -> None:
 def test_point_is_feasible_where_no_target_is_missed() -> None:
     """A violation of 0 is none; a refused point never is feasible."""
     outcome = toy_outcome(0.9, 10, 100)
-    assert Point(0, outcome, {}, "m").feasible
-    assert Point(0, outcome, {"a": 0.0, "b": -1.0}, "m").feasible
-    assert not Point(0, outcome, {"a": 1e-9, "b": -1.0}, "m").feasible
+    assert MeasuredPoint(0, outcome, {}, "m").feasible
+    assert MeasuredPoint(0, outcome, {"a": 0.0, "b": -1.0}, "m").feasible
+    assert not MeasuredPoint(0, outcome, {"a": 1e-9, "b": -1.0}, "m").feasible
     assert not refused(0).feasible
 
 
 def test_miss_is_the_sum_of_what_is_missed() -> None:
     """Targets that are met by far don't make up for it."""
-    assert Point(0, toy_outcome(0.9, 10, 100), {"a": 0.5, "b": -3.0, "c": 0.25}, "m").miss == 0.75
+    assert MeasuredPoint(0, toy_outcome(0.9, 10, 100), {"a": 0.5, "b": -3.0, "c": 0.25}, "m").miss == 0.75
 
 
 def test_feasible_points_of_a_front() -> None:
     """Those of its points, and in its order."""
     good = points((0.8, 5, 100), (0.9, 10, 100))
-    missing = Point(2, toy_outcome(0.95, 20, 100), {"latency<15ms": 0.3}, "m")
+    missing = MeasuredPoint(2, toy_outcome(0.95, 20, 100), {"latency<15ms": 0.3}, "m")
     assert trials(front([*good, missing]).points) == [2, 1, 0]
     assert trials(front([*good, missing]).feasible) == [1, 0]
 
@@ -255,9 +258,10 @@ def test_pick_by_the_one_standard_error_rule(numbers: list[tuple[float, float, f
 
 def test_pick_counts_one_standard_error_in() -> None:
     """Exactly one off is still as good."""
-    found = points((0.75, 10, 100), (0.5, 5, 100), (0.25, 1, 10))
-    for point in found:
-        point.outcome.facts["standard_error"] = 0.25
+    found = [
+        replace(point, outcome=replace(point.outcome, certainty=Certainty(0.25)))
+        for point in points((0.75, 10, 100), (0.5, 5, 100), (0.25, 1, 10))
+    ]
     pick = front(found).pick()
     assert pick is not None
     assert pick.trial == 1
@@ -266,7 +270,7 @@ def test_pick_counts_one_standard_error_in() -> None:
 def test_pick_measures_from_the_best_feasible_point() -> None:
     """A better one that misses a target does not set the mark."""
     good = points((0.9, 10, 100), (0.895, 5, 100))
-    missing = Point(2, toy_outcome(0.99, 20, 100), {"latency<15ms": 0.3}, "m")
+    missing = MeasuredPoint(2, toy_outcome(0.99, 20, 100), {"latency<15ms": 0.3}, "m")
     pick = front([missing, *good]).pick()
     assert pick is not None
     assert pick.trial == 1
@@ -275,9 +279,8 @@ def test_pick_measures_from_the_best_feasible_point() -> None:
 def test_pick_of_an_error() -> None:
     """Within one standard error above the least."""
     numbers = [(2.0, 10.0, 100.0), (2.05, 5.0, 100.0), (2.2, 1.0, 10.0)]
-    found = [Point(trial, erring(*three), {}, "m") for trial, three in enumerate(numbers)]
-    for point in found:
-        point.outcome.facts["standard_error"] = 0.1
+    outcomes = [replace(erring(*three), certainty=Certainty(0.1)) for three in numbers]
+    found = [MeasuredPoint(trial, outcome, {}, "m") for trial, outcome in enumerate(outcomes)]
     pick = front_of(found, ERRING, [], erring(2, 2, 1)).pick()
     assert pick is not None
     assert pick.trial == 1
@@ -292,7 +295,7 @@ def test_nothing_feasible_nothing_picked() -> None:
 
 def test_json_of_a_front() -> None:
     """Plain values in the front's order."""
-    missing = Point(1, toy_outcome(0.95, 20, 100), {"latency<15ms": 0.3}, "m")
+    missing = MeasuredPoint(1, toy_outcome(0.95, 20, 100), {"latency<15ms": 0.3}, "m")
     first, second = front([*points((0.9, 10, 100)), missing]).to_json(DeviceFacts("desk", emulated=False))
     assert (first["trial"], first["feasible"], first["model"]) == (1, False, "m")
     assert (second["trial"], second["feasible"]) == (0, True)
@@ -330,9 +333,9 @@ def test_unpaired_points_are_tied_where_their_intervals_overlap(accuracy: float,
 
 def test_interval_of_a_study_from_before_there_were_any() -> None:
     """From the standard error, within what the metric can be."""
-    assert interval({"accuracy": 0.9}, {"standard_error": 0.02}, ACCURACY) == pytest.approx((0.861, 0.939), abs=1e-3)
-    assert interval({"accuracy": 0.99}, {"standard_error": 0.02}, ACCURACY)[1] == 1.0
-    assert interval({"mae": 0.1}, {"standard_error": 0.1}, MAE)[0] == 0.0
+    assert Certainty(0.02).interval(0.9, ACCURACY) == pytest.approx((0.861, 0.939), abs=1e-3)
+    assert Certainty(0.02).interval(0.99, ACCURACY)[1] == 1.0
+    assert Certainty(0.1).interval(0.1, MAE)[0] == 0.0
 
 
 def test_ties_are_with_the_point_before() -> None:
@@ -345,18 +348,19 @@ def test_ties_are_with_the_point_before() -> None:
 def test_rivals_are_feasible_and_as_good() -> None:
     """Neither the point itself, nor one that misses a target, nor one that is worse for certain."""
     good = points((0.9, 10, 100), (0.87, 8, 90), (0.8, 6, 80))
-    missing = Point(3, toy_outcome(0.91, 20, 100), {"latency<15ms": 0.3}, "m")
+    missing = MeasuredPoint(3, toy_outcome(0.91, 20, 100), {"latency<15ms": 0.3}, "m")
     assert trials(front([*good, missing]).rivals(good[0])) == [1]
 
 
 def test_what_leads_is_what_the_front_has() -> None:
     """In the order of the trials; what is left out changes no front, and no hypervolume."""
-    found = [*points((0.7, 3, 3), (0.8, 3, 3), (0.9, 5, 5), (0.8, 3, 3), (0.6, 9, 1)), refused(5)]
-    found[2] = replace(found[2], violations={"latency<4ms": 0.25})
+    good = points((0.7, 3, 3), (0.8, 3, 3), (0.9, 5, 5), (0.8, 3, 3), (0.6, 9, 1))
+    good[2] = replace(good[2], violations={"latency<4ms": 0.25})
+    found = [*good, refused(5)]
     ahead = leading(found, USUAL)
     assert trials(ahead) == [1, 2, 4]
     assert front(ahead) == front(found)
-    assert hypervolume(ahead, USUAL, BASELINE) == hypervolume(found[:5], USUAL, BASELINE)
+    assert hypervolume(ahead, USUAL, BASELINE) == hypervolume(good, USUAL, BASELINE)
 
 
 def test_hypervolume_of_nothing() -> None:
@@ -383,6 +387,6 @@ def test_hypervolume_by_hand(numbers: list[tuple[float, float, float]], volume: 
 
 def test_hypervolume_of_errors() -> None:
     """They count as a share of twice the baseline's; a baseline without any is not divided by."""
-    half = [Point(0, erring(1, 10, 1000), {}, "m")]
+    half = [MeasuredPoint(0, erring(1, 10, 1000), {}, "m")]
     assert hypervolume(half, ERRING, erring(2, 10, 1000)) == pytest.approx(0.75)
     assert math.isfinite(hypervolume(half, ERRING, erring(0, 10, 1000)))

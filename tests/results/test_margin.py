@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from autotune.results.margin import UNKNOWN, held, violations
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured
 from autotune.results.significance import Interval
 from autotune.targets.metric import ACCURACY
 from autotune.targets.target import parse_all
@@ -18,7 +18,7 @@ def unpaired(factor: float) -> Interval | None:
     """Of a study that kept no scores of samples."""
 
 
-def against(outcome: Outcome, *texts: str, gap: Interval | None = None) -> dict[str, float]:
+def against(outcome: Measured, *texts: str, gap: Interval | None = None) -> dict[str, float]:
     """How far the outcome misses targets, with this difference to the baseline."""
     targets = parse_all(texts)[0]
     return violations(held(outcome, targets, ACCURACY, BASELINE, lambda _: gap), targets, BASELINE)

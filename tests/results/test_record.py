@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from autotune.config import Config
 from autotune.ledger.artifacts import model_path, scores_path
-from autotune.results.front import Point
-from autotune.results.outcome import Outcome
+from autotune.results.front import MeasuredPoint, Point
+from autotune.results.outcome import Outcome, Refused
 from autotune.results.record import Record
 from autotune.targets.metric import METRICS
 from autotune.targets.target import parse
 from autotune.task.data.npy import read_array
 from autotune.testing import toy_meta, toy_outcome, toy_record
 
-REFUSED = Outcome(Config.of({"delegate": "builtin"}), "refused", reason="no kernel")
+REFUSED = Refused(Config.of({"delegate": "builtin"}), "no kernel")
 
 
 @pytest.fixture
@@ -50,10 +50,14 @@ def test_a_trial_more_is_as_if_it_had_been_there(tmp_path: Path) -> None:
     Of few different numbers, so that some are equal; a third misses a target, some are refused, some are free.
     """
     draw = random.Random(0)
-    outcomes = [toy_outcome(draw.choice((0.6, 0.7, 0.8)), *(draw.randint(5, 9) for _ in range(2))) for _ in range(60)]
+    outcomes: list[Outcome] = [
+        toy_outcome(draw.choice((0.6, 0.7, 0.8)), *(draw.randint(5, 9) for _ in range(2))) for _ in range(60)
+    ]
     outcomes[7:60:9] = [REFUSED] * 6
     points = [
-        Point(trial, outcome, {"size<1B": float(trial % 3 - 1)} if outcome != REFUSED else {}, None, trial % 4 > 0)
+        Point(trial, outcome, {}, None, trial % 4 > 0)
+        if isinstance(outcome, Refused)
+        else MeasuredPoint(trial, outcome, {"size<1B": float(trial % 3 - 1)}, "m", trial % 4 > 0)
         for trial, outcome in enumerate(outcomes)
     ]
     record = replace(toy_record(tmp_path, toy_outcome(0.9, 10, 10)), points=[])
@@ -115,18 +119,18 @@ def test_hypervolume_is_of_the_measured_points(record: Record) -> None:
     assert record.hypervolume() > 0.9
 
 
-def scored(folder: Path, *each: NDArray[Any], **facts: Any) -> tuple[Record, list[Point]]:
+def scored(folder: Path, *each: NDArray[Any], resampled: bool = False) -> tuple[Record, list[MeasuredPoint]]:
     """A record of files with these scores of each sample, all of about the same accuracy by their intervals."""
     outcomes = [
         replace(toy_outcome(0.9 - index / 200, 10 - index, 1000), artifact=f"{index}" * 64)
         for index in range(len(each))
     ]
-    made = toy_record(folder, *(replace(outcome, facts=outcome.facts | facts) for outcome in outcomes))
+    outcomes = [replace(it, certainty=replace(it.certainty, resampled=resampled)) for it in outcomes]
+    made = toy_record(folder, *outcomes)
     (folder / "scores").mkdir()
     for outcome, values in zip(outcomes, each, strict=True):
-        assert outcome.artifact is not None
         np.save(scores_path(folder, outcome.artifact, "xnnpack"), values)
-    return made, made.points
+    return made, made.measured
 
 
 def test_pairs_tell_points_apart_whose_intervals_overlap(tmp_path: Path) -> None:
@@ -187,7 +191,7 @@ def test_targets_beside_the_baseline_are_met_by_the_same_samples(tmp_path: Path,
     """
     each = np.arange(1000) >= 100
     found, _ = scored(tmp_path / "s", each, np.arange(1000) >= 100 + lost)
-    found.points[1].outcome.metrics["accuracy"] = 0.9 - lost / 1000
+    found.measured[1].outcome.metrics["accuracy"] = 0.9 - lost / 1000
     [target] = targets = [parse("accuracy>=baseline-1.5%")[0]]
     base, point = found.judged(targets)
     assert base.held[target.text] == (0.9, 0.9)

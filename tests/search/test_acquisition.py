@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from autotune.config import Config, Recipe, Runtime
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured
 from autotune.results.record import Record
 from autotune.search.acquisition import Outlook
 from autotune.search.evidence import Known
@@ -20,7 +20,7 @@ RECIPES = [
 ]
 
 
-def measured(recipe: Recipe, latency_ms: float | None = None) -> Outcome:
+def measured(recipe: Recipe, latency_ms: float | None = None) -> Measured:
     """Pruning costs accuracy and saves download; int8 is four times as small and fast."""
     share = 1.0 if recipe.quantize == "none" else 0.25
     outcome = toy_outcome(0.9 - 0.4 * recipe.prune**3, latency_ms or 10 * share, 1e6 * share * (1 - 0.8 * recipe.prune))
@@ -62,7 +62,7 @@ def test_what_is_known_grows_with_the_study(tmp_path: Path) -> None:
     whole = record(tmp_path, *SOME, targets=("accuracy>=0.87",))
     sharp = replace(
         whole,
-        points=[replace(p, held=dict.fromkeys(p.held, (p.outcome.metrics["accuracy"],) * 2)) for p in whole.points],
+        points=[replace(p, held=dict.fromkeys(p.held, (p.outcome.metrics["accuracy"],) * 2)) for p in whole.measured],
     )
     known = Known()
     for count in range(1, len(SOME) + 1):
@@ -114,7 +114,7 @@ def test_a_kind_that_nobody_measured(recipe: Recipe, tmp_path: Path) -> None:
 def test_a_target_is_expected_to_be_met_with_margin(tmp_path: Path) -> None:
     """What is expected to be at the bound gains less where qualities have an interval of 2 points to either side."""
     wide = record(tmp_path, *SOME, targets=("accuracy>=0.87",))
-    sharp = [replace(p, held=dict.fromkeys(p.held, (p.outcome.metrics["accuracy"],) * 2)) for p in wide.points]
+    sharp = [replace(p, held=dict.fromkeys(p.held, (p.outcome.metrics["accuracy"],) * 2)) for p in wide.measured]
     recipe = Recipe(prune=0.3, quantize="int8")
     gains = [outlook(found).gain([recipe], meeting=True) for found in (wide, replace(wide, points=sharp))]
     assert 0 < gains[0] < gains[1]
@@ -124,7 +124,7 @@ def test_memory_that_is_not_known_of_every_runtime(tmp_path: Path) -> None:
     """As objective and target: what could not be told is no gain and no crash."""
     found = record(tmp_path, *SOME, targets=("memory<1MB",))
     found = replace(found, meta=replace(found.meta, objectives=("quality", "latency", "memory")))
-    for point in found.points[:3]:
+    for point in found.measured[:3]:
         point.outcome.metrics["memory_bytes"] = 5e5
     found = replace(found, points=found.judged(found.targets))
     assert [point.feasible for point in found.points] == [True, True, True, False, False]

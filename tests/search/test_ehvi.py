@@ -10,7 +10,7 @@ import pytest
 from autotune.compress import pipeline
 from autotune.config import Config, Recipe
 from autotune.ledger.ledger import Ledger
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured, Refused
 from autotune.search.feasibility import Gate
 from autotune.search.samplers import ehvi, grid
 from autotune.search.search import Choose, Search
@@ -26,7 +26,7 @@ SPACE: dict[str, Any] = {
 }
 
 
-def measured(config: Config) -> Outcome:
+def measured(config: Config) -> Measured:
     recipe = config.recipe
     share = {"none": 1.0}.get(recipe.quantize, 0.25)
     lost = 0.5 * recipe.prune**4 + {0: 0.0, 32: 0.005, 8: 0.05}[recipe.cluster] + 0.003 * (recipe.quantize != "none")
@@ -132,7 +132,7 @@ def test_nothing_to_learn_from() -> None:
     study = Study(told=())
     asked = study.choose([])
     assert asked is not None
-    study.ledger.tell(asked[0], Outcome(asked[1], "refused", reason="no kernels"), [], study.baseline)
+    study.ledger.tell(asked[0], Refused(asked[1], "no kernels"), [], study.baseline)
     other = study.choose([])
     assert other is not None
     assert other[1].recipe != asked[1].recipe

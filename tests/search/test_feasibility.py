@@ -9,7 +9,7 @@ import pytest
 
 from autotune.config import Config, Recipe, Runtime
 from autotune.ledger.ledger import Ledger
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured, Outcome, Refused
 from autotune.search.feasibility import Gate
 from autotune.search.samplers import grid, tpe
 from autotune.search.search import Choose, Search
@@ -48,7 +48,7 @@ class Told:
             self.ledger.add(outcome, self.targets, self.baseline)
 
 
-def timed(recipe: Recipe, threads: int, latency: float, verdict: str = "stable") -> Outcome:
+def timed(recipe: Recipe, threads: int, latency: float, verdict: str = "stable") -> Measured:
     """A file of 1 MB with an interval of 1 % to either side of its latency."""
     outcome = toy_outcome(0.9, latency, 1e6)
     outcome = replace(outcome, config=Config(recipe, Runtime("xnnpack", threads)))
@@ -88,7 +88,7 @@ def test_a_runtime_that_was_not_measured_leaves_it_open() -> None:
     told, int8 = Told("latency<5ms"), Recipe(quantize="int8")
     told.add(timed(int8, 1, 9))
     assert told.gate.passes(replace(int8, prune=0.5))
-    refused = Outcome(Config(int8, Runtime("xnnpack", 2)), "refused", artifact="0" * 64, reason="no")
+    refused = Refused(Config(int8, Runtime("xnnpack", 2)), "no", "0" * 64)
     told.add(refused)
     assert not told.gate.passes(replace(int8, prune=0.5))
 
@@ -140,11 +140,11 @@ def test_the_study_is_told_and_nothing_is_trained(tmp_path: Path, sampler: Any) 
     pool, reporter = FakePool(), SilentReporter()
     asked = options(tmp_path, "latency<0.05ms", space=QUICK, sampler=sampler, trials=50, patience=None)
     record = study(asked, pool=pool, reporter=reporter).record
-    left_out = [point for point in record.points if (point.outcome.reason or "").startswith("not built")]
+    left_out = [point for point in record.points if (point.reason or "").startswith("not built")]
     floats = [point for point in record.points if point.outcome.config.recipe.quantize == "none"]
     assert left_out
     assert all(point.free and not point.model for point in left_out)
-    assert {point.outcome.reason for point in left_out} == {"not built: files of its structure miss latency<0.05ms"}
+    assert {point.reason for point in left_out} == {"not built: files of its structure miss latency<0.05ms"}
     assert [point.outcome.config.recipe.key for point in floats if point not in left_out] == [Recipe().key]
     told = f"{len(left_out)} configurations were not built: files of their structure miss a target, whatever they learn"
     assert told in reporter.notes

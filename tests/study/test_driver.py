@@ -24,7 +24,7 @@ from autotune.measure.statistics import LEAST_ROUNDS
 from autotune.model.artifact import Artifact
 from autotune.model.trust import Trust
 from autotune.results.meta import Identity
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Certainty, Measured
 from autotune.results.record import BASELINE, Record
 from autotune.space.file import parse
 from autotune.study.candidates import Importer
@@ -39,6 +39,7 @@ from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, to
 from autotune.track.picture import PictureTracker
 from autotune.track.tracker import Tracker
 from tests.devices.processes import LONG, eventually
+from tests.points import all_measured
 
 SPACE: dict[str, Any] = {
     "prune": [0, 0.5],
@@ -106,7 +107,9 @@ def test_finds_the_best_of_a_small_space(tmp_path: Path) -> None:
     assert pick.outcome.metrics["latency_ms"] < 0.05
     assert (pick.outcome.config.recipe.prune, pick.outcome.config.recipe.cluster) == (0, 16)
     for one in front.points:
-        assert not any(_betters(other.outcome.metrics, one.outcome.metrics) for other in summary.record.points)
+        assert not any(
+            _betters(other.outcome.metrics, one.outcome.metrics) for other in all_measured(summary.record.points)
+        )
 
 
 def _betters(a: dict[str, float], b: dict[str, float]) -> bool:
@@ -247,12 +250,12 @@ def test_the_front_is_measured_once_more(tmp_path: Path) -> None:
         assert point.outcome.metrics["latency_ms"] == pytest.approx(1.5 * before[str(point.trial)])
     assert set(record.remeasured) >= {"-1", *(str(point.trial) for point in front.points)}
     assert record.baseline.metrics["latency_ms"] == pytest.approx(0.15)
-    [itself] = [point for point in record.points if point.outcome.config.key == record.baseline.config.key]
+    [itself] = [point for point in record.measured if point.outcome.config.key == record.baseline.config.key]
     assert itself.outcome.latency == record.baseline.latency
     pick = front.pick()
     assert pick is not None
     assert set(record.profiles) == {"-1", str(pick.trial)}
-    others = [point for point in record.points if str(point.trial) not in record.remeasured]
+    others = [point for point in all_measured(record.points) if str(point.trial) not in record.remeasured]
     assert all(point.outcome.metrics["latency_ms"] == pytest.approx(before[str(point.trial)]) for point in others)
     assert read(record.folder, "toy").front() == front
 
@@ -425,9 +428,9 @@ def test_beside_a_model_that_can_be_trained_one_that_can_not_is_compressed_in_on
 def test_a_delegate_that_runs_nothing_is_refused(tmp_path: Path) -> None:
     """Its time would be that of the built-in kernels, under another name."""
     record = study(options(tmp_path, trials=24), FakeDevice(idle="builtin")).record
-    reasons = {point.outcome.reason for point in record.points if point.outcome.config.runtime.delegate == "builtin"}
+    reasons = {point.reason for point in record.points if point.outcome.config.runtime.delegate == "builtin"}
     assert reasons == {"builtin runs none of the file's 4 operators"}
-    assert all(point.outcome.state == "measured" for point in record.points if point.outcome.reason is None)
+    assert all(point.outcome.state == "measured" for point in record.points if point.reason is None)
 
 
 def test_a_delegate_that_decides_otherwise_is_refused(tmp_path: Path) -> None:
@@ -436,9 +439,9 @@ def test_a_delegate_that_decides_otherwise_is_refused(tmp_path: Path) -> None:
     device = FakeDevice(wrong="xnnpack")
     device.delegates = ("builtin", "xnnpack")
     record = study(asked, device).record
-    wrong = [point.outcome for point in record.points if point.outcome.config.runtime.delegate == "xnnpack"]
+    wrong = [point for point in record.points if point.outcome.config.runtime.delegate == "xnnpack"]
     assert wrong
-    assert all("of the samples otherwise than the built-in kernels" in str(outcome.reason) for outcome in wrong)
+    assert all("of the samples otherwise than the built-in kernels" in str(point.reason) for point in wrong)
     right = [point.outcome for point in record.points if point.outcome.config.runtime.delegate == "builtin"]
     assert all(outcome.state == "measured" for outcome in right)
 
@@ -554,7 +557,7 @@ def test_relative_targets_speak_of_the_baseline(tmp_path: Path) -> None:
     assert record.baseline is not None
     bound = record.baseline.metrics["accuracy"] - 0.04
     assert {point.feasible for point in record.points} == {True, False}
-    for point in record.points:
+    for point in all_measured(record.points):
         assert point.feasible == (point.outcome.metrics["accuracy"] >= bound)
 
 
@@ -590,13 +593,12 @@ def test_groups_are_drawn_whole_to_the_end(tmp_path: Path) -> None:
     assert "intervals of the 100 test samples are of their 10 groups" in reporter.notes
     assert record.baseline is not None
     assert alone.baseline is not None
-    for facts in (record.baseline.facts, record.baseline_test):
-        assert facts is not None
-        assert (facts["samples"], facts["groups"], facts["resampled"]) == (100, 10, False)
-    low, high = record.baseline.facts["interval"]
-    before = alone.baseline.facts["interval"]
+    assert record.baseline_test is not None
+    for certainty in (record.baseline.certainty, Certainty.from_json(record.baseline_test)):
+        assert (certainty.samples, certainty.groups, certainty.resampled) == (100, 10, False)
+    low, high = record.baseline.interval(record.quality)
+    before = alone.baseline.interval(record.quality)
     assert high - low > 1.5 * (before[1] - before[0])
-    assert record.baseline.artifact is not None
     scores = read_scores(scores_path(record.folder, record.baseline.artifact, record.baseline.config.runtime.delegate))
     assert scores is not None
     assert scores.shape == (10,)
@@ -642,7 +644,7 @@ def test_refused_configurations_are_infeasible(tmp_path: Path) -> None:
     refused = [point for point in record.points if point.outcome.state == "refused"]
     assert len(record.points) == EVERY
     assert {point.outcome.config.runtime.delegate for point in refused} == {"builtin"}
-    assert {point.outcome.reason for point in refused} == {"builtin refuses the file"}
+    assert {point.reason for point in refused} == {"builtin refuses the file"}
     front = record.front()
     assert front is not None
     assert not {point.trial for point in front.points} & {point.trial for point in refused}
@@ -658,7 +660,7 @@ def test_a_stage_that_refuses_is_not_built_again(tmp_path: Path) -> None:
 
     pool = FakePool(build=build)
     record = study(options(tmp_path, trials=EVERY), pool=pool).record
-    reasons = {point.outcome.reason for point in record.points if point.outcome.config.recipe.quantize == "qat"}
+    reasons = {point.reason for point in record.points if point.outcome.config.recipe.quantize == "qat"}
     assert reasons == {"this model can't"}
     assert sum(step.stage == "qat" for step in pool.built) == 4
 
@@ -824,7 +826,7 @@ def test_what_was_measured_when_a_study_is_interrupted_is_told(tmp_path: Path, m
     device, finished = FakeDevice(), list[str]()
     measure = Instrument.measure
 
-    def interrupted(instrument: Instrument, outcomes: Sequence[Outcome]) -> list[Any]:
+    def interrupted(instrument: Instrument, outcomes: Sequence[Measured]) -> list[Any]:
         found = measure(instrument, outcomes)
         press()
         assert device.closed.wait(LONG)
@@ -1068,7 +1070,7 @@ def test_outputs_that_are_not_finite_are_refused(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(fakes.FakeSession, "outputs", diverged)
     record = study(options(tmp_path, trials=EVERY)).record
-    reasons = {point.outcome.reason for point in record.points if point.outcome.config.recipe.prune}
+    reasons = {point.reason for point in record.points if point.outcome.config.recipe.prune}
     assert reasons == {"its outputs are not finite"}
     assert len(record.points) == EVERY
 

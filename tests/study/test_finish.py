@@ -11,7 +11,7 @@ from autotune.ledger.journal import read
 from autotune.ledger.ledger import Ledger
 from autotune.measure.profile import Profile, profiled
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured
 from autotune.study.finish import profile_pick
 from autotune.study.instrument import Instrument
 from autotune.testing import FakeDevice
@@ -37,7 +37,7 @@ class Profiles(Instrument):
     def __init__(self, *, faults: bool = False) -> None:
         self.faults, self.asked = faults, list[str]()
 
-    def profile(self, outcome: Outcome, device: str) -> Profile:
+    def profile(self, outcome: Measured, device: str) -> Profile:
         self.asked.append(str(outcome.config))
         if self.faults:
             raise Fault("the connection was lost")

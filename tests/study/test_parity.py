@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from autotune.study.parity import Parity, differs, drawn, parity, senseless
+from autotune.results.outcome import Parity
+from autotune.study.parity import differs, drawn, parity, senseless
 
 ROWS = np.array([[0.1, 0.9], [0.8, 0.2], [0.6, 0.4]], np.float32)
 

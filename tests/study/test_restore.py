@@ -14,7 +14,7 @@ from autotune.deploy.pick import choose
 from autotune.errors import UserError
 from autotune.files import sha256
 from autotune.model.artifact import Artifact
-from autotune.results.front import Point
+from autotune.results.front import MeasuredPoint
 from autotune.results.record import BASELINE, Record
 from autotune.study.measured_file import lost_files
 from autotune.study.reporting import Summary
@@ -22,6 +22,7 @@ from autotune.study.restore import OTHERWISE
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build
 from tests import damage
 from tests.ledger.test_siblings import Board
+from tests.points import all_measured
 from tests.study.test_driver import options, study
 
 SPACE = {"prune": [0, 0.5], "quantize": ["none", "int8"], "delegate": ["xnnpack"], "threads": [1], "epochs": 1}
@@ -48,8 +49,8 @@ def apart(path: Path) -> None:
     path.write_bytes(data)
 
 
-def is_whole(point: Point) -> bool:
-    return point.outcome.sha256 is not None and sha256(Path(str(point.model))) == point.outcome.sha256
+def is_whole(point: MeasuredPoint) -> bool:
+    return point.outcome.sha256 is not None and sha256(Path(point.model)) == point.outcome.sha256
 
 
 def otherwise(step: pipeline.Step, *arguments: Any) -> Artifact:
@@ -60,7 +61,7 @@ def otherwise(step: pipeline.Step, *arguments: Any) -> Artifact:
 
 def test_the_checksum_is_kept(record: Record) -> None:
     """Of each file with its outcome, the baseline included."""
-    for point in record.points:
+    for point in all_measured(record.points):
         assert point.outcome.sha256 == hashlib.sha256(files(record)[point.trial].read_bytes()).hexdigest()
     assert record.baseline is not None
     assert record.baseline.sha256 is not None
@@ -92,7 +93,7 @@ def test_what_is_in_the_cache_is_damaged_too(record: Record, tmp_path: Path) -> 
     pool, reporter = FakePool(), SilentReporter()
     again = rerun(tmp_path, pool, reporter).record
     assert [point.outcome for point in again.points] == [point.outcome for point in record.points]
-    assert all(map(is_whole, again.points))
+    assert all(map(is_whole, all_measured(again.points)))
     assert {step.stage for step in pool.built} == {"quantize"}, "what is before is in the cache"
     assert len([note for note in reporter.notes if note.endswith("was gone or damaged, and is built again")]) == 3
     assert lost_files(again) == []
@@ -105,8 +106,8 @@ def test_files_that_come_out_otherwise(record: Record, tmp_path: Path) -> None:
         path.unlink()
     reporter = SilentReporter()
     again = rerun(tmp_path, FakePool(build=otherwise), reporter).record
-    void, new = again.points[:4], again.points[4:]
-    assert [point.outcome.reason for point in void] == [OTHERWISE] * 4
+    void, new = again.points[:4], all_measured(again.points[4:])
+    assert [point.reason for point in void] == [OTHERWISE] * 4
     assert {point.outcome.config for point in new} == {point.outcome.config for point in record.points}
     assert all(map(is_whole, new))
     assert all(point.outcome.latency is not None for point in new)
@@ -133,8 +134,8 @@ def test_a_study_from_before_goes_on(record: Record, tmp_path: Path) -> None:
     pool = FakePool()
     again = rerun(tmp_path, pool).record
     assert pool.built == []
-    assert [point.outcome.metrics for point in again.points] == [point.outcome.metrics for point in record.points]
-    assert all(point.outcome.sha256 is None for point in again.points)
+    assert [p.outcome.metrics for p in all_measured(again.points)] == [p.outcome.metrics for p in record.measured]
+    assert all(point.outcome.sha256 is None for point in all_measured(again.points))
     for trial in files(again):
         assert choose(again, None, trial)[1] is not None
 
@@ -146,7 +147,7 @@ def test_another_study_takes_over_what_is_whole(record: Record, tmp_path: Path) 
     pool = FakePool()
     other = study(options(tmp_path, space=SPACE, name="other", trials=4), pool=pool).record
     assert len(pool.built) == 1
-    assert all(map(is_whole, other.points))
+    assert all(map(is_whole, all_measured(other.points)))
     assert {point.outcome.config for point in other.points} == {point.outcome.config for point in record.points}
 
 
@@ -157,8 +158,8 @@ def test_another_device_measures_what_is_whole(build: Any, record: Record, tmp_p
         damage.flip(path, 0.5)
     board = study(options(tmp_path, space=SPACE), Board(), FakePool(build=build)).record
     assert len(board.points) == 4
-    assert all(map(is_whole, board.points))
-    same = {point.outcome.sha256 for point in board.points} == {point.outcome.sha256 for point in record.points}
+    assert all(map(is_whole, all_measured(board.points)))
+    same = {p.outcome.sha256 for p in all_measured(board.points)} == {p.outcome.sha256 for p in record.measured}
     assert same == (build is toy_build)
 
 

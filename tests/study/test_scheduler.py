@@ -11,7 +11,7 @@ import pytest
 
 from autotune.config import Config
 from autotune.model.artifact import Artifact
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Certainty, Measured, Outcome
 from autotune.search.proposals import Proposal
 from autotune.search.samplers import grid
 from autotune.study import scheduler
@@ -103,16 +103,16 @@ def test_short_work_is_let_in_beside_the_training_that_quiet_waits_for(monkeypat
     order: list[str] = []
     let_in = threading.Event()
 
-    def evaluate_row(configs: Sequence[Config]) -> list[Outcome]:
+    def evaluate_row(configs: Sequence[Config]) -> list[Measured]:
         recipe = configs[0].recipe
         order.append(str(recipe))
         if recipe.quantize == "dynamic":
             let_in.set()
         if recipe.prune:
             assert let_in.wait(LONG)
-        return [Outcome(configs[0], "measured", {}, {}, "file")]
+        return [Measured(configs[0], {}, Certainty(0.0), "file")]
 
-    def measure(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+    def measure(outcomes: Sequence[Measured]) -> Sequence[Measured]:
         order.append("measured")
         return outcomes
 

@@ -8,6 +8,7 @@ import pytest
 
 from autotune.targets.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter
+from tests.points import all_measured
 from tests.study.test_driver import SPACE, options, study
 
 
@@ -19,8 +20,8 @@ def test_another_space_and_other_targets(tmp_path: Path) -> None:
         tmp_path, "latency<0.05ms", name="other", space=SPACE | {"prune": [0], "cluster": [0, 16, 8]}, trials=1
     )
     record = study(other, device, pool, reporter).record
-    shared = {p.outcome.config.key: p for p in first.points if p.outcome.config.recipe.prune == 0}
-    taken = {p.outcome.config.key: p for p in record.points if p.free}
+    shared = {p.outcome.config.key: p for p in all_measured(first.points) if p.outcome.config.recipe.prune == 0}
+    taken = {p.outcome.config.key: p for p in all_measured(record.points) if p.free}
     assert shared.keys() - {record.points[0].outcome.config.key} == taken.keys()
     assert pool.built == []
     assert (
@@ -59,9 +60,9 @@ def test_a_device_that_has_changed_measures_anew(tmp_path: Path) -> None:
     device.slower = 2.0
     record = study(options(tmp_path, name="other", trials=1), device).record
     assert record.baseline is not None
-    latency = {p.outcome.config.key: p.outcome.metrics["latency_ms"] for p in before.points}
+    latency = {p.outcome.config.key: p.outcome.metrics["latency_ms"] for p in all_measured(before.points)}
     assert len(record.points) == len(before.points)
-    for point in record.points:
+    for point in all_measured(record.points):
         assert point.outcome.metrics["latency_ms"] == pytest.approx(2 * latency[point.outcome.config.key])
 
 

@@ -174,11 +174,13 @@ def test_better_ranks_are_told_apart_by_the_same_resamples() -> None:
     assert compare(one.each, one.each, resampled=True) == 1.0
 
 
-def test_facts_of_a_score() -> None:
-    """As they stand in an outcome: plain values that JSON has."""
+def test_certainty_of_a_score() -> None:
+    """As it stands in an outcome's facts: plain values that JSON has."""
     score = classification(metric("f1"), RAW, LABELS, logits=True)
-    facts = json.loads(json.dumps(score.facts()))
-    assert facts == {"standard_error": score.standard_error, "interval": [score.low, score.high], "resampled": True}
+    facts = json.loads(json.dumps(score.certainty(8).to_json()))
+    known = {"standard_error": score.standard_error, "interval": [score.low, score.high], "resampled": True}
+    assert facts == known | {"samples": 8}
+    assert score.certainty(8, 2).to_json() == known | {"samples": 8, "groups": 2}
 
 
 def test_scores_are_always_the_same() -> None:

@@ -9,7 +9,7 @@ from autotune.deploy.pick import Picked
 from autotune.deploy.recheck import Rechecked
 from autotune.results.decision import TRIAL, DecisionRule
 from autotune.results.front import ParetoFront
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured
 from autotune.results.record import Record
 from autotune.targets.metric import METRICS
 from autotune.terminal.pick import print_picked
@@ -22,14 +22,14 @@ def shown(
     """Line by line, without what pads them."""
     front = record.front()
     assert front is not None
-    print_picked(Picked(record, front, record.points[trial], found or Rechecked()))
+    print_picked(Picked(record, front, record.measured[trial], found or Rechecked()))
     return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
 
-def erring(error: float, latency: float) -> Outcome:
+def erring(error: float, latency: float) -> Measured:
     outcome = toy_outcome(0, latency, 1000)
-    facts = outcome.facts | {"interval": [error - 0.01, error + 0.01]}
-    return replace(outcome, metrics=outcome.metrics | {"mae": error}, facts=facts)
+    certainty = replace(outcome.certainty, bounds=(error - 0.01, error + 0.01))
+    return replace(outcome, metrics=outcome.metrics | {"mae": error}, certainty=certainty)
 
 
 def test_what_the_others_would_trade(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,5 +82,5 @@ def test_by_number_there_is_no_rule(tmp_path: Path, capsys: pytest.CaptureFixtur
     record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000))
     front = record.front()
     assert isinstance(front, ParetoFront)
-    print_picked(Picked(record, front, record.points[0], Rechecked(), DecisionRule(TRIAL)))
+    print_picked(Picked(record, front, record.measured[0], Rechecked(), DecisionRule(TRIAL)))
     assert len(capsys.readouterr().out.splitlines()) == 1

@@ -119,7 +119,7 @@ def test_a_doubt_about_a_difference_says_so(paired: bool, tmp_path: Path, capsys
     """Where it is to the baseline on the same samples; else it is the file's own interval."""
     record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000))
     record = replace(record, meta=replace(record.meta, targets=("accuracy>=baseline-1%",)))
-    point = record.judge(record.points[0], record.targets)
+    point = record.judge(record.measured[0], record.targets)
     if paired:
         point = replace(point, held={"accuracy>=baseline-1%": (0.885, 0.915)})
     text = "\n".join(shown(replace(record, points=[point]), capsys))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Certainty, Measured
 from autotune.targets.metric import METRICS
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 from autotune.text.words import missed
@@ -36,15 +36,15 @@ def test_by_how_much_a_target_is_missed_is_in_its_own_unit(tmp_path: Path, targe
     record = replace(record, meta=replace(record.meta, targets=(target,)))
     front = record.front(record.targets)
     assert front is not None
-    assert missed(front, record.judge(record.points[1], record.targets)) == told
+    assert missed(front, record.judge(record.measured[1], record.targets)) == told
 
 
 def test_the_unit_is_that_of_the_tasks_metric(tmp_path: Path) -> None:
     """An error has none."""
     metrics = {"mae": 2.5, "latency_ms": 1.0, "download_bytes": 10.0, "size_bytes": 10.0}
-    outcome = Outcome(OUTCOME.config, "measured", metrics, {"standard_error": 0.1, "samples": 9}, "0" * 64)
+    outcome = Measured(OUTCOME.config, metrics, Certainty(0.1, samples=9), "0" * 64)
     record = toy_record(tmp_path, outcome)
     record = replace(record, meta=replace(record.meta, quality=METRICS["mae"], targets=("mae<=2.1",)))
     front = record.front(record.targets)
     assert front is not None
-    assert missed(front, record.judge(record.points[0], record.targets)) == "misses mae<=2.1 by 0.4"
+    assert missed(front, record.judge(record.measured[0], record.targets)) == "misses mae<=2.1 by 0.4"

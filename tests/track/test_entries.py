@@ -6,12 +6,12 @@ from pathlib import Path
 
 from autotune.config import FIELDS, Config
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Measured
 from autotune.testing import toy_outcome, toy_record
 from autotune.track.entries import Entry, parameters, study_entry, trial_entry
 
 
-def entry(folder: Path, outcome: Outcome) -> Entry:
+def entry(folder: Path, outcome: Measured) -> Entry:
     record = toy_record(folder, outcome)
     return trial_entry(record, record.points[0], on_front=True, recommended=False)
 
@@ -35,7 +35,7 @@ def test_trainings_are_curves_and_layers_are_named(tmp_path: Path) -> None:
     name = "net/relu/Relu;net/norm/FusedBatchNormV3;net/conv/Conv2D"
     layers = [{"name": one, "weights": 10, "sparsity": share, "distinct": 3} for one, share in ((name, 0.5), ("d", 0))]
     training = [{"stage": "prune", "loss": [0.5, 0.25], "agreement": [0.75, math.nan]}]
-    metrics = entry(tmp_path, replace(outcome, facts=outcome.facts | {"layers": layers, "training": training})).metrics
+    metrics = entry(tmp_path, replace(outcome, stages={"layers": layers, "training": training})).metrics
     assert metrics["training/prune_loss"] == [(1, 0.5), (2, 0.25)]
     assert metrics["training/prune_agreement"] == [(1, 0.75)]
     assert metrics["sparsity/net.conv.Conv2D"] == [(0, 0.5)]

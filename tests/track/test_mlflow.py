@@ -14,8 +14,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from autotune.errors import Fault
+from autotune.results.front import Point
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Outcome
+from autotune.results.outcome import Refused
 from autotune.results.record import Record
 from autotune.testing import TrackerContract, toy_measurement, toy_outcome, toy_record
 from autotune.track.mlflow import MlflowTracker
@@ -60,7 +61,7 @@ class TestMlflowTracker(TrackerContract):
 
 
 def some_record(folder: Path) -> Record:
-    refused = Outcome(toy_outcome(0, 1, 1, delegate="builtin").config, "refused", reason="no kernels")
+    refused = Refused(toy_outcome(0, 1, 1, delegate="builtin").config, "no kernels")
     pruned = toy_outcome(0.85, 0.5, 500, prune=0.5, quantize="int8")
     return toy_record(folder / "study", toy_outcome(0.9, 1.0, 1000), pruned, toy_outcome(0.8, 2.0, 2000), refused)
 
@@ -157,16 +158,16 @@ def test_what_was_measured_once_more(tmp_path: Path) -> None:
         tmp_path / "study", *(one.timed(toy_measurement(one.metrics["latency_ms"])) for one in outcomes)
     )
     MlflowTracker(uri(tmp_path)).update(record)
-    first, second, third = record.points
+    first, second, third = record.measured
     slower = replace(second, outcome=second.outcome.timed(toy_measurement(0.25, "drifts")), violations={"latency": 0.2})
-    refused = Outcome(third.outcome.config, "refused", reason="died")
+    refused = Refused(third.outcome.config, "died")
     assert record.baseline is not None
     told = {"-1": {}, "1": {}, "2": {"refused": "died"}}
     MlflowTracker(uri(tmp_path)).finish(
         replace(
             record,
             baseline=record.baseline.timed(toy_measurement(0.8)),
-            points=[replace(first, violations={"latency": 0.1}), slower, replace(third, outcome=refused, model=None)],
+            points=[replace(first, violations={"latency": 0.1}), slower, Point(third.trial, refused, {}, None)],
             remeasured=told,
         )
     )
