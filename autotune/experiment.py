@@ -146,7 +146,7 @@ class Settings:
         extra = dimensions()
         auto = [name for name in device.delegates if name != "reference"] or list(device.delegates)
         if isinstance(given, str):
-            space = space_file.load(given, device.threads, extra, auto)
+            space = space_file.read(given, device.threads, extra, auto)
         else:
             space = space_file.parse(given, f"in {self.file or 'the call'}", device.threads, extra, self.lines, auto)
         left = [name for name in space.delegates() if name in device.delegates]

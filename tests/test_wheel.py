@@ -23,7 +23,7 @@ def test_spaces_and_the_demo_are_in_the_wheel(tmp_path: Path) -> None:
         "from autotune import experiment\nfrom autotune.space import file as space_file\n"
         "print(pathlib.Path(autotune.__file__).parent)\n"
         "for name in ('full', 'quick', 'post_training', 'edge_tpu', 'android'):\n"
-        "    assert space_file.load(name, (1, 2)).dimensions\n"
+        "    assert space_file.read(name, (1, 2)).dimensions\n"
         "for name in ('digits', 'experiments/digits.yaml'):\n"
         "    values, _ = experiment.read(name)\n"
         "    assert pathlib.Path(values['model'][0]).is_file() and pathlib.Path(values['data']).is_file()\n"

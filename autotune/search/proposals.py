@@ -9,7 +9,7 @@ from autotune.config import SCHEMES, Config, Recipe
 from autotune.ledger.ledger import Ledger
 from autotune.search.feasibility import Gate
 from autotune.search.search import Choose
-from autotune.space.space import Categorical, Space, ends, grid
+from autotune.space.space import Categorical, Space, coarse_grid, grid
 
 TRIES = 8
 """How often a sampler may propose what misses a target for sure, before one is drawn that may meet them."""
@@ -179,5 +179,5 @@ class Proposals:
     def _middle(self, name: str) -> Any:
         """The middle one of a dimension's values that do something, 0 where it has none."""
         dim = self._space.dimensions.get(name, Categorical((0,)))
-        values = sorted(value for value in grid(dim) or ends(dim) if value)
+        values = sorted(value for value in grid(dim) or coarse_grid(dim) if value)
         return values[len(values) // 2] if values else 0

@@ -4,17 +4,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from autotune.arguments import MOST_THREADS
-from autotune.config import FIELDS, NAMES, Runtime, snap
+from autotune.config import FIELDS, NAMES, JsonObject, Runtime, Value, snap
 from autotune.errors import UserError
 from autotune.plugins import resource
 from autotune.space.space import Categorical, Dimension, Range, Space, grid
 from autotune.yaml_file import Lines, place, read_yaml
 
 
-def load(
+def read(
     name: str,
     threads: Sequence[int],
     extra: Mapping[str, type] = MappingProxyType({}),
@@ -37,7 +36,7 @@ def load(
 
 
 def parse(
-    content: Any,
+    content: object,
     source: str,
     threads: Sequence[int],
     extra: Mapping[str, type] = MappingProxyType({}),
@@ -95,21 +94,22 @@ class _Reader:
     kind: type
     where: str
 
-    def dimension(self, spec: Any) -> Dimension:
+    def dimension(self, spec: object) -> Dimension:
         if isinstance(spec, dict):
             extra = set(spec) - {"low", "high", "step", "log"}
             if extra or not {"low", "high"} <= set(spec) or self.kind is str:
                 raise UserError(f"{self.where}: a range has low, high, and optionally step and log, of a number")
             return self._range(spec)
-        values = [self._value(value) for value in (spec if isinstance(spec, list) else [spec])]
-        if not values or None in values:
+        listed = spec if isinstance(spec, list) else [spec]
+        values = [self._value(value) for value in listed if value is not None]
+        if not values or len(values) < len(listed):
             raise UserError(f"{self.where}: no values")
         if len(set(values)) != len(values):
             raise UserError(f"{self.where}: a value stands twice")
         return Categorical(tuple(values))
 
-    def _range(self, spec: dict[str, Any]) -> Dimension:
-        low, high = (self._value(spec[key]) for key in ("low", "high"))
+    def _range(self, spec: JsonObject) -> Dimension:
+        low, high = (None if spec[key] is None else self._number(spec[key]) for key in ("low", "high"))
         step = spec.get("step")
         log = spec.get("log", False)
         integer = self.kind is int
@@ -132,15 +132,18 @@ class _Reader:
             raise UserError(f"{self.where}: 1 is no clustering; begin at 2, or list the values")
         return dim
 
-    def _value(self, value: Any) -> Any:
-        """One value, checked and typed; None stays None."""
-        if value is None:
-            return None
-        if self.kind is str:
-            return self._named(value)
-        number = isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
+    def _value(self, value: object) -> Value:
+        """One value, checked and typed."""
+        return self._named(value) if self.kind is str else self._number(value)
+
+    def _number(self, value: object) -> int | float:
         integer = self.kind is int
-        if not number or (integer and value != int(value)):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not -math.inf < value < math.inf
+            or (integer and value != int(value))
+        ):
             raise UserError(f"{self.where}: {value!r} is no {'whole ' if integer else ''}number")
         low, high = _BOUNDS.get(self.name, (-_EXACT, _EXACT))
         if not low <= value <= high:
@@ -149,11 +152,11 @@ class _Reader:
             raise UserError(f"{self.where}: 1 is no clustering; 0 leaves the weights alone")
         return int(value) if integer else snap(float(value))
 
-    def _named(self, value: Any) -> str:
+    def _named(self, value: object) -> str:
         if not isinstance(value, str):
             raise UserError(f"{self.where}: {value!r} is no name")
-        known = NAMES.get(self.name)
-        if known and value not in known:
+        names = NAMES.get(self.name)
+        if names and value not in names:
             what = "scheme" if self.name == "quantize" else "name"
-            raise UserError(f"{self.where}: unknown {what} {value!r}; known are {', '.join(known)}")
+            raise UserError(f"{self.where}: unknown {what} {value!r}; known are {', '.join(names)}")
         return value

@@ -6,6 +6,7 @@ from typing import Any
 from autotune.config import Config
 
 Facts = Mapping[str, Any]
+"""A model's facts by name, as JSON has them, and what a study says of it: `one_shot`, `excludes`."""
 
 
 def conflict(config: Config, facts: Facts) -> str | None:

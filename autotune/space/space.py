@@ -3,11 +3,10 @@
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from autotune.config import FIELDS, RUNNING, Config, Recipe, Runtime, fingerprint, snap
+from autotune.config import FIELDS, RUNNING, Config, Recipe, Runtime, Value, fingerprint, snap
 
 MOST = 100_000
 """Configurations that are looked through one by one at most."""
@@ -17,7 +16,7 @@ MOST = 100_000
 class Categorical:
     """One of several values, in the order given."""
 
-    values: tuple[Any, ...]
+    values: tuple[Value, ...]
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Space:
     dimensions: dict[str, Dimension]
     source: str
 
-    def config(self, values: Mapping[str, Any]) -> Config:
+    def config(self, values: Mapping[str, Value]) -> Config:
         """The configuration of sampled values; dimensions not sampled are fixed ones."""
         fixed = {name: dim.values[0] for name, dim in self.dimensions.items() if isinstance(dim, Categorical)}
         return Config.of({**fixed, **values})
@@ -63,23 +62,23 @@ class Space:
             if (len(dim.values) > 1 if isinstance(dim, Categorical) else dim.low < dim.high)
         }
 
-    def values(self, config: Config) -> dict[str, Any] | None:
+    def values(self, config: Config) -> dict[str, Value] | None:
         """A configuration as values of the free dimensions, or None where it is outside.
 
         Settings of a training that the configuration does not have are free: any value does.
         """
         canonical = config.canonical()
-        found = {}
+        inside = {}
         for name, dim in self.dimensions.items():
             options = [canonical[name]] if name in canonical else grid(dim) if name in FIELDS else [_off(dim)]
             fitting = [value for value in options or [_low(dim)] if _within(dim, value)]
             if not fitting:
                 return None
-            found[name] = fitting[0]
-        values = {name: found[name] for name in self.free()}
+            inside[name] = fitting[0]
+        values = {name: inside[name] for name in self.free()}
         return values if self.config(values).key == config.key else None
 
-    def first(self) -> dict[str, Any]:
+    def first(self) -> dict[str, Value]:
         """The first value of each dimension."""
         return {name: _low(dim) for name, dim in self.dimensions.items()}
 
@@ -91,23 +90,27 @@ class Space:
     def delegates(self) -> tuple[str, ...]:
         """The delegates that may be sampled."""
         dim = self.dimensions.get("delegate")
-        return dim.values if isinstance(dim, Categorical) else (Runtime().delegate,)
+        return tuple(map(str, dim.values)) if isinstance(dim, Categorical) else (Runtime().delegate,)
 
     def runtimes(self) -> list[Runtime]:
         """The ways to run a file: each delegate with each count of threads, of a range its ends and the doublings."""
         threads = self.dimensions.get("threads", Categorical((Runtime().threads,)))
-        counts = threads.values if isinstance(threads, Categorical) else _doublings(int(threads.low), int(threads.high))
+        if isinstance(threads, Categorical):
+            counts = tuple(map(int, threads.values))
+        else:
+            counts = _doublings(int(threads.low), int(threads.high))
         return [Runtime(delegate, count) for delegate, count in itertools.product(self.delegates(), counts)]
 
     def of_files(self) -> "Space":
-        """Without what decides how a file is run."""
-        kept = {name: dim for name, dim in self.dimensions.items() if name not in RUNNING}
-        return replace(self, dimensions=kept)
+        """The space without what decides how a file is run."""
+        return self._of(name for name in self.dimensions if name not in RUNNING)
 
     def of_runtimes(self) -> "Space":
-        """Without what decides what is done to a model."""
-        kept = {name: dim for name, dim in self.dimensions.items() if name in RUNNING}
-        return replace(self, dimensions=kept)
+        """The space without what decides what is done to a model."""
+        return self._of(name for name in self.dimensions if name in RUNNING)
+
+    def _of(self, names: Iterable[str]) -> "Space":
+        return replace(self, dimensions={name: self.dimensions[name] for name in names})
 
     def of_models(self, names: Sequence[str]) -> "Space":
         """The same for each of several candidate models."""
@@ -115,9 +118,8 @@ class Space:
 
     def lessons(self) -> tuple[str, ...]:
         """What pruning and clustering may learn from."""
-        dim = self.dimensions.get("fine_tune", Categorical((Recipe().fine_tune,)))
-        assert isinstance(dim, Categorical)  # names
-        return dim.values
+        dim = self.dimensions.get("fine_tune")
+        return tuple(map(str, dim.values)) if isinstance(dim, Categorical) else (Recipe().fine_tune,)
 
     def of_lessons(self, names: Sequence[str]) -> "Space":
         """The same with other ones."""
@@ -130,7 +132,7 @@ class Space:
 
     def only(self, configs: Sequence[Config]) -> "Space":
         """The same without values that none of these configurations has."""
-        used: dict[str, set[Any]] = {name: set() for name in self.dimensions}
+        used: dict[str, set[Value | None]] = {name: set() for name in self.dimensions}
         for config in configs:
             values = config.canonical()
             for name, dim in self.dimensions.items():
@@ -144,7 +146,7 @@ class Space:
             return None
         return self._enumerate([grid for grid in grids if grid is not None])
 
-    def _enumerate(self, grids: Sequence[Sequence[Any]]) -> Iterator[Config]:
+    def _enumerate(self, grids: Sequence[Sequence[Value]]) -> Iterator[Config]:
         seen = set()
         for values in itertools.product(*grids):
             config = Config.of(dict(zip(self.dimensions, values, strict=True)))
@@ -167,7 +169,7 @@ class Space:
         )
 
 
-def grid(dim: Dimension) -> list[Any] | None:
+def grid(dim: Dimension) -> list[Value] | None:
     """Every value, None where there is no end of them."""
     if isinstance(dim, Categorical):
         return list(dim.values)
@@ -181,37 +183,37 @@ def _doublings(low: int, high: int) -> tuple[int, ...]:
     return (*(count for count in between if count < high), high)
 
 
-def ends(dim: Dimension) -> list[Any]:
+def coarse_grid(dim: Dimension) -> list[Value]:
     """The first and the last of its values, and of numbers without a step the one between."""
     if isinstance(dim, Categorical):
         return [dim.values[0], dim.values[-1]]
     return [dim.low, snap((dim.low * dim.high) ** 0.5 if dim.log else (dim.low + dim.high) / 2), dim.high]
 
 
-def _within(dim: Dimension, value: Any) -> bool:
+def _within(dim: Dimension, value: Value) -> bool:
     values = grid(dim)
     if values is not None:
         return value in values
-    return isinstance(dim, Range) and dim.low <= value <= dim.high
+    return isinstance(dim, Range) and not isinstance(value, str) and dim.low <= value <= dim.high
 
 
-def _low(dim: Dimension) -> Any:
+def _low(dim: Dimension) -> Value:
     return dim.values[0] if isinstance(dim, Categorical) else dim.low
 
 
-def _only(dim: Dimension, used: set[Any]) -> Dimension:
+def _only(dim: Dimension, used: set[Value | None]) -> Dimension:
     """The dimension without values that are never used; one that never matters keeps its first."""
     if not isinstance(dim, Categorical):
         return dim
     return Categorical(tuple(value for value in dim.values if value in used) or dim.values[:1])
 
 
-def _off(dim: Dimension) -> Any:
+def _off(dim: Dimension) -> Value:
     """The value that switches a plug-in's stage off."""
     return next((value for value in grid(dim) or [] if not value), 0)
 
 
-def _draw(dim: Dimension, random_: random.Random) -> Any:
+def _draw(dim: Dimension, random_: random.Random) -> Value:
     if isinstance(dim, Range) and dim.log:
         value = math.exp(random_.uniform(math.log(dim.low), math.log(dim.high)))
         return round(value) if dim.step else value

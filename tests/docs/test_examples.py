@@ -53,7 +53,7 @@ def test_yaml_is_read(page: Path, title: str, content: str, tmp_path: Path) -> N
     path.write_text(content)
     match title.partition("/")[0]:
         case "spaces":
-            assert space_file.load(str(path), (1, 2), PLUGGED).dimensions
+            assert space_file.read(str(path), (1, 2), PLUGGED).dimensions
         case "experiments":
             values, lines = experiment.read(str(path))
             parse_all(values.get("targets", ()))

@@ -59,7 +59,7 @@ def bombs(folder: Path) -> dict[str, Callable[[], Any]]:
         return text(name, content, lambda path: read_yaml(Path(path), "file"))
 
     def space(name: str, content: str) -> Callable[[], Any]:
-        return text(name, content, lambda path: space_file.load(path, [1]))
+        return text(name, content, lambda path: space_file.read(path, [1]))
 
     def settled(name: str, content: str) -> Callable[[], Any]:
         return text(name, f"model: m.keras\ndata: d\n{content}", lambda path: experiment.settle({"experiment": path}))

@@ -63,7 +63,7 @@ def test_damaged_text(folder: Path, content: bytes) -> None:
 @given(content=damaged(SPACE.read_bytes()) | reshaped(yaml.safe_load(SPACE.read_text())).map(dumped))
 def test_spaces(folder: Path, content: bytes) -> None:
     """What comes through can be drawn from: its grids are lists that memory holds."""
-    space = read_or_refused(lambda: space_file.load(str(written(folder, content)), [1, 2]))
+    space = read_or_refused(lambda: space_file.read(str(written(folder, content)), [1, 2]))
     if space is not None:
         assert space.values(space.config(space.first())) is not None
 
@@ -123,5 +123,5 @@ def test_kept_seeds(folder: Path, content: bytes) -> None:
     """What once ended in a traceback, or a line longer than a screen."""
     path = str(written(folder, content))
     read_or_refused(lambda: experiment.settle({"experiment": path}))
-    read_or_refused(lambda: space_file.load(path, [1]))
+    read_or_refused(lambda: space_file.read(path, [1]))
     read_or_refused(lambda: load_device(path))

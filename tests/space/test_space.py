@@ -9,7 +9,7 @@ import pytest
 
 from autotune.config import Config
 from autotune.errors import UserError
-from autotune.space.file import load, parse
+from autotune.space.file import parse, read
 from autotune.space.space import Categorical, Range, Space
 
 NAN, INF = float("nan"), float("inf")
@@ -160,7 +160,7 @@ def test_load_reads_a_file(tmp_path: Path) -> None:
     """A path is read as YAML, and is the source."""
     path = tmp_path / "mine.yaml"
     path.write_text("prune: [0, 0.5]\nthreads: auto\n")
-    loaded = load(str(path), [1, 2])
+    loaded = read(str(path), [1, 2])
     assert loaded.dimensions == {"prune": Categorical((0.0, 0.5)), "threads": Categorical((1, 2))}
     assert loaded.source == str(path)
 
@@ -170,7 +170,7 @@ def test_load_refuses_what_is_not_yaml(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("prune: [0, 0.5\nquantize: }")
     with pytest.raises(UserError, match="not YAML") as caught:
-        load(str(path), [1])
+        read(str(path), [1])
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -181,7 +181,7 @@ def test_load_refuses_what_is_not_text(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "mine.yaml"
     path.write_bytes(content)
     with pytest.raises(UserError, match="not YAML") as caught:
-        load(str(path), [1])
+        read(str(path), [1])
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -189,7 +189,7 @@ def test_load_refuses_what_is_not_text(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(("name", "count"), [("post_training", 960), ("quick", 3 * 2 * 5 * 2 * 2), ("full", 9820)])
 def test_shipped_spaces_are_finite(name: str, count: int) -> None:
     """Each loads by its name and has this many configurations on two thread counts and two delegates."""
-    assert len(configs(load(name, [1, 2], delegates=["xnnpack", "builtin"]))) == count
+    assert len(configs(read(name, [1, 2], delegates=["xnnpack", "builtin"]))) == count
 
 
 def test_all_enumerates_each_configuration_once() -> None:
@@ -312,7 +312,7 @@ def test_values_for_a_training_that_is_not_there(rate: Any) -> None:
     config = Config.of({"quantize": "int8"})
     values = varied.values(config)
     assert values is not None
-    assert 0.1 <= values["learning_rate"] <= 0.2
+    assert 0.1 <= float(values["learning_rate"]) <= 0.2
     assert varied.config(values).key == config.key
 
 
