@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -25,8 +25,22 @@ from autotune.space.space import Space
 from autotune.targets.target import Target
 
 DRAWS = 10_000
+"""Configurations that are drawn at most where the space has too many to look at each."""
+
 RETRIES = 8
 """How often the sampler may propose what was tried already before one is drawn for it."""
+
+
+class Asked(NamedTuple):
+    """A trial that was asked for and has not ended.
+
+    Attributes:
+        number: of the trial.
+        config: to be tried.
+    """
+
+    number: int
+    config: Config
 
 
 class Ledger:
@@ -131,7 +145,7 @@ class Ledger:
         return list({config.key: config for config in self._drawn() if self._fits(config)}.values())[:most]
 
     @uninterrupted()
-    def again(self) -> tuple[int, Config] | None:
+    def again(self) -> Asked | None:
         """A configuration that was cut off, or that failed and is to be tried once more."""
         while self.queued:
             trial = self._trials.ask(self._given)
@@ -142,7 +156,7 @@ class Ledger:
         return None
 
     @uninterrupted()
-    def ask(self) -> tuple[int, Config] | None:
+    def ask(self) -> Asked | None:
         """What the sampler proposes: a recipe not tried yet, on one of its runtimes, and the number of its trial.
 
         Only after sample_by(), and where again() has nothing.
@@ -163,7 +177,7 @@ class Ledger:
         return self.draw()
 
     @uninterrupted()
-    def draw(self, passes: Callable[[Recipe], bool] = lambda _: True) -> tuple[int, Config] | None:
+    def draw(self, passes: Callable[[Recipe], bool] = lambda _: True) -> Asked | None:
         """A trial of a recipe that was not tried yet, drawn evenly; None where there is none, or none among DRAWS.
 
         Only where again() has nothing.
@@ -181,7 +195,7 @@ class Ledger:
         return None if config is None else self.ask_for(config)
 
     @uninterrupted()
-    def ask_for(self, config: Config) -> tuple[int, Config] | None:
+    def ask_for(self, config: Config) -> Asked | None:
         """A trial of this very configuration, None where it is outside the space, makes no sense or was tried.
 
         Only where again() has nothing.
@@ -289,11 +303,11 @@ class Ledger:
     def _is_new(self, config: Config) -> bool:
         return config.recipe.key not in self.recipes and self._fits(config)
 
-    def _opened(self, trial: optuna.Trial, config: Config) -> tuple[int, Config]:
+    def _opened(self, trial: optuna.Trial, config: Config) -> Asked:
         self._seen.add(config.key)
         self.recipes.add(config.recipe.key)
         self._open[trial.number] = trial
-        return trial.number, config
+        return Asked(trial.number, config)
 
     def _drawn(self) -> Iterator[Config]:
         return (self._space.sample(self._random) for _ in range(DRAWS))

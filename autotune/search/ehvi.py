@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autotune.config import Config, Recipe
+from autotune.config import Recipe
+from autotune.ledger.ledger import Asked
 from autotune.search.acquisition import Outlook
 from autotune.search.search import Search
 from autotune.search.surrogate import Features, Prediction
@@ -46,7 +47,7 @@ class Ehvi:
         self._quality = Prediction()
         self._download = Prediction()
 
-    def __call__(self, under_way: Sequence[Recipe]) -> tuple[int, Config] | None:
+    def __call__(self, under_way: Sequence[Recipe]) -> Asked | None:
         """A trial of the best recipe, None where all are tried or wait for a training that is under way."""
         self._left = {key: one for key, one in self._left.items() if key not in self._ledger.recipes}
         busy = {key for recipe in under_way for key in self._trainings(recipe) if not self._search.built(key)}

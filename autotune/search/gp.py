@@ -2,7 +2,7 @@
 
 import optuna
 
-from autotune.search.search import Choose, Search
+from autotune.search.search import Proposer, Search
 
 try:
     import torch  # noqa: F401  # Optuna would only miss it in the middle of a study
@@ -10,6 +10,6 @@ except ImportError as error:
     raise ImportError("it needs PyTorch: install the extra gp, or take another --sampler") from error
 
 
-def gp(search: Search) -> Choose:
+def gp(search: Search) -> Proposer:
     """Gaussian processes with constraints on each objective (Optuna's GPSampler)."""
     return search.by(optuna.samplers.GPSampler(seed=search.seed))

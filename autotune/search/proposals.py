@@ -1,4 +1,4 @@
-"""Which rows come next: what was cut off, the baselines in the order of the work they take, then the sampler's."""
+"""What is built next: what was cut off, the plain ways in the order of the work they take, then the sampler's."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from autotune.config import SCHEMES, Config, Recipe
-from autotune.ledger.ledger import Ledger
+from autotune.ledger.ledger import Asked, Ledger
 from autotune.search.feasibility import Gate
-from autotune.search.search import Choose
+from autotune.search.search import Proposer
 from autotune.space.space import Categorical, Space, coarse_grid, grid
 
 TRIES = 8
@@ -33,10 +33,10 @@ class Proposal:
 
 
 class Proposals:
-    """Asks the ledger for rows to work off."""
+    """Asks the ledger for trials, each with what comes with it."""
 
     def __init__(
-        self, ledger: Ledger, space: Space, models: Sequence[str], trials: int, choose: Choose, gate: Gate
+        self, ledger: Ledger, space: Space, models: Sequence[str], trials: int, proposer: Proposer, gate: Gate
     ) -> None:
         """
         Args:
@@ -44,7 +44,7 @@ class Proposals:
             space: that the configurations are from.
             models: names of the candidates.
             trials: that may be asked for in all; what comes with them is not counted.
-            choose: the sampler.
+            proposer: the sampler's.
             gate: says what is not worth to be built.
 
         Attributes:
@@ -54,10 +54,10 @@ class Proposals:
         self._space = space
         self._models = models
         self._trials = trials
-        self._choose = choose
+        self._proposer = proposer
         self._gate = gate
         self._runtimes = space.runtimes()
-        self._held: list[tuple[int, tuple[int, Config]]] = []
+        self._held: dict[int, Asked] = {}  # by the number of the twin's trial
         self.left_out = 0
 
     @property
@@ -72,11 +72,11 @@ class Proposals:
 
     def unfinished(self) -> Iterator[Proposal]:
         """What an earlier run was cut off from."""
-        begun = set[Recipe]()  # these rows have every runtime that lacks
-        while row := self._again():
-            begun.add(row.recipe)
-            yield row
-        yield from (row for row in self._lacking() if row.recipe not in begun)
+        begun = set[Recipe]()  # these have every runtime that lacks
+        while proposal := self._again():
+            begun.add(proposal.recipe)
+            yield proposal
+        yield from (proposal for proposal in self._lacking() if proposal.recipe not in begun)
 
     def _lacking(self) -> Iterator[Proposal]:
         """Runtimes that files which were built were not tried on."""
@@ -92,50 +92,48 @@ class Proposals:
             The quantization schemes that need no training, which make a first front; the one that does,
             pruning, clustering, and both.
         """
-        return self._rows(self._schemes()), self._rows(self._combinations())
+        return self._plain(self._schemes()), self._plain(self._combinations())
 
     def sampled(self, under_way: Sequence[Recipe]) -> Proposal | None:
         """The sampler's next, None at the end of the study or the space, or where it waits for what is under way."""
-        if row := self._again():
-            return row
+        if proposal := self._again():
+            return proposal
         for _ in range(TRIES):
-            asked = self._released() or (self._choose(under_way) if self.left > 0 else None)
-            if asked is None:
+            trial = self._released() or (self._proposer(under_way) if self.left > 0 else None)
+            if trial is None:
                 return None
-            if row := self._admitted(*asked):
-                return row
-        asked = self._ledger.draw(self._gate.passes)
-        return None if asked is None else self._row(*asked)
+            if proposal := self._admitted(trial):
+                return proposal
+        trial = self._ledger.draw(self._gate.passes)
+        return None if trial is None else self._with_others(trial)
 
-    def _released(self) -> tuple[int, Config] | None:
+    def _released(self) -> Asked | None:
         """A trial that was held until a file of its structure is known, where that has ended."""
-        found = next((held for held in self._held if not self._ledger.is_open(held[0])), None)
-        if found is None:
-            return None
-        self._held.remove(found)
-        return found[1]
+        twin = next((number for number in self._held if not self._ledger.is_open(number)), None)
+        return None if twin is None else self._held.pop(twin)
 
-    def _admitted(self, trial: int, config: Config) -> Proposal | None:
-        """The trial's row, that of its untrained twin first; None where it is known to miss a target."""
-        if missed := self._gate.misses(config.recipe):
-            self._ledger.leave_out(trial, missed)
+    def _admitted(self, trial: Asked) -> Proposal | None:
+        """The trial's proposal, that of its untrained twin first; None where it is known to miss a target."""
+        if missed := self._gate.misses(trial.config.recipe):
+            self._ledger.leave_out(trial.number, missed)
             self.left_out += 1
             return None
-        twin = self._gate.twin(config.recipe) if self.left > 0 else None
-        asked = None if twin is None else self._ledger.ask_for(twin)
-        if asked is None:
-            return self._row(trial, config)
-        self._held.append((asked[0], (trial, config)))
-        return self._row(*asked)
+        config = self._gate.twin(trial.config.recipe) if self.left > 0 else None
+        twin = None if config is None else self._ledger.ask_for(config)
+        if twin is None:
+            return self._with_others(trial)
+        self._held[twin.number] = trial
+        return self._with_others(twin)
 
     def _again(self) -> Proposal | None:
-        asked = self._ledger.again()
-        return None if asked is None else self._row(*asked)
+        trial = self._ledger.again()
+        return None if trial is None else self._with_others(trial)
 
-    def _rows(self, wanted: Iterator[Mapping[str, Any]]) -> Iterator[Proposal]:
-        for values in wanted:
-            while row := self._again():
-                yield row
+    def _plain(self, recipes: Iterator[Mapping[str, Any]]) -> Iterator[Proposal]:
+        """Proposals of plain ways that were not tried, on the first runtime and with the first training that fit."""
+        for values in recipes:
+            while proposal := self._again():
+                yield proposal
             settings = itertools.product(self._runtimes, self._space.lessons(), (values.get("augment", "none"), "none"))
             configs = (
                 Config.of({**values, **asdict(runtime), "fine_tune": lesson, "augment": augment})
@@ -146,11 +144,11 @@ class Proposals:
                 continue
             if not self._gate.passes(config.recipe):
                 continue
-            if asked := self._ledger.ask_for(config):
-                yield self._row(*asked)
+            if trial := self._ledger.ask_for(config):
+                yield self._with_others(trial)
 
-    def _row(self, trial: int, config: Config) -> Proposal:
-        return Proposal(trial, (config, *self._others(config)))
+    def _with_others(self, trial: Asked) -> Proposal:
+        return Proposal(trial.number, (trial.config, *self._others(trial.config)))
 
     def _others(self, config: Config) -> tuple[Config, ...]:
         """The same recipe on the runtimes that were not tried."""

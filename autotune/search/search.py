@@ -7,11 +7,11 @@ from optuna.samplers import BaseSampler
 
 from autotune.compress.pipeline import Step
 from autotune.config import Config, Recipe
-from autotune.ledger.ledger import Ledger
+from autotune.ledger.ledger import Asked, Ledger
 from autotune.search.feasibility import Gate
 from autotune.space.space import Space
 
-Choose = Callable[[Sequence[Recipe]], tuple[int, Config] | None]
+Proposer = Callable[[Sequence[Recipe]], Asked | None]
 """Given what is being built, a new trial; None where there is none (now). Asked again after each outcome."""
 
 DRAWN = 5000
@@ -20,7 +20,7 @@ DRAWN = 5000
 
 @dataclass(frozen=True)
 class Search:
-    """What a study is about, for a sampler. A plug-in is a function Search -> Choose (entry point autotune.samplers).
+    """What a study is about, for a sampler. A plug-in is a function Search -> Proposer (entry point autotune.samplers).
 
     Attributes:
         ledger: of the study; makes the trials, by ask_for(), or by ask() after sample_by() was given a
@@ -39,17 +39,17 @@ class Search:
     gate: Gate
     seed: int
 
-    def by(self, sampler: BaseSampler) -> Choose:
+    def by(self, sampler: BaseSampler) -> Proposer:
         """What a sampler of Optuna proposes."""
         self.ledger.sample_by(sampler)
         return lambda _: self.ledger.ask()
 
-    def ask(self, recipe: Recipe) -> tuple[int, Config] | None:
+    def ask(self, recipe: Recipe) -> Asked | None:
         """A trial of a recipe on the first runtime that it may have; None where it has none, or was tried."""
         if self.ledger.tried(recipe):
             return None
-        asked = (self.ledger.ask_for(Config(recipe, runtime)) for runtime in self.space.runtimes())
-        return next(filter(None, asked), None)
+        trials = (self.ledger.ask_for(Config(recipe, runtime)) for runtime in self.space.runtimes())
+        return next(filter(None, trials), None)
 
     def configs(self) -> list[Config]:
         """All that may be tried, or DRAWN of them where they are too many to look at each."""

@@ -297,7 +297,7 @@ class _Study:
             self._ledger.note("remeasured", again)
         self._ledger.note("baseline", outcome.to_json())
         if asked := self._ledger.ask_for(config):
-            self._ledger.tell(asked[0], outcome, self._prepared.targets, outcome)
+            self._ledger.tell(asked.number, outcome, self._prepared.targets, outcome)
         self._tracker.update(self._ledger.record())
         self._show()
 

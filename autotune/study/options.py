@@ -6,7 +6,7 @@ from pathlib import Path
 
 from autotune.model.trust import Trust
 from autotune.search.samplers import ehvi
-from autotune.search.search import Choose, Search
+from autotune.search.search import Proposer, Search
 from autotune.space.space import Space
 from autotune.targets.target import Target
 
@@ -47,7 +47,7 @@ class Options:
     timeout: float | None = None
     jobs: int = 1
     seed: int = 0
-    sampler: Callable[[Search], Choose] = ehvi
+    sampler: Callable[[Search], Proposer] = ehvi
     objectives: tuple[str, ...] = ()
     loss: str | None = None
     metric: str | None = None

@@ -85,7 +85,7 @@ def test_what_is_proposed_again_costs_few_trials(tmp_path: Path) -> None:
 def test_never_asks_what_is_under_way(tmp_path: Path) -> None:
     """Many may be open at a time, all different."""
     study = ledger(tmp_path)
-    keys = [asked[1].key for asked in (study.ask() for _ in range(12)) if asked]
+    keys = [asked.config.key for asked in (study.ask() for _ in range(12)) if asked]
     assert len(set(keys)) == 12
 
 
@@ -114,7 +114,7 @@ def test_constraints_reach_optuna(tmp_path: Path) -> None:
         tell(study, *asked, latency_ms=latency)
     asked = study.ask()
     assert asked is not None
-    study.tell(asked[0], Refused(asked[1], "no kernels"), targets(), BASELINE)
+    study.tell(asked.number, Refused(asked.config, "no kernels"), targets(), BASELINE)
     trials = optuna.load_study(study_name="toy", storage=journal.storage(tmp_path)).trials
     finished = [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
     assert [dict(trial.constraints) for trial in finished] == [
@@ -132,7 +132,7 @@ def test_constraints_are_met_with_margin(tmp_path: Path) -> None:
     study.note("baseline", BASELINE.to_json())
     asked = study.ask()
     assert asked is not None
-    study.tell(asked[0], outcome(asked[1], 4.97).timed(toy_measurement(4.97)), targets(), BASELINE)
+    study.tell(asked.number, outcome(asked.config, 4.97).timed(toy_measurement(4.97)), targets(), BASELINE)
     [trial] = optuna.load_study(study_name="toy", storage=journal.storage(tmp_path)).trials
     [point] = read(tmp_path, "toy").points
     assert trial.constraints == point.violations == {"latency<5ms": pytest.approx(4.97 * 1.01 / 5 - 1)}
@@ -147,8 +147,8 @@ def test_objectives_are_optunas(tmp_path: Path) -> None:
     for memory in ({"memory_bytes": 1e6}, {}):
         asked = study.ask()
         assert asked is not None
-        found = outcome(asked[1])
-        study.tell(asked[0], replace(found, metrics=found.metrics | memory), [], BASELINE)
+        found = outcome(asked.config)
+        study.tell(asked.number, replace(found, metrics=found.metrics | memory), [], BASELINE)
     assert study.ask() is not None
     found_again = optuna.load_study(study_name="toy", storage=journal.storage(tmp_path))
     assert [direction.name for direction in found_again.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
@@ -185,9 +185,9 @@ def test_what_was_under_way_is_asked_again(tmp_path: Path) -> None:
     assert again.queued
     first = again.again()
     assert first is not None
-    assert first[1].key == open_[1].key
+    assert first.config.key == open_[1].key
     assert again.again() is None
-    rest = {asked[1].recipe.key for asked in iter(again.ask, None)}
+    rest = {asked.config.recipe.key for asked in iter(again.ask, None)}
     assert done[1].recipe.key not in rest
     assert open_[1].recipe.key not in rest
     assert len(rest) == RECIPES - 2
@@ -195,11 +195,11 @@ def test_what_was_under_way_is_asked_again(tmp_path: Path) -> None:
 
 def test_reopening_twice_loses_nothing(tmp_path: Path) -> None:
     """A second kill before anything was told queues the same configurations once more."""
-    opened = {asked[1].key for asked in (ledger(tmp_path).ask() for _ in range(1)) if asked}
+    opened = {asked.config.key for asked in (ledger(tmp_path).ask() for _ in range(1)) if asked}
     ledger(tmp_path)
     asked = ledger(tmp_path).again()
     assert asked is not None
-    assert {asked[1].key} == opened
+    assert {asked.config.key} == opened
 
 
 def test_failed_trials_are_queued_again_where_they_should_be(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_failed_trials_are_queued_again_where_they_should_be(tmp_path: Path) -> 
     study.fail(second[0], "our defect", again=False)
     asked = study.again()
     assert asked is not None
-    assert asked[1].key == first[1].key
+    assert asked.config.key == first.config.key
     assert second[1].key not in {one[1].key for one in iter(study.ask, None)}
     assert study.record().failed == {"worker lost": 1, "our defect": 1}
 
@@ -223,7 +223,7 @@ def test_asking_for_a_configuration(tmp_path: Path) -> None:
     wanted = Config.of({"prune": 0.5, "quantize": "int8", "threads": 2, "epochs": 2})
     asked = study.ask_for(wanted)
     assert asked is not None
-    assert asked[1] == wanted
+    assert asked.config == wanted
     assert study.ask_for(wanted) is None
     assert study.ask_for(Config.of({"prune": 0.6})) is None
 
@@ -235,8 +235,8 @@ def test_what_comes_with_a_trial_is_told_and_not_counted(tmp_path: Path) -> None
     asked = study.ask()
     assert asked is not None
     tell(study, *asked)
-    study.add(outcome(other(asked[1]), 10.0), targets(), BASELINE)
-    study.add_failed(other(asked[1]), "lost")
+    study.add(outcome(other(asked.config), 10.0), targets(), BASELINE)
+    study.add_failed(other(asked.config), "lost")
     record = read(tmp_path, "toy")
     assert [(point.free, point.violations) for point in record.points] == [
         (False, {"latency<5ms": -0.8}),
@@ -244,8 +244,8 @@ def test_what_comes_with_a_trial_is_told_and_not_counted(tmp_path: Path) -> None
     ]
     assert record.asked == study.asked == 1
     assert record.failed == {"lost": 1}
-    assert study.seen(other(asked[1]))
-    assert ledger(tmp_path).seen(other(asked[1]))
+    assert study.seen(other(asked.config))
+    assert ledger(tmp_path).seen(other(asked.config))
     trials = optuna.load_study(study_name="toy", storage=journal.storage(tmp_path)).trials
     assert trials[1].constraints == {"latency<5ms": 1.0}
     assert trials[1].values == [0.8, 10.0, 500.0]
@@ -260,16 +260,16 @@ def test_what_it_knows_is_what_is_read(tmp_path: Path) -> None:
         tell(study, number, config, latency_ms=1.0 + 2 * number)
         study.add(outcome(other(config), 9.0), targets(), BASELINE)
         assert study.record() == read(tmp_path, "toy")
-    study.tell(asked[0][0], Refused(asked[0][1], "no kernels"), targets(), BASELINE)
-    study.fail(asked[1][0], "lost", again=True)
-    study.add_failed(other(asked[1][1]), "lost")
+    study.tell(asked[0].number, Refused(asked[0].config, "no kernels"), targets(), BASELINE)
+    study.fail(asked[1].number, "lost", again=True)
+    study.add_failed(other(asked[1].config), "lost")
     assert study.record() == read(tmp_path, "toy")
     assert study.queued
     again = study.again()
     assert again is not None
     assert not study.queued
     tell(study, *again)
-    study.note("remeasured", {str(asked[3][0]): toy_measurement(9.0).to_json()})
+    study.note("remeasured", {str(asked[3].number): toy_measurement(9.0).to_json()})
     record = study.record()
     assert record == read(tmp_path, "toy")
     assert (record.asked, study.asked, len(record.points)) == (5, 6, 8)

@@ -9,11 +9,11 @@ import pytest
 
 from autotune.compress import pipeline
 from autotune.config import Config, Recipe
-from autotune.ledger.ledger import Ledger
+from autotune.ledger.ledger import Asked, Ledger
 from autotune.results.outcome import Measured, Refused
 from autotune.search.feasibility import Gate
 from autotune.search.samplers import ehvi, grid
-from autotune.search.search import Choose, Search
+from autotune.search.search import Proposer, Search
 from autotune.space.file import parse
 from autotune.testing import toy_meta, toy_outcome
 
@@ -58,14 +58,14 @@ class Study:
         self.built: set[str] = set()
         self.tried: list[Recipe] = []
         gate = Gate(self.ledger, parsed.runtimes())
-        self.choose: Choose = sampler(Search(self.ledger, parsed, self.steps, self.built.__contains__, gate, 0))
+        self.choose: Proposer = sampler(Search(self.ledger, parsed, self.steps, self.built.__contains__, gate, 0))
         for scheme in told:
             self.tell(self.ledger.ask_for(Config.of({"quantize": scheme})))
 
     def steps(self, recipe: Recipe) -> list[pipeline.Step]:
         return pipeline.steps(recipe, "task")
 
-    def tell(self, asked: tuple[int, Config] | None) -> Recipe:
+    def tell(self, asked: Asked | None) -> Recipe:
         assert asked is not None
         number, config = asked
         self.built.update(step.key for step in self.steps(config.recipe))
@@ -110,11 +110,11 @@ def test_waits_for_a_training_that_is_under_way() -> None:
     study = Study()
     asked = study.choose([])
     assert asked is not None
-    building = asked[1].recipe
+    building = asked.config.recipe
     other = study.choose([building])
     assert other is not None
     busy = {step.key for step in study.steps(building) if step.trains}
-    assert not busy & {step.key for step in study.steps(other[1].recipe) if step.trains}
+    assert not busy & {step.key for step in study.steps(other.config.recipe) if step.trains}
 
 
 def test_nothing_is_left_but_what_waits() -> None:
@@ -122,7 +122,7 @@ def test_nothing_is_left_but_what_waits() -> None:
     study = Study(SPACE | {"prune": [0, 0.5], "cluster": 0, "quantize": ["none", "dynamic", "int8"]})
     asked = study.choose([])
     assert asked is not None
-    assert study.choose([asked[1].recipe]) is None
+    assert study.choose([asked.config.recipe]) is None
     study.tell(asked)
     assert study.choose([]) is not None
 
@@ -132,10 +132,10 @@ def test_nothing_to_learn_from() -> None:
     study = Study(told=())
     asked = study.choose([])
     assert asked is not None
-    study.ledger.tell(asked[0], Refused(asked[1], "no kernels"), [], study.baseline)
+    study.ledger.tell(asked.number, Refused(asked.config, "no kernels"), [], study.baseline)
     other = study.choose([])
     assert other is not None
-    assert other[1].recipe != asked[1].recipe
+    assert other.config.recipe != asked.config.recipe
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -12,7 +12,7 @@ from autotune.ledger.ledger import Ledger
 from autotune.results.outcome import Measured, Outcome, Refused
 from autotune.search.feasibility import Gate
 from autotune.search.samplers import grid, tpe
-from autotune.search.search import Choose, Search
+from autotune.search.search import Proposer, Search
 from autotune.space.file import parse
 from autotune.targets.target import parse_all
 from autotune.testing import FakePool, SilentReporter, toy_measurement, toy_meta, toy_outcome
@@ -177,7 +177,7 @@ def test_the_twin_comes_first(tmp_path: Path, target: str, trained: bool) -> Non
     """Its structure is measured before what would train, which is then built or left out."""
     wanted = Recipe(prune=0.5, quantize="int8", io="int8", epochs=1)
 
-    def once(search: Search) -> Choose:
+    def once(search: Search) -> Proposer:
         left = [wanted]
         return lambda _: search.ask(left.pop()) if left else None
 
