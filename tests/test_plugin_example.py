@@ -1,4 +1,4 @@
-"""The plug-in that docs/plugins.md shows: it is the file, it installs, keeps the contract, and a run uses it."""
+"""The plug-ins that docs/plugins.md shows: they are the files, install, keep the contracts, and runs use them."""
 
 import json
 import os
@@ -20,35 +20,52 @@ from autotune.compress.stage import Stage, TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe
 from autotune.errors import Infeasible
-from autotune.testing import StageContract
+from autotune.search.search import Sampler
+from autotune.testing import SamplerContract, StageContract, ToySearch
 from autotune.tflite.flatbuffer import read_layers
 
 ROOT = Path(__file__).parents[1]
-EXAMPLE = ROOT / "docs" / "examples" / "rounding"
+EXAMPLES = ROOT / "docs" / "examples"
+SHOWN = [
+    "rounding/rounding.py",
+    "rounding/pyproject.toml",
+    "samplers/samplers.py",
+    "samplers/pyproject.toml",
+]
 BITS = (0, 8, 4)
 SPACE = f"quantize: none\nmantissa: {list(BITS)}\ndelegate: xnnpack\nthreads: 1\n"
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the example was installed into, by pip, from a copy."""
+    """A folder that the examples were installed into, by pip, from copies."""
     folder = tmp_path_factory.mktemp("plugin")
-    shutil.copytree(EXAMPLE, folder / "source")
+    sources = [folder / name for name in ("rounding", "samplers")]
+    for source in sources:
+        shutil.copytree(EXAMPLES / source.name, source)
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
     command = [sys.executable, "-m", "pip", "install", *options, "--target", str(folder / "site")]
-    subprocess.run([*command, str(folder / "source")], check=True, capture_output=True)
+    subprocess.run([*command, *map(str, sources)], check=True, capture_output=True)
     return folder / "site"
 
 
 @pytest.fixture
-def stage(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """The stage as autotune finds it, in this process too."""
+def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The plug-ins as autotune finds them, in this process too."""
     monkeypatch.syspath_prepend(site)
     pipeline.stages.cache_clear()
-    [kind] = plugins.load_all("stages")
-    yield kind()
-    sys.modules.pop("rounding")
+    yield
+    for name in ("rounding", "samplers"):
+        sys.modules.pop(name, None)
     pipeline.stages.cache_clear()
+
+
+@pytest.fixture
+def stage(installed: None) -> Stage:
+    """The stage, as autotune finds it."""
+    [kind] = plugins.load_all("stages")
+    stage: Stage = kind()
+    return stage
 
 
 def network() -> bytes:
@@ -76,10 +93,10 @@ def is_rounded(weights: Any, original: Any, bits: int) -> bool:
     return stored(weights) <= bits and bool((np.abs(weights - original) <= np.abs(original) * 2.0 ** -(bits + 1)).all())
 
 
-@pytest.mark.parametrize("name", ["rounding.py", "pyproject.toml"])
+@pytest.mark.parametrize("name", SHOWN)
 def test_the_page_shows_the_file(name: str) -> None:
-    """Word for word, and the stage is short."""
-    page, content = (ROOT / "docs" / "plugins.md").read_text(), (EXAMPLE / name).read_text()
+    """Word for word, and each is short."""
+    page, content = (ROOT / "docs" / "plugins.md").read_text(), (EXAMPLES / name).read_text()
     assert f"```{'python' if name.endswith('.py') else 'toml'}\n{content}```\n" in page
     assert len(content.splitlines()) < 36
 
@@ -121,6 +138,43 @@ class TestRounding(StageContract):
             self.stage.build(network(), network(), {"bits": bits}, data())
 
 
+@pytest.mark.usefixtures("installed")
+class Shown(SamplerContract):
+    """The contract, for a sampler of the page as autotune finds it."""
+
+    name: str
+
+    def sampler(self) -> Sampler:
+        sampler: Sampler = plugins.load("samplers", self.name)
+        return sampler
+
+
+@pytest.mark.filterwarnings("ignore:NSGAIIISampler is experimental")
+class TestNsga3(Shown):
+    name = "nsga3"
+
+
+class TestNeighbours(Shown):
+    name = "neighbours"
+
+    def test_looks_next_to_what_is_best(self, tmp_path: Path) -> None:
+        """What comes after a front is known differs from one of its points in one value, while there are such."""
+        search = ToySearch(tmp_path, self.sampler())
+        for _ in range(3):
+            number = search.propose()
+            assert number is not None
+            search.measure(number)
+        front = search.ledger.record().front()
+        assert front is not None
+        best = [point.outcome.config.recipe for point in front.points]
+        assert search.propose() is not None
+        assert min(_differences(search.tried[-1], recipe) for recipe in best) == 1
+
+
+def _differences(one: Recipe, other: Recipe) -> int:
+    return sum(getattr(one, name) != getattr(other, name) for name in ("prune", "cluster", "quantize"))
+
+
 @pytest.fixture(scope="module")
 def front(site: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The points of a real run over the example's dimension."""
@@ -128,7 +182,7 @@ def front(site: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str
     (folder / "space.yaml").write_text(SPACE)
     files = ["--model", str(digits / "digits.keras"), "--data", str(digits / "digits.npz"), "--space", "space.yaml"]
     limits = ["--trials", str(len(BITS)), "--jobs", "1", "--name", "rounded", "--tracking-uri", "none"]
-    environment = os.environ | {"PYTHONPATH": str(site)}
+    environment = os.environ | {"PYTHONPATH": f"{site}{os.pathsep}{ROOT}"}
 
     def autotune(*arguments: str) -> str:
         command = [sys.executable, "-m", "autotune", *arguments]

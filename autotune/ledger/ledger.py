@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from autotune.config import Config, Recipe
 from autotune.ledger import journal
 from autotune.ledger.artifacts import ScoreFiles
+from autotune.ledger.asked import Asked
 from autotune.ledger.interrupts import uninterrupted
 from autotune.ledger.no_repeats import NoRepeats
 from autotune.ledger.trials import Trials
@@ -29,18 +30,6 @@ DRAWS = 10_000
 
 RETRIES = 8
 """How often the sampler may propose what was tried already before one is drawn for it."""
-
-
-class Asked(NamedTuple):
-    """A trial that was asked for and has not ended.
-
-    Attributes:
-        number: of the trial.
-        config: to be tried.
-    """
-
-    number: int
-    config: Config
 
 
 class Ledger:

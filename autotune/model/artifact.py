@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Weights = list[NDArray[Any]]
+"""A model's weights, as Keras orders them: arrays of any shapes and types."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autotune.config import Recipe
-from autotune.ledger.ledger import Asked
+from autotune.ledger.asked import Asked
 from autotune.search.acquisition import Outlook
 from autotune.search.search import Search
 from autotune.search.surrogate import Features, Prediction

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from autotune.config import SCHEMES, Config, Recipe
-from autotune.ledger.ledger import Asked, Ledger
+from autotune.ledger.asked import Asked
+from autotune.ledger.ledger import Ledger
 from autotune.search.feasibility import Gate
 from autotune.search.search import Proposer
 from autotune.space.space import Categorical, Space, coarse_grid, grid

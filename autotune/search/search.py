@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from optuna.samplers import BaseSampler
-
-from autotune.compress.pipeline import Step
 from autotune.config import Config, Recipe
-from autotune.ledger.ledger import Asked, Ledger
-from autotune.search.feasibility import Gate
-from autotune.space.space import Space
+from autotune.ledger.asked import Asked
+
+if TYPE_CHECKING:  # a plug-in that is no sampler imports its types, too, and does without Optuna
+    from optuna.samplers import BaseSampler
+
+    from autotune.compress.pipeline import Step
+    from autotune.ledger.ledger import Ledger
+    from autotune.search.feasibility import Gate
+    from autotune.space.space import Space
 
 Proposer = Callable[[Sequence[Recipe]], Asked | None]
 """Given what is being built, a new trial; None where there is none (now). Asked again after each outcome."""
@@ -32,14 +36,14 @@ class Search:
         seed: of whatever is drawn; another one in each run of a study.
     """
 
-    ledger: Ledger
-    space: Space
-    steps: Callable[[Recipe], Sequence[Step]]
+    ledger: "Ledger"
+    space: "Space"
+    steps: "Callable[[Recipe], Sequence[Step]]"
     built: Callable[[str], bool]
-    gate: Gate
+    gate: "Gate"
     seed: int
 
-    def by(self, sampler: BaseSampler) -> Proposer:
+    def by(self, sampler: "BaseSampler") -> Proposer:
         """What a sampler of Optuna proposes."""
         self.ledger.sample_by(sampler)
         return lambda _: self.ledger.ask()
@@ -54,3 +58,7 @@ class Search:
     def configs(self) -> list[Config]:
         """All that may be tried, or DRAWN of them where they are too many to look at each."""
         return self.ledger.every(DRAWN)
+
+
+Sampler = Callable[[Search], Proposer]
+"""A sampler: of what a study is about, it makes what proposes its trials."""

@@ -16,7 +16,9 @@ from autotune.errors import Fault, Infeasible
 from autotune.model.artifact import is_tflite, unpack
 from autotune.results.outcome import Refused
 from autotune.results.record import Record
+from autotune.search.search import Sampler
 from autotune.testing.results import toy_outcome, toy_record
+from autotune.testing.search import ToySearch
 from autotune.track.tracker import Tracker
 
 
@@ -201,6 +203,75 @@ class _Asking(threading.Thread):
                 self.held.set()
         except Fault as error:
             self.fault = error
+
+
+class SamplerContract:
+    """What every sampler keeps. Give it a sampler."""
+
+    def sampler(self) -> Sampler:
+        """The sampler, as its entry point names it."""
+        raise NotImplementedError
+
+    def test_proposes_each_recipe_once(self, tmp_path: Path) -> None:
+        """All that the space has, as trials of the ledger's; then nothing, however often it is asked."""
+        search = ToySearch(tmp_path, self.sampler())
+        while (number := search.propose()) is not None:
+            search.measure(number)
+        assert len(search.tried) == 18
+        assert search.propose() is None
+
+    def test_several_are_built_at_a_time(self, tmp_path: Path) -> None:
+        """It proposes others meanwhile, or waits for one of them to end, not longer."""
+        search = ToySearch(tmp_path, self.sampler())
+        while (number := search.propose()) is not None:
+            search.propose()
+            search.propose()
+            search.measure(number)
+            for other in list(search.building):
+                search.measure(other)
+        assert len(search.tried) == 18
+
+    def test_goes_on_after_what_has_no_numbers(self, tmp_path: Path) -> None:
+        """From the first one on; refused recipes and those that the machine failed do not come again."""
+        search = ToySearch(tmp_path, self.sampler())
+        for end in (search.refuse, search.fail, search.refuse, search.measure, search.fail):
+            number = search.propose()
+            assert number is not None
+            end(number)
+        assert search.propose() is not None
+
+    def test_the_seed_decides(self, tmp_path: Path) -> None:
+        """The same one gives the same recipes in the same order, where the same came of them."""
+        orders = []
+        for folder in (tmp_path / "first", tmp_path / "second"):
+            search = ToySearch(folder, self.sampler(), seed=3)
+            for _ in range(12):
+                number = search.propose()
+                assert number is not None
+                search.measure(number)
+            orders.append(search.tried)
+        assert orders[0] == orders[1]
+
+    def test_a_study_goes_on(self, tmp_path: Path) -> None:
+        """A second run knows what the first one tried."""
+        first = ToySearch(tmp_path, self.sampler())
+        for _ in range(6):
+            number = first.propose()
+            assert number is not None
+            first.measure(number)
+        second = ToySearch(tmp_path, self.sampler())
+        while (number := second.propose()) is not None:
+            second.measure(number)
+        assert {recipe.key for recipe in first.tried}.isdisjoint(recipe.key for recipe in second.tried)
+        assert len(first.tried) + len(second.tried) == 18
+
+    def test_a_space_may_have_no_end(self, tmp_path: Path) -> None:
+        """Of ranges: what is proposed is in them, and new each time."""
+        search = ToySearch(tmp_path, self.sampler(), {"prune": {"low": 0.0, "high": 0.9}, "quantize": ["none", "int8"]})
+        for _ in range(12):
+            number = search.propose()
+            assert number is not None
+            search.measure(number)
 
 
 class TrackerContract:

@@ -9,7 +9,8 @@ import pytest
 
 from autotune.compress import pipeline
 from autotune.config import Config, Recipe
-from autotune.ledger.ledger import Asked, Ledger
+from autotune.ledger.asked import Asked
+from autotune.ledger.ledger import Ledger
 from autotune.results.outcome import Measured, Refused
 from autotune.search.feasibility import Gate
 from autotune.search.samplers import ehvi, grid

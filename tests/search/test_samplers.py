@@ -1,8 +1,5 @@
 """Samplers by name: each proposes every recipe of a small space once."""
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from autotune import plugins
@@ -41,14 +38,3 @@ def test_unknown_names() -> None:
     except ImportError:
         with pytest.raises(UserError, match="it needs PyTorch: install the extra gp, or take another --sampler"):
             plugins.load("samplers", "gp")
-
-
-def test_the_example_of_the_documents() -> None:
-    """docs/plugins.md: any sampler of Optuna is one."""
-    text = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text()
-    [source] = [block.split("```")[0] for block in text.split("```python\n")[1:] if "NSGAIIISampler" in block]
-    names: dict[str, Any] = {}
-    exec(source, names)
-    study = Study(SPACE, names["nsga3"])
-    study.tell(study.choose([]))
-    assert len(study.tried) == 4

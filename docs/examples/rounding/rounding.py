@@ -5,11 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from autotune.compress.stage import TrainingData
-from autotune.config import Recipe
-from autotune.errors import Infeasible
-from autotune.model.artifact import Artifact
-from autotune.tflite.flatbuffer import named, read_layers
+from autotune.extend import Artifact, Infeasible, Recipe, TrainingData, named, read_layers
 
 STORED = 23  # bits of a float32's mantissa that are in the file
 

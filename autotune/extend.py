@@ -1,0 +1,79 @@
+"""What authors of plug-ins import: the rooms behind it may move, these names stay.
+
+| to write | begin with |
+|---|---|
+| a stage | Stage, TrainingData, Artifact |
+| a device | Device, Session, Timing; RunnerDevice and Transport where it has Python |
+| a sampler | Search, Proposer, Sampler |
+| a tracker | Tracker, Record |
+
+Nothing here imports TensorFlow, Ray, MLflow or Optuna: the driver imports a stage's module, too.
+"""
+
+from autotune.compress.qat import reopened
+from autotune.compress.stage import Stage, TrainingData
+from autotune.config import Config, Recipe, Runtime
+from autotune.devices.client.connection import Transport
+from autotune.devices.client.device import RunnerDevice
+from autotune.devices.device import Cooling, Device, MeasureOptions, OperatorTime, Session, Timing
+from autotune.errors import Fault, Infeasible, UserError
+from autotune.ledger.asked import Asked
+from autotune.model.artifact import Artifact, Weights, is_tflite, pack, unpack
+from autotune.model.load import open_base
+from autotune.results.front import MeasuredPoint, ParetoFront, Point
+from autotune.results.meta import Meta
+from autotune.results.outcome import Certainty, Measured, Measurement, Outcome, Refused
+from autotune.results.record import Record
+from autotune.search.search import Proposer, Sampler, Search
+from autotune.space.space import Space
+from autotune.targets.metric import Metric
+from autotune.targets.target import Target
+from autotune.tflite.flatbuffer import Layer, named, read_layers
+from autotune.track.tracker import Tracker
+
+__all__ = [
+    "Artifact",
+    "Asked",
+    "Certainty",
+    "Config",
+    "Cooling",
+    "Device",
+    "Fault",
+    "Infeasible",
+    "Layer",
+    "MeasureOptions",
+    "Measured",
+    "MeasuredPoint",
+    "Measurement",
+    "Meta",
+    "Metric",
+    "OperatorTime",
+    "Outcome",
+    "ParetoFront",
+    "Point",
+    "Proposer",
+    "Recipe",
+    "Record",
+    "Refused",
+    "RunnerDevice",
+    "Runtime",
+    "Sampler",
+    "Search",
+    "Session",
+    "Space",
+    "Stage",
+    "Target",
+    "Timing",
+    "Tracker",
+    "TrainingData",
+    "Transport",
+    "UserError",
+    "Weights",
+    "is_tflite",
+    "named",
+    "open_base",
+    "pack",
+    "read_layers",
+    "reopened",
+    "unpack",
+]
