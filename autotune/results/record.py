@@ -96,7 +96,7 @@ class Record:
             Measurement.to_json(), or {"refused": reason}, by trial; that of the baseline by BASELINE.
             Outcomes have them already.
         profiles: where the time of some files goes, by trial, that of the baseline by BASELINE: parts as
-            profiling.Part and untold, why they have no times.
+            measure.profile.Part and untold, why they have no times.
         gaps: to the baseline, for the targets that are relative to its quality; and the scores that they are of.
         damage: where its journal can't be read, in a line: the record is of what is before; None where all is whole.
     """

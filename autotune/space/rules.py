@@ -14,7 +14,7 @@ def conflict(config: Config, facts: Facts) -> str | None:
 
     Args:
         config: what might be tried.
-        facts: of its model, as compress.load.import_model gives them.
+        facts: of its model, as model.load.import_model gives them.
     """
     return next((reason for applies, reason in _RULES if applies(config, facts)), None)
 

@@ -30,7 +30,7 @@ class Candidate:
     """A model that may be shipped.
 
     Attributes:
-        base: it, as compress.load.import_model gave it.
+        base: it, as model.load.import_model gave it.
         task: what it is for.
         key: fingerprint of all that its files depend on, save the recipe.
         facts: of the model, whether layers of it are excluded (excludes), and whether it may be pruned and

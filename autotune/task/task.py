@@ -29,7 +29,7 @@ class Task:
 
     Attributes:
         model: the model file's name.
-        facts: of the model, as compress.load.import_model gives them.
+        facts: of the model, as model.load.import_model gives them.
         data: the splits.
         loss: as TrainingData.loss.
         quality: the metric that the search keeps high or low, as it is better.
@@ -138,7 +138,7 @@ def make_task(
     Args:
         model: the model file's name.
         model_bytes: its content.
-        facts: as compress.load.import_model gives them.
+        facts: as model.load.import_model gives them.
         data: the splits.
         loss: the user's word, else the data's, else the model file's, else what output and labels suggest.
         metric: likewise.

@@ -9,7 +9,7 @@ _ROWS = {
     "dim": "opacity:0.6",
     "": "",
 }
-"""Styles of rows, as show.table has them; colours with their own transparency go with any background."""
+"""Styles of rows, as terminal.table has them; colours with their own transparency go with any background."""
 
 
 def table_html(table: Table) -> str:

@@ -29,7 +29,7 @@ class StageContract:
     recipe: Recipe
 
     def inputs(self) -> tuple[bytes, TrainingData]:
-        """A base, as compress.load.import_model() gives it, and training data that fit it."""
+        """A base, as model.load.import_model() gives it, and training data that fit it."""
         raise NotImplementedError
 
     def parent(self) -> bytes | None:

@@ -43,7 +43,7 @@ def toy_files(folder: Path, samples: int = 200) -> tuple[Path, Path]:
 
 
 def toy_import(data: bytes, name: str, trust: Trust) -> Artifact:
-    """An import in place of compress.load.import_model()."""
+    """An import in place of model.load.import_model()."""
     return Artifact(
         data,
         {

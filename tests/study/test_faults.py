@@ -39,7 +39,7 @@ def classifier() -> bytes:
 
 
 def opened(data: bytes, name: str, trust: Trust) -> Artifact:
-    """In place of compress.load.import_model(): the classifier has no activation."""
+    """In place of model.load.import_model(): the classifier has no activation."""
     toy = toy_import(data, name, trust)
     return Artifact(toy.data, toy.facts | {"activation": "linear"})
 

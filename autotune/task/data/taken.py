@@ -30,7 +30,7 @@ class Entry:
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
-        """The input of a model with these facts, as compress.load.import_model gives them."""
+        """The input of a model with these facts, as model.load.import_model gives them."""
         scale, zero = facts.get("input_quantization", (0.0, 0))
         return cls(tuple(facts["input_shape"]), facts.get("input_dtype", "float32"), scale, zero)
 
