@@ -18,7 +18,7 @@ class TrainingData:
         x: inputs (n, *input shape), as the model takes them: float32, or integers.
         y: labels (n, …) integers, of which those below 0 don't count; or (n, *output shape) float32.
         calibration: inputs (m, *input shape), likewise.
-        loss: as loss.Loss.parse() takes it, or the user's own as FILE.py:FUNCTION.
+        loss: as losses.Loss.parse() takes it, or the user's own as FILE.py:FUNCTION.
         seed: of the shuffles.
         excluded: names of layers, or patterns of them, that are neither pruned, clustered nor quantized.
     """

@@ -12,7 +12,7 @@ _ACCURACIES = re.compile(r"^(sparse_)?(categorical|binary)_accuracy$")
 def compiled(training: dict[str, Any]) -> dict[str, Any]:
     """The facts compiled_loss and compiled_metrics.
 
-    The loss is in the form that loss.Loss.parse() takes, with its settings, where it is known; else its name, or None
+    The loss is in the form that losses.Loss.parse() takes, with its settings, where it is known; else its name, or None
     where there is none. Metrics are names, there may be none.
 
     Args:

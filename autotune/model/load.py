@@ -33,7 +33,7 @@ def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact
     """Opens a model and gives it back in the form that stages work on.
 
     Args:
-        data: as model_file.read_model() gives it: .keras or HDF5 by Keras 3 or Keras 2, .tflite, or a
+        data: as model.file.read_model() gives it: .keras or HDF5 by Keras 3 or Keras 2, .tflite, or a
             packed SavedModel folder.
         name: the file's name, for its suffix and for messages.
         trust: what is allowed in this process from now on; by default what it was started with.

@@ -22,7 +22,7 @@ _UNSUPPORTED = "op is neither a custom op nor a flex op"
 
 
 def is_saved_model(data: bytes) -> bool:
-    """Whether these bytes are a folder packed by model_file.read_model()."""
+    """Whether these bytes are a folder packed by model.file.read_model()."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return SAVED_MODEL in archive.namelist()

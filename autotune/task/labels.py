@@ -24,7 +24,7 @@ class Settled:
 
     Attributes:
         kind: of the labels.
-        loss: as loss.Loss.parse() takes it, in the form that the labels need, or "FILE.py:FUNCTION".
+        loss: as losses.Loss.parse() takes it, in the form that the labels need, or "FILE.py:FUNCTION".
         quality: the metric.
         scorer: "FILE.py:FUNCTION" where the metric is the user's own, else None.
         soft: whether labels of classes may be distributions over them.

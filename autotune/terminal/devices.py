@@ -98,11 +98,11 @@ def _now(seen: Seen) -> str:
 # --- bench ----------------------------------------------------------------------------------------
 
 
-def print_rows(rows: Sequence[Row], found: Sequence[str], device: DeviceFacts, load: int) -> None:
+def print_rows(rows: Sequence[Row], notes: Sequence[str], device: DeviceFacts, load: int) -> None:
     """Measurements as a table, what is to be said of them, and of the machine."""
     measured = [row.result for row in rows if isinstance(row.result, Measurement)]
     if measured:
-        console.print(_table(rows, again=any(one.init_serialized_ms is not None for one in measured)))
+        console.print(_table(rows, again=any(measurement.init_serialized_ms is not None for measurement in measured)))
     names = _names([row.model for row in rows])
     alike: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
@@ -110,7 +110,7 @@ def print_rows(rows: Sequence[Row], found: Sequence[str], device: DeviceFacts, l
             alike.setdefault((names[row.model], text, style), []).append(row.runtime.short)
     for (name, text, style), on in alike.items():
         console.print(Text(f"{name} on {', '.join(on)}: {text}", style=style), soft_wrap=True)
-    for line in found:
+    for line in notes:
         console.print(line, style="yellow", soft_wrap=True, markup=False)
     beside = f" · beside {load} busy core{'s' if load > 1 else ''}" if load else ""
     console.print(f"\n{device.device}: {machine(device)}{beside}", style="dim", soft_wrap=True, markup=False)
@@ -131,19 +131,19 @@ def _table(rows: Sequence[Row], *, again: bool) -> Table:
     return table
 
 
-def _cells(found: Measurement, *, again: bool) -> list[str]:
-    kept = found.init_serialized_ms
+def _cells(measurement: Measurement, *, again: bool) -> list[str]:
+    serialized_ms = measurement.init_serialized_ms
     return [
-        milliseconds(found.p50_ms),
-        _interval(found.low_ms, found.high_ms),
-        milliseconds(found.p90_ms),
-        milliseconds(found.p99_ms),
-        milliseconds(found.first_ms),
-        milliseconds(found.init_ms),
-        *(["-" if kept is None else milliseconds(kept)] if again else []),
-        "-" if found.memory_bytes is None else size(found.memory_bytes),
-        "-" if found.delegated is None else f"{found.delegated}/{found.operators}",
-        "stable" if found.stable else "unstable",
+        milliseconds(measurement.p50_ms),
+        _interval(measurement.low_ms, measurement.high_ms),
+        milliseconds(measurement.p90_ms),
+        milliseconds(measurement.p99_ms),
+        milliseconds(measurement.first_ms),
+        milliseconds(measurement.init_ms),
+        *(["-" if serialized_ms is None else milliseconds(serialized_ms)] if again else []),
+        "-" if measurement.memory_bytes is None else size(measurement.memory_bytes),
+        "-" if measurement.delegated is None else f"{measurement.delegated}/{measurement.operators}",
+        "stable" if measurement.stable else "unstable",
     ]
 
 

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Sequence
-from typing import IO, Any, Self
+from typing import IO, Self
 
 from rich.text import Text
 
@@ -120,7 +120,7 @@ class JsonOutput(QuietOutput):
             hypervolume=record.hypervolume(),
         )
 
-    def _tell(self, event: str, **facts: Any) -> None:
+    def _tell(self, event: str, **facts: object) -> None:
         line = json.dumps({"event": event, **facts})
         with self._lock:
             self._file.write(f"{line}\n")

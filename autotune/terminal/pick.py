@@ -3,13 +3,13 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from rich.table import Table
 
 from autotune.deploy.caveats import drift
 from autotune.deploy.pick import Picked
 from autotune.deploy.recheck import Rechecked
+from autotune.json_object import JsonObject
 from autotune.results.decision import KNEE, ONE_SE, TRIAL, WEIGHTS, DecisionRule, Trade
 from autotune.results.devices import DIFFERING, Together
 from autotune.results.front import MeasuredPoint, ParetoFront
@@ -23,8 +23,8 @@ from autotune.text.words import missed
 def print_picked(picked: Picked) -> None:
     """The point in a few lines, and the runners-up as a table."""
     front, point = picked.front, picked.point
-    told = short(point, front.quality, front.objectives[1:])
-    console.print(f"trial {point.trial}: {told}", style="bold", soft_wrap=True)
+    summary = short(point, front.quality, front.objectives[1:])
+    console.print(f"trial {point.trial}: {summary}", style="bold", soft_wrap=True)
     if line := _how(front, picked.rule):
         console.print(f"  {line}", soft_wrap=True)
     print_doubts(picked.record, point)
@@ -39,49 +39,51 @@ def print_picked(picked: Picked) -> None:
             console.print(f"  {TIED} can't be told apart", style="dim")
 
 
-def print_together(found: Together, rule: DecisionRule, picked: Mapping[str, Picked]) -> None:
+def print_together(together: Together, rule: DecisionRule, picked: Mapping[str, Picked]) -> None:
     """A file for several devices: how it was chosen, and what it is on each.
 
     Args:
-        found: what there was to choose from.
+        together: what there was to choose from.
         rule: of the decision.
         picked: what was chosen, by device.
     """
-    meet = sum(point.feasible for point in found.files.values())
-    that = " that meet the targets on each" if found.front.targets else ""
+    meet = sum(point.feasible for point in together.files.values())
+    that = " that meet the targets on each" if together.front.targets else ""
     console.print(f"one file for {' and '.join(picked)}, of {meet}{that}", style="bold", soft_wrap=True)
-    quality, *costs = found.front.objectives
-    if line := _how(found.front, rule):
+    quality, *costs = together.front.objectives
+    if line := _how(together.front, rule):
         mean = [metric.name for metric in costs if metric in DIFFERING]
-        told = f", the geometric mean of {' and '.join(mean)}" if mean else ""
-        console.print(f"  {line}; over all devices, which is the worst {quality.name}{told}", soft_wrap=True)
-    for device, one in picked.items():
+        averaged = f", the geometric mean of {' and '.join(mean)}" if mean else ""
+        console.print(f"  {line}; over all devices, which is the worst {quality.name}{averaged}", soft_wrap=True)
+    for device, on_device in picked.items():
         console.rule(f"on {device}", align="left", style="dim")
-        print_picked(replace(one, rule=DecisionRule(TRIAL)))
+        print_picked(replace(on_device, rule=DecisionRule(TRIAL)))
 
 
-def print_nearest_together(found: Together) -> None:
+def print_nearest_together(together: Together) -> None:
     """What to say where no file meets the targets on every device."""
-    nearest = found.front.nearest()
-    assert nearest is not None  # there is a file
+    nearest = together.front.nearest()
+    if nearest is None:
+        console.print("no file was measured on every device", style="bold red")
+        return
     console.print("no file meets the targets on every device; nearest is this one:", style="bold red")
-    for device, point in found.on_each(nearest).items():
-        front = found.fronts[device]
-        told = f"trial {point.trial}, {short(point, front.quality, front.objectives[1:])}"
-        console.print(f"  on {device} {told}: {missed(front, point) or 'meets them'}", soft_wrap=True)
+    for device, point in together.on_each(nearest).items():
+        front = together.fronts[device]
+        summary = f"trial {point.trial}, {short(point, front.quality, front.objectives[1:])}"
+        console.print(f"  on {device} {summary}: {missed(front, point) or 'meets them'}", soft_wrap=True)
 
 
-def print_registered(registered: Mapping[str, Any]) -> None:
+def print_registered(registered: JsonObject) -> None:
     """The version in MLflow's registry, and how to load and to serve it.
 
     Args:
         registered: as a recipe has it.
     """
     store, uri = registered["tracking_uri"], registered["uri"]
-    told = (
+    title = (
         f"registered as {registered['name']}, version {registered['version']}, alias {registered['alias']}, in {store}"
     )
-    console.print(f"\n{told}", style="bold", markup=False, soft_wrap=True)
+    console.print(f"\n{title}", style="bold", markup=False, soft_wrap=True)
     load = (
         f"import mlflow\nmlflow.set_tracking_uri({store!r})\ny = mlflow.pyfunc.load_model({uri!r}).predict(x)\n\n"
         f"MLFLOW_TRACKING_URI={shlex.quote(store)} mlflow models serve -m {shlex.quote(uri)} --env-manager local"
@@ -99,23 +101,23 @@ def _how(front: ParetoFront, rule: DecisionRule) -> str | None:
     }.get(rule.name)
 
 
-def _second_look(front: ParetoFront, point: MeasuredPoint, found: Rechecked) -> list[str]:
+def _second_look(front: ParetoFront, point: MeasuredPoint, rechecked: Rechecked) -> list[str]:
     """The latency and the quality, then and now."""
     lines = []
-    if found.latency is not None:
-        gap = drift(point, found.latency)
-        then, now = (milliseconds(value) for value in (point.outcome.metrics[LATENCY.key], found.latency.p50_ms))
+    if rechecked.latency is not None:
+        gap = drift(point, rechecked.latency)
+        then, now = (milliseconds(value) for value in (point.outcome.metrics[LATENCY.key], rechecked.latency.p50_ms))
         meet = "meet" if gap["intervals_meet"] else "do not meet"
         lines.append(f"latency {then} in the search, {now} now: {abs(gap['change']):.1%} off, the intervals {meet}")
     if same := point.outcome.evaluated_on:
         lines.append(f"its {front.quality.name} is that on {same.device}: {same.samples} samples score so here, too")
-    if found.test is not None:
+    if rechecked.test is not None:
         seen = quality_within(point.outcome, front.quality)
-        tested = scores_within(found.test, front.quality)
-        samples = f"the {found.test['samples']} test samples that the search never saw"
+        tested = scores_within(rechecked.test, front.quality)
+        samples = f"the {rechecked.test['samples']} test samples that the search never saw"
         beside = ""
-        if found.baseline is not None:
-            beside = f", where the baseline has {number(found.baseline[front.quality.key], front.quality)}"
+        if rechecked.baseline is not None:
+            beside = f", where the baseline has {number(rechecked.baseline[front.quality.key], front.quality)}"
         lines.append(f"{front.quality.name} {seen} on validation, {tested} on {samples}{beside}")
     return lines
 
@@ -137,9 +139,13 @@ def _change(point: MeasuredPoint, trade: Trade, metric: Metric) -> str:
     change = trade.change[metric.key]
     if change is None:
         return "?"
-    told = {
-        "share": lambda: f"{change * 100:+.1f} points",
-        "time": lambda: f"{1 + change / point.outcome.metrics[metric.key]:.2f}x",
-        "bytes": lambda: f"{change / 1e3:+.1f} kB",
-    }.get(metric.kind, lambda: f"{change:+.3g}")()
-    return f"{TIED} {told}" if metric.key in trade.tied else told
+    match metric.kind:
+        case "share":
+            text = f"{change * 100:+.1f} points"
+        case "time":
+            text = f"{1 + change / point.outcome.metrics[metric.key]:.2f}x"
+        case "bytes":
+            text = f"{change / 1e3:+.1f} kB"
+        case _:
+            text = f"{change:+.3g}"
+    return f"{TIED} {text}" if metric.key in trade.tied else text

@@ -19,24 +19,24 @@ KIND = 30
 """Characters of an operator's kind."""
 
 
-def print_profile(title: str, found: Profile) -> None:
+def print_profile(title: str, profile: Profile) -> None:
     """A file's operators: what they take, where that is known, and what they compute, keep and move."""
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold", footer_style="bold")
     table.show_footer = True
-    columns = [*(_taken(found) if found.times else []), *_kept(found)]
+    columns = [*(_taken(profile) if profile.times else []), *_kept(profile)]
     table.add_column("operator", "all", no_wrap=True)
     table.add_column("makes", overflow="ellipsis")  # the one that gives way where there is no room
     for header, footer, _ in columns:
         table.add_column(header, footer, justify="left" if header in _WORDS else "right", no_wrap=True)
-    shown = _heaviest(found.parts)
+    shown = _heaviest(profile.parts)
     for part in shown:
         table.add_row(Text(_kind(part)), Text(_made(part)), *(cell(part) for _, _, cell in columns))
     console.print(Text(title, style="bold"), soft_wrap=True)
     console.print(table)
-    if left := len(found.parts) - len(shown):
+    if left := len(profile.parts) - len(shown):
         console.print(f"{left} lighter ones are not shown; --json has them", style="dim")
-    if found.untold:
-        console.print(found.untold, style="yellow", soft_wrap=True, markup=False)
+    if profile.untold:
+        console.print(profile.untold, style="yellow", soft_wrap=True, markup=False)
 
 
 _WORDS = ("", "through", "shape")
@@ -46,9 +46,9 @@ Column = tuple[str, str, Callable[[Part], str]]
 """A header, a footer, and what stands there for each part."""
 
 
-def _taken(found: Profile) -> list[Column]:
+def _taken(profile: Profile) -> list[Column]:
     """What is known of time."""
-    total, longest = (reduce(time.time_us for time in found.times) or 1.0 for reduce in (sum, max))
+    total, longest = (reduce(time.time_us for time in profile.times) or 1.0 for reduce in (sum, max))
 
     def rate(part: Part) -> str:
         if part.time is None or part.operator is None or not part.operator.macs or part.time.time_us < 1:
@@ -62,9 +62,9 @@ def _taken(found: Profile) -> list[Column]:
         whole = part.time is not None and part.time.delegate  # delegates tell whole microseconds
         return "<1 us" if whole and time_us(part) < 1 else milliseconds(time_us(part) / 1e3)
 
-    mixed = len({time.delegate for time in found.times}) > 1
+    mixed = len({time.delegate for time in profile.times}) > 1
     return [
-        ("time", milliseconds(sum(time.time_us for time in found.times) / 1e3), written),
+        ("time", milliseconds(sum(time.time_us for time in profile.times) / 1e3), written),
         ("share", "", lambda part: f"{time_us(part) / total:.1%}"),
         ("", "", lambda part: "▇" * round(time_us(part) / longest * BAR)),
         *([("through", "", lambda part: (part.time and part.time.delegate) or "kernels")] if mixed else []),
@@ -72,7 +72,7 @@ def _taken(found: Profile) -> list[Column]:
     ]
 
 
-def _kept(found: Profile) -> list[Column]:
+def _kept(profile: Profile) -> list[Column]:
     """What the file tells."""
 
     def column(header: str, name: str, written: Callable[[float], str]) -> Column:
@@ -80,7 +80,7 @@ def _kept(found: Profile) -> list[Column]:
             value = 0 if part.operator is None else getattr(part.operator, name)
             return written(value) if value else "-"
 
-        return header, written(sum(getattr(row, name) for row in found.operators)), cell
+        return header, written(sum(getattr(row, name) for row in profile.operators)), cell
 
     def shape(part: Part) -> str:
         operator = part.operator
@@ -91,7 +91,7 @@ def _kept(found: Profile) -> list[Column]:
         column("params", "parameters", _count),
         column("weights", "weight_bytes", size),
         column("in + out", "activation_bytes", size),
-        *([] if found.times else [("shape", "", shape)]),
+        *([] if profile.times else [("shape", "", shape)]),
     ]
 
 

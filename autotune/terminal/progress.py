@@ -111,13 +111,13 @@ class View:
     def working(self, under_way: Sequence[Activity]) -> None:
         """As Reporter.working(). A worker keeps its line, and what waits for a worker takes the first that is free."""
         now = time.monotonic()
-        builds = [one for one in under_way if one.place == "worker"]
+        builds = [activity for activity in under_way if activity.place == "worker"]
         seats = {seat: held for seat, held in self._seats.items() if held[0] in builds}
         seated = [activity for activity, _ in seats.values()]
         free = [seat for seat in range(self.workers) if seat not in seats]
-        waiting = [one for one in builds if one not in seated]
-        self._seats = seats | {seat: (one, now) for seat, one in zip(free, waiting, strict=False)}
-        device = next((one for one in under_way if one.place == "device"), None)
+        waiting = [activity for activity in builds if activity not in seated]
+        self._seats = seats | {seat: (activity, now) for seat, activity in zip(free, waiting, strict=False)}
+        device = next((activity for activity in under_way if activity.place == "device"), None)
         if device is None or device != self._device:
             self._status = ("", now)  # what was waited for has come
         self._device = device
@@ -141,9 +141,9 @@ class View:
         if self._record is None and not self._seats and self._device is None:
             return
         workers = self._workers(max(1, min(WORKERS, height - 8)))
-        found = [*self._found(fancy=options.encoding.startswith("utf"))]
-        yield _labelled([*workers, self._on_device(), *found], width)
-        rows = min(ROWS, height - len(workers) - len(found) - 5)  # its blank line, its header, the baseline
+        results = [*self._found(fancy=options.encoding.startswith("utf"))]
+        yield _labelled([*workers, self._on_device(), *results], width)
+        rows = min(ROWS, height - len(workers) - len(results) - 5)  # its blank line, its header, the baseline
         if self._front is not None and rows > 0:
             yield Text()
             points = listed(self._front, everything=False, most=rows)[:rows]
@@ -178,14 +178,14 @@ class View:
         measuring = self._device is not None and self._device.doing == "measure"
         idle = Text("rests while the device measures" if measuring else "idle", style="dim")
         shown = self.workers if self.workers <= lines else lines - 1
-        told = []
+        rows = []
         for seat in range(shown):
             held = self._seats.get(seat)
-            told.append((f"worker {seat + 1}", idle if held is None else _since(held[1], _described(held[0]))))
+            rows.append((f"worker {seat + 1}", idle if held is None else _since(held[1], _described(held[0]))))
         if shown < self.workers:
             busy = sum(seat >= shown for seat in self._seats)
-            told.append(("others" if shown else "workers", Text(f"{busy} of {self.workers - shown} at work")))
-        return told
+            rows.append(("others" if shown else "workers", Text(f"{busy} of {self.workers - shown} at work")))
+        return rows
 
     def _on_device(self) -> tuple[str, Text]:
         text, since = self._status

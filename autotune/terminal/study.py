@@ -2,11 +2,11 @@
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 
+from autotune.json_object import JsonObject
 from autotune.report.reproduce import command
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.outcome import Certainty
@@ -56,8 +56,8 @@ def print_front(record: Record, front: ParetoFront, *, everything: bool = False)
 def _legend(record: Record, front: ParetoFront, shown: Sequence[MeasuredPoint]) -> str:
     """What the marks of a table mean."""
     legend = "± is the 95 % interval"
-    found = {point.trial: latency for point in shown if (latency := point.outcome.latency) and not latency.stable}
-    for trial, latency in list(found.items())[:1]:
+    unstable = {point.trial: latency for point in shown if (latency := point.outcome.latency) and not latency.stable}
+    for trial, latency in list(unstable.items())[:1]:
         legend += f"; {UNSTABLE} not stable (trial {trial}: {latency.verdict})"
     if any(front.ties(shown)) or any(front.latency_ties(shown)):
         legend += f"; {TIED} can't be told apart from the trial above (on the same samples, or by latency's interval)"
@@ -75,12 +75,12 @@ def short(point: MeasuredPoint, quality: Metric, costs: Sequence[Metric]) -> str
         costs: the other objectives; the latency is told in any case.
     """
     metrics = point.outcome.metrics
-    told = [
+    prices = [
         price(metrics, cost) if cost == DOWNLOAD else f"{cost.name} {price(metrics, cost)}"
         for cost in costs
         if cost != LATENCY
     ]
-    numbers = [f"{quality.name} {number(metrics[quality.key], quality)}", median(point.outcome), *told]
+    numbers = [f"{quality.name} {number(metrics[quality.key], quality)}", median(point.outcome), *prices]
     return f"{', '.join(numbers)} ({point.outcome.config})"
 
 
@@ -141,9 +141,9 @@ def print_pick(record: Record, front: ParetoFront) -> None:
 
 def print_doubts(record: Record, point: MeasuredPoint) -> None:
     """What speaks against a point's latency; nothing where nothing does."""
-    found = point.outcome.latency
-    if found is not None and not found.stable:
-        console.print(f"  {UNSTABLE} its latency is not stable: {found.verdict}", style="yellow", soft_wrap=True)
+    latency = point.outcome.latency
+    if latency is not None and not latency.stable:
+        console.print(f"  {UNSTABLE} its latency is not stable: {latency.verdict}", style="yellow", soft_wrap=True)
     if _emulated(record):
         console.print("  its latency is an emulator's", style="yellow", soft_wrap=True)
 
@@ -152,15 +152,15 @@ def _emulated(record: Record) -> bool:
     return bool(record.meta.device.emulated)
 
 
-def _print_test(front: ParetoFront, scores: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> None:
+def _print_test(front: ParetoFront, scores: JsonObject, baseline: JsonObject | None) -> None:
     """What the recommended file scored on the test split; and a word where that misses a target."""
     value = scores[front.quality.key]
     low, high = (number(end, front.quality) for end in Certainty.from_json(scores).interval(value, front.quality))
-    told = f"{number(value, front.quality)} (95 % interval {low} to {high})"
+    scored = f"{number(value, front.quality)} (95 % interval {low} to {high})"
     if baseline is not None:
-        told += f", the baseline {number(baseline[front.quality.key], front.quality)}"
+        scored += f", the baseline {number(baseline[front.quality.key], front.quality)}"
     console.print(
-        f"  on the {scores['samples']} test samples that the search never saw: {front.quality.name} {told}",
+        f"  on the {scores['samples']} test samples that the search never saw: {front.quality.name} {scored}",
         soft_wrap=True,
     )
     if missing := missed_there(front, scores, baseline):

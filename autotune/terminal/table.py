@@ -1,12 +1,11 @@
 """The front as a table."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from autotune.config import FIELDS
+from autotune.config import FIELDS, Value
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.outcome import Measured
 from autotune.targets.metric import LATENCY, METRICS, Metric
@@ -101,13 +100,13 @@ def short_table(front: ParetoFront, points: Sequence[MeasuredPoint], width: int)
     return table
 
 
-def _config(config: Mapping[str, Any]) -> list[str]:
+def _config(config: Mapping[str, Value]) -> list[str]:
     once = " once" if config.get("fine_tune") == "none" else ""
-    scheme = {"none": "float32"}.get(config["quantize"], config["quantize"])
+    scheme = "float32" if config["quantize"] == "none" else str(config["quantize"])
     mixed = f" mixed {config['mixed']:.0%}" if config.get("mixed") else ""
     plugged = "".join(f", {name} {value}" for name, value in config.items() if name not in FIELDS)
     return [
-        *([config["model"]] if "model" in config else []),
+        *([str(config["model"])] if "model" in config else []),
         f"{config['prune']:.0%}{once}" if config["prune"] else "-",
         f"{config['cluster']}{once}" if config["cluster"] else "-",
         scheme + mixed + (" in/out" if config.get("io") == "int8" else "") + plugged,

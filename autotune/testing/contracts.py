@@ -13,6 +13,7 @@ from autotune.compress.stage import Stage, TrainingData
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Device, OperatorTime, Session
 from autotune.errors import Fault, Infeasible
+from autotune.json_object import JsonObject
 from autotune.model.artifact import is_tflite, unpack
 from autotune.results.outcome import Refused
 from autotune.results.record import Record
@@ -36,22 +37,26 @@ class StageContract:
         """What the stage before would have made of the base; None for one that can be the first."""
         return None
 
+    def parameters(self) -> JsonObject:
+        """Those of the recipe."""
+        parameters = self.stage.parameters(self.recipe)
+        if parameters is None:
+            raise AssertionError(f"stage {self.stage.name} has no part in {self.recipe}")
+        return parameters
+
     def test_has_no_part_in_a_recipe_that_does_not_name_it(self) -> None:
         """The default recipe, which does nothing, is converted and takes no other stage but the last."""
         assert self.stage.parameters(Recipe()) is None or self.stage.name in ("convert", "quantize")
 
     def test_parameters_are_json(self) -> None:
         """They are part of the key."""
-        parameters = self.stage.parameters(self.recipe)
-        assert parameters is not None
+        parameters = self.parameters()
         assert json.loads(json.dumps(parameters)) == parameters
 
     def test_builds_weights_or_a_file(self) -> None:
         """The artifact is weights that the next stage can unpack, or a .tflite file; the facts are JSON."""
-        parameters = self.stage.parameters(self.recipe)
-        assert parameters is not None
         base, data = self.inputs()
-        artifact = self.stage.build(base, self.parent(), parameters, data)
+        artifact = self.stage.build(base, self.parent(), self.parameters(), data)
         json.dumps(artifact.facts)
         assert is_tflite(artifact.data) or unpack(artifact.data)
 
@@ -121,16 +126,17 @@ class DeviceContract:
         model, _ = self.file(tmp_path)
         with device.open() as session:
             for delegate in device.delegates:
-                found = session.profile(model, Runtime(delegate, device.threads[0]), 0.05)
-                if found is not None:
-                    assert all(isinstance(operator, OperatorTime) and operator.time_us >= 0 for operator in found)
-                    assert [operator.start_us for operator in found] == sorted(operator.start_us for operator in found)
+                operators = session.profile(model, Runtime(delegate, device.threads[0]), 0.05)
+                if operators is not None:
+                    assert all(isinstance(operator, OperatorTime) and operator.time_us >= 0 for operator in operators)
+                    starts = [operator.start_us for operator in operators]
+                    assert starts == sorted(starts)
 
     def test_temperature_is_a_number_or_none(self) -> None:
         """A temperature in °C is a number that a machine survives."""
         with self.device().open() as session:
-            found = session.temperature()
-        assert found is None or -50 < found < 150
+            degrees = session.temperature()
+        assert degrees is None or -50 < degrees < 150
 
     def test_an_exclusive_lease_is_held_alone(self) -> None:
         """Whoever asks for the device meanwhile waits, and is told."""
@@ -167,7 +173,7 @@ class DeviceContract:
                 assert asking.told.wait(LONG)
             asking.join(LONG)
         assert not asking.is_alive()
-        assert asking.fault is not None
+        assert isinstance(asking.fault, Fault)
         assert not asking.held.is_set()
 
 
@@ -235,10 +241,8 @@ class SamplerContract:
         """From the first one on; refused recipes and those that the machine failed do not come again."""
         search = ToySearch(tmp_path, self.sampler())
         for end in (search.refuse, search.fail, search.refuse, search.measure, search.fail):
-            number = search.propose()
-            assert number is not None
-            end(number)
-        assert search.propose() is not None
+            end(search.proposed())
+        search.proposed()
 
     def test_the_seed_decides(self, tmp_path: Path) -> None:
         """The same one gives the same recipes in the same order, where the same came of them."""
@@ -246,9 +250,7 @@ class SamplerContract:
         for folder in (tmp_path / "first", tmp_path / "second"):
             search = ToySearch(folder, self.sampler(), seed=3)
             for _ in range(12):
-                number = search.propose()
-                assert number is not None
-                search.measure(number)
+                search.measure(search.proposed())
             orders.append(search.tried)
         assert orders[0] == orders[1]
 
@@ -256,9 +258,7 @@ class SamplerContract:
         """A second run knows what the first one tried."""
         first = ToySearch(tmp_path, self.sampler())
         for _ in range(6):
-            number = first.propose()
-            assert number is not None
-            first.measure(number)
+            first.measure(first.proposed())
         second = ToySearch(tmp_path, self.sampler())
         while (number := second.propose()) is not None:
             second.measure(number)
@@ -269,9 +269,7 @@ class SamplerContract:
         """Of ranges: what is proposed is in them, and new each time."""
         search = ToySearch(tmp_path, self.sampler(), {"prune": {"low": 0.0, "high": 0.9}, "quantize": ["none", "int8"]})
         for _ in range(12):
-            number = search.propose()
-            assert number is not None
-            search.measure(number)
+            search.measure(search.proposed())
 
 
 class TrackerContract:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from autotune.compress.stage import TrainingData
 from autotune.config import Runtime
 from autotune.devices.device import Cooling, OperatorTime, Session, Timing
 from autotune.errors import Fault, Infeasible
+from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact
 from autotune.model.trust import Trust
 from autotune.study.reporting import Silent
@@ -25,6 +26,9 @@ from autotune.study.reporting import Silent
 T = TypeVar("T")
 
 CLASSES = 4
+
+History = list[tuple[str, JsonObject]]
+"""What a toy file holds: the stages that made it, each with its parameters."""
 
 
 def toy_files(folder: Path, samples: int = 200) -> tuple[Path, Path]:
@@ -89,10 +93,10 @@ class FakePool:
         self._build = build
         self._threads = ThreadPoolExecutor(jobs)
 
-    def share(self, value: Any) -> Any:
+    def share(self, value: object) -> object:
         return value
 
-    def submit(self, function: Callable[..., T], *arguments: Any) -> "Future[T]":
+    def submit(self, function: Callable[..., T], *arguments: object) -> "Future[T]":
         try:
             return self._threads.submit(self._call, function, *arguments)
         except RuntimeError as error:  # closed
@@ -101,12 +105,11 @@ class FakePool:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _call(self, function: Callable[..., T], *arguments: Any) -> T:
+    def _call(self, function: Callable[..., T], *arguments: object) -> T:
         if function is not pipeline.build:
             return function(*arguments)
-        self.built.append(arguments[0])
-        result: Any = self._build(*arguments)
-        return result  # type: ignore[no-any-return]  # what pipeline.build() gives
+        self.built.append(cast("pipeline.Step", arguments[0]))
+        return cast("T", self._build(*arguments))
 
 
 class FakeDevice:
@@ -155,7 +158,7 @@ class FakeDevice:
     def missing(self) -> dict[str, str]:
         return {}
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         return {"device": self.name}
 
     @contextmanager
@@ -256,15 +259,15 @@ def toy_loss(model: Path) -> float:
     return float(lost)
 
 
-def _history(model: Path) -> list[tuple[str, dict[str, Any]]]:
+def _history(model: Path) -> History:
     try:
-        history: list[tuple[str, dict[str, Any]]] = json.loads(model.read_text())
+        history: History = json.loads(model.read_text())
     except json.JSONDecodeError as error:
         raise Infeasible("not a toy file") from error
     return history
 
 
-def _scheme(history: list[tuple[str, dict[str, Any]]]) -> str:
+def _scheme(history: History) -> str:
     return str(history[-1][1]["scheme"])
 
 

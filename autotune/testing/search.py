@@ -70,6 +70,13 @@ class ToySearch:
         self.tried.append(config.recipe)
         return number
 
+    def proposed(self) -> int:
+        """As propose(), where there has to be something."""
+        number = self.propose()
+        if number is None:
+            raise AssertionError(f"nothing is proposed, though {self.tried} is not all that there is")
+        return number
+
     def measure(self, number: int) -> None:
         """Ends a trial with the numbers of its file, on the other runtimes, too."""
         config = self.building.pop(number)
