@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from autotune.config import JsonObject
 from autotune.errors import Fault
 from autotune.files import Scratch, remove
 from autotune.model.artifact import Artifact
@@ -112,7 +112,7 @@ class ArtifactCache:
         return self.root / key[:2] / key
 
 
-def _opened(key: str, data: bytes, entry: dict[str, Any]) -> Artifact:
+def _opened(key: str, data: bytes, entry: JsonObject) -> Artifact:
     """The artifact of an entry as it lies on the disk.
 
     Raises:
@@ -130,7 +130,7 @@ def _opened(key: str, data: bytes, entry: dict[str, Any]) -> Artifact:
     return Artifact(data, facts)
 
 
-def _seal(key: str, data: bytes, facts: dict[str, Any]) -> str:
+def _seal(key: str, data: bytes, facts: JsonObject) -> str:
     """The sha256 of an entry, whatever way its JSON is written."""
     return hashlib.sha256(json.dumps([key, hashlib.sha256(data).hexdigest(), facts]).encode()).hexdigest()
 

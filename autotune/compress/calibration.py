@@ -4,13 +4,13 @@ import io
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
-from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from autotune.errors import Infeasible, one_line
+from autotune.model.artifact import Array
 from autotune.tflite.flatbuffer import activations
 from autotune.tflite.state import state
 
@@ -21,7 +21,7 @@ _NEAR_POWER = 1.1e-3
 """How far a scale's base-two logarithm may be off a whole number for LiteRT's kernels to take it for one, and a bit."""
 
 
-def ranges_of(file: bytes, calibration: NDArray[Any]) -> Ranges:
+def ranges_of(file: bytes, calibration: Array) -> Ranges:
     """The least and greatest values of each activation, over all samples.
 
     Raises:
@@ -66,7 +66,7 @@ def _is_power_of_two(bounds: Mapping[str, NDArray[np.float32]]) -> bool:
     return bool(abs(exponent - np.round(exponent)) < _NEAR_POWER)
 
 
-def outputs_of(file: bytes, inputs: NDArray[Any]) -> NDArray[np.float64]:
+def outputs_of(file: bytes, inputs: Array) -> NDArray[np.float64]:
     """The outputs for all inputs; integers in the units that they stand for."""
     exit_ = _interpreter(file).get_output_details()[0]
     scale, zero = exit_["quantization"]
@@ -74,7 +74,7 @@ def outputs_of(file: bytes, inputs: NDArray[Any]) -> NDArray[np.float64]:
     return (outputs - zero) * scale if scale else outputs
 
 
-def run_each(file: bytes, inputs: NDArray[Any], *, keep_all: bool = False) -> Iterator[Any]:
+def run_each(file: bytes, inputs: Array, *, keep_all: bool = False) -> Iterator[Interpreter]:
     """The interpreter behind each of the inputs, which are integers where the file takes those.
 
     What a file keeps from one inference to the next is before each what it was at first.
@@ -83,7 +83,7 @@ def run_each(file: bytes, inputs: NDArray[Any], *, keep_all: bool = False) -> It
         Infeasible: LiteRT can't, as with an index that an embedding does not have.
     """
     interpreter = _interpreter(file, keep_all=keep_all)
-    kept = state(file)
+    keeps = state(file)
     entry = interpreter.get_input_details()[0]
     scale, zero = entry["quantization"]
     if scale:
@@ -91,9 +91,9 @@ def run_each(file: bytes, inputs: NDArray[Any], *, keep_all: bool = False) -> It
         inputs = np.clip(np.round(inputs / scale + zero), limits.min, limits.max)
     inputs = inputs.astype(entry["dtype"], copy=False)
     for sample in inputs:
-        if kept == "variables":
+        if keeps == "variables":
             interpreter.reset_all_variables()
-        elif kept == "resources":  # which LiteRT can't reset
+        elif keeps == "resources":  # which LiteRT can't reset
             interpreter = _interpreter(file, keep_all=keep_all)
         interpreter.set_tensor(entry["index"], sample[np.newaxis])
         try:
@@ -103,7 +103,7 @@ def run_each(file: bytes, inputs: NDArray[Any], *, keep_all: bool = False) -> It
         yield interpreter
 
 
-def _interpreter(file: bytes, *, keep_all: bool = False) -> Any:
+def _interpreter(file: bytes, *, keep_all: bool = False) -> Interpreter:
     """An Interpreter, which keeps the values of all tensors for those who ask.
 
     Raises:

@@ -1,16 +1,14 @@
 """Weight clustering: few distinct weights in each layer (Han et al., arXiv:1510.00149)."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from autotune.compress import oneshot
-from autotune.compress.stage import TrainingData
+from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.training import compressible, fine_tune, kernel, settings, wrap_layers
-from autotune.config import Recipe
+from autotune.config import JsonObject, Recipe
 from autotune.errors import Infeasible
-from autotune.model.artifact import Artifact, pack
+from autotune.model.artifact import Array, Artifact, pack
+from autotune.model.keras_types import KerasLayer, KerasObject, KerasTensor
 from autotune.model.load import open_base
 
 CENTROIDS = {
@@ -33,7 +31,7 @@ class Cluster:
     trains = True
     continues = True
 
-    def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
+    def parameters(self, recipe: Recipe) -> JsonObject | None:
         if not recipe.cluster or recipe.fine_tune == "none":
             return None
         return {
@@ -44,7 +42,7 @@ class Cluster:
             **settings(recipe),
         }
 
-    def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
+    def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
         import tensorflow_model_optimization as tfmot
         from tensorflow_model_optimization.python.core.clustering.keras.cluster_wrapper import ClusterWeights
         from tensorflow_model_optimization.python.core.clustering.keras.clustering_centroids import (
@@ -63,7 +61,7 @@ class Cluster:
         # As TFMOT says to add one.
         CentroidsInitializerFactory._initialisers[way] = _Kept if way == KEPT else _beginning(way)
 
-        def clustered(layer: Any) -> Any:
+        def clustered(layer: KerasLayer) -> KerasLayer:
             return ClusterWeights(  # cluster_weights() skips a convolution that has no bias, or small channels
                 layer,
                 number_of_clusters=parameters["clusters"],
@@ -86,7 +84,7 @@ class _Kept:
     negative and positive weights by the numbers of the weights.
     """
 
-    def __init__(self, weights: Any, clusters: int, per_channel: bool, *_: Any) -> None:
+    def __init__(self, weights: KerasTensor, clusters: int, per_channel: bool, *_: object) -> None:
         """
         Args:
             weights: of the layer, a variable; output channels last.
@@ -97,7 +95,7 @@ class _Kept:
         self._clusters = clusters
         self._per_channel = per_channel
 
-    def get_cluster_centroids(self) -> Any:
+    def get_cluster_centroids(self) -> KerasTensor:
         """Centroids of shape (clusters,), or (channels, clusters)."""
         import tensorflow as tf
 
@@ -105,7 +103,7 @@ class _Kept:
             return tf.constant([self._distinct(channel) for channel in np.moveaxis(self._weights, -1, 0)])
         return tf.constant(self._distinct(self._weights))
 
-    def _distinct(self, weights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def _distinct(self, weights: Array) -> Array:
         return _padded(np.unique(weights), self._clusters)
 
 
@@ -121,23 +119,23 @@ def _beginning(way: str) -> type:
     )
 
     name = getattr(tfmot.clustering.keras.CentroidInitialization, CENTROIDS[way])
-    theirs: Any = CentroidsInitializerFactory.get_centroid_initializer(name)
+    theirs: KerasObject = CentroidsInitializerFactory.get_centroid_initializer(name)
 
     class Beginning(theirs):  # type: ignore[misc]  # TFMOT has no types
-        def _calculate_centroids_for_interval(self, weights: Any, clusters: Any) -> Any:
+        def _calculate_centroids_for_interval(self, weights: KerasTensor, clusters: KerasTensor) -> KerasTensor:
             values = np.unique(weights.numpy())
             if len(values) > clusters:
                 return super()._calculate_centroids_for_interval(weights, clusters)
             return tf.constant(_padded(values, int(clusters)))
 
-        def _zero_centroid_initialization(self, weights: Any = None) -> Any:
-            found = super()._zero_centroid_initialization(weights)
-            return tf.constant(_padded(found.numpy(), self.number_of_clusters))  # one alone where all are zero
+        def _zero_centroid_initialization(self, weights: KerasTensor = None) -> KerasTensor:
+            centroids = super()._zero_centroid_initialization(weights)
+            return tf.constant(_padded(centroids.numpy(), self.number_of_clusters))  # one alone where all are zero
 
     return Beginning
 
 
-def _padded(values: np.ndarray[Any, Any], length: int) -> np.ndarray[Any, Any]:
+def _padded(values: Array, length: int) -> Array:
     """Values (n,), the last one repeated up to the length."""
     return values[np.minimum(np.arange(length), len(values) - 1)]
 
@@ -149,9 +147,9 @@ class ClusterOnce:
     version = 2
     trains = False
 
-    def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
+    def parameters(self, recipe: Recipe) -> JsonObject | None:
         return {"clusters": recipe.cluster} if recipe.cluster and recipe.fine_tune == "none" else None
 
-    def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
-        assert parent is not None  # Convert came before
-        return Artifact(oneshot.cluster(parent, parameters["clusters"], data.excluded, data.seed))
+    def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
+        file = so_far(base, parent)
+        return Artifact(oneshot.cluster(file, parameters["clusters"], data.excluded, data.seed))

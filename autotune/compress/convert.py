@@ -1,15 +1,13 @@
 """From weights to a .tflite, by LiteRT's converter; what follows works on the file alone."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from autotune.compress.keras_preprocessing import unfolded
 from autotune.compress.qat import reopened
-from autotune.compress.stage import TrainingData
+from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.training import wrap_layers
-from autotune.config import Recipe
+from autotune.config import JsonObject, Recipe
 from autotune.errors import Fault, Infeasible, one_line
 from autotune.model.artifact import Artifact, is_tflite
+from autotune.model.keras_types import KerasLayer, KerasModel, KerasObject
 from autotune.model.load import open_base
 from autotune.model.savedmodel import needs_batch
 
@@ -24,17 +22,16 @@ class Convert:
     version = 3
     trains = False
 
-    def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
+    def parameters(self, recipe: Recipe) -> JsonObject | None:
         if recipe.quantize == "qat":
             return {"trained": {"pruned": recipe.prune > 0, "clustered": recipe.cluster > 0}, "io": recipe.io}
         return {"sparse": recipe.prune > 0 and recipe.prune_pattern == "xnnpack"}
 
-    def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
+    def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
         if is_tflite(base):
             return Artifact(base)
         if "trained" in parameters:
-            assert parent is not None  # QuantizationAware came before
-            _, model = reopened(base, parent, parameters["trained"])
+            _, model = reopened(base, so_far(base, parent), parameters["trained"])
             return Artifact(converted(model, quantized=True, integer_io=parameters["io"] == "int8"))
         model = unfolded(open_base(base, parent), data.calibration)
         if parameters["sparse"]:
@@ -42,7 +39,7 @@ class Convert:
         return Artifact(converted(model, sparse=parameters["sparse"]))
 
 
-def converted(model: Any, *, sparse: bool = False, quantized: bool = False, integer_io: bool = False) -> bytes:
+def converted(model: KerasModel, *, sparse: bool = False, quantized: bool = False, integer_io: bool = False) -> bytes:
     """A tf_keras model as a .tflite file, for batches of any size; of one sample where it has recurrent layers.
 
     Args:
@@ -57,7 +54,7 @@ def converted(model: Any, *, sparse: bool = False, quantized: bool = False, inte
     """
     import tensorflow as tf
 
-    def convert(converter: Any) -> bytes:
+    def convert(converter: KerasObject) -> bytes:
         if sparse:
             converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
         if quantized:
@@ -79,7 +76,7 @@ def converted(model: Any, *, sparse: bool = False, quantized: bool = False, inte
         raise Infeasible(f"LiteRT's converter refuses the model: {one_line(error)}") from error
 
 
-def _as_loops(model: Any) -> Any:
+def _as_loops(model: KerasModel) -> KerasObject:
     """A converter of the model for batches of 1, of which recurrent layers become loops that LiteRT has.
 
     LSTM layers become loops too: they keep nothing from one sample to the next, can be quantized and are faster
@@ -93,7 +90,7 @@ def _as_loops(model: Any) -> Any:
     return for_one_sample(model)
 
 
-def for_one_sample(model: Any) -> Any:
+def for_one_sample(model: KerasModel) -> KerasObject:
     """A converter of a tf_keras model for batches of 1; of an LSTM layer it makes LiteRT's own operator."""
     import tensorflow as tf
 
@@ -103,17 +100,17 @@ def for_one_sample(model: Any) -> Any:
     return tf.lite.TFLiteConverter.from_concrete_functions([call.get_concrete_function()], model)
 
 
-def keeping_dimensions(model: Any) -> Any:
+def keeping_dimensions(model: KerasModel) -> KerasModel:
     """The model with GlobalAveragePooling2D as XNNPACK's sparse kernels want it: dimensions kept, and
     taken off behind it; in nested models too. Weights and outputs are unchanged, and layers shared.
     """
     import tf_keras
 
-    def pools(layer: Any) -> bool:
+    def pools(layer: KerasLayer) -> bool:
         return type(layer).__name__ == "GlobalAveragePooling2D" and not layer.keepdims
 
-    def rebuilt(layer: Any) -> Any:
-        kept = tf_keras.layers.GlobalAveragePooling2D(data_format=layer.data_format, keepdims=True)
-        return tf_keras.Sequential([kept, tf_keras.layers.Flatten()], name=layer.name)
+    def rebuilt(layer: KerasLayer) -> KerasLayer:
+        pool = tf_keras.layers.GlobalAveragePooling2D(data_format=layer.data_format, keepdims=True)
+        return tf_keras.Sequential([pool, tf_keras.layers.Flatten()], name=layer.name)
 
     return wrap_layers(model, pools, rebuilt)

@@ -5,10 +5,11 @@ mixed ones included, teaches best: Beyer et al., arXiv:2106.05237.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from autotune.compress.stage import TrainingData
 from autotune.errors import Infeasible
+from autotune.model.artifact import Array
+from autotune.model.keras_types import KerasModel, KerasObject, KerasTensor
 from autotune.task.losses import BINARY, Loss
 
 TEMPERATURE = 4.0
@@ -21,7 +22,7 @@ SHIFT = 8
 """Images are shifted by up to one part in this many of their height and width, and by 1 at least."""
 
 
-def lessons(data: TrainingData, batch_size: int, augment: str, teacher: Any | None) -> Any:
+def lessons(data: TrainingData, batch_size: int, augment: str, teacher: KerasModel | None) -> KerasObject:
     """One epoch, shuffled anew each time.
 
     Args:
@@ -36,22 +37,22 @@ def lessons(data: TrainingData, batch_size: int, augment: str, teacher: Any | No
     Raises:
         Infeasible: labels that don't count can't be moved with their images.
     """
-    known = Loss.parse(data.loss)
-    if known is not None and known.ignored is not None:
+    loss = Loss.parse(data.loss)
+    if loss is not None and loss.ignored is not None:
         return _counted_lessons(data, batch_size, augment, teacher)
     source = (data.x,) if teacher is not None else (data.x, data.y)
 
-    def taught(x: Any) -> tuple[Any, Any]:
+    def taught(x: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
         varied = _augmented(x, augment)
         return varied, teacher(varied, training=False)  # type: ignore[misc]  # only called where there is one
 
-    def labelled(x: Any, y: Any) -> tuple[Any, Any]:
+    def labelled(x: KerasTensor, y: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
         return _augmented(x, augment), y
 
     return _batches(source, labelled if teacher is None else taught, data, batch_size)
 
 
-def _counted_lessons(data: TrainingData, batch_size: int, augment: str, teacher: Any | None) -> Any:
+def _counted_lessons(data: TrainingData, batch_size: int, augment: str, teacher: KerasModel | None) -> KerasObject:
     """lessons() of data in which labels below 0 don't count."""
     import tensorflow as tf
 
@@ -59,7 +60,7 @@ def _counted_lessons(data: TrainingData, batch_size: int, augment: str, teacher:
     if augment != "none" and places not in ((), data.x.shape[1:3]):
         raise Infeasible("ignored labels of another size than their images can't be shifted and flipped with them")
 
-    def lesson(x: Any, y: Any) -> tuple[Any, Any, Any]:
+    def lesson(x: KerasTensor, y: KerasTensor) -> tuple[KerasTensor, ...]:
         counted = tf.cast(y >= 0, x.dtype)
         if places and augment != "none":
             moved = _augmented(tf.concat([x, counted[..., tf.newaxis]], -1), augment)
@@ -74,7 +75,9 @@ def _counted_lessons(data: TrainingData, batch_size: int, augment: str, teacher:
     return _batches((data.x, data.y), lesson, data, batch_size)
 
 
-def _batches(source: tuple[Any, ...], lesson: Callable[..., tuple[Any, ...]], data: TrainingData, size: int) -> Any:
+def _batches(
+    source: tuple[Array, ...], lesson: Callable[..., tuple[KerasTensor, ...]], data: TrainingData, size: int
+) -> KerasObject:
     """Batches of this size, shuffled, each as lesson() makes it."""
     import tensorflow as tf
 
@@ -84,7 +87,7 @@ def _batches(source: tuple[Any, ...], lesson: Callable[..., tuple[Any, ...]], da
     return shuffled.map(lesson).with_options(options)
 
 
-def distillation_loss(identifier: str) -> Any:
+def distillation_loss(identifier: str) -> KerasObject:
     """The loss between a teacher's outputs and a student's, of the kind that the task's loss is.
 
     Args:
@@ -98,33 +101,33 @@ def distillation_loss(identifier: str) -> Any:
     import tensorflow as tf
     import tf_keras
 
-    known = Loss.parse(identifier)
-    if known is None or not known.name.endswith("crossentropy"):
+    task = Loss.parse(identifier)
+    if task is None or not task.name.endswith("crossentropy"):
         return tf_keras.losses.MeanSquaredError()
-    logits = known.logits
-    if known.name in BINARY:
+    logits = task.logits
+    if task.name in BINARY:
         binary = tf_keras.losses.BinaryCrossentropy(from_logits=logits)
-        return (lambda taught, given: binary(tf.sigmoid(taught), given)) if logits else binary
+        return (lambda taught, outputs: binary(tf.sigmoid(taught), outputs)) if logits else binary
 
-    def softened(outputs: Any) -> Any:
+    def softened(outputs: KerasTensor) -> KerasTensor:
         return (outputs if logits else tf.math.log(outputs + tf_keras.backend.epsilon())) / TEMPERATURE
 
-    def loss(taught: Any, given: Any) -> Any:
+    def loss(taught: KerasTensor, outputs: KerasTensor) -> KerasTensor:
         target = tf.nn.softmax(softened(taught))
         # Gradients shrink with the square of the temperature: made up for, as in the paper.
-        return TEMPERATURE**2 * tf.nn.softmax_cross_entropy_with_logits(target, softened(given))
+        return TEMPERATURE**2 * tf.nn.softmax_cross_entropy_with_logits(target, softened(outputs))
 
     return loss
 
 
-def _augmented(x: Any, augment: str) -> Any:
+def _augmented(x: KerasTensor, augment: str) -> KerasTensor:
     if augment == "none":
         return x
     x = _shifted(_flipped(x) if augment != "shift" else x)
     return _mixed(x) if augment == "mix" else x
 
 
-def _flipped(x: Any) -> Any:
+def _flipped(x: KerasTensor) -> KerasTensor:
     """Half of the images (n, height, width, channels) mirrored left to right."""
     import tensorflow as tf
 
@@ -132,7 +135,7 @@ def _flipped(x: Any) -> Any:
     return tf.where(flips, tf.reverse(x, [2]), x)
 
 
-def _shifted(x: Any) -> Any:
+def _shifted(x: KerasTensor) -> KerasTensor:
     """Each image moved by its own distance, its edges mirrored into the gap."""
     import tensorflow as tf
 
@@ -145,7 +148,7 @@ def _shifted(x: Any) -> Any:
     return x
 
 
-def _mixed(x: Any) -> Any:
+def _mixed(x: KerasTensor) -> KerasTensor:
     """Some samples blended with the one at the same place from the other end of the batch."""
     import tensorflow as tf
 

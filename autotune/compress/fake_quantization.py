@@ -8,20 +8,19 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
-
-from numpy.typing import NDArray
 
 from autotune.compress.keras_preprocessing import joined, split
 from autotune.compress.training import KERNELS, compressible, wrap_layers
 from autotune.errors import Infeasible
+from autotune.model.artifact import Array
 from autotune.model.keras_facts import layers_of
+from autotune.model.keras_types import KerasLayer, KerasModel, KerasObject, KerasTensor
 
 BATCH = 100
 """Calibration samples that are run at once."""
 
 
-def quantization_aware(model: Any, *, pruned: bool, clustered: bool, apart: bool) -> Any:
+def quantization_aware(model: KerasModel, *, pruned: bool, clustered: bool, apart: bool) -> KerasModel:
     """The model with fake-quantization around the layers that TFMOT can quantize.
 
     Args:
@@ -39,7 +38,7 @@ def quantization_aware(model: Any, *, pruned: bool, clustered: bool, apart: bool
     return joined(before, _fake_quantized(rest, pruned=pruned, clustered=clustered))
 
 
-def begin_ranges(model: Any, calibration: NDArray[Any]) -> None:
+def begin_ranges(model: KerasModel, calibration: Array) -> None:
     """Sets the range of each activation to that of the float model on calibration data, 0 included.
 
     Args:
@@ -55,7 +54,7 @@ def begin_ranges(model: Any, calibration: NDArray[Any]) -> None:
             seen.greatest.assign(seen.high)
 
 
-def _fake_quantized(model: Any, *, pruned: bool, clustered: bool) -> Any:
+def _fake_quantized(model: KerasModel, *, pruned: bool, clustered: bool) -> KerasModel:
     import tensorflow_model_optimization as tfmot
     from tensorflow_model_optimization.python.core.quantization.keras import default_8bit
 
@@ -64,14 +63,14 @@ def _fake_quantized(model: Any, *, pruned: bool, clustered: bool) -> Any:
         for layer in compressible(model, ()):
             setattr(layer, f"{KERNELS[type(layer).__name__]}_regularizer", None)
     configs = default_8bit.default_8bit_quantize_configs
-    known = default_8bit.default_8bit_quantize_registry.Default8BitQuantizeRegistry()
-    scheme = _scheme(known, pruned=pruned, clustered=clustered)
+    usual = default_8bit.default_8bit_quantize_registry.Default8BitQuantizeRegistry()
+    scheme = _scheme(usual, pruned=pruned, clustered=clustered)
 
-    def own(layer: Any) -> bool:
+    def own(layer: KerasLayer) -> bool:
         """Whether TFMOT or our layout knows what to do."""
-        return known.supports(layer) or type(layer).__name__.startswith("SeparableConv") or _folds(layer, clustered)
+        return usual.supports(layer) or type(layer).__name__.startswith("SeparableConv") or _folds(layer, clustered)
 
-    def config(layer: Any) -> Any:
+    def config(layer: KerasLayer) -> KerasObject:
         """None for what TFMOT does by itself. Of others, such as Rescaling, the outputs: were they float, so would be
         the layer behind them.
         """
@@ -100,13 +99,13 @@ _OUTPUT_ONLY = (
 """Layers with weights of which the output alone is quantized."""
 
 
-def _pass_names(model: Any) -> None:
+def _pass_names(model: KerasModel) -> None:
     """Has Keras number the layers that TFMOT makes of separable convolutions from behind those of the model."""
     import tf_keras
 
     def number(name: str, usual: str) -> int:
-        found = re.fullmatch(rf"{usual}(_(\d+))?", name)
-        return int(found[2] or 0) if found else -1
+        match = re.fullmatch(rf"{usual}(_(\d+))?", name)
+        return int(match[2] or 0) if match else -1
 
     for usual, kind in (("conv2d", tf_keras.layers.Conv2D), ("depthwise_conv2d", tf_keras.layers.DepthwiseConv2D)):
         last = max(number(layer.name, usual) for layer in layers_of(model))
@@ -114,13 +113,13 @@ def _pass_names(model: Any) -> None:
             pass
 
 
-def _is_treated(layer: Any) -> bool:
+def _is_treated(layer: KerasLayer) -> bool:
     """Whether its weights are expected to be int8 in the file: of dense layers and convolutions."""
     kind = type(layer).__name__
     return kind in KERNELS or (kind.startswith(("Conv", "DepthwiseConv")) and "LSTM" not in kind)
 
 
-def _folds(layer: Any, clustered: bool) -> bool:
+def _folds(layer: KerasLayer, clustered: bool) -> bool:
     """Whether this layer, a batch normalisation, is folded into the only one before it.
 
     By LiteRT's converter into a convolution, by our layout into a dense layer. There each output channel gets a
@@ -134,7 +133,7 @@ def _folds(layer: Any, clustered: bool) -> bool:
     return type(before).__name__ in kinds and linear and len(before.outbound_nodes) == 1
 
 
-def _scheme(known: Any, *, pruned: bool, clustered: bool) -> Any:
+def _scheme(usual: KerasObject, *, pruned: bool, clustered: bool) -> KerasObject:
     """TFMOT's scheme that keeps zeros and clusters, with our layout."""
     import tensorflow_model_optimization as tfmot
     from tensorflow_model_optimization.python.core.quantization.keras import default_8bit
@@ -151,7 +150,7 @@ def _scheme(known: Any, *, pruned: bool, clustered: bool) -> Any:
     # A collaborative registry claims any layer without weights, such as Rescaling, and then fails on it.
     registry = scheme.get_quantize_registry()
     claims = registry.supports
-    registry.supports = lambda layer: claims(layer) and known.supports(layer)
+    registry.supports = lambda layer: claims(layer) and usual.supports(layer)
     scheme.get_quantize_registry = lambda: registry
     layout = Layout(scheme.get_layout_transformer())
     scheme.get_layout_transformer = lambda: layout
@@ -162,13 +161,14 @@ def _scheme(known: Any, *, pruned: bool, clustered: bool) -> Any:
 class _Range:
     """TFMOT's variables of an activation's range, and the range that was seen, 0 included."""
 
-    least: Any
-    greatest: Any
+    least: KerasTensor
+    greatest: KerasTensor
     low: float = 0.0
     high: float = 0.0
 
-    def see(self, values: NDArray[Any]) -> None:
-        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+    def see(self, values: Array) -> None:
+        self.low = min(self.low, float(values.min()))
+        self.high = max(self.high, float(values.max()))
 
 
 @contextmanager
@@ -178,11 +178,11 @@ def _observed() -> Iterator[dict[int, _Range]]:
 
     ranges: dict[int, _Range] = {}
 
-    def observe(inputs: Any, min_var: Any, max_var: Any, **_: Any) -> Any:
+    def observe(inputs: KerasTensor, min_var: KerasTensor, max_var: KerasTensor, **_: object) -> KerasTensor:
         ranges.setdefault(id(min_var), _Range(min_var, max_var)).see(inputs.numpy())
         return inputs
 
-    def let_through(inputs: Any, *_: Any, **__: Any) -> Any:
+    def let_through(inputs: KerasTensor, *_: object, **__: object) -> KerasTensor:
         return inputs
 
     replaced = {"MovingAvgQuantize": observe, "LastValueQuantize": let_through, "AllValuesQuantize": let_through}

@@ -1,9 +1,12 @@
 """A Keras model without nested models in it: their layers in their place."""
 
-from typing import Any
+from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
+
+_Copies = dict[int, tuple[KerasLayer, KerasLayer]]
+"""By a layer's id() the layer and its copy."""
 
 
-def flattened(model: Any) -> Any:
+def flattened(model: KerasModel) -> KerasModel:
     """The model with the layers of nested models in their place, each called as the nested model calls it.
 
     TFMOT quantizes the layers of a model itself alone, and leaves those of nested ones float.
@@ -21,7 +24,7 @@ def flattened(model: Any) -> Any:
         return model
     entry = model.inputs[0]
     entry = tf_keras.Input(entry.shape[1:], dtype=entry.dtype, name=model.input_names[0])
-    copies: dict[int, tuple[Any, Any]] = {}
+    copies: _Copies = {}
     flat = tf_keras.Model(entry, _called(model, [entry], copies), name=model.name)
     for layer, copy in copies.values():
         copy.set_weights(layer.get_weights())
@@ -30,18 +33,18 @@ def flattened(model: Any) -> Any:
     return flat
 
 
-def _is_nested(layer: Any) -> bool:
+def _is_nested(layer: KerasLayer) -> bool:
     """Whether this layer is a model of layers; subclassed ones can be called alone."""
     return bool(getattr(layer, "_is_graph_network", False))  # public in no form
 
 
-def _called(model: Any, inputs: list[Any], copies: dict[int, tuple[Any, Any]]) -> Any:
+def _called(model: KerasModel, inputs: list[KerasTensor], copies: _Copies) -> KerasTensor:
     """What a model gives for these inputs, by copies of its layers; a layer that is called twice has one copy."""
     import tensorflow as tf
 
     made = dict(zip(map(id, model.inputs), inputs, strict=True))
 
-    def here(value: Any) -> Any:
+    def here(value: KerasTensor) -> KerasTensor:
         return made.get(id(value), value)
 
     for depth in sorted(model._nodes_by_depth, reverse=True):  # public in no form
@@ -50,14 +53,14 @@ def _called(model: Any, inputs: list[Any], copies: dict[int, tuple[Any, Any]]) -
                 continue
             arguments, options = tf.nest.map_structure(here, (node.call_args, node.call_kwargs))
             if _is_nested(node.layer):
-                given = _called(node.layer, tf.nest.flatten(arguments), copies)
+                outputs = _called(node.layer, tf.nest.flatten(arguments), copies)
             else:
-                given = _copy(node.layer, copies)(*arguments, **options)
-            made |= zip(map(id, tf.nest.flatten(node.outputs)), tf.nest.flatten(given), strict=True)
+                outputs = _copy(node.layer, copies)(*arguments, **options)
+            made |= zip(map(id, tf.nest.flatten(node.outputs)), tf.nest.flatten(outputs), strict=True)
     return tf.nest.pack_sequence_as(model.outputs, [made[id(tensor)] for tensor in model.outputs])
 
 
-def _copy(layer: Any, copies: dict[int, tuple[Any, Any]]) -> Any:
+def _copy(layer: KerasLayer, copies: _Copies) -> KerasLayer:
     if id(layer) not in copies:
         taken = {copy.name for _, copy in copies.values()}
         numbered = (f"{layer.name}_{number}" for number in range(1, len(taken) + 1))

@@ -1,18 +1,17 @@
 """The layers of a Keras model before its first weights, and whether integers can hold what they take."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from autotune.compress.preprocessing import is_lost, rounded
 from autotune.compress.training import wrap_layers
+from autotune.model.artifact import Array
+from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
 
 BATCH = 100
 """Calibration samples that are run at once."""
 
 
-def stays_float(model: Any, calibration: NDArray[Any]) -> bool:
+def stays_float(model: KerasModel, calibration: Array) -> bool:
     """Whether what is before the first weights is to stay float: where the model takes integers, looks up what it
     takes, or takes features of so different scale that one integer type can't hold them.
 
@@ -22,28 +21,28 @@ def stays_float(model: Any, calibration: NDArray[Any]) -> bool:
     """
     import tf_keras
 
-    given = _given(model)
-    if not given or not model.inputs[0].dtype.is_floating:
-        return bool(given)
-    before = tf_keras.Model(model.inputs, given)
+    border = _border(model)
+    if not border or not model.inputs[0].dtype.is_floating:
+        return bool(border)
+    before = tf_keras.Model(model.inputs, border)
     if any(type(layer).__name__ == "Embedding" for layer in before.layers):
         return True
-    exact, coarse = (_outputs(before, x, len(given)) for x in (calibration, rounded(calibration, 8)))
+    exact, coarse = (_outputs(before, x, len(border)) for x in (calibration, rounded(calibration, 8)))
     return any(
         is_lost(float(np.abs(moved - values).max()), float(values.min()), float(values.max()))
         for values, moved in zip(exact, coarse, strict=True)
     )
 
 
-def split(model: Any) -> tuple[Any, Any]:
+def split(model: KerasModel) -> tuple[KerasModel, KerasModel]:
     """What is before the first weights of a model, and the rest; both share its layers."""
     import tf_keras
 
-    given = _given(model)
-    return tf_keras.Model(model.inputs, given), tf_keras.Model(given, model.outputs)
+    border = _border(model)
+    return tf_keras.Model(model.inputs, border), tf_keras.Model(border, model.outputs)
 
 
-def unfolded(model: Any, calibration: NDArray[Any]) -> Any:
+def unfolded(model: KerasModel, calibration: Array) -> KerasModel:
     """The model with each batch normalisation before its first weights as a Rescaling, where those are to stay float.
 
     LiteRT's converter folds the former into a dense layer behind it, whose weights are then of as different scale as
@@ -53,18 +52,18 @@ def unfolded(model: Any, calibration: NDArray[Any]) -> Any:
         model: a tf_keras model.
         calibration: inputs (m, *input shape), as the model takes them.
     """
-    before = split(model)[0].layers if _given(model) else []
+    before = split(model)[0].layers if _border(model) else []
     normalising = [layer for layer in before if type(layer).__name__ == "BatchNormalization" and _of_last_axis(layer)]
     if not normalising or not stays_float(model, calibration):
         return model
     return wrap_layers(model, normalising.__contains__, _rescaling)
 
 
-def _of_last_axis(normalisation: Any) -> bool:
+def _of_last_axis(normalisation: KerasLayer) -> bool:
     return list(normalisation.axis) == [len(normalisation.input_shape) - 1]
 
 
-def _rescaling(normalisation: Any) -> Any:
+def _rescaling(normalisation: KerasLayer) -> KerasLayer:
     """A batch normalisation over the last axis, as it is when nothing is trained."""
     import tf_keras
 
@@ -77,7 +76,7 @@ def _rescaling(normalisation: Any) -> Any:
     )
 
 
-def joined(before: Any, rest: Any) -> Any:
+def joined(before: KerasModel, rest: KerasModel) -> KerasModel:
     """One model again of those that split() gave."""
     import tf_keras
 
@@ -86,7 +85,7 @@ def joined(before: Any, rest: Any) -> Any:
     return tf_keras.Model(entry, rest(before(entry)))
 
 
-def _given(model: Any) -> list[Any]:
+def _border(model: KerasModel) -> list[KerasTensor]:
     """The tensors that layers before the first weights give to those behind.
 
     Weights are of two dimensions or more; those of Normalization are none, and indices are looked up first, which are
@@ -96,7 +95,7 @@ def _given(model: Any) -> list[Any]:
 
     entries = {id(tensor) for tensor in model.inputs}
     prepared = set(entries)
-    given = dict[int, Any]()
+    border = dict[int, KerasTensor]()
     for layer in model.layers:
         nodes = [node for node in layer.inbound_nodes if not node.is_input]
         taken = [tensor for node in nodes for tensor in node.keras_inputs]
@@ -106,10 +105,10 @@ def _given(model: Any) -> list[Any]:
         if len(nodes) == 1 and plain and prepared.issuperset(map(id, taken)):
             prepared.update(map(id, tf.nest.flatten(nodes[0].outputs)))
         else:
-            given |= {id(tensor): tensor for tensor in taken if id(tensor) in prepared - entries}
-    return list(given.values())
+            border |= {id(tensor): tensor for tensor in taken if id(tensor) in prepared - entries}
+    return list(border.values())
 
 
-def _outputs(model: Any, x: NDArray[Any], count: int) -> list[NDArray[Any]]:
+def _outputs(model: KerasModel, x: Array, count: int) -> list[Array]:
     outputs = model.predict(x, batch_size=BATCH, verbose=0)
     return [outputs] if count == 1 else outputs

@@ -3,8 +3,6 @@
 TFMOT's own layout leaves weights float in three places, see docs/decisions/023.
 """
 
-from typing import Any
-
 import numpy as np
 from tensorflow_model_optimization.python.core.quantization.keras import quantize_aware_activation, utils
 from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_configs
@@ -13,22 +11,28 @@ from tensorflow_model_optimization.python.core.quantization.keras.graph_transfor
     transforms,
 )
 
+from autotune.model.artifact import Array
+from autotune.model.keras_types import KerasModel, KerasObject
+
 _WEIGHTED = "Conv2D|DepthwiseConv2D|Dense"
 _LINEAR = {"activation": "linear"}
+
+_Quantized = dict[str, dict[str, KerasObject]]
+"""By a layer's name its "quantize_config", None for the usual one."""
 
 
 class Layout:
     """TFMOT's layout with ours around it, as a scheme gives one."""
 
-    def __init__(self, theirs: Any) -> None:
+    def __init__(self, theirs: KerasObject) -> None:
         self._theirs = theirs
 
-    def apply(self, model: Any, layers: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def apply(self, model: KerasModel, layers: _Quantized) -> tuple[KerasModel, _Quantized]:
         """The model laid out, and what is to be quantized of it.
 
         Args:
             model: a tf_keras model without annotations.
-            layers: those to be quantized, by name, each with its "quantize_config", None for the usual one.
+            layers: those to be quantized.
         """
         ours = model_transformer.ModelTransformer(
             model, [FoldIntoDense(), LetThrough(), TakeOff()], set(layers), layers
@@ -47,10 +51,10 @@ class FoldIntoDense(transforms.Transform):  # type: ignore[misc]  # TFMOT has no
     TFMOT leaves that to LiteRT's converter, as for convolutions, which multiplies quantized weights back into float.
     """
 
-    def pattern(self) -> Any:
+    def pattern(self) -> KerasObject:
         return transforms.LayerPattern("BatchNormalization", inputs=[transforms.LayerPattern("Dense", _LINEAR)])
 
-    def replacement(self, match_layer: Any) -> Any:
+    def replacement(self, match_layer: KerasObject) -> KerasObject:
         (dense,) = match_layer.input_layers
         if match_layer.metadata.get("quantize_config") is not None:
             return match_layer
@@ -65,17 +69,17 @@ class LetThrough(transforms.Transform):  # type: ignore[misc]  # TFMOT has no ty
     TFMOT does so by quantizing nothing of the layer, its weights among it.
     """
 
-    def pattern(self) -> Any:
+    def pattern(self) -> KerasObject:
         return transforms.LayerPattern("ReLU|Activation", inputs=[transforms.LayerPattern(_WEIGHTED, _LINEAR)])
 
-    def replacement(self, match_layer: Any) -> Any:
+    def replacement(self, match_layer: KerasObject) -> KerasObject:
         (weighted,) = match_layer.input_layers
         if match_layer.layer["class_name"] == "ReLU" or match_layer.layer["config"]["activation"] == "relu":
             nothing = quantize_aware_activation.NoOpActivation()
             weighted.layer["config"]["activation"] = utils.serialize_activation(nothing, use_legacy_format=True)
         return match_layer
 
-    def custom_objects(self) -> dict[str, Any]:
+    def custom_objects(self) -> dict[str, type]:
         return {"NoOpActivation": quantize_aware_activation.NoOpActivation}
 
 
@@ -85,10 +89,10 @@ class TakeOff(transforms.Transform):  # type: ignore[misc]  # TFMOT has no types
     TFMOT quantizes behind it alone, and a layer whose sums are float keeps float weights.
     """
 
-    def pattern(self) -> Any:
+    def pattern(self) -> KerasObject:
         return transforms.LayerPattern(_WEIGHTED, {"activation": "swish|silu"})
 
-    def replacement(self, match_layer: Any) -> Any:
+    def replacement(self, match_layer: KerasObject) -> KerasObject:
         name = f"{match_layer.layer['config']['name']}_activation"
         config = {"name": name, "trainable": True, "dtype": "float32", "activation": "swish"}
         match_layer.layer["config"]["activation"] = "linear"
@@ -97,11 +101,11 @@ class TakeOff(transforms.Transform):  # type: ignore[misc]  # TFMOT has no types
         return transforms.LayerNode(behind, input_layers=[match_layer], metadata=quantized)
 
 
-def _quantizes_nothing(config: Any) -> bool:
+def _quantizes_nothing(config: KerasObject) -> bool:
     return isinstance(config, default_8bit_quantize_configs.NoOpQuantizeConfig)
 
 
-def _folded(dense: dict[str, Any], normalization: dict[str, Any], epsilon: float) -> dict[str, Any]:
+def _folded(dense: dict[str, Array], normalization: dict[str, Array], epsilon: float) -> dict[str, Array]:
     """A dense layer's weights with those of the batch normalisation behind it: kernel (inputs, units) and bias."""
     factor = normalization.get("gamma:0", 1.0) / np.sqrt(normalization["moving_variance:0"] + epsilon)
     bias = (dense.get("bias:0", 0.0) - normalization["moving_mean:0"]) * factor + normalization.get("beta:0", 0.0)

@@ -4,7 +4,6 @@ import platform
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from typing import Any
 
 from autotune import plugins
 from autotune.compress.cluster import Cluster, ClusterOnce
@@ -14,7 +13,7 @@ from autotune.compress.qat import QuantizationAware
 from autotune.compress.quantize import Quantize
 from autotune.compress.stage import Stage, TrainingData
 from autotune.compress.training import rungs
-from autotune.config import FIELDS, Recipe, fingerprint
+from autotune.config import FIELDS, JsonObject, Recipe, fingerprint
 from autotune.errors import UserError
 from autotune.model.artifact import Artifact
 
@@ -46,7 +45,7 @@ class Step:
 
     key: str
     stage: str
-    parameters: dict[str, Any]
+    parameters: JsonObject
     trains: bool
 
 
@@ -68,8 +67,8 @@ def stages() -> tuple[Stage, ...]:
         stage = kind()
         places = [index for index, other in enumerate(order) if other.name == stage.after and other is not order[-1]]
         if not places:
-            known = ", ".join(other.name for other in order[:-1])
-            raise UserError(f"stage {stage.name!r} of a plug-in: there is no stage {stage.after!r}; known are {known}")
+            names = ", ".join(other.name for other in order[:-1])
+            raise UserError(f"stage {stage.name!r} of a plug-in: there is no stage {stage.after!r}; known are {names}")
         order.insert(places[0] + 1, stage)
     return tuple(order)
 
@@ -80,13 +79,13 @@ def dimensions() -> dict[str, type]:
     Raises:
         UserError: a name is taken already.
     """
-    found: dict[str, type] = {}
+    added: dict[str, type] = {}
     for stage in stages():
         for name, kind in getattr(stage, "dimensions", {}).items():
-            if name in found or name in FIELDS:
+            if name in added or name in FIELDS:
                 raise UserError(f"stage {stage.name!r} of a plug-in: there is a dimension {name!r} already")
-            found[name] = kind
-    return found
+            added[name] = kind
+    return added
 
 
 def steps(recipe: Recipe, task: str) -> list[Step]:

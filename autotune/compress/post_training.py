@@ -7,7 +7,6 @@ average over samples cuts off peaks (decision 7).
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
 
 import numpy as np
 from litert_quantizer import qtyping
@@ -17,6 +16,8 @@ from numpy.typing import NDArray
 from autotune.compress.calibration import Ranges, off_powers_of_two, outputs_of, quietly, ranges_of, run_each
 from autotune.compress.preprocessing import is_lost, preprocessing, rounded
 from autotune.errors import Fault, Infeasible, one_line
+from autotune.model.artifact import Array
+from autotune.tflite.facts import FileFacts
 from autotune.tflite.flatbuffer import Layer, describe, named, read_layers
 
 Outputs = tuple[str, ...]
@@ -89,7 +90,7 @@ WEIGHTS = {"float16": "float16", "int4": "int4"}
 def quantize(
     file: bytes,
     scheme: str,
-    calibration: NDArray[Any],
+    calibration: Array,
     spared: Collection[str] = (),
     excluded: Collection[str] = (),
 ) -> bytes:
@@ -119,7 +120,7 @@ def quantize(
     return _quantized(file, scheme, ranges, less, [*never, *_float_preprocessing(file, scheme, calibration, ranges)])
 
 
-def sensitivity(file: bytes, scheme: str, calibration: NDArray[Any]) -> dict[str, float]:
+def sensitivity(file: bytes, scheme: str, calibration: Array) -> dict[str, float]:
     """How much each layer's quantization alone disturbs the output.
 
     The disturbance is the Kullback-Leibler divergence of the outputs from the float model's, averaged
@@ -160,7 +161,7 @@ def most_sensitive(errors: Mapping[str, float], share: float) -> list[str]:
     return sorted(errors, key=lambda name: -errors[name])[: math.ceil(share * len(errors) - 1e-9)]
 
 
-def _check(file: bytes, scheme: str) -> dict[str, Any]:
+def _check(file: bytes, scheme: str) -> FileFacts:
     """The file's description, where it is one to quantize so."""
     facts = describe(file)
     if facts["quantized"]:
@@ -196,14 +197,13 @@ def _quantized(
         raise Fault(f"quantizing failed: {type(error).__name__}: {error}") from error
     except Exception as error:  # the quantizer's kinds of error are many, and none is public
         raise Infeasible(f"LiteRT's quantizer refuses {scheme}: {one_line(error)}") from error
-    assert result.quantized_model is not None
     quantized = bytes(result.quantized_model)
     if WEIGHTS.get(scheme, "int8") not in {layer.dtype for layer in read_layers(quantized)}:
         raise Infeasible(f"{scheme} quantization left every layer as it was")
     return quantized
 
 
-def _float_preprocessing(file: bytes, scheme: str, calibration: NDArray[Any], ranges: Ranges) -> tuple[Outputs, ...]:
+def _float_preprocessing(file: bytes, scheme: str, calibration: Array, ranges: Ranges) -> tuple[Outputs, ...]:
     """The operators before the first weights, where a static scheme would lose small features in them, or where they
     make indices of what they take; else none.
 
@@ -211,11 +211,11 @@ def _float_preprocessing(file: bytes, scheme: str, calibration: NDArray[Any], ra
         Infeasible: they would be lost in an integer input.
     """
     before = preprocessing(file)
-    if scheme not in STATIC or not before.given:
+    if scheme not in STATIC or not before.taken:
         return ()
-    indices = not ranges.keys() >= set(before.given)  # those of a table: the next one is another row of it
+    indices = not ranges.keys() >= set(before.taken)  # those of a table: the next one is another row of it
     if not indices:
-        moved = _moved(file, before.given, calibration, 16 if scheme == "int16x8" else 8)
+        moved = _moved(file, before.taken, calibration, 16 if scheme == "int16x8" else 8)
         if not any(is_lost(moved[name], *(ranges[name][end].item() for end in ("min", "max"))) for name in moved):
             return ()
     if scheme == "int8_io" and calibration.dtype.kind == "f":
@@ -225,7 +225,7 @@ def _float_preprocessing(file: bytes, scheme: str, calibration: NDArray[Any], ra
     return before.outputs
 
 
-def _moved(file: bytes, names: Collection[str], inputs: NDArray[Any], bits: int) -> dict[str, float]:
+def _moved(file: bytes, names: Collection[str], inputs: Array, bits: int) -> dict[str, float]:
     """How far rounding the inputs moves computed tensors, at most."""
     moved = dict.fromkeys(names, 0.0)
     runs = (run_each(file, x, keep_all=True) for x in (inputs, rounded(inputs, bits)))
@@ -258,7 +258,7 @@ def _leave(quantizer: Quantizer, scope: str) -> None:
     quantizer.update_quantization_recipe(scope, _ALL, algorithm_key=AlgorithmName.NO_QUANTIZE)
 
 
-def _static_ranges(file: bytes, scheme: str, calibration: NDArray[Any]) -> Ranges:
+def _static_ranges(file: bytes, scheme: str, calibration: Array) -> Ranges:
     """What a scheme wants to know of activations; nothing, where it is not static."""
     if scheme not in STATIC:
         return {}

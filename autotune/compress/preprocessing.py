@@ -5,13 +5,12 @@ does, preprocessing stays float, and what it gives is quantized.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from autotune.model.artifact import Array
 from autotune.tflite.flatbuffer import constant, opened, reading
-from autotune.tflite.operators import operators
+from autotune.tflite.operators import Operator, operators
 
 TOLERATED = 2.0
 """Steps of 8 bits by which an input's rounding may move what preprocessing gives: two bits of the smallest feature.
@@ -29,11 +28,11 @@ class Preprocessing:
 
     Attributes:
         outputs: names of the tensors that each operator makes.
-        given: names of those tensors that the rest of the file takes.
+        taken: names of those tensors that the rest of the file takes.
     """
 
     outputs: tuple[tuple[str, ...], ...]
-    given: tuple[str, ...]
+    taken: tuple[str, ...]
 
 
 def preprocessing(file: bytes) -> Preprocessing:
@@ -53,7 +52,7 @@ def preprocessing(file: bytes) -> Preprocessing:
         entries = {int(index) for index in graph.inputs}
         prepared = set(entries)
         outputs = []
-        given = []
+        taken = []
         for operator, row in zip(graph.operators, rows, strict=False):  # rows of loops' bodies follow
             computed = [int(index) for index in operator.inputs if index >= 0 and index not in fixed]
             made = [int(index) for index in operator.outputs]
@@ -63,17 +62,17 @@ def preprocessing(file: bytes) -> Preprocessing:
                 prepared.update(made)
                 outputs.append(made)
             else:
-                given += [index for index in computed if index in prepared - entries]
+                taken += [index for index in computed if index in prepared - entries]
 
         def name(index: int) -> str:
             return str(graph.tensors[index].name.decode())
 
-        if not given:
+        if not taken:
             return Preprocessing((), ())
-        return Preprocessing(tuple(tuple(map(name, made)) for made in outputs), tuple(map(name, dict.fromkeys(given))))
+        return Preprocessing(tuple(tuple(map(name, made)) for made in outputs), tuple(map(name, dict.fromkeys(taken))))
 
 
-def rounded(x: NDArray[Any], bits: int) -> NDArray[Any]:
+def rounded(x: Array, bits: int) -> Array:
     """Inputs (n, …) as one scale for all of them makes them, in their own type; 0 stays 0."""
     low, high = min(float(x.min()), 0.0), max(float(x.max()), 0.0)
     step = (high - low) / (2**bits - 1) or 1.0
@@ -92,6 +91,6 @@ def is_lost(moved: float, low: float, high: float) -> bool:
     return moved > TOLERATED * (max(high, 0.0) - min(low, 0.0)) / 255
 
 
-def _has_weights(row: Any) -> bool:
+def _has_weights(row: Operator) -> bool:
     """Whether an operator multiplies by learned weights, looks them up, or is one that holds others."""
     return row.macs > 0 or (row.kind in _LOOKUPS and row.parameters > 0) or row.kind in _NESTED

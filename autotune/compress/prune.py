@@ -1,16 +1,14 @@
 """Magnitude pruning, fine-tuned while the sparsity rises (Zhu & Gupta, arXiv:1710.01878)."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from autotune.compress import oneshot
-from autotune.compress.stage import TrainingData
+from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.training import RAMP, compressible, fine_tune, kernel, settings, steps_of, wrap_layers
-from autotune.config import Recipe
+from autotune.config import JsonObject, Recipe
 from autotune.errors import Infeasible
 from autotune.model.artifact import Artifact, pack
+from autotune.model.keras_types import KerasLayer, KerasModel, KerasObject
 from autotune.model.load import open_base
 
 UPDATES = 50
@@ -25,7 +23,7 @@ class Prune:
     trains = True
     continues = True
 
-    def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
+    def parameters(self, recipe: Recipe) -> JsonObject | None:
         if not recipe.prune or recipe.fine_tune == "none":
             return None
         return {
@@ -35,7 +33,7 @@ class Prune:
             **settings(recipe),
         }
 
-    def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
+    def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
         import tensorflow_model_optimization as tfmot
 
         model = open_base(base, parent)
@@ -63,15 +61,14 @@ class PruneOnce:
     version = 2
     trains = False
 
-    def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
+    def parameters(self, recipe: Recipe) -> JsonObject | None:
         return {"sparsity": recipe.prune} if recipe.prune and recipe.fine_tune == "none" else None
 
-    def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
-        assert parent is not None  # Convert came before
-        return Artifact(oneshot.prune(parent, parameters["sparsity"], data.excluded))
+    def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
+        return Artifact(oneshot.prune(so_far(base, parent), parameters["sparsity"], data.excluded))
 
 
-def _prunable(model: Any, pattern: str, data: TrainingData) -> list[Any]:
+def _prunable(model: KerasModel, pattern: str, data: TrainingData) -> list[KerasLayer]:
     """The layers to be pruned.
 
     Raises:
@@ -94,7 +91,7 @@ def _prunable(model: Any, pattern: str, data: TrainingData) -> list[Any]:
     return layers
 
 
-def _schedule(parameters: Mapping[str, Any], data: TrainingData) -> Any:
+def _schedule(parameters: JsonObject, data: TrainingData) -> KerasObject:
     import tensorflow_model_optimization as tfmot
 
     ramp = max(1, int(steps_of(parameters, data) * RAMP))

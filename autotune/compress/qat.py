@@ -8,20 +8,18 @@ all variables of the quantization-aware model, and whether preprocessing stayed 
 that model as it was.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from autotune.compress.fake_quantization import begin_ranges, quantization_aware
 from autotune.compress.flat import flattened
 from autotune.compress.keras_preprocessing import stays_float
-from autotune.compress.stage import TrainingData
+from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.training import fine_tune, settings
-from autotune.config import Recipe
+from autotune.config import JsonObject, Recipe
 from autotune.errors import Infeasible
-from autotune.model.artifact import Artifact, Weights, pack, unpack
+from autotune.model.artifact import Array, Artifact, pack, unpack
 from autotune.model.keras_facts import layers_of
+from autotune.model.keras_types import KerasModel
 from autotune.model.load import open_base
 from autotune.tflite.flatbuffer import named
 
@@ -34,16 +32,16 @@ class QuantizationAware:
     trains = True
     continues = True
 
-    def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
+    def parameters(self, recipe: Recipe) -> JsonObject | None:
         if recipe.quantize != "qat":
             return None
         return {"pruned": recipe.prune > 0, "clustered": recipe.cluster > 0, **settings(recipe)}
 
-    def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
+    def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
         if "continues" in parameters:
-            assert parent is not None  # the shorter training
-            begun, model = reopened(base, parent, parameters)
-            apart = bool(unpack(parent)[-1])
+            shorter = so_far(base, parent)
+            begun, model = reopened(base, shorter, parameters)
+            apart = bool(unpack(shorter)[-1])
         else:
             model = flattened(open_base(base, parent))
             if any(layer.weights and named(layer.name, data.excluded) for layer in layers_of(model)):
@@ -56,7 +54,7 @@ class QuantizationAware:
         return Artifact(pack([*begun, *model.get_weights(), np.array(apart)]), facts)
 
 
-def reopened(base: bytes, trained: bytes, parameters: Mapping[str, Any]) -> tuple[Weights, Any]:
+def reopened(base: bytes, trained: bytes, parameters: JsonObject) -> tuple[list[Array], KerasModel]:
     """What quantization-aware training gave.
 
     Args:
@@ -76,5 +74,5 @@ def reopened(base: bytes, trained: bytes, parameters: Mapping[str, Any]) -> tupl
     return begun, model
 
 
-def _quantization_aware(model: Any, parameters: Mapping[str, Any], *, apart: bool) -> Any:
+def _quantization_aware(model: KerasModel, parameters: JsonObject, *, apart: bool) -> KerasModel:
     return quantization_aware(model, pruned=parameters["pruned"], clustered=parameters["clustered"], apart=apart)

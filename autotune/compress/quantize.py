@@ -1,15 +1,15 @@
 """The last stage: the file quantized after training as its recipe says, and what is really in it."""
 
 import gzip
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from autotune.compress import post_training
-from autotune.compress.stage import TrainingData
+from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.training import untreated
-from autotune.config import INTEGER, MIXABLE, Recipe
+from autotune.config import INTEGER, MIXABLE, JsonObject, Recipe
 from autotune.errors import Infeasible
 from autotune.model.artifact import Artifact
+from autotune.tflite.facts import LayerFacts
 from autotune.tflite.flatbuffer import activations, named, read_weights
 from autotune.tflite.recurrent import RECURRENT
 
@@ -24,7 +24,7 @@ class Quantize:
     version = 6
     trains = False
 
-    def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
+    def parameters(self, recipe: Recipe) -> JsonObject | None:
         return {
             "scheme": recipe.quantize,
             "mixed": recipe.mixed if recipe.quantize in MIXABLE else 0.0,
@@ -35,13 +35,12 @@ class Quantize:
             "trained": recipe.trains,
         }
 
-    def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
-        assert parent is not None  # Convert came before
+    def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
         scheme = parameters["scheme"]
         integer = parameters["io"] == "int8"
         spared: list[str] = []
-        facts: dict[str, Any] = {}
-        file = parent
+        facts: JsonObject = {}
+        file = so_far(base, parent)
         if scheme not in ("none", "qat"):
             if parameters["mixed"]:
                 errors = post_training.sensitivity(file, scheme, data.calibration)
@@ -57,8 +56,8 @@ class Quantize:
 
 
 def check(
-    layers: Sequence[Mapping[str, Any]],
-    parameters: Mapping[str, Any],
+    layers: Sequence[LayerFacts],
+    parameters: JsonObject,
     excluded: Sequence[str] = (),
     untreated: Sequence[str] = (),
     spared: Sequence[str] = (),
@@ -96,7 +95,7 @@ _INNER = ("arith.constant*", "while*")
 """Names that the converter gives to weights inside of recurrent layers."""
 
 
-def _type(scheme: str, layer: Mapping[str, Any]) -> str:
+def _type(scheme: str, layer: LayerFacts) -> str:
     """What a scheme makes of this layer's weights."""
     if scheme == "none":
         return str(layer["dtype"])
@@ -105,7 +104,7 @@ def _type(scheme: str, layer: Mapping[str, Any]) -> str:
     return post_training.WEIGHTS.get(scheme, "int8")
 
 
-def _pruned(layer: Mapping[str, Any], pattern: str) -> bool:
+def _pruned(layer: LayerFacts, pattern: str) -> bool:
     """Whether this pattern makes zeros in this layer."""
     if pattern == "2by4":
         return bool(layer["shape"][-1] % 4 == 0)

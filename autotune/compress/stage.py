@@ -1,13 +1,15 @@
 """What a stage is: it takes a model's weights one step towards the finished file."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from numpy.typing import NDArray
+from autotune.config import JsonObject, Recipe
+from autotune.model.artifact import Array, Artifact
 
-from autotune.config import Recipe
-from autotune.model.artifact import Artifact
+
+def so_far(base: bytes, parent: bytes | None) -> bytes:
+    """What a stage begins with: what the one before it made, or the model itself where it is the first."""
+    return base if parent is None else parent
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,9 @@ class TrainingData:
         excluded: names of layers, or patterns of them, that are neither pruned, clustered nor quantized.
     """
 
-    x: NDArray[Any]
-    y: NDArray[Any]
-    calibration: NDArray[Any]
+    x: Array
+    y: Array
+    calibration: Array
     loss: str
     seed: int
     excluded: tuple[str, ...] = ()
@@ -55,11 +57,11 @@ class Stage(Protocol):
     version: int
     trains: bool
 
-    def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
+    def parameters(self, recipe: Recipe) -> JsonObject | None:
         """What of the recipe this stage depends on (JSON), or None where it has no part."""
         ...
 
-    def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
+    def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
         """Makes the artifact.
 
         Args:

@@ -4,18 +4,16 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
-
-import numpy as np
 
 from autotune.compress.distillation import distillation_loss, lessons
 from autotune.compress.stage import TrainingData
-from autotune.config import TRAINING, Recipe, snap
-from autotune.model.artifact import is_tflite
+from autotune.config import TRAINING, JsonObject, Recipe, snap
+from autotune.model.artifact import Array, is_tflite
 from autotune.model.keras_facts import layers_of
+from autotune.model.keras_types import KerasConfig, KerasLayer, KerasModel, KerasObject, KerasTensor
 from autotune.model.load import open_base
 from autotune.task import user_code
 from autotune.task.losses import IGNORED, MARGINS, OF_CLASSES, Loss
@@ -68,7 +66,7 @@ as good, and at a quarter worse (docs/decisions/015).
 """
 
 
-def rungs(parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+def rungs(parameters: JsonObject) -> list[JsonObject]:
     """The trainings that one of so many epochs is made of, each continuing the one before.
 
     They follow from that number alone, so the first ones are those that a shorter training is made of.
@@ -87,19 +85,19 @@ def rungs(parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*rungs({**parameters, "epochs": shorter}), {**parameters, "epochs": epochs - shorter, "continues": shorter}]
 
 
-def settings(recipe: Recipe) -> dict[str, Any]:
+def settings(recipe: Recipe) -> JsonObject:
     """The part of a recipe that says how to train."""
     return {name: getattr(recipe, name) for name in ("fine_tune", *TRAINING)}
 
 
-def steps_of(parameters: Mapping[str, Any], data: TrainingData) -> int:
+def steps_of(parameters: JsonObject, data: TrainingData) -> int:
     """Training steps that fine_tune() will take."""
     return int(-(-len(data.x) // parameters["batch_size"]) * parameters["epochs"])
 
 
 def fine_tune(
-    model: Any, base: bytes, parameters: Mapping[str, Any], data: TrainingData, callbacks: Sequence[Any]
-) -> dict[str, Any]:
+    model: KerasModel, base: bytes, parameters: JsonObject, data: TrainingData, callbacks: Sequence[KerasObject]
+) -> JsonObject:
     """Trains in place: Adam, its rate falling to 0 by a cosine, from RESTART again in a training that
     continues another (Loshchilov & Hutter, arXiv:1608.03983).
 
@@ -132,8 +130,8 @@ def fine_tune(
     highest = parameters["learning_rate"] * (RESTART if "continues" in parameters else 1)
     rate = tf_keras.optimizers.schedules.CosineDecay(highest, steps)
     loss = distillation_loss(data.loss) if distils else keras_loss(data.loss)
-    known = Loss.parse(data.loss)
-    classifies = known is not None and known.name in OF_CLASSES
+    task = Loss.parse(data.loss)
+    classifies = task is not None and task.name in OF_CLASSES
     model.compile(tf_keras.optimizers.Adam(rate), loss, weighted_metrics=["accuracy"] if classifies else [])
     stop = tf_keras.callbacks.EarlyStopping(
         "loss",
@@ -143,26 +141,26 @@ def fine_tune(
     )
     taught = lessons(data, parameters["batch_size"], parameters["augment"], open_base(base) if distils else None)
     history = model.fit(taught, epochs=epochs, verbose=0, callbacks=[*callbacks, stop])
-    told = {"loss": "loss", "accuracy": "agreement" if distils else "accuracy"}
-    values = {told[name]: [float(value) for value in each] for name, each in history.history.items()}
+    names = {"loss": "loss", "accuracy": "agreement" if distils else "accuracy"}
+    values = {names[name]: [float(value) for value in each] for name, each in history.history.items()}
     return {"epochs": len(values["loss"]), **values}
 
 
-def add_history(trainings: list[dict[str, Any]], stage: str, facts: Mapping[str, Any]) -> None:
+def add_history(trainings: list[JsonObject], stage: str, facts: JsonObject) -> None:
     """Adds what an artifact's facts say of its training: its stage and its HISTORY, value by epoch. One that goes
     on with the training before, as rungs() have it, goes on with its history, too.
     """
-    found = {name: [snap(value) for value in facts[name]] for name in HISTORY if name in facts}
-    if not found:
+    history = {name: [snap(value) for value in facts[name]] for name in HISTORY if name in facts}
+    if not history:
         return
     if trainings and trainings[-1]["stage"] == stage:
-        for name, values in found.items():
+        for name, values in history.items():
             trainings[-1][name] = [*trainings[-1].get(name, []), *values]
     else:
-        trainings.append({"stage": stage, **found})
+        trainings.append({"stage": stage, **history})
 
 
-def keras_loss(identifier: str) -> Any:
+def keras_loss(identifier: str) -> KerasObject:
     """What tf_keras takes as a loss, from TrainingData.loss. One that needs rows takes class numbers, too; what is
     ignored has no weight in lessons(), so the loss has nothing to leave out.
     """
@@ -170,27 +168,27 @@ def keras_loss(identifier: str) -> Any:
 
     if user_code.is_function(identifier):
         return partial(user_code.call, identifier)
-    known = Loss.parse(identifier)
-    if known is None:  # of a plug-in
+    parsed = Loss.parse(identifier)
+    if parsed is None:  # of a plug-in
         return tf_keras.losses.get(identifier)
-    config = {name: value for name, value in known.settings.items() if name != IGNORED}
-    if known.logits:
+    config = {name: value for name, value in parsed.settings.items() if name != IGNORED}
+    if parsed.logits:
         config["from_logits"] = True
     if not config:
-        loss = tf_keras.losses.get(known.name)
+        loss = tf_keras.losses.get(parsed.name)
     else:
-        loss = getattr(tf_keras.losses, known.name.title().replace("_", ""))(**config)
-    needs_rows = known.name in MARGINS or (known.name in OF_CLASSES and not known.name.startswith("sparse_"))
+        loss = getattr(tf_keras.losses, parsed.name.title().replace("_", ""))(**config)
+    needs_rows = parsed.name in MARGINS or (parsed.name in OF_CLASSES and not parsed.name.startswith("sparse_"))
     return _of_numbers_too(loss) if needs_rows else loss
 
 
-def _of_numbers_too(loss: Any) -> Any:
+def _of_numbers_too(loss: KerasObject) -> KerasObject:
     """A loss of rows that takes class numbers, too, and makes one-hot rows of them."""
     import tensorflow as tf
 
-    each = getattr(loss, "call", loss)  # of an object, what it gives for each sample
+    each = loss.call if hasattr(loss, "call") else loss  # of an object, what it gives for each sample
 
-    def loss_of(labels: Any, outputs: Any) -> Any:
+    def loss_of(labels: KerasTensor, outputs: KerasTensor) -> KerasTensor:
         if outputs.shape[-1] > 1 and labels.shape[1:] != outputs.shape[1:]:
             numbers = tf.reshape(tf.cast(labels, tf.int32), tf.shape(outputs)[:-1])
             labels = tf.one_hot(numbers, outputs.shape[-1])
@@ -199,7 +197,9 @@ def _of_numbers_too(loss: Any) -> Any:
     return loss_of
 
 
-def wrap_layers(model: Any, wanted: Callable[[Any], bool], wrap: Callable[[Any], Any]) -> Any:
+def wrap_layers(
+    model: KerasModel, wanted: Callable[[KerasLayer], bool], wrap: Callable[[KerasLayer], KerasLayer]
+) -> KerasModel:
     """The model with some layers wrapped, those of nested models too. The layers are shared: give it
     a model of your own.
 
@@ -208,7 +208,7 @@ def wrap_layers(model: Any, wanted: Callable[[Any], bool], wrap: Callable[[Any],
     """
     import tf_keras
 
-    def replaced(layer: Any) -> Any:
+    def replaced(layer: KerasLayer) -> KerasLayer:
         if isinstance(layer, tf_keras.Model):
             return wrap_layers(layer, wanted, wrap)
         return wrap(layer) if wanted(layer) else layer
@@ -216,7 +216,7 @@ def wrap_layers(model: Any, wanted: Callable[[Any], bool], wrap: Callable[[Any],
     return tf_keras.models.clone_model(model, clone_function=replaced)
 
 
-def compressible(model: Any, excluded: Sequence[str]) -> list[Any]:
+def compressible(model: KerasModel, excluded: Sequence[str]) -> list[KerasLayer]:
     """The layers that pruning and clustering act on.
 
     Args:
@@ -226,9 +226,9 @@ def compressible(model: Any, excluded: Sequence[str]) -> list[Any]:
     return [layer for layer in layers_of(model) if type(layer).__name__ in KERNELS and not named(layer.name, excluded)]
 
 
-def kernel(layer: Any) -> np.ndarray[Any, Any]:
+def kernel(layer: KerasLayer) -> Array:
     """The weights of a layer that pruning and clustering act on."""
-    weights: np.ndarray[Any, Any] = getattr(layer, KERNELS[type(layer).__name__]).numpy()
+    weights: Array = getattr(layer, KERNELS[type(layer).__name__]).numpy()
     return weights
 
 
@@ -245,7 +245,7 @@ def untreated(base: bytes) -> list[str]:
     return [name for name, kind in _classes(config) if kind in UNTREATED or ">" in kind]
 
 
-def _classes(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _classes(config: KerasConfig) -> Iterator[tuple[str, str]]:
     """Name and class of each layer of a model's config, those of nested models in their place."""
     for layer in config["config"]["layers"]:
         if "layers" in layer["config"]:

@@ -1,14 +1,17 @@
 """Models as bytes: those of a file, and packed weights; with what there is to know about them."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Weights = list[NDArray[Any]]
-"""A model's weights, as Keras orders them: arrays of any shapes and types."""
+from autotune.config import JsonObject
+
+Array = NDArray[Any]
+"""An array of whatever type: weights, or what a model takes and gives."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Artifact:
     """What a stage made: bytes, and what there is to know about them (JSON)."""
 
     data: bytes
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: JsonObject = field(default_factory=dict)
 
 
 def is_tflite(data: bytes) -> bool:
@@ -24,7 +27,7 @@ def is_tflite(data: bytes) -> bool:
     return data[4:8] == b"TFL3"
 
 
-def pack(weights: Weights) -> bytes:
+def pack(weights: Sequence[Array]) -> bytes:
     """A list of arrays as the bytes of an uncompressed .npz (no pickle)."""
     stream = io.BytesIO()
     named: dict[str, Any] = {f"{index:04}": array for index, array in enumerate(weights)}
@@ -32,7 +35,7 @@ def pack(weights: Weights) -> bytes:
     return stream.getvalue()
 
 
-def unpack(data: bytes) -> Weights:
+def unpack(data: bytes) -> list[Array]:
     """The reverse of pack()."""
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         return [arrays[name] for name in sorted(arrays.files)]

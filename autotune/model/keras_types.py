@@ -8,7 +8,7 @@ KerasModel = Any
 KerasLayer = Any
 """A layer of such a model, TFMOT's wrappers of one too."""
 
-Tensor = Any
+KerasTensor = Any
 """What layers take and give: a tensor of TensorFlow, a variable, or a symbolic one of a functional model."""
 
 KerasObject = Any

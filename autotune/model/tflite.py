@@ -8,6 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 from autotune.errors import UserError
 from autotune.model.signature import Shape, check_ends
 from autotune.tflite.custom import missing
+from autotune.tflite.facts import TensorFacts
 from autotune.tflite.flatbuffer import describe, is_quantized, opened, read_layers, reading
 from autotune.tflite.recurrent import left_float
 from autotune.tflite.state import state
@@ -59,7 +60,7 @@ def _quantization(file: bytes) -> dict[str, Any]:
         return {"input_quantization": [float(entry.quantization.scale[0]), int(entry.quantization.zeroPoint[0])]}
 
 
-def _shape(end: dict[str, Any]) -> Shape:
+def _shape(end: TensorFacts) -> Shape:
     return [None if size < 0 else size for size in end["shape_signature"]]
 
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from autotune.config import Config, JsonObject
 from autotune.results.significance import Interval, normal
 from autotune.targets.metric import Metric
+from autotune.tflite.facts import LayerFacts
 
 LONGEST = 1e12
 """Milliseconds that no inference takes."""
@@ -214,9 +215,9 @@ class Measured:
     latency: Measurement | None = None
 
     @property
-    def layers(self) -> Sequence[JsonObject]:
+    def layers(self) -> Sequence[LayerFacts]:
         """The file's weight tensors as flatbuffer.read_weights() has them; none where that is not known."""
-        layers: Sequence[JsonObject] = self.stages.get("layers", ())
+        layers: Sequence[LayerFacts] = self.stages.get("layers", ())
         return layers
 
     @property

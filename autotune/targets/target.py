@@ -103,8 +103,8 @@ def parse(text: str, of: Metric = QUALITY) -> tuple[Target, str | None]:
         raise UserError(f"target {text!r} is not of the form METRIC<BOUND, such as 'latency<50ms'")
     metric = of if match["metric"] == QUALITY.name else find(match["metric"])
     if metric is None:
-        known = ", ".join([*METRICS, "and topK for a number K"])
-        raise UserError(f"target {text!r}: unknown metric {match['metric']!r}; known are {known}")
+        names = ", ".join([*METRICS, "and topK for a number K"])
+        raise UserError(f"target {text!r}: unknown metric {match['metric']!r}; known are {names}")
     operator = match["operator"]
     remark = None
     if operator in ("=", "=="):

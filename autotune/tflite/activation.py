@@ -38,7 +38,8 @@ def activation(output: Tensor, made_by: Callable[[Tensor], tuple[str, Sequence[T
     """
     rows_are_whole = True
     sources = set[Activation]()
-    seen, ahead = {output}, [output]
+    seen = {output}
+    ahead = [output]
     while ahead:
         name, inputs = made_by(ahead.pop()) or ("", [])
         operator = name.replace("_", "").upper()

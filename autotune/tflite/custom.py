@@ -37,7 +37,8 @@ def _alone(file: bytes, name: str) -> bytes:
         if (model.operatorCodes[operator.opcodeIndex].customCode or b"").decode() == name
     )
     for tensor in graph.tensors:
-        tensor.buffer, tensor.sparsity = 0, None
+        tensor.buffer = 0
+        tensor.sparsity = None
     inputs = [index for index in operator.inputs if index >= 0]
     only = schema.SubGraphT(tensors=graph.tensors, inputs=inputs, outputs=operator.outputs, operators=[operator])
     builder = schema.flatbuffers.Builder()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from autotune.errors import UserError
 from autotune.tflite.activation import activation
+from autotune.tflite.facts import FileFacts, LayerFacts, TensorFacts
 from autotune.tflite.recurrent import RECURRENT
 from autotune.tflite.tables import check_tables
 
@@ -26,8 +27,11 @@ _NUMPY = {
     schema.TensorType.UINT8: np.uint8,  # as TensorFlow 1 quantized
 }
 
-_DENSE, _DENSE_RATIO = 1 << 22, 1000
-"""Values that any sparse tensor may have, zeros among them, and by how many times they may be more than are stored."""
+_DENSE = 1 << 22
+"""Values that any sparse tensor may have, zeros among them."""
+
+_DENSE_RATIO = 1000
+"""By how many times they may be more than are stored, where they are more than that."""
 
 _WEIGHTED = {
     schema.BuiltinOperator.CONV_2D: 0,
@@ -42,7 +46,12 @@ def _names(codes: type) -> dict[int, str]:
     return {code: name for name, code in vars(codes).items() if not name.startswith("_")}
 
 
-_OPERATORS, _TYPES = _names(schema.BuiltinOperator), _names(schema.TensorType)
+_OPERATORS = _names(schema.BuiltinOperator)
+_TYPES = _names(schema.TensorType)
+
+
+Array = NDArray[Any]
+"""Weights, of whatever type a file has them in."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ class Layer:
     operator: str
     outputs: tuple[str, ...]
     dtype: str
-    values: NDArray[Any]
+    values: Array
     axis: int
     sparse: bool
 
@@ -85,17 +94,11 @@ def read_layers(file: bytes | bytearray) -> list[Layer]:
 
 def named(name: str, names: Collection[str]) -> bool:
     """Whether a tensor's name is one of these, or a component of its path matches one, which may be a pattern."""
-    return name in names or any(fnmatchcase(part, one) for part in re.split("[/;]", name) for one in names)
+    return name in names or any(fnmatchcase(part, pattern) for part in re.split("[/;]", name) for pattern in names)
 
 
-def read_weights(file: bytes) -> list[dict[str, Any]]:
-    """The weight tensors of a file.
-
-    Returns:
-        For each, in the order of the operators: name, operator, shape, dtype, weights (their
-        number), sparsity (share of exact zeros, 0 to 1), and distinct (the largest number of
-        distinct values in one output channel: per-channel scales, and batch normalisation folded into
-        the kernel, multiply a layer's shared values channel by channel).
+def read_weights(file: bytes) -> list[LayerFacts]:
+    """The weight tensors of a file, in the order of the operators.
 
     Raises:
         UserError: it is no whole .tflite file.
@@ -114,15 +117,8 @@ def read_weights(file: bytes) -> list[dict[str, Any]]:
     ]
 
 
-def describe(file: bytes) -> dict[str, Any]:
+def describe(file: bytes) -> FileFacts:
     """What a file takes, gives and needs.
-
-    Returns:
-        inputs and outputs: lists of name, shape, shape_signature (-1 where a dimension is
-        dynamic; both with the batch) and dtype; signatures: their names; custom_operators: the
-        names of operators that are not LiteRT's own, sorted; quantized: whether some tensor is
-        quantized or in float16 already; activation: "softmax", "sigmoid" or "linear", what the values
-        of the first output are; operators: how often each kind is used.
 
     Raises:
         UserError: it is no whole .tflite file.
@@ -170,7 +166,7 @@ def reading() -> Iterator[None]:
         raise UserError("not a whole .tflite file; convert the model again") from error
 
 
-def opened(file: bytes | bytearray) -> Any:
+def opened(file: bytes | bytearray) -> schema.ModelT:
     """The file's tables; constants are views of its bytes."""
     if not schema.Model.ModelBufferHasIdentifier(file, 0):
         raise ValueError("no .tflite file")
@@ -178,7 +174,7 @@ def opened(file: bytes | bytearray) -> Any:
     return schema.ModelT.InitFromPackedBuf(file, 0)
 
 
-def kind(model: Any, operator: Any) -> str:
+def kind(model: schema.ModelT, operator: schema.OperatorT) -> str:
     """An operator's kind, or the name of a custom one."""
     code = _code(model, operator)
     if code == schema.BuiltinOperator.CUSTOM:
@@ -186,7 +182,7 @@ def kind(model: Any, operator: Any) -> str:
     return _OPERATORS[code]
 
 
-def constant(file: bytes | bytearray, model: Any, tensor: Any) -> NDArray[np.uint8] | None:
+def constant(file: bytes | bytearray, model: schema.ModelT, tensor: schema.TensorT) -> NDArray[np.uint8] | None:
     """A constant tensor's bytes, which in large files lie behind the tables; None for what is computed."""
     buffer = model.buffers[tensor.buffer]
     if buffer.offset:
@@ -195,12 +191,12 @@ def constant(file: bytes | bytearray, model: Any, tensor: Any) -> NDArray[np.uin
     return data if data is not None and data.size else None  # LiteRT takes an empty buffer as none
 
 
-def holds_weights(tensor: Any) -> bool:
+def holds_weights(tensor: schema.TensorT) -> bool:
     """Whether a constant tensor's contents are weights: neither a shape nor an axis, an index or the like."""
     return is_quantized(tensor) or "FLOAT" in _TYPES[tensor.type]
 
 
-def is_quantized(tensor: Any) -> bool:
+def is_quantized(tensor: schema.TensorT) -> bool:
     """Whether a tensor's integers stand for real numbers: by scales of its own or its blocks'."""
     details = tensor.quantization
     if details is None:
@@ -208,8 +204,8 @@ def is_quantized(tensor: Any) -> bool:
     return details.details is not None or (details.scale is not None and len(details.scale) > 0)
 
 
-def tensor_facts(tensor: Any) -> dict[str, Any]:
-    """A tensor's name, shape, shape_signature and dtype, as describe() has them."""
+def tensor_facts(tensor: schema.TensorT) -> TensorFacts:
+    """A tensor's name, shapes and type, as describe() has them."""
     shape = [] if tensor.shape is None else [int(size) for size in tensor.shape]
     signature = tensor.shapeSignature
     return {
@@ -220,7 +216,7 @@ def tensor_facts(tensor: Any) -> dict[str, Any]:
     }
 
 
-def _layers(file: bytes | bytearray, model: Any, graph: Any) -> Iterator[Layer]:
+def _layers(file: bytes | bytearray, model: schema.ModelT, graph: schema.SubGraphT) -> Iterator[Layer]:
     producers = {output: operator for operator in graph.operators for output in operator.outputs}
     for operator in graph.operators:
         for index, axis in _weights(model, graph, operator):
@@ -241,7 +237,7 @@ def _layers(file: bytes | bytearray, model: Any, graph: Any) -> Iterator[Layer]:
             )
 
 
-def _weights(model: Any, graph: Any, operator: Any) -> Iterator[tuple[int, int]]:
+def _weights(model: schema.ModelT, graph: schema.SubGraphT, operator: schema.OperatorT) -> Iterator[tuple[int, int]]:
     """An operator's inputs that may be weights, and the axis of output channels in each."""
     code = _code(model, operator)
     if code in _WEIGHTED:
@@ -252,7 +248,7 @@ def _weights(model: Any, graph: Any, operator: Any) -> Iterator[tuple[int, int]]
                 yield index, 0
 
 
-def _values(data: NDArray[np.uint8], tensor: Any) -> NDArray[Any]:
+def _values(data: NDArray[np.uint8], tensor: schema.TensorT) -> Array:
     """The tensor as an array: a view of its bytes, or a copy where they need unpacking."""
     values = data.view(_NUMPY[tensor.type])
     if tensor.type == schema.TensorType.INT4:
@@ -264,7 +260,7 @@ def _values(data: NDArray[np.uint8], tensor: Any) -> NDArray[Any]:
     return values.reshape(tensor.shape)
 
 
-def _densified(values: NDArray[Any], sparsity: Any, shape: NDArray[np.int32]) -> NDArray[Any]:
+def _densified(values: Array, sparsity: schema.SparsityParametersT, shape: NDArray[np.int32]) -> Array:
     """Values of a sparse tensor, each at its place (the levels of TACO, Kjolstad et al., 2017, as the schema has them).
 
     Each level is dense or a list of indices; they follow sparsity.traversalOrder, in which numbers from
@@ -286,7 +282,8 @@ def _densified(values: NDArray[Any], sparsity: Any, shape: NDArray[np.int32]) ->
             if counts.sum() != len(level.arrayIndices.values):
                 raise ValueError("a sparse tensor's segments are not those of its indices")
             levels = np.vstack([np.repeat(levels, counts, axis=1), level.arrayIndices.values])
-    order, rank = [int(dimension) for dimension in sparsity.traversalOrder], len(shape)
+    order = [int(dimension) for dimension in sparsity.traversalOrder]
+    rank = len(shape)
     where = np.zeros((rank, levels.shape[1]), np.int64)
     for dimension, indices in sorted(zip(order, levels, strict=True), key=lambda pair: pair[0]):
         if dimension < rank:
@@ -299,11 +296,11 @@ def _densified(values: NDArray[Any], sparsity: Any, shape: NDArray[np.int32]) ->
     return dense
 
 
-def _is_reduced(tensor: Any) -> bool:
+def _is_reduced(tensor: schema.TensorT) -> bool:
     return is_quantized(tensor) or tensor.type in (schema.TensorType.FLOAT16, schema.TensorType.INT4)
 
 
-def _made_by(model: Any, graph: Any) -> Callable[[int], tuple[str, list[int]] | None]:
+def _made_by(model: schema.ModelT, graph: schema.SubGraphT) -> Callable[[int], tuple[str, list[int]] | None]:
     """The kind of operator that makes a tensor, by its number, and the numbers of that one's inputs."""
     makers = {int(output): operator for operator in graph.operators for output in operator.outputs}
 
@@ -314,6 +311,6 @@ def _made_by(model: Any, graph: Any) -> Callable[[int], tuple[str, list[int]] | 
     return made_by
 
 
-def _code(model: Any, operator: Any) -> int:
+def _code(model: schema.ModelT, operator: schema.OperatorT) -> int:
     entry = model.operatorCodes[operator.opcodeIndex]
     return int(max(entry.builtinCode, entry.deprecatedBuiltinCode))

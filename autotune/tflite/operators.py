@@ -3,15 +3,19 @@
 import re
 from dataclasses import dataclass
 from math import ceil, prod
-from typing import Any
 
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from autotune.tflite.facts import TensorFacts
 from autotune.tflite.flatbuffer import constant, holds_weights, kind, opened, reading, tensor_facts
 from autotune.tflite.recurrent import RECURRENT
 
 _UNPACKING = ("DEQUANTIZE", "DENSIFY")
 """Operators that float16 and sparse weights may pass through on their way to the one that uses them."""
 
-_NO_OUTPUT: dict[str, Any] = {"name": "", "shape": (), "dtype": ""}
+_NO_OUTPUT = TensorFacts(name="", shape=[], shape_signature=[], dtype="")
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def operators(file: bytes) -> list[Operator]:
 
 
 class _Graph:
-    def __init__(self, file: bytes, model: Any, graph: Any) -> None:
+    def __init__(self, file: bytes, model: schema.ModelT, graph: schema.SubGraphT) -> None:
         self._file = file
         self._model = model
         self._graph = graph
@@ -73,45 +77,55 @@ class _Graph:
     def rows(self) -> list[Operator]:
         return [self._row(operator) for operator in self._graph.operators or ()]
 
-    def _row(self, operator: Any) -> Operator:
+    def _row(self, operator: schema.OperatorT) -> Operator:
         inputs, outputs = _indices(operator.inputs), _indices(operator.outputs)
         name = kind(self._model, operator)
         constants = [] if name in _UNPACKING else [self._constant(index) for index in inputs]
-        weights = [tensor for tensor in constants if tensor is not None and holds_weights(tensor)]
+        weights = [weight for weight in constants if weight is not None and holds_weights(weight.tensor)]
+        sizes = [_shape(weight.tensor) for weight in weights]
         computed = [self._graph.tensors[index] for index in inputs + outputs if self._constant(index) is None]
         first = tensor_facts(self._graph.tensors[outputs[0]]) if outputs else _NO_OUTPUT
         shapes = [_shape(self._graph.tensors[index]) for index in inputs]
         return Operator(
             name=first["name"],
             kind=name,
-            macs=_macs(name, operator, shapes, tuple(first["shape"]), [_shape(tensor) for tensor in weights]),
-            parameters=sum(prod(_shape(tensor)) for tensor in weights),
-            weight_bytes=sum(self._stored(tensor) for tensor in weights),
+            macs=_macs(name, operator, shapes, tuple(first["shape"]), sizes),
+            parameters=sum(map(prod, sizes)),
+            weight_bytes=sum(weight.stored for weight in weights),
             activation_bytes=sum(_size(tensor) for tensor in computed),
             output_shape=tuple(first["shape"]),
             output_dtype=first["dtype"],
         )
 
-    def _constant(self, index: int) -> Any:
-        """The constant tensor that an operator's input is or is unpacked from; None for what is computed."""
+    def _constant(self, index: int) -> "_Constant | None":
+        """The constant that an operator's input is or is unpacked from; None for what is computed."""
         producer = self._producers.get(index)
         if producer is not None:
             return self._constant(int(producer.inputs[0])) if kind(self._model, producer) in _UNPACKING else None
         tensor = self._graph.tensors[index]
-        return None if constant(self._file, self._model, tensor) is None else tensor
-
-    def _stored(self, tensor: Any) -> int:
-        """Bytes of a constant tensor in the file."""
         contents = constant(self._file, self._model, tensor)
-        assert contents is not None
-        levels = tensor.sparsity.dimMetadata if tensor.sparsity is not None else ()
-        lists = [one for level in levels for one in (level.arraySegments, level.arrayIndices) if one is not None]
-        return contents.nbytes + sum(int(one.values.nbytes) for one in lists)
+        return None if contents is None else _Constant(tensor, contents)
 
 
-def _macs(
-    name: str, operator: Any, inputs: list[tuple[int, ...]], output: tuple[int, ...], weights: list[tuple[int, ...]]
-) -> int:
+@dataclass(frozen=True)
+class _Constant:
+    """A constant tensor, and its bytes."""
+
+    tensor: schema.TensorT
+    contents: NDArray[np.uint8]
+
+    @property
+    def stored(self) -> int:
+        """Bytes that it takes in the file."""
+        levels = self.tensor.sparsity.dimMetadata if self.tensor.sparsity is not None else ()
+        lists = [indices for level in levels for indices in (level.arraySegments, level.arrayIndices)]
+        return self.contents.nbytes + sum(int(indices.values.nbytes) for indices in lists if indices is not None)
+
+
+_Shape = tuple[int, ...]
+
+
+def _macs(name: str, operator: schema.OperatorT, inputs: list[_Shape], output: _Shape, weights: list[_Shape]) -> int:
     """Multiply-accumulates by the shapes of an operator's inputs, its first output, and its weights."""
     match name:
         case "CONV_2D":  # filters (output channels, height, width, input channels of a group)
@@ -131,16 +145,16 @@ def _macs(
     return 0
 
 
-def _indices(tensors: Any) -> list[int]:
+def _indices(tensors: NDArray[np.int32] | None) -> list[int]:
     """Numbers of an operator's inputs or outputs, but for optional ones that are left out."""
     return [] if tensors is None else [int(index) for index in tensors if index >= 0]
 
 
-def _shape(tensor: Any) -> tuple[int, ...]:
+def _shape(tensor: schema.TensorT) -> tuple[int, ...]:
     return tuple(tensor_facts(tensor)["shape"])
 
 
-def _size(tensor: Any) -> int:
+def _size(tensor: schema.TensorT) -> int:
     """Bytes of a tensor that is computed."""
     dtype = tensor_facts(tensor)["dtype"]
     width = re.search(r"\d+", dtype)

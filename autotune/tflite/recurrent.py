@@ -1,7 +1,8 @@
 """LiteRT's recurrent operators: whole layers in one operator, weights and state in it."""
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable
+
+from autotune.tflite.facts import LayerKind
 
 RECURRENT = (
     "LSTM",
@@ -14,11 +15,11 @@ RECURRENT = (
 )
 
 
-def left_float(layers: Collection[Mapping[str, Any]]) -> str:
+def left_float(layers: Collection[LayerKind]) -> str:
     """What of them stays float in any file: LiteRT's quantizer has no scheme for them.
 
     Args:
-        layers: of a file, each with its operator, dtype and number of weights, as flatbuffer.read_weights() has them.
+        layers: of a file.
 
     Returns:
         A line, "" where there is nothing to say.
@@ -31,5 +32,5 @@ def left_float(layers: Collection[Mapping[str, Any]]) -> str:
     return f"LiteRT's quantizer leaves {kinds} float: {share:.0%} of the weights"
 
 
-def _weights(layers: Iterable[Mapping[str, Any]]) -> int:
+def _weights(layers: Iterable[LayerKind]) -> int:
     return sum(int(layer["weights"]) for layer in layers)

@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from autotune.tflite.flatbuffer import constant, holds_weights, is_quantized, opened, reading
 
@@ -74,24 +75,24 @@ def structure(file: bytes) -> str:
         return _digest(json.dumps(facts, sort_keys=True).encode())
 
 
-def _digest(contents: Any) -> str:
+def _digest(contents: Any) -> str:  # bytes or an array of them, which numpy does not call a Buffer
     return sha256(contents).hexdigest()
 
 
 class _Graph:
     """A subgraph's tables as what JSON has."""
 
-    def __init__(self, file: bytes, model: Any, graph: Any) -> None:
+    def __init__(self, file: bytes, model: schema.ModelT, graph: schema.SubGraphT) -> None:
         self._file = file
         self._model = model
         self._graph = graph
         self._order: dict[int, int] = {}  # of computed tensors, as they are come across
 
-    def plain(self, value: Any) -> Any:
+    def plain(self, value: object) -> object:
         if isinstance(value, np.ndarray):
             return value.tolist() or None  # readers see no difference between no list and an empty one
         if isinstance(value, list):
-            return [self.plain(one) for one in value] or None
+            return [self.plain(each) for each in value] or None
         if isinstance(value, bytes):
             return value.decode("latin-1")
         if hasattr(value, "__dict__"):
@@ -102,7 +103,7 @@ class _Graph:
             }
         return value
 
-    def _field(self, table: Any, field: str, content: Any) -> Any:
+    def _field(self, table: Any, field: str, content: Any) -> object:  # Any: of whatever table of the schema
         place = (type(table).__name__, field)
         if place in _COUNTED:
             return 0 if content is None else len(content)
@@ -116,11 +117,12 @@ class _Graph:
             return None  # ranges that a converter has seen, at most
         return self.plain(content)
 
-    def _tensor(self, index: int) -> Any:
+    def _tensor(self, index: int) -> object:
         if index < 0:  # an optional input that is left out
             return None
         tensor = self._graph.tensors[index]
-        contents, facts = constant(self._file, self._model, tensor), self.plain(tensor)
+        contents = constant(self._file, self._model, tensor)
+        facts = self.plain(tensor)
         if contents is None:
             return ["computed", self._order.setdefault(index, len(self._order)), facts]
         if holds_weights(tensor):

@@ -1,7 +1,6 @@
 """Whether a .tflite file's tables are as many as it has room for: offsets may lead all to the same few bytes."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
@@ -29,7 +28,7 @@ def check_tables(file: bytes | bytearray) -> None:
             raise ValueError("its tables would take more room than it has")
 
 
-def _counts(model: Any) -> Iterator[int]:
+def _counts(model: schema.Model) -> Iterator[int]:
     yield model.OperatorCodesLength() + model.BuffersLength() + model.MetadataLength() + model.SubgraphsLength()
     yield model.SignatureDefsLength()
     for index in range(model.SignatureDefsLength()):
@@ -41,7 +40,7 @@ def _counts(model: Any) -> Iterator[int]:
             yield from _of_tensor(graph.Tensors(number))
 
 
-def _of_tensor(tensor: Any) -> Iterator[int]:
+def _of_tensor(tensor: schema.Tensor) -> Iterator[int]:
     yield len(tensor.Name() or b"") // _LEAST
     yield tensor.VariantTensorsLength()
     sparsity = tensor.Sparsity()

@@ -15,6 +15,7 @@ from autotune.config import Recipe
 from autotune.errors import Infeasible
 from autotune.model.artifact import Artifact
 from autotune.model.load import import_model
+from autotune.tflite.facts import LayerFacts
 from autotune.tflite.flatbuffer import describe
 from tests.compress.running import run
 
@@ -150,8 +151,8 @@ def test_a_layer_that_would_stay_float_is_refused_before_training(
         build([layers.Input((8, 3)), layers.Conv1D(4, 3, name="signal"), layers.Dense(2)], x, quantize="qat")
 
 
-def layer(name: str, dtype: str, operator: str = "CONV_2D") -> dict[str, Any]:
-    return {"name": name, "dtype": dtype, "operator": operator, "shape": [4, 25], "weights": 100, "sparsity": 0.0}
+def layer(name: str, dtype: str, operator: str = "CONV_2D") -> LayerFacts:
+    return LayerFacts(name=name, dtype=dtype, operator=operator, shape=[4, 25], weights=100, sparsity=0.0, distinct=100)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def layer(name: str, dtype: str, operator: str = "CONV_2D") -> dict[str, Any]:
         ("none", [layer("a", "float32")], None),
     ],
 )
-def test_every_layer_is_held_against_the_scheme(scheme: str, layers: list[dict[str, Any]], left: str | None) -> None:
+def test_every_layer_is_held_against_the_scheme(scheme: str, layers: list[LayerFacts], left: str | None) -> None:
     """One that is not what was asked is enough to refuse a file, save for those that were to be left."""
     asked = {"scheme": scheme, "sparsity": 0.0, "clusters": 0, "pattern": "unstructured"}
     if left is None:

@@ -25,6 +25,7 @@ from autotune.model.artifact import Artifact, unpack
 from autotune.model.keras_facts import layers_of
 from autotune.model.load import import_model, open_base
 from autotune.testing import StageContract
+from autotune.tflite.facts import LayerFacts
 from autotune.tflite.flatbuffer import describe, read_layers
 from tests.compress.running import run
 
@@ -369,7 +370,9 @@ def test_compression_shows_in_the_download(build: Build) -> None:
 )
 def test_a_file_that_missed_its_recipe_is_refused(scheme: str, sparsity: float, clusters: int, wrong: str) -> None:
     """Such a file never reaches the front, whatever made it."""
-    layer = {"name": "conv", "operator": "CONV_2D", "weights": 100, "sparsity": 0.6, "distinct": 5, "dtype": "int8"}
+    layer = LayerFacts(
+        name="conv", operator="CONV_2D", shape=[100], weights=100, sparsity=0.6, distinct=5, dtype="int8"
+    )
     asked = {"scheme": scheme, "sparsity": sparsity, "clusters": clusters, "pattern": "unstructured"}
     with pytest.raises(Infeasible, match=wrong):
         quantize.check([layer], asked)

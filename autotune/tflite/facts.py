@@ -1,0 +1,75 @@
+"""What there is to say of a .tflite file, as JSON has it."""
+
+from collections import Counter
+from typing import TypedDict
+
+from autotune.tflite.activation import Activation
+
+
+class TensorFacts(TypedDict):
+    """A tensor.
+
+    Attributes:
+        name: of the tensor.
+        shape: with the batch; a dimension that is dynamic is 1.
+        shape_signature: the same, but -1 for a dimension that is dynamic.
+        dtype: of LiteRT's types, in small letters.
+    """
+
+    name: str
+    shape: list[int]
+    shape_signature: list[int]
+    dtype: str
+
+
+class LayerKind(TypedDict):
+    """What computes with a tensor of weights, and how many they are.
+
+    Attributes:
+        operator: its kind, as CONV_2D.
+        dtype: of the weights: float32, float16, int8, int4 or uint8.
+        weights: their number.
+    """
+
+    operator: str
+    dtype: str
+    weights: int
+
+
+class LayerFacts(LayerKind):
+    """A tensor of weights, as an operator uses it.
+
+    Attributes:
+        name: of the tensor.
+        shape: of the weights.
+        sparsity: share of exact zeros, 0 to 1.
+        distinct: the largest number of distinct values in one output channel: per-channel scales, and batch
+            normalisation folded into the kernel, multiply a layer's shared values channel by channel.
+    """
+
+    name: str
+    shape: list[int]
+    sparsity: float
+    distinct: int
+
+
+class FileFacts(TypedDict):
+    """What a file takes, gives and needs.
+
+    Attributes:
+        inputs: of its main graph.
+        outputs: likewise.
+        signatures: their names.
+        custom_operators: names of operators that are not LiteRT's own, sorted.
+        quantized: whether some tensor is quantized or in float16 already.
+        activation: what the values of the first output are.
+        operators: how often each kind is used.
+    """
+
+    inputs: list[TensorFacts]
+    outputs: list[TensorFacts]
+    signatures: list[str]
+    custom_operators: list[str]
+    quantized: bool
+    activation: Activation
+    operators: Counter[str]
