@@ -17,7 +17,7 @@ from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.training import fine_tune, settings
 from autotune.config import JsonObject, Recipe
 from autotune.errors import Infeasible
-from autotune.model.artifact import Array, Artifact, pack, unpack
+from autotune.model.artifact import Artifact, Weights, pack, unpack
 from autotune.model.keras_facts import layers_of
 from autotune.model.keras_types import KerasModel
 from autotune.model.load import open_base
@@ -54,7 +54,7 @@ class QuantizationAware:
         return Artifact(pack([*begun, *model.get_weights(), np.array(apart)]), facts)
 
 
-def reopened(base: bytes, trained: bytes, parameters: JsonObject) -> tuple[list[Array], KerasModel]:
+def reopened(base: bytes, trained: bytes, parameters: JsonObject) -> tuple[Weights, KerasModel]:
     """What quantization-aware training gave.
 
     Args:

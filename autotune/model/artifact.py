@@ -1,7 +1,6 @@
 """Models as bytes: those of a file, and packed weights; with what there is to know about them."""
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +11,9 @@ from autotune.config import JsonObject
 
 Array = NDArray[Any]
 """An array of whatever type: weights, or what a model takes and gives."""
+
+Weights = list[Array]
+"""A model's weights, as Keras orders them: arrays of any shapes and types."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ def is_tflite(data: bytes) -> bool:
     return data[4:8] == b"TFL3"
 
 
-def pack(weights: Sequence[Array]) -> bytes:
+def pack(weights: Weights) -> bytes:
     """A list of arrays as the bytes of an uncompressed .npz (no pickle)."""
     stream = io.BytesIO()
     named: dict[str, Any] = {f"{index:04}": array for index, array in enumerate(weights)}
@@ -35,7 +37,7 @@ def pack(weights: Sequence[Array]) -> bytes:
     return stream.getvalue()
 
 
-def unpack(data: bytes) -> list[Array]:
+def unpack(data: bytes) -> Weights:
     """The reverse of pack()."""
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         return [arrays[name] for name in sorted(arrays.files)]
