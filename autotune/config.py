@@ -7,9 +7,6 @@ from dataclasses import dataclass, fields
 from html import escape
 from typing import Any, Self
 
-JsonObject = dict[str, Any]
-"""An object of JSON or a mapping of YAML: what a key holds, its writer decides. What else is read is an `object`."""
-
 Value = str | int | float
 """What a dimension may be: one of a few names, a count or switch, or a number; FIELDS says which."""
 

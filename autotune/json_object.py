@@ -8,7 +8,7 @@ Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json
 """A value of JSON, to be read."""
 
 JsonObject = dict[str, Any]
-"""An object of JSON as json.loads() gives it: of what type its values are is for its reader to say."""
+"""An object of JSON or a mapping of YAML, as it is read: what a key holds, its writer decides."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from autotune.config import JsonObject
 from autotune.errors import Fault
 from autotune.files import Scratch, remove
+from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact
 
 DATA, FACTS = "data", "facts.json"

@@ -125,7 +125,7 @@ def _interpreter(file: bytes, *, keep_all: bool = False) -> Interpreter:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without the quantizer's progress bars, and its word that keeping all tensors takes memory (one sample's)."""
+    """Silences the quantizer's progress bars, and its word that keeping all tensors takes memory (one sample's)."""
     with redirect_stderr(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -5,8 +5,9 @@ import numpy as np
 from autotune.compress import oneshot
 from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.training import compressible, fine_tune, kernel, settings, wrap_layers
-from autotune.config import JsonObject, Recipe
+from autotune.config import Recipe
 from autotune.errors import Infeasible
+from autotune.json_object import JsonObject
 from autotune.model.artifact import Array, Artifact, pack
 from autotune.model.keras_types import KerasLayer, KerasObject, KerasTensor
 from autotune.model.load import open_base

@@ -4,8 +4,9 @@ from autotune.compress.keras_preprocessing import unfolded
 from autotune.compress.qat import reopened
 from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.training import wrap_layers
-from autotune.config import JsonObject, Recipe
+from autotune.config import Recipe
 from autotune.errors import Fault, Infeasible, one_line
+from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact, is_tflite
 from autotune.model.keras_types import KerasLayer, KerasModel, KerasObject
 from autotune.model.load import open_base

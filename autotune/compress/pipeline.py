@@ -13,8 +13,9 @@ from autotune.compress.qat import QuantizationAware
 from autotune.compress.quantize import Quantize
 from autotune.compress.stage import Stage, TrainingData
 from autotune.compress.training import rungs
-from autotune.config import FIELDS, JsonObject, Recipe, fingerprint
+from autotune.config import FIELDS, Recipe, fingerprint
 from autotune.errors import UserError
+from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact
 
 BUILT_IN: tuple[Stage, ...] = (

@@ -5,8 +5,9 @@ import numpy as np
 from autotune.compress import oneshot
 from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.training import RAMP, compressible, fine_tune, kernel, settings, steps_of, wrap_layers
-from autotune.config import JsonObject, Recipe
+from autotune.config import Recipe
 from autotune.errors import Infeasible
+from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact, pack
 from autotune.model.keras_types import KerasLayer, KerasModel, KerasObject
 from autotune.model.load import open_base

@@ -15,8 +15,9 @@ from autotune.compress.flat import flattened
 from autotune.compress.keras_preprocessing import stays_float
 from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.training import fine_tune, settings
-from autotune.config import JsonObject, Recipe
+from autotune.config import Recipe
 from autotune.errors import Infeasible
+from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact, Weights, pack, unpack
 from autotune.model.keras_facts import layers_of
 from autotune.model.keras_types import KerasModel

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from autotune.compress import post_training
 from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.training import untreated
-from autotune.config import INTEGER, MIXABLE, JsonObject, Recipe
+from autotune.config import INTEGER, MIXABLE, Recipe
 from autotune.errors import Infeasible
+from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact
 from autotune.tflite.facts import LayerFacts
 from autotune.tflite.flatbuffer import activations, named, read_weights

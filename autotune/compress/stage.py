@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from autotune.config import JsonObject, Recipe
+from autotune.config import Recipe
+from autotune.json_object import JsonObject
 from autotune.model.artifact import Array, Artifact
 
 

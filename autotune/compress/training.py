@@ -10,7 +10,8 @@ from functools import partial
 
 from autotune.compress.distillation import distillation_loss, lessons
 from autotune.compress.stage import TrainingData
-from autotune.config import TRAINING, JsonObject, Recipe, snap
+from autotune.config import TRAINING, Recipe, snap
+from autotune.json_object import JsonObject
 from autotune.model.artifact import Array, is_tflite
 from autotune.model.keras_facts import layers_of
 from autotune.model.keras_types import KerasConfig, KerasLayer, KerasModel, KerasObject, KerasTensor

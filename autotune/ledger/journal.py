@@ -13,9 +13,9 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from autotune.config import JsonObject
 from autotune.errors import UserError
 from autotune.files import make_way, remove, whole
+from autotune.json_object import JsonObject
 from autotune.ledger.artifacts import ScoreFiles, model_path
 from autotune.ledger.journal_file import Damage, JournalFile, cut, free_name, opened
 from autotune.results.front import MeasuredPoint, Point

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.config import JsonObject
+from autotune.json_object import JsonObject
 
 Array = NDArray[Any]
 """An array of whatever type: weights, or what a model takes and gives."""

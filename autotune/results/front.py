@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from autotune.config import JsonObject
+from autotune.json_object import JsonObject
 from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Measured, Outcome, Refused
 from autotune.results.significance import Interval

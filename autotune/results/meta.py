@@ -141,7 +141,7 @@ class DataFacts(JsonFields):
 
 @dataclass(frozen=True)
 class InputTypes(JsonFields):
-    """Of a model's input.
+    """The types of a model's input.
 
     Attributes:
         taken: the type that the model takes.

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
-from autotune.config import Config, JsonObject
+from autotune.config import Config
+from autotune.json_object import JsonObject
 from autotune.results.significance import Interval, normal
 from autotune.targets.metric import Metric
 from autotune.tflite.facts import LayerFacts
@@ -253,7 +254,8 @@ class Measured:
 
     @classmethod
     def from_json(cls, values: JsonObject) -> Self:
-        """
+        """The outcome that to_json() gave.
+
         Raises:
             KeyError, TypeError, ValueError: it is none.
         """
@@ -302,7 +304,8 @@ class Refused:
 
     @classmethod
     def from_json(cls, values: JsonObject) -> Self:
-        """
+        """The outcome that to_json() gave.
+
         Raises:
             KeyError, TypeError: it is none.
         """
@@ -315,7 +318,7 @@ Outcome = Measured | Refused
 
 
 def outcome_from_json(values: JsonObject) -> Outcome:
-    """From what to_json() of either gives.
+    """The outcome that to_json() of either gave.
 
     Raises:
         KeyError, TypeError, ValueError: it is none.

@@ -125,7 +125,7 @@ class Record:
         return self.meta.device.device
 
     def input(self, recipe: Recipe) -> InputTypes:
-        """Of a recipe's model."""
+        """The types of the input of a recipe's model."""
         return self.meta.inputs.get(recipe.model, InputTypes())  # studies from before have none
 
     @property

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.config import Config, JsonObject, Recipe, Runtime
+from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Session
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.files import Scratch, make_way, whole
+from autotune.json_object import JsonObject
 from autotune.ledger.artifacts import model_path, scores_path
 from autotune.model.artifact import Artifact
 from autotune.results.outcome import Certainty, EvaluatedOn, Measured, Outcome, Parity, Refused

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import asdict
 
-from autotune.config import JsonObject
 from autotune.errors import Fault, UserError
+from autotune.json_object import JsonObject
 from autotune.ledger.ledger import Ledger
 from autotune.results.front import MeasuredPoint
 from autotune.results.outcome import Measured, Outcome

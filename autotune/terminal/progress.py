@@ -104,12 +104,15 @@ class View:
     _volumes: list[float] = field(default_factory=list)
 
     def status(self, text: str) -> None:
-        """As Reporter.status()."""
+        """Does what Reporter.status() says."""
         since = self._status[1] if self._status[0] else time.monotonic()
         self._status = (text, since)
 
     def working(self, under_way: Sequence[Activity]) -> None:
-        """As Reporter.working(). A worker keeps its line, and what waits for a worker takes the first that is free."""
+        """Does what Reporter.working() says.
+
+        A worker keeps its line, and what waits for a worker takes the first that is free.
+        """
         now = time.monotonic()
         builds = [activity for activity in under_way if activity.place == "worker"]
         seats = {seat: held for seat, held in self._seats.items() if held[0] in builds}
@@ -123,7 +126,7 @@ class View:
         self._device = device
 
     def progress(self, record: Record, trials: int) -> None:
-        """As Reporter.progress()."""
+        """Does what Reporter.progress() says."""
         if self._record is None or record.name != self._record.name:
             now = time.monotonic()
             self._first = (record.asked, now)

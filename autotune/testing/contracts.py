@@ -38,7 +38,7 @@ class StageContract:
         return None
 
     def parameters(self) -> JsonObject:
-        """Those of the recipe."""
+        """The parameters that the stage has of the recipe."""
         parameters = self.stage.parameters(self.recipe)
         if parameters is None:
             raise AssertionError(f"stage {self.stage.name} has no part in {self.recipe}")
@@ -227,7 +227,7 @@ class SamplerContract:
         assert search.propose() is None
 
     def test_several_are_built_at_a_time(self, tmp_path: Path) -> None:
-        """It proposes others meanwhile, or waits for one of them to end, not longer."""
+        """A sampler proposes others meanwhile, or waits for one of them to end, not longer."""
         search = ToySearch(tmp_path, self.sampler())
         while (number := search.propose()) is not None:
             search.propose()
@@ -238,7 +238,7 @@ class SamplerContract:
         assert len(search.tried) == 18
 
     def test_goes_on_after_what_has_no_numbers(self, tmp_path: Path) -> None:
-        """From the first one on; refused recipes and those that the machine failed do not come again."""
+        """A search goes on, from the first on; what was refused or failed by the machine does not come again."""
         search = ToySearch(tmp_path, self.sampler())
         for end in (search.refuse, search.fail, search.refuse, search.measure, search.fail):
             end(search.proposed())
@@ -266,7 +266,7 @@ class SamplerContract:
         assert len(first.tried) + len(second.tried) == 18
 
     def test_a_space_may_have_no_end(self, tmp_path: Path) -> None:
-        """Of ranges: what is proposed is in them, and new each time."""
+        """A space of ranges: what is proposed is in them, and new each time."""
         search = ToySearch(tmp_path, self.sampler(), {"prune": {"low": 0.0, "high": 0.9}, "quantize": ["none", "int8"]})
         for _ in range(12):
             search.measure(search.proposed())

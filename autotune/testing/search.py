@@ -71,7 +71,7 @@ class ToySearch:
         return number
 
     def proposed(self) -> int:
-        """As propose(), where there has to be something."""
+        """The number that propose() gives, where there has to be one."""
         number = self.propose()
         if number is None:
             raise AssertionError(f"nothing is proposed, though {self.tried} is not all that there is")
@@ -102,10 +102,10 @@ def _steps(recipe: Recipe) -> Sequence[pipeline.Step]:
 
 
 def _outcome(config: Config) -> Measured:
-    """Of a file whose accuracy falls with compression, and its download and its latency as well."""
+    """The outcome of a file whose accuracy falls with compression, and its download and its latency as well."""
     recipe = config.recipe
     share = toy_share(recipe.prune, recipe.cluster, recipe.quantize)
-    lost = 0.3 * recipe.prune**4 + 0.02 * bool(recipe.cluster) + 0.01 * (recipe.quantize != "none")
+    lost = 0.3 * recipe.prune**4 + (0.02 if recipe.cluster else 0.0) + (0.0 if recipe.quantize == "none" else 0.01)
     slow = {"xnnpack": 1.0, "builtin": 4.0}[config.runtime.delegate]
     latency_ms = slow * (1.0 if recipe.quantize == "none" else 0.4)
     return toy_outcome(0.9 - lost, latency_ms, 1000 * share, **config.canonical())

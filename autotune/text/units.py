@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from autotune.config import JsonObject
+from autotune.json_object import JsonObject
 from autotune.results.outcome import Certainty, Measured
 from autotune.targets.metric import Metric
 
