@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Self, TypeAlias
 
-Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
-"""A value of JSON, to be read."""
-
 JsonObject = dict[str, Any]
 """An object of JSON or a mapping of YAML, as it is read: what a key holds, its writer decides."""
+
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+"""Any value of JSON, to be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +34,18 @@ class JsonFields:
     def to_json(self) -> JsonObject:
         """JSON with every name that from_json() was given."""
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "more"}
-        return {name: _json(value) for name, value in values.items() if value is not None} | dict(self.more)
+        return {name: as_json(value) for name, value in values.items() if value is not None} | dict(self.more)
 
 
-def _json(value: object) -> Json:
-    """A field's value."""
+def as_json(value: object) -> Json:
+    """What a field of a dataclass is in JSON: tuples are lists, and dataclasses objects."""
     if isinstance(value, JsonFields):
         return value.to_json()
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, tuple):
-        return [_json(each) for each in value]
+        return [as_json(each) for each in value]
     if isinstance(value, Mapping):
-        return {str(name): _json(each) for name, each in value.items()}
+        return {str(name): as_json(each) for name, each in value.items()}
     assert value is None or isinstance(value, bool | int | float | str | list), f"{value!r} is no JSON"
     return value

@@ -14,6 +14,7 @@ from autotune.model import load
 from autotune.model.artifact import Artifact
 from autotune.study.pool import RayPool
 from autotune.task.data import read_data
+from autotune.task.model_facts import ModelFacts
 from autotune.task.task import make_task
 
 DIGITS = Path(__file__).parents[1] / "experiments" / "digits"
@@ -25,8 +26,9 @@ def main() -> None:
     pool = RayPool(1, start)
     model, source = DIGITS / "digits.keras", (DIGITS / "digits.keras").read_bytes()
     base: Artifact = pool.submit(load.import_model, source, model.name).result()
-    data = read_data(str(DIGITS / "digits.npz"), tuple(base.facts["input_shape"]), 0)
-    task = make_task(model.name, source, base.facts, data, None, None, 0)
+    facts = ModelFacts.from_json(base.facts)
+    data = read_data(str(DIGITS / "digits.npz"), facts.input_shape, 0)
+    task = make_task(model.name, source, facts, data, None, None, 0)
     train = task.data.train
     shared = pool.share(base.data), pool.share(TrainingData(train.x, train.y, task.calibration(), task.loss, 0))
     done, seed, most, workers = 0, 0, 0, set()

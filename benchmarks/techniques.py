@@ -21,6 +21,7 @@ from autotune.measure.rounds import Job, measure
 from autotune.model import load
 from autotune.results.outcome import Measurement
 from autotune.task.data import Split, read_data
+from autotune.task.model_facts import ModelFacts
 from autotune.task.task import Task, make_task
 
 HERE = Path(__file__).parents[1]
@@ -83,7 +84,7 @@ def recipes(augment: str) -> dict[str, Recipe]:
 def _table(title: str, model: Path, source: Path, augment: str) -> None:
     imported = load.import_model(model.read_bytes(), model.name)
     data = read_data(str(source), tuple(imported.facts["input_shape"]), 0)
-    task = make_task(model.name, model.read_bytes(), imported.facts, data, None, None, 0)
+    task = make_task(model.name, model.read_bytes(), ModelFacts.from_json(imported.facts), data, None, None, 0)
     train = task.data.train
     lessons = TrainingData(train.x, train.y, task.calibration(), task.loss, task.seed)
     every = Split(*(np.concatenate([getattr(task.data.validation, k), getattr(task.data.test, k)]) for k in "xy"))

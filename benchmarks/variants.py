@@ -15,6 +15,7 @@ from autotune.compress.convert import converted
 from autotune.compress.worker import start
 from autotune.model import load
 from autotune.task.data import read_data
+from autotune.task.model_facts import ModelFacts
 from autotune.task.task import make_task
 
 DIGITS = Path(__file__).parents[1] / "experiments" / "digits"
@@ -29,7 +30,7 @@ def main() -> None:
     model = DIGITS / "digits.keras"
     imported = load.import_model(model.read_bytes(), model.name)
     data = read_data(str(DIGITS / "digits.npz"), tuple(imported.facts["input_shape"]), 0)
-    task = make_task(model.name, model.read_bytes(), imported.facts, data, None, None, 0)
+    task = make_task(model.name, model.read_bytes(), ModelFacts.from_json(imported.facts), data, None, None, 0)
     opened, calibration = load.open_base(imported.data), task.calibration()
     rates: dict[str, list[float]] = {"ours": [], "theirs": []}
     for _ in range(ROUNDS):

@@ -125,7 +125,7 @@ def fine_tune(
     epochs = parameters["epochs"]
     steps = steps_of(parameters, data)
     for layer in layers_of(model):
-        inner = getattr(layer, "layer", layer)  # TFMOT wraps it for quantization
+        inner: KerasLayer = getattr(layer, "layer", layer)  # TFMOT wraps it for quantization
         if type(inner).__name__ == "BatchNormalization":
             inner.momentum = min(inner.momentum, max(0.5, 1 - FORGOTTEN / steps))
     highest = parameters["learning_rate"] * (RESTART if "continues" in parameters else 1)

@@ -3,30 +3,20 @@
 import re
 from typing import Any
 
+from autotune.model.keras_types import KerasConfig
 from autotune.task.losses import Loss
 
 _ACCURACIES = re.compile(r"^(sparse_)?(categorical|binary)_accuracy$")
 """What Keras makes of "accuracy" once it knows the labels, and writes into a SavedModel."""
 
 
-def compiled(training: dict[str, Any]) -> dict[str, Any]:
-    """The facts compiled_loss and compiled_metrics.
-
-    The loss is in the form that losses.Loss.parse() takes, with its settings, where it is known; else its name, or None
-    where there is none. Metrics are names, there may be none.
+def compiled_loss(training: KerasConfig) -> str | None:
+    """The loss, as Loss.parse() takes it where it is known; else its name, or None where there is none.
 
     Args:
         training: the training or compile config of a file, as Keras 2 or Keras 3 wrote it; may be empty.
     """
-    return {
-        "compiled_loss": _loss(training.get("loss")),
-        "compiled_metrics": [
-            _ACCURACIES.sub("accuracy", found) for found in map(_identifier, _flat(training.get("metrics"))) if found
-        ],
-    }
-
-
-def _loss(node: Any) -> str | None:
+    node = training.get("loss")
     if isinstance(node, dict) and isinstance(node.get("config"), dict):
         config = node["config"]
         # Keras 2 names the function, Keras 3 the class alone; a name may be the user's own.
@@ -36,6 +26,16 @@ def _loss(node: Any) -> str | None:
             if loss is not None:
                 return str(loss)
     return _identifier(node)
+
+
+def compiled_metrics(training: KerasConfig) -> tuple[str, ...]:
+    """The names of the metrics, as Keras has them; "accuracy" for each kind of it.
+
+    Args:
+        training: as compiled_loss().
+    """
+    names = map(_identifier, _flat(training.get("metrics")))
+    return tuple(_ACCURACIES.sub("accuracy", name) for name in names if name)
 
 
 def _flat(node: Any) -> list[Any]:

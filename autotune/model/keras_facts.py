@@ -1,32 +1,28 @@
 """What there is to know of a tf_keras model."""
 
 from collections.abc import Iterator
-from typing import Any
 
+from autotune.model.keras_types import KerasLayer, KerasModel
+from autotune.task.model_facts import ModelFacts
 from autotune.tflite.activation import Activation, activation
 
 
-def facts(model: Any) -> dict[str, Any]:
-    """Facts of load.import_model() that a tf_keras model tells by itself, save what it was compiled with."""
+def facts(model: KerasModel) -> ModelFacts:
+    """What a tf_keras model tells by itself: all but what it was compiled with."""
     kernels = [weight for weight in model.weights if len(weight.shape) > 1]
-    return {
-        "format": "keras",
-        "untrainable": None,
-        "input_shape": list(model.inputs[0].shape[1:]),
-        "output_shape": list(model.outputs[0].shape[1:]),
-        "input_dtype": model.inputs[0].dtype.name,
-        "output_dtype": model.outputs[0].dtype.name,
-        "layers": [layer.name for layer in layers_of(model) if layer.weights],
-        "parameters": int(model.count_params()),
-        "largest_layer": max((weight.shape.num_elements() for weight in kernels), default=0),
-        "activation": last_activation(model),
-        "quantized": False,
-        "state": "",
-        "left_float": "",
-    }
+    return ModelFacts(
+        input_shape=tuple(model.inputs[0].shape[1:]),
+        output_shape=tuple(model.outputs[0].shape[1:]),
+        input_dtype=model.inputs[0].dtype.name,
+        output_dtype=model.outputs[0].dtype.name,
+        layers=tuple(layer.name for layer in layers_of(model) if layer.weights),
+        parameters=int(model.count_params()),
+        largest_layer=max((weight.shape.num_elements() for weight in kernels), default=0),
+        activation=last_activation(model),
+    )
 
 
-def layers_of(model: Any) -> Iterator[Any]:
+def layers_of(model: KerasModel) -> Iterator[KerasLayer]:
     """Its layers, those of nested models in their place."""
     for layer in model.layers:
         if hasattr(layer, "layers"):
@@ -35,7 +31,7 @@ def layers_of(model: Any) -> Iterator[Any]:
             yield layer
 
 
-def last_activation(model: Any) -> Activation:
+def last_activation(model: KerasModel) -> Activation:
     """What the values of a tf_keras model's output are, by its graph: whichever layers, nested or not, made it."""
     import tensorflow as tf
 

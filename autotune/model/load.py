@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from autotune.errors import UserError, one_line
 from autotune.files import Scratch
 from autotune.model import keras3_activations, keras_facts, savedmodel, tflite
 from autotune.model.artifact import Artifact, is_tflite, unpack
-from autotune.model.compile_config import compiled
+from autotune.model.compile_config import compiled_loss, compiled_metrics
 from autotune.model.contents import check_contents
 from autotune.model.file import HDF5
 from autotune.model.keras3 import translate
+from autotune.model.keras_types import KerasConfig
 from autotune.model.signature import check_ends
 from autotune.model.trust import Trust, allow, refused, trusted
+from autotune.task.model_facts import ModelFacts
 
 VERSION = 7
 """Raised when the same file would become another base."""
@@ -40,15 +43,7 @@ def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact
 
     Returns:
         A tf_keras .keras file; where there can't be one, a float .tflite file (a given .tflite as
-        it is). And the facts that a task is made of:
-        format ("keras" or "tflite"), untrainable (None, or in one line why it can't be trained),
-        input_shape, output_shape (without the batch), input_dtype, output_dtype, input_quantization (scale and zero
-        point, where the input is quantized),
-        layers (names of those with weights), parameters (their number), largest_layer (the number of
-        weights in it), activation ("softmax", "sigmoid" or "linear": what the outputs are),
-        quantized (whether it came quantized), state (what it keeps from one inference to the next, as
-        tflite.state.state()), left_float (what no scheme quantizes, as tflite.recurrent.left_float()),
-        compiled_loss and compiled_metrics (None and empty where the file has none).
+        it is). Its facts are those of ModelFacts.
 
     Raises:
         UserError: it can't be opened, has custom code, or is no model that can be tuned.
@@ -187,7 +182,7 @@ def _from_folder(folder: Path) -> Artifact:
     return _untrainable(savedmodel.to_tflite(folder), reason, training)
 
 
-def _from_model(model: Any, training: dict[str, Any]) -> Artifact:
+def _from_model(model: Any, training: KerasConfig) -> Artifact:
     """A model of tf_keras or Keras 3: itself or its translation, else the graph that Keras exports."""
     _check(model)
     try:
@@ -225,7 +220,7 @@ def _check(model: Any) -> None:
             raise UserError("takes text; leave the layers that make numbers of it out of the model")
 
 
-def _trainable(model: Any, training: dict[str, Any]) -> Artifact:
+def _trainable(model: Any, training: KerasConfig) -> Artifact:
     """The artifact of a tf_keras model.
 
     Raises:
@@ -252,7 +247,7 @@ def _trainable(model: Any, training: dict[str, Any]) -> Artifact:
         with Scratch() as folder:
             file = Path(folder) / "base.keras"
             bare.save(file)
-            return Artifact(file.read_bytes(), keras_facts.facts(bare) | compiled(training))
+            return _artifact(file.read_bytes(), keras_facts.facts(bare), training)
     except Exception as error:  # custom classes refuse in their own ways
         raise ValueError(f"it can't be made again from its config: {_line(error)}") from error
 
@@ -277,7 +272,12 @@ def _has_config(layer: Any) -> bool:
     return True
 
 
-def _untrainable(file: bytes, reason: str, training: dict[str, Any]) -> Artifact:
+def _untrainable(file: bytes, reason: str, training: KerasConfig) -> Artifact:
     """The artifact of a .tflite file."""
-    told = {"format": "tflite", "untrainable": reason}
-    return Artifact(file, told | tflite.facts(file) | compiled(training))
+    return _artifact(file, replace(tflite.facts(file), untrainable=reason), training)
+
+
+def _artifact(data: bytes, facts: ModelFacts, training: KerasConfig) -> Artifact:
+    """A model with what is known of it, and of its training."""
+    loss, metrics = compiled_loss(training), compiled_metrics(training)
+    return Artifact(data, replace(facts, compiled_loss=loss, compiled_metrics=metrics).to_json())

@@ -7,6 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from autotune.errors import UserError
 from autotune.model.signature import Shape, check_ends
+from autotune.task.model_facts import ModelFacts
 from autotune.tflite.custom import missing
 from autotune.tflite.facts import TensorFacts
 from autotune.tflite.flatbuffer import describe, is_quantized, opened, read_layers, reading
@@ -16,7 +17,7 @@ from autotune.tflite.state import state
 _FLOATS = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16, schema.TensorType.BFLOAT16)
 
 
-def facts(file: bytes) -> dict[str, Any]:
+def facts(file: bytes) -> ModelFacts:
     """Facts of load.import_model() that a file tells by itself.
 
     Raises:
@@ -32,32 +33,33 @@ def facts(file: bytes) -> dict[str, Any]:
     check_ends([_shape(end) for end in found["inputs"]], [_shape(end) for end in found["outputs"]])
     (entry,), (end,) = found["inputs"], found["outputs"]
     layers = read_layers(file)
-    return {
-        "input_shape": entry["shape"][1:],
-        "output_shape": end["shape"][1:],
-        "input_dtype": entry["dtype"],
-        "output_dtype": end["dtype"],
-        "layers": [layer.name for layer in layers],
-        "parameters": _parameters(file),
-        "largest_layer": max((layer.values.size for layer in layers), default=0),
-        "activation": found["activation"],
-        "quantized": found["quantized"],
-        "state": state(file),
-        "left_float": left_float(
+    return ModelFacts(
+        format="tflite",
+        input_shape=tuple(entry["shape"][1:]),
+        output_shape=tuple(end["shape"][1:]),
+        input_dtype=entry["dtype"],
+        output_dtype=end["dtype"],
+        input_quantization=_quantization(file),
+        layers=tuple(layer.name for layer in layers),
+        parameters=_parameters(file),
+        largest_layer=max((layer.values.size for layer in layers), default=0),
+        activation=found["activation"],
+        quantized=found["quantized"],
+        state=state(file),
+        left_float=left_float(
             [{"operator": layer.operator, "dtype": layer.dtype, "weights": layer.values.size} for layer in layers]
         ),
-        **_quantization(file),
-    }
+    )
 
 
-def _quantization(file: bytes) -> dict[str, Any]:
+def _quantization(file: bytes) -> tuple[float, int] | None:
     """The fact input_quantization, scale and zero point, where the input is quantized."""
     with reading():
         graph = opened(file).subgraphs[0]
         entry = graph.tensors[graph.inputs[0]]
         if not is_quantized(entry) or entry.quantization.scale is None:
-            return {}
-        return {"input_quantization": [float(entry.quantization.scale[0]), int(entry.quantization.zeroPoint[0])]}
+            return None
+        return float(entry.quantization.scale[0]), int(entry.quantization.zeroPoint[0])
 
 
 def _shape(end: TensorFacts) -> Shape:

@@ -1,44 +1,60 @@
 """Which configurations make sense, for any model and for the one at hand."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from autotune.config import Config
 
-Facts = Mapping[str, Any]
-"""A model's facts by name, as JSON has them, and what a study says of it: `one_shot`, `excludes`."""
+
+@dataclass(frozen=True)
+class Limits:
+    """What decides of a model, and of what is asked for, which configurations make sense for it.
+
+    Attributes:
+        input_shape: of a sample.
+        output_shape: likewise, of its output.
+        largest_layer: the number of weights in it.
+        untrainable: why the model can't be trained, None where it can.
+        quantized: whether it came quantized.
+        excludes: whether layers of it are left alone.
+        one_shot: whether it may be pruned and clustered without training.
+    """
+
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    largest_layer: int
+    untrainable: str | None = None
+    quantized: bool = False
+    excludes: bool = False
+    one_shot: bool = True
+
+    @property
+    def finished(self) -> str | None:
+        """Why nothing can be done to the model, None where something can."""
+        if self.quantized:
+            return "it is quantized already"
+        if self.largest_layer == 0:
+            return "no layer of it has weights that could be made smaller"
+        return None
+
+    @property
+    def remark(self) -> str | None:
+        """What can't be done to the model, in words that follow its name; None where all can."""
+        if self.finished:
+            return f"is measured as it is: {self.finished}"
+        if self.untrainable:
+            return f"is compressed without training: {self.untrainable}"
+        return None
 
 
-def conflict(config: Config, facts: Facts) -> str | None:
+def conflict(config: Config, limits: Limits) -> str | None:
     """Why a configuration is not worth a trial, None where it is.
 
     Args:
         config: what might be tried.
-        facts: of its model, as model.load.import_model gives them.
+        limits: of its model.
     """
-    return next((reason for applies, reason in _RULES if applies(config, facts)), None)
-
-
-def limits(facts: Facts) -> str | None:
-    """What can't be done to a model, in words that follow its name; None where all can.
-
-    Args:
-        facts: as conflict() takes them.
-    """
-    if reason := finished(facts):
-        return f"is measured as it is: {reason}"
-    if facts.get("untrainable"):
-        return f"is compressed without training: {facts['untrainable']}"
-    return None
-
-
-def finished(facts: Facts) -> str | None:
-    """Why nothing can be done to a model, None where something can."""
-    if facts.get("quantized"):
-        return "it is quantized already"
-    if facts.get("largest_layer") == 0:
-        return "no layer of it has weights that could be made smaller"
-    return None
+    return next((reason for applies, reason in _RULES if applies(config, limits)), None)
 
 
 def _changes(config: Config) -> bool:
@@ -49,23 +65,21 @@ def _compresses(config: Config) -> bool:
     return bool(config.recipe.prune or config.recipe.cluster)
 
 
-_RULES: tuple[tuple[Callable[[Config, Facts], bool], str], ...] = (
+_RULES: tuple[tuple[Callable[[Config, Limits], bool], str], ...] = (
     (
-        lambda config, facts: bool(facts.get("untrainable")) and config.recipe.trains,
+        lambda config, limits: limits.untrainable is not None and config.recipe.trains,
         "the model can't be trained",
     ),
     (
-        lambda config, facts: (
-            _compresses(config) and config.recipe.fine_tune == "none" and not facts.get("one_shot", True)
-        ),
+        lambda config, limits: _compresses(config) and config.recipe.fine_tune == "none" and not limits.one_shot,
         "the space prunes and clusters this model by training only",
     ),
     (
-        lambda config, facts: _changes(config) and finished(facts) is not None,
+        lambda config, limits: _changes(config) and limits.finished is not None,
         "nothing can be done to the model",
     ),
     (
-        lambda config, facts: 0 < facts.get("largest_layer", float("inf")) <= config.recipe.cluster,
+        lambda config, limits: 0 < limits.largest_layer <= config.recipe.cluster,
         "no layer has more weights than clusters",
     ),
     (
@@ -73,7 +87,7 @@ _RULES: tuple[tuple[Callable[[Config, Facts], bool], str], ...] = (
         "quantization-aware training is a training",
     ),
     (
-        lambda config, facts: config.recipe.quantize == "qat" and bool(facts.get("excludes")),
+        lambda config, limits: config.recipe.quantize == "qat" and limits.excludes,
         "LiteRT's converter would quantize excluded layers all the same",
     ),
     (
@@ -97,17 +111,17 @@ _RULES: tuple[tuple[Callable[[Config, Facts], bool], str], ...] = (
         "sparse kernels are XNNPACK's, for float weights",
     ),
     (
-        lambda config, facts: (
-            config.recipe.trains and config.recipe.augment != "none" and len(facts["input_shape"]) != 3
+        lambda config, limits: (
+            config.recipe.trains and config.recipe.augment != "none" and len(limits.input_shape) != 3
         ),
         "only images are shifted and flipped",
     ),
     (
-        lambda config, facts: (
+        lambda config, limits: (
             config.recipe.trains
             and config.recipe.augment != "none"
             and config.recipe.fine_tune != "distill"
-            and len(facts["output_shape"]) > 1
+            and len(limits.output_shape) > 1
         ),
         "labels such as masks would not be shifted and flipped with their images; only a teacher's outputs are",
     ),

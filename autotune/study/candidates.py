@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from autotune.compress import pipeline
 from autotune.compress.cache import ArtifactCache
@@ -15,11 +14,13 @@ from autotune.model import load
 from autotune.model.artifact import Artifact
 from autotune.model.file import read_model
 from autotune.model.trust import Trust
+from autotune.space.rules import Limits
 from autotune.study.checks import check_excluded
 from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.targets.metric import Metric
 from autotune.task.data import Data, needs_worker, read_data
+from autotune.task.model_facts import ModelFacts
 from autotune.task.task import Task, make_task
 
 log = logging.getLogger("autotune.study")
@@ -33,14 +34,13 @@ class Candidate:
         base: it, as model.load.import_model gave it.
         task: what it is for.
         key: fingerprint of all that its files depend on, save the recipe.
-        facts: of the model, whether layers of it are excluded (excludes), and whether it may be pruned and
-            clustered without training (one_shot).
+        limits: of what makes sense for it.
     """
 
     base: bytes
     task: Task
     key: str
-    facts: dict[str, Any]
+    limits: Limits
 
 
 @dataclass(frozen=True)
@@ -144,29 +144,39 @@ def _candidates(
         UserError: data does not fit a model, or the models are for different tasks.
     """
     read: dict[tuple[int, ...], Data] = {}
-    found: dict[str, Candidate] = {}
+    candidates: dict[str, Candidate] = {}
     for (name, base), path in zip(bases.items(), options.models, strict=True):
-        shape = tuple(base.facts["input_shape"])
+        facts = ModelFacts.from_json(base.facts)
+        shape = facts.input_shape
         if shape not in read:
             arguments = (options.data, shape, options.seed, options.share)
             worker = needs_worker(options.data)
             read[shape] = pool.submit(read_data, *arguments).result() if worker else read_data(*arguments)
         try:
-            task = make_task(
-                path.name, sources[name], base.facts, read[shape], options.loss, options.metric, options.seed
-            )
+            task = make_task(path.name, sources[name], facts, read[shape], options.loss, options.metric, options.seed)
         except UserError as error:
             raise (UserError(f"model {name}: {error}") if name else error) from error
         key = fingerprint(keys[name], task.fingerprint, options.excluded)
-        one_shot = bool(task.facts.get("untrainable")) or "none" in options.space.lessons()
-        more = {"excludes": bool(options.excluded), "one_shot": one_shot}
-        found[name] = Candidate(base.data, task, key, task.facts | more)
-    check_excluded(options.excluded, [base.facts["layers"] for base in bases.values()])
-    first, *others = found.values()
+        candidates[name] = Candidate(base.data, task, key, _limits(facts, options))
+    check_excluded(options.excluded, [candidate.task.facts.layers for candidate in candidates.values()])
+    first, *others = candidates.values()
     for other in others:
         if other.task.quality != first.task.quality:
             raise UserError(
                 f"model {other.task.model} is judged by {other.task.quality.name}, {first.task.model} by "
                 f"{first.task.quality.name}; give a --metric that fits both"
             )
-    return found
+    return candidates
+
+
+def _limits(facts: ModelFacts, options: Options) -> Limits:
+    """What is to be known of a model, and of what is asked for, to tell which configurations make sense."""
+    return Limits(
+        facts.input_shape,
+        facts.output_shape,
+        facts.largest_layer,
+        facts.untrainable,
+        facts.quantized,
+        excludes=bool(options.excluded),
+        one_shot=facts.untrainable is not None or "none" in options.space.lessons(),
+    )

@@ -70,8 +70,8 @@ def examine(options: Options, devices: Sequence[Device], pool: Pool, importer: I
         before = journal.found(folder, name)
         if before is not None and before.baseline is not None:
             refuse_changes(before, now, but=("space",))  # what a device has decides on it, too
-    facts = {name: candidate.facts for name, candidate in opened.candidates.items()}
+    limits = {name: candidate.limits for name, candidate in opened.candidates.items()}
     space = fitted_space(options.space, opened.candidates)
-    if space.fitting(lambda config: conflict(config, facts[config.recipe.model]) is None) == []:
+    if space.fitting(lambda config: conflict(config, limits[config.recipe.model]) is None) == []:
         raise UserError(f"space {space.source}: nothing in it fits the model; choose another --space")
     return opened

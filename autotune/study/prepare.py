@@ -14,7 +14,7 @@ from autotune.errors import UserError
 from autotune.ledger import journal, siblings
 from autotune.results.meta import DataFacts, DeviceFacts, Identity, InputTypes, Meta, RunOptions, SplitFacts
 from autotune.results.record import Record
-from autotune.space.rules import conflict, finished, limits
+from autotune.space.rules import conflict
 from autotune.space.space import Space
 from autotune.study.candidates import Candidate, Importer, Opened, open_candidates
 from autotune.study.checks import check_delegates, check_targets, check_writable, refuse_changes
@@ -58,21 +58,22 @@ class Prepared:
 
     def remarks(self) -> list[str]:
         """What the user should know of the models before anything is searched."""
-        tasks = [candidate.task for candidate in self.candidates.values()]
+        candidates = list(self.candidates.values())
+        tasks = [candidate.task for candidate in candidates]
         if self.leader is not None:
             device = self.meta.device.device
             return [f"the files of study {self.leader.name!r}, as they are, on device {device}: study {self.name!r}"]
         return [
-            *(f"{task.model} {limit}" for task in tasks if (limit := limits(task.facts))),
-            *(f"{task.model} {KEEPS}" for task in tasks if task.facts.get("state")),
-            *(f"{task.model}: {line}" for task in tasks if (line := task.facts.get("left_float"))),
+            *(f"{each.task.model} {line}" for each in candidates if (line := each.limits.remark)),
+            *(f"{task.model} {KEEPS}" for task in tasks if task.facts.state),
+            *(f"{task.model}: {line}" for task in tasks if (line := task.facts.left_float)),
             *(f"{task.model} {line}" for task in tasks if (line := Entry.of(task.facts).remark(task.data.train.x))),
             *_groups(tasks[0].data),
         ]
 
     def fits(self, config: Config) -> bool:
         """Whether a configuration makes sense."""
-        return conflict(config, self.candidates[config.recipe.model].facts) is None
+        return conflict(config, self.candidates[config.recipe.model].limits) is None
 
 
 def prepare(options: Options, device: Device, pool: Pool, importer: Importer, opened: Opened | None = None) -> Prepared:
@@ -117,9 +118,9 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer, op
 
 def fitted_space(space: Space, candidates: Mapping[str, Candidate]) -> Space:
     """The space with a choice of models, of what can be done to them."""
-    facts = [candidate.facts for candidate in candidates.values()]
-    untrainable = [bool(each.get("untrainable")) for each in facts]
-    if all(map(finished, facts)):
+    limits = [candidate.limits for candidate in candidates.values()]
+    untrainable = [each.untrainable is not None for each in limits]
+    if all(each.finished for each in limits):
         space = space.of_runtimes()
     elif all(untrainable):
         space = space.of_lessons(["none"])

@@ -1,13 +1,12 @@
 """Which loss and metric go with the labels: the user's word, the data's, the model file's."""
 
-from typing import Any
-
 from autotune.errors import UserError
 from autotune.targets.metric import QUALITIES, Metric, is_quality, quality
 from autotune.task import user_code
 from autotune.task.data import Array, Data, one_hot
 from autotune.task.labels import Kind, Settled, answers, classes, distributions, two_sided, zeros_and_ones
 from autotune.task.losses import BINARY, ERRORS, GAPS, OF_CLASSES, OF_DISTRIBUTIONS, SIGNS, Loss
+from autotune.task.model_facts import ModelFacts
 
 FITTING = {
     "classes": ("accuracy", "topK", "auc", "f1", "miou"),
@@ -27,7 +26,7 @@ NAMES = {
 """Keras's names of metrics."""
 
 
-def settle(data: Data, facts: dict[str, Any], output: tuple[int, ...], loss: str | None, metric: str | None) -> Settled:
+def settle(data: Data, facts: ModelFacts, output: tuple[int, ...], loss: str | None, metric: str | None) -> Settled:
     """Settles kind, loss and metric by the train labels.
 
     Args:
@@ -65,7 +64,7 @@ def check_names(loss: str | None, metric: str | None) -> None:
         _named_metric(metric, "--metric")
 
 
-def _named_loss(asked: str | None, data: Data, facts: dict[str, Any], output: tuple[int, ...]) -> str | None:
+def _named_loss(asked: str | None, data: Data, facts: ModelFacts, output: tuple[int, ...]) -> str | None:
     """The loss that the user names, else the data, else the model file.
 
     None where none does, or the file's does not fit.
@@ -75,7 +74,7 @@ def _named_loss(asked: str | None, data: Data, facts: dict[str, Any], output: tu
     """
     y = data.train.y
     if asked is None and data.loss is None:
-        known = Loss.parse(facts["compiled_loss"] or "")
+        known = Loss.parse(facts.compiled_loss or "")
         compiled = str(known)
         if known is None or not _fits(compiled, y, output) or (_elementwise(compiled, output) and one_hot(y)):
             return None
@@ -133,7 +132,7 @@ def _named_metric(name: str, where: str) -> str:
     return short
 
 
-def _kind(loss: str | None, metric: str | None, y: Array, facts: dict[str, Any], output: tuple[int, ...]) -> Kind:
+def _kind(loss: str | None, metric: str | None, y: Array, facts: ModelFacts, output: tuple[int, ...]) -> Kind:
     """What the labels are: as the loss says, else the metric, else labels and output.
 
     Raises:
@@ -143,11 +142,11 @@ def _kind(loss: str | None, metric: str | None, y: Array, facts: dict[str, Any],
         return _kind_by_loss(_bare(loss), y, output)
     if metric is not None:
         return _kind_by_metric(metric, y, output)
-    if output[-1] == 1 and facts["activation"] != "sigmoid":
+    if output[-1] == 1 and facts.activation != "sigmoid":
         return "classes" if classes(y, output) and zeros_and_ones(y) else "quantities"
     if classes(y, output):
         return "classes"
-    return "multilabel" if answers(y, output) and facts["activation"] == "sigmoid" else "quantities"
+    return "multilabel" if answers(y, output) and facts.activation == "sigmoid" else "quantities"
 
 
 def _kind_by_loss(loss: str, y: Array, output: tuple[int, ...]) -> Kind:
@@ -184,26 +183,26 @@ def _quantities(says: str, option: str, y: Array, output: tuple[int, ...]) -> Ki
     return "quantities"
 
 
-def _loss(named: str | None, kind: Kind, facts: dict[str, Any], output: tuple[int, ...], *, rows: bool) -> str:
+def _loss(named: str | None, kind: Kind, facts: ModelFacts, output: tuple[int, ...], *, rows: bool) -> str:
     """The loss in the form that the labels need: a plain crossentropy of classes is sparse, unless labels stay rows."""
     if named is not None:
         plain = named in ("categorical_crossentropy", "categorical_crossentropy:logits")
         return f"sparse_{named}" if plain and kind == "classes" and not rows else named
     if kind == "quantities":
         return ERRORS[0]
-    logits = "" if facts["activation"] in ("softmax", "sigmoid") else ":logits"
+    logits = "" if facts.activation in ("softmax", "sigmoid") else ":logits"
     if output[-1] == 1 or kind == "multilabel":
         return f"binary_crossentropy{logits}"
     return f"sparse_categorical_crossentropy{logits}"
 
 
-def _quality(asked: str | None, where: str, kind: Kind, facts: dict[str, Any], output: tuple[int, ...]) -> Metric:
+def _quality(asked: str | None, where: str, kind: Kind, facts: ModelFacts, output: tuple[int, ...]) -> Metric:
     """The metric: the named one, else the model file's first that fits, else the usual one.
 
     Raises:
         UserError: the named one does not fit.
     """
-    names = [NAMES.get(name, name) for name in facts["compiled_metrics"]]
+    names = [NAMES.get(name, name) for name in facts.compiled_metrics]
     name = asked or next((name for name in names if name in FITTING[kind]), USUAL[kind])
     metric = quality(name, "higher")
     top = metric.name.startswith("top")

@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from autotune.task.data.taken import Entry
 from autotune.task.labels import Kind, Settled, class_numbers, fitted
 from autotune.task.losses import MARGINS, Loss
 from autotune.task.losses_and_metrics import settle
+from autotune.task.model_facts import ModelFacts
 
 CALIBRATION = 100
 """Samples from which integer schemes learn the ranges of activations, where the data names none."""
@@ -29,7 +29,7 @@ class Task:
 
     Attributes:
         model: the model file's name.
-        facts: of the model, as model.load.import_model gives them.
+        facts: of the model.
         data: the splits.
         loss: as TrainingData.loss.
         quality: the metric that the search keeps high or low, as it is better.
@@ -41,7 +41,7 @@ class Task:
     """
 
     model: str
-    facts: dict[str, Any]
+    facts: ModelFacts
     data: Data
     loss: str
     quality: Metric
@@ -85,7 +85,7 @@ class Task:
     @property
     def output(self) -> tuple[int, ...]:
         """The shape of the model's output for a sample, (1,) where that is a single number."""
-        return tuple(self.facts["output_shape"]) or (1,)
+        return self.facts.output_shape or (1,)
 
     def misread(self, outputs: Array) -> str | None:
         """Why the model's outputs can't be what they are taken for, None where they can or where that was stated.
@@ -126,19 +126,19 @@ class Task:
         """Whether outputs are logits, or scores whose sign decides, not probabilities."""
         known = Loss.parse(self.loss)
         if known is None:
-            return self.facts["activation"] not in ("softmax", "sigmoid")
+            return self.facts.activation not in ("softmax", "sigmoid")
         return known.logits or known.name in MARGINS
 
 
 def make_task(
-    model: str, model_bytes: bytes, facts: dict[str, Any], data: Data, loss: str | None, metric: str | None, seed: int
+    model: str, model_bytes: bytes, facts: ModelFacts, data: Data, loss: str | None, metric: str | None, seed: int
 ) -> Task:
     """Holds model and data against each other, and settles loss and metric.
 
     Args:
         model: the model file's name.
         model_bytes: its content.
-        facts: as model.load.import_model gives them.
+        facts: of it.
         data: the splits.
         loss: the user's word, else the data's, else the model file's, else what output and labels suggest.
         metric: likewise.
@@ -148,7 +148,7 @@ def make_task(
         UserError: shapes or labels don't fit the model, loss and metric don't fit the labels, or
             labels are all of one class.
     """
-    shape, output = tuple(facts["input_shape"]), tuple(facts["output_shape"]) or (1,)
+    shape, output = facts.input_shape, facts.output_shape or (1,)
     if data.train.unlabelled and shape != output:
         raise UserError(
             f"data {data.source}: no y_train and y_test, and the model does not give back its inputs: "
@@ -169,7 +169,7 @@ def make_task(
     )
     identity = fingerprint(
         hashlib.sha256(model_bytes).hexdigest(),
-        facts,
+        facts.to_json(),
         data.train.fingerprint(),
         user_code.fingerprint(settled.loss),
         seed,

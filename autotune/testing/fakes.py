@@ -22,6 +22,7 @@ from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact
 from autotune.model.trust import Trust
 from autotune.study.reporting import Silent
+from autotune.task.model_facts import ModelFacts
 
 T = TypeVar("T")
 
@@ -48,21 +49,8 @@ def toy_files(folder: Path, samples: int = 200) -> tuple[Path, Path]:
 
 def toy_import(data: bytes, name: str, trust: Trust) -> Artifact:
     """An import in place of model.load.import_model()."""
-    return Artifact(
-        data,
-        {
-            "input_shape": [1],
-            "output_shape": [CLASSES],
-            "layers": ["dense"],
-            "parameters": 100,
-            "largest_layer": 100,
-            "untrainable": None,
-            "quantized": False,
-            "activation": "softmax",
-            "compiled_loss": None,
-            "compiled_metrics": [],
-        },
-    )
+    facts = ModelFacts((1,), (CLASSES,), "softmax", layers=("dense",), parameters=100, largest_layer=100)
+    return Artifact(data, facts.to_json())
 
 
 def toy_build(step: pipeline.Step, base: bytes, parent: bytes | None, data: TrainingData) -> Artifact:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from autotune.model.compile_config import compiled
+from autotune.model.compile_config import compiled_loss
 
 KERAS_2 = {"reduction": "auto", "name": "x", "from_logits": False}
 KERAS_3 = {"reduction": "sum_over_batch_size", "name": "mine", "from_logits": False}
@@ -34,4 +34,4 @@ KERAS_3 = {"reduction": "sum_over_batch_size", "name": "mine", "from_logits": Fa
 )
 def test_losses_with_settings(kind: str, config: dict[str, Any], loss: str) -> None:
     """Keras 2 names the function, Keras 3 the class; what is default, or no number, is not said."""
-    assert compiled({"loss": {"class_name": kind, "config": config}})["compiled_loss"] == loss
+    assert compiled_loss({"loss": {"class_name": kind, "config": config}}) == loss

@@ -56,11 +56,11 @@ INTEGER = {
 def test_facts(activation: str, options: dict[str, Any], expected: tuple[str, bool, str]) -> None:
     """Of float and of integer files: 4 · 3 weights and 3 biases (the converter leaves out those of 0)."""
     found = facts(converted(small(activation), **options))
-    assert (found["activation"], found["quantized"], found["input_dtype"]) == expected
-    assert found["output_dtype"] == expected[2]
-    assert (found["input_shape"], found["output_shape"], found["parameters"]) == ([4], [3], 15)
-    assert ("input_quantization" in found) is expected[1]
-    assert not expected[1] or found["input_quantization"][0] > 0
+    assert (found.activation, found.quantized, found.input_dtype) == expected
+    assert found.output_dtype == expected[2]
+    assert (found.input_shape, found.output_shape, found.parameters) == ((4,), (3,), 15)
+    assert (found.input_quantization is not None) is expected[1]
+    assert found.input_quantization is None or found.input_quantization[0] > 0
 
 
 def two_signatures() -> bytes:

@@ -4,6 +4,7 @@ import json
 import pickle
 import re
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,11 @@ def model(name):
 
 
 @pytest.fixture(autouse=True)
-def no_trust(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test begins without any, and leaves no folder to import from."""
+def no_trust(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test begins without any, and leaves none, and no folder to import from."""
     monkeypatch.setattr(sys, "path", list(sys.path))
+    allow(Trust())
+    yield
     allow(Trust())
 
 

@@ -1,19 +1,14 @@
 """Which configurations make sense: for any model, and for the one at hand."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from autotune.config import Config, Value
-from autotune.space.rules import conflict, limits
+from autotune.space.rules import Limits, conflict
 
-IMAGES: dict[str, Any] = {
-    "input_shape": [32, 32, 3],
-    "output_shape": [10],
-    "untrainable": None,
-    "quantized": False,
-    "largest_layer": 1000,
-}
+IMAGES = Limits(input_shape=(32, 32, 3), output_shape=(10,), largest_layer=1000)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +48,7 @@ def test_senseless_ones_do_not(values: dict[str, Any], reason: str) -> None:
 @pytest.mark.parametrize("augment", ["shift", "flip_shift"])
 def test_masks_are_not_varied_without_a_teacher(augment: str) -> None:
     """A flipped image does not go with the mask of the one that was not; a class, or a teacher's mask, does."""
-    masks = IMAGES | {"output_shape": [32, 32, 3]}
+    masks = replace(IMAGES, output_shape=(32, 32, 3))
     labelled = Config.of({"prune": 0.5, "fine_tune": "labels", "augment": augment})
     assert "would not be shifted and flipped" in str(conflict(labelled, masks))
     assert conflict(labelled, IMAGES) is None
@@ -64,9 +59,9 @@ def test_masks_are_not_varied_without_a_teacher(augment: str) -> None:
 @pytest.mark.parametrize("values", [{"quantize": "qat"}, {"prune": 0.5}, {"cluster": 16, "fine_tune": "labels"}])
 def test_what_can_not_be_trained_is_compressed_in_one_shot(values: dict[str, Any]) -> None:
     """A .tflite has no trainable form; without training the same is possible, save QAT."""
-    facts = IMAGES | {"untrainable": "it is a .tflite file"}
-    assert conflict(Config.of(values), facts) == "the model can't be trained"
-    assert conflict(Config.of({**values, "fine_tune": "none", "quantize": "int8"}), facts) is None
+    limits = replace(IMAGES, untrainable="it is a .tflite file")
+    assert conflict(Config.of(values), limits) == "the model can't be trained"
+    assert conflict(Config.of({**values, "fine_tune": "none", "quantize": "int8"}), limits) is None
 
 
 @pytest.mark.parametrize(
@@ -74,30 +69,30 @@ def test_what_can_not_be_trained_is_compressed_in_one_shot(values: dict[str, Any
 )
 def test_what_is_quantized_stays_as_it_is(values: dict[str, Any]) -> None:
     """Only how it runs can be chosen."""
-    facts = IMAGES | {"untrainable": "it is a .tflite file", "quantized": True}
-    assert conflict(Config.of(values), facts) == "nothing can be done to the model"
-    assert limits(facts) == "is measured as it is: it is quantized already"
-    assert conflict(Config.of({"delegate": "builtin", "threads": 2}), facts) is None
+    limits = replace(IMAGES, untrainable="it is a .tflite file", quantized=True)
+    assert conflict(Config.of(values), limits) == "nothing can be done to the model"
+    assert limits.remark == "is measured as it is: it is quantized already"
+    assert conflict(Config.of({"delegate": "builtin", "threads": 2}), limits) is None
 
 
 def test_one_shot_is_for_what_can_not_be_trained() -> None:
     """Where the space has none, and another model is there only because of which it was added."""
     trained, once = ({"prune": 0.5, "fine_tune": lesson} for lesson in ("distill", "none"))
-    assert conflict(Config.of(trained), IMAGES | {"one_shot": False}) is None
-    assert "by training only" in str(conflict(Config.of(once), IMAGES | {"one_shot": False}))
+    assert conflict(Config.of(trained), replace(IMAGES, one_shot=False)) is None
+    assert "by training only" in str(conflict(Config.of(once), replace(IMAGES, one_shot=False)))
 
 
 def test_what_has_no_weights_stays_as_it_is() -> None:
     """No scheme and no pruning is tried; as it is it fits, whatever a space has for clusters."""
-    facts = IMAGES | {"untrainable": "it is a .tflite file", "largest_layer": 0}
-    assert conflict(Config.of({"cluster": 0}), facts) is None
+    limits = replace(IMAGES, untrainable="it is a .tflite file", largest_layer=0)
+    assert conflict(Config.of({"cluster": 0}), limits) is None
     touched: tuple[dict[str, Value], ...] = ({"quantize": "float16"}, {"prune": 0.5, "fine_tune": "none"})
     for values in touched:
-        assert conflict(Config.of(values), facts) == "nothing can be done to the model"
+        assert conflict(Config.of(values), limits) == "nothing can be done to the model"
 
 
 def test_only_images_are_varied() -> None:
     """What has no height and width can't be shifted; where nothing trains it does not matter."""
-    facts = IMAGES | {"input_shape": [120, 6]}
-    assert "only images" in str(conflict(Config.of({"prune": 0.5, "augment": "shift"}), facts))
-    assert conflict(Config.of({"quantize": "int8", "augment": "shift"}), facts) is None
+    limits = replace(IMAGES, input_shape=(120, 6))
+    assert "only images" in str(conflict(Config.of({"prune": 0.5, "augment": "shift"}), limits))
+    assert conflict(Config.of({"quantize": "int8", "augment": "shift"}), limits) is None

@@ -22,7 +22,7 @@ def test_their_weights_count() -> None:
     layers = read_weights(file)
     assert [layer["operator"] for layer in layers] == ["UNIDIRECTIONAL_SEQUENCE_RNN"] * 2 + ["FULLY_CONNECTED"]
     assert [layer["weights"] for layer in layers] == [16, 16, 16]
-    assert len(facts(file)["layers"]) == 3
+    assert len(facts(file).layers) == 3
 
 
 @pytest.mark.parametrize("scheme", ["int8", "dynamic", "float16"])
@@ -31,7 +31,7 @@ def test_what_stays_float_is_told(scheme: str) -> None:
     file = stateful.variables()
     shape = describe(file)["inputs"][0]["shape"]
     quantized = quantize(file, scheme, np.ones((1, *shape[1:]), np.float32))
-    assert facts(file)["left_float"] == left_float(read_weights(quantized)) == LINE
+    assert facts(file).left_float == left_float(read_weights(quantized)) == LINE
     assert left_float(read_weights(tables.small())) == ""
 
 

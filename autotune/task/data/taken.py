@@ -1,13 +1,13 @@
 """Inputs in the form that a model takes: floats, whole numbers, or the integers that a quantized input takes."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from autotune.errors import UserError
 from autotune.task.data.splits import Array
+from autotune.task.model_facts import ModelFacts
 
 _WHOLE = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
@@ -29,10 +29,9 @@ class Entry:
     zero: int = 0
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Self:
-        """The input of a model with these facts, as model.load.import_model gives them."""
-        scale, zero = facts.get("input_quantization", (0.0, 0))
-        return cls(tuple(facts["input_shape"]), facts.get("input_dtype", "float32"), scale, zero)
+    def of(cls, facts: ModelFacts) -> Self:
+        """The input of a model with these facts."""
+        return cls(facts.input_shape, facts.input_dtype, *(facts.input_quantization or (0.0, 0)))
 
     def taken(self, x: Array, name: str, source: str, *, pixels: bool = False) -> Array:
         """The samples in the form that the model takes.

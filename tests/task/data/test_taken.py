@@ -1,5 +1,6 @@
 """Inputs in the form that a model takes, whatever form they came in."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from autotune.errors import UserError
 from autotune.task.data.taken import Entry
+from autotune.task.model_facts import ModelFacts
 
 FLOAT = Entry((2,), "float32")
 WHOLE = Entry((2,), "int32")
@@ -79,6 +81,6 @@ def test_pixels_of_images() -> None:
 
 def test_facts_of_a_model() -> None:
     """Those of a file say how its input is quantized; of others nothing is said."""
-    assert Entry.of({"input_shape": [2], "input_dtype": "int32"}) == WHOLE
-    facts = {"input_shape": [2], "input_dtype": "uint8", "input_quantization": [1 / 255, 0]}
-    assert Entry.of(facts) == QUANTIZED
+    facts = ModelFacts((2,), (3,), "softmax", layers=("dense",), parameters=6, largest_layer=6, input_dtype="int32")
+    assert Entry.of(facts) == WHOLE
+    assert Entry.of(replace(facts, input_dtype="uint8", input_quantization=(1 / 255, 0))) == QUANTIZED
