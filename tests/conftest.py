@@ -1,6 +1,7 @@
 """What tests share: where the real model and data are, and models made on the spot."""
 
 import gc
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ from autotune.testing import FakeDevice
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # tests import it themselves, too
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

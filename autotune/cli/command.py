@@ -12,6 +12,7 @@ from autotune.cli.devices import DEVICE
 from autotune.cli.options import add_folder, add_targets, add_trust
 from autotune.errors import AutotuneError, ExitStatus, UserError
 from autotune.ledger.interrupts import in_order, status_of, told
+from autotune.track.environment import homeless, variables
 from autotune.track.store import TRACKING, hidden, tracking_uri
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         streams.secure()
     arguments = argparse.Namespace(command=None)
     try:
-        with in_order(restore=argv is not None):
+        with in_order(restore=argv is not None), variables(homeless()):
             _parser().parse_args(argv, arguments)
             status: int = arguments.command(arguments)
             return status

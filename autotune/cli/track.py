@@ -10,6 +10,7 @@ from typing import Any
 from autotune.arguments import positive
 from autotune.cli.options import add_folder, warn_of_damage, warn_of_lost_files
 from autotune.errors import ExitStatus, UserError
+from autotune.track.environment import at_import
 from autotune.track.store import TRACKING, hidden, tracking_uri
 
 HOST = "127.0.0.1"
@@ -91,7 +92,8 @@ def _ui(arguments: argparse.Namespace) -> int:
     port = str(arguments.port)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", port]
     command += ["--workers", "1"]  # for one person; it is there sooner
-    environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": uri}  # a password in a command line is seen by all
+    environment = at_import() | os.environ
+    environment["MLFLOW_BACKEND_STORE_URI"] = uri  # a password in a command line is seen by all
     print(f"MLflow UI of {hidden(uri)}: http://{HOST}:{port}/{PAGE} (Ctrl-C ends it)", flush=True)
     os.execve(sys.executable, command, environment)  # noqa: S606  # no shell is wanted
 

@@ -17,8 +17,8 @@ from autotune.files import Scratch
 from autotune.ledger.artifacts import is_file_of
 from autotune.model.trust import Trust
 from autotune.results.front import MeasuredPoint
-from autotune.track import registry
-from autotune.track.registry import Function, Origin
+from autotune.track.mlflow import registry
+from autotune.track.mlflow.registry import Function, Origin
 from autotune.track.store import hidden, tracking_uri
 
 EXAMPLES = 2

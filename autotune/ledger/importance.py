@@ -9,6 +9,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator
 
+from autotune.ledger.quiet import quiet
 from autotune.results.dimensions import Importance, spread, varied
 from autotune.results.front import MeasuredPoint, cost
 from autotune.results.record import Record
@@ -42,6 +43,7 @@ def importance(record: Record) -> Importance:
     return Importance(shares, len(points), len(measured))
 
 
+@quiet()
 def _shares(points: Sequence[MeasuredPoint], columns: dict[str, list[Any]], metric: Metric) -> dict[str, float]:
     """The dimensions' shares of one objective; empty where it is the same, or not known, for nearly all."""
     values = [_value(point, metric) for point in points]

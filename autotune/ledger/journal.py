@@ -18,6 +18,7 @@ from autotune.files import make_way, remove, whole
 from autotune.json_object import JsonObject
 from autotune.ledger.artifacts import ScoreFiles, model_path
 from autotune.ledger.journal_file import Damage, JournalFile, cut, free_name, opened
+from autotune.ledger.quiet import quiet
 from autotune.results.front import MeasuredPoint, Point
 from autotune.results.meta import Meta
 from autotune.results.outcome import Measured, Measurement, Outcome, Refused, outcome_from_json
@@ -31,8 +32,6 @@ FORMAT = 1
 
 FREE = "free"
 """Attribute of trials that nobody asked for."""
-
-optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def read(folder: Path, name: str) -> Record:
@@ -177,6 +176,7 @@ def mend(folder: Path, name: str) -> str | None:
     return note
 
 
+@quiet()
 def begin(storage: BaseStorage, name: str, meta: Meta) -> optuna.Study:
     """A new study.
 

@@ -13,6 +13,7 @@ from autotune.errors import AutotuneError, Infeasible, StopStudy, UserError
 from autotune.ledger import journal, siblings
 from autotune.ledger.interrupts import status_of, told
 from autotune.ledger.ledger import Ledger
+from autotune.ledger.quiet import quiet
 from autotune.measure.cooling import rest
 from autotune.model.load import import_model
 from autotune.results.meta import DeviceFacts
@@ -39,6 +40,7 @@ from autotune.study.scheduler import Scheduler, TimeIsUpError
 from autotune.study.warm_start import Elsewhere, earlier
 from autotune.targets.metric import LATENCY
 from autotune.track.background import Background
+from autotune.track.environment import homeless, variables
 from autotune.track.tracker import Tracker
 
 
@@ -74,7 +76,7 @@ def run(
     began = time.monotonic() if began is None else began
     if opened is None:
         reporter.status("opening the model")
-    with logged() as log_to:
+    with logged() as log_to, quiet(), variables(homeless()):
         prepared = prepare(options, device, pool, importer, opened)
         folder = prepared.folder
         if prepared.leader is not None:

@@ -23,6 +23,7 @@ import cloudpickle
 from autotune.errors import Broken, Fault
 from autotune.files import Scratch, for_sockets
 from autotune.study.ray_process import END_S, Answer, Call, Line, Setting, Shared, Value
+from autotune.track.environment import homeless
 
 T = TypeVar("T")
 
@@ -287,7 +288,12 @@ def _of_this_program() -> str | None:
 
 def _environment(address: str | None) -> dict[str, str]:
     """The environment of Ray's process."""
-    quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    quiet = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "OPENBLAS_NUM_THREADS": "1",  # a worker is one of several
+        **homeless(),
+    }
     if address:
         return quiet | os.environ
     own = {

@@ -2,6 +2,9 @@
 
 import argparse
 import inspect
+import logging
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -100,6 +103,36 @@ def test_tune(capsys: pytest.CaptureFixture[str]) -> None:
     assert asked(tuned(targets=["latency<1s"], quiet=False)) == 4
     assert "4/4 trials" in capsys.readouterr().out
     assert cli.main(["front", "toy"]) == 0
+
+
+def process() -> dict[str, Any]:
+    """What a run might change in the process of its caller."""
+    loggers = [logging.getLogger(name) for name in ("", "autotune", "autotune.devices", "optuna", "mlflow", "alembic")]
+    return {
+        **{f"${name}": value for name, value in os.environ.items()},
+        "loggers": [[log.name, log.level, log.propagate, len(log.handlers), len(log.filters)] for log in loggers],
+        "signals": {number: signal.getsignal(number) for number in signal.valid_signals()},
+        "streams": [sys.stdout, sys.stderr],
+        "path": list(sys.path),
+    }
+
+
+def test_the_caller_s_process_is_left_as_it_was() -> None:
+    """What is set for a run, of MLflow's and Optuna's too, is set back at its end, and where it ends with an error."""
+    import autotune.track.mlflow  # noqa: F401  # what MLflow does as it is imported is not ours
+
+    before = process()
+    front = tuned(trials=2, tracking_uri="sqlite:///mlflow.db")
+    assert Path("mlflow.db").is_file()
+    assert not [note for note in front.notes if "tracking" in note]
+    assert process() == before
+
+    def fails(point: Point, front: Front) -> None:
+        raise ValueError("a mistake")
+
+    with pytest.raises(ValueError, match="a mistake"):
+        tuned(trials=3, callbacks=[fails])
+    assert process() == before
 
 
 def test_an_experiment(tmp_path: Path) -> None:

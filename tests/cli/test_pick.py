@@ -199,7 +199,7 @@ def test_pick_for_all_devices_where_nothing_meets_the_targets(
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """In place of MLflow's: what is to be registered, and the fault that comes of it where there is one."""
-    from autotune.track.registry import Function, Origin, Version
+    from autotune.track.mlflow.registry import Function, Origin, Version
 
     calls: list[Any] = []
 
@@ -212,7 +212,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return Version(name, 3, alias, f"models:/{name}@{alias}", uri, "0" * 32)
 
     end = np.dtype(np.float32), (1,)
-    monkeypatch.setattr("autotune.track.registry.register", register)
+    monkeypatch.setattr("autotune.track.mlflow.registry.register", register)
     monkeypatch.setattr("autotune.deploy.serving.ends", lambda file, delegate: (end, end))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return calls

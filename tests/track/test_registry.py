@@ -28,10 +28,9 @@ from autotune.errors import Fault, UserError
 from autotune.results.meta import DeviceFacts
 from autotune.results.record import Record
 from autotune.testing import toy_outcome, toy_record
-from autotune.track import registry
-from autotune.track.mlflow import MlflowTracker
-from autotune.track.registry import Function, Origin, Version
-from autotune.track.runs import STUDY
+from autotune.track.mlflow import MlflowTracker, registry
+from autotune.track.mlflow.registry import Function, Origin, Version
+from autotune.track.mlflow.runs import STUDY
 from tests.conftest import ROOT
 from tests.deploy.test_serving import ALONE
 

@@ -17,8 +17,8 @@ import sqlalchemy
 from mlflow import MlflowClient
 
 from autotune.errors import Fault
-from autotune.track import sqlite_store
-from autotune.track.sqlite_store import ready
+from autotune.track.mlflow import sqlite_store
+from autotune.track.mlflow.sqlite_store import ready
 
 OLDER = "97727af70f4d"
 """A revision of MLflow's tables long ago."""
@@ -66,7 +66,7 @@ def _has_begun(path: Path) -> bool:
 def test_killed_while_it_is_made_there_is_none(tmp_path: Path) -> None:
     """At any moment; what is made next is whole."""
     path = tmp_path / "mlflow.db"
-    command = [sys.executable, "-c", f"from autotune.track.sqlite_store import ready; ready({address(path)!r})"]
+    command = [sys.executable, "-c", f"from autotune.track.mlflow.sqlite_store import ready; ready({address(path)!r})"]
     with subprocess.Popen(command, env=os.environ | {"TMPDIR": str(tmp_path)}) as process:
         while not list(tmp_path.glob("autotune-*/mlflow.db")):
             assert process.poll() is None

@@ -12,9 +12,9 @@ from autotune.experiment import settle
 from autotune.study.driver import run
 from autotune.study.reporting import logged
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_import, toy_outcome, toy_record
-from autotune.track import registry, store
+from autotune.track import store
 from autotune.track.background import Background
-from autotune.track.mlflow import MlflowTracker
+from autotune.track.mlflow import MlflowTracker, registry
 from tests.study.test_driver import options
 
 SECRET = "s3cret"

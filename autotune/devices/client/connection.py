@@ -29,14 +29,17 @@ LAST_WORDS = 2.0
 """Seconds in which a runner that is closed, or says nothing more, must have ended by itself."""
 
 _BOOT = (
-    "import json, sys, types; f = open(0, 'rb', 0, closefd=False); n = int(f.readline()); s = b''\n"
+    "import json, os, sys, types; os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')\n"
+    "f = open(0, 'rb', 0, closefd=False); n = int(f.readline()); s = b''\n"
     "while len(s) < n: s += f.read(n - len(s)) or sys.exit('the connection ended')\n"
     "for name, source in json.loads(s).items():\n"
     "    module = sys.modules[name] = types.ModuleType(name)\n"
     "    exec(compile(source, name, 'exec'), vars(module))\n"
     "module.main(*sys.argv[1:])"
 )
-"""Reads the runner's modules from stdin, and runs the last: nothing has to be put there before."""
+"""Reads the runner's modules from stdin, and runs the last: nothing has to be put there before. NumPy starts no threads
+there, since the runner forks.
+"""
 
 
 class Transport(Protocol):

@@ -1,13 +1,10 @@
 """What is asked of one file: its outputs, and what it takes. Each runs in a child process of its own."""
 
 import io
-import os
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts no threads: the runner forks
 
 import numpy as np
 

@@ -19,8 +19,8 @@ from autotune.results.front import MeasuredPoint, ParetoFront, Point
 from autotune.results.record import Record
 from autotune.tflite.state import state
 from autotune.track.entries import study_entry, trial_entry
-from autotune.track.runs import Runs
-from autotune.track.server import experiment, failure, impatient, opened
+from autotune.track.mlflow.runs import Runs
+from autotune.track.mlflow.server import experiment, failure, impatient, opened
 
 MODELS = "models"
 """Folder of the parent's artifacts that holds the front's files."""

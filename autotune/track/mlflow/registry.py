@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from autotune.errors import Fault, UserError, one_line
 from autotune.files import Scratch
-from autotune.track.runs import STUDY, TRIAL
-from autotune.track.server import experiment, impatient, meant, opened
+from autotune.track.mlflow.runs import STUDY, TRIAL
+from autotune.track.mlflow.server import experiment, impatient, meant, opened
 from autotune.track.store import hidden
 
 ALIAS = "autotune"

@@ -12,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from urllib3.exceptions import HTTPError
 
 from autotune.errors import Fault
-from autotune.track.sqlite_store import ready
+from autotune.track.environment import variables
+from autotune.track.mlflow.sqlite_store import ready
 from autotune.track.store import hidden
 
 EXPERIMENT = "autotune"
@@ -30,8 +31,8 @@ _IMPATIENT = {
 }
 """In place of MLflow's own defaults, by which a server that is not there holds up its caller for minutes."""
 
-for _noisy in ("alembic", "mlflow"):
-    logging.getLogger(_noisy).setLevel(logging.ERROR)
+_NOISY = ("alembic", "mlflow")
+"""Loggers that say more than errors."""
 
 
 def opened(uri: str) -> MlflowClient:
@@ -68,14 +69,16 @@ def experiment(client: MlflowClient) -> str:
 
 @contextmanager
 def impatient() -> Iterator[None]:
-    """MLflow's variables, where the user has not set them, are ours for now."""
-    ours = {name: value for name, value in _IMPATIENT.items() if name not in os.environ}
-    os.environ.update(ours)
+    """MLflow's variables, where the user has not set them, are ours for now, and its loggers tell errors alone."""
+    levels = {name: logging.getLogger(name).level for name in _NOISY}
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        yield
+        with variables(_IMPATIENT):
+            yield
     finally:
-        for name in ours:
-            os.environ.pop(name, None)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 @contextmanager

@@ -1,0 +1,10 @@
+"""Studies and models in MLflow: the door to it. Whatever is imported of this room, MLflow is first, and quietly."""
+
+from autotune.track import environment
+
+with environment.variables(environment.at_import()):
+    import mlflow  # noqa: F401
+
+from autotune.track.mlflow.tracker import MlflowTracker  # after MLflow itself
+
+__all__ = ["MlflowTracker"]
