@@ -73,14 +73,3 @@ def duration(text: str) -> float:
     if seconds > LONGEST:
         raise argparse.ArgumentTypeError(f"{text!r} is longer than ten years")
     return seconds
-
-
-NUMBERS: dict[str, Callable[[str], float]] = {
-    "trials": positive,
-    "patience": positive,
-    "jobs": jobs,
-    "seed": natural,
-    "timeout": duration,
-    "validation_share": share,
-}
-"""Of a run's options those that are numbers, wherever they are given."""

@@ -3,15 +3,17 @@
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from os import fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from autotune import plugins
-from autotune.arguments import NUMBERS
+from autotune.config import JsonObject
 from autotune.errors import UserError
 from autotune.files import is_file
 from autotune.model.trust import Trust
+from autotune.options import OPTIONS, RunOptions
 from autotune.plugins import resource
 from autotune.space import file as space_file
 from autotune.space.space import Categorical, Space
@@ -22,29 +24,8 @@ from autotune.yaml_file import Lines, place, read_yaml
 if TYPE_CHECKING:
     from autotune.study.options import Options
 
-FOLDER = "runs"
-TRIALS = 60
-PATIENCE = 15
 DATA = "an .npz file, a folder of class folders of images, tfds:NAME or FILE.py:FUNCTION"
-KEYS = {
-    "model": (str, list),
-    "data": str,
-    "space": (str, dict),
-    "device": (str, list),
-    "targets": list,
-    "objectives": list,
-    "trials": int,
-    "patience": int,
-    "sampler": str,
-    "seed": int,
-    "jobs": int,
-    "name": str,
-    "loss": str,
-    "metric": str,
-    "validation_share": float,
-    "exclude": list,
-    "custom_objects": list,
-}
+KEYS = {name: option.kind for name, option in OPTIONS.items() if option.in_files}
 """What an experiment file may say, and as what."""
 
 
@@ -53,40 +34,30 @@ class Settings:
     """A run as it was asked for, complete save for what the device decides.
 
     Attributes:
-        values: of KEYS, of the file overridden by the command line; paths resolved.
+        values: of the file overridden by the command line; paths resolved.
         targets: parsed.
         objectives: parsed; empty where the targets say.
         remarks: to be shown to the user.
         file: that a space of its own stands in, None where that is of the call.
         lines: of this space's keys, for messages.
-        folder, timeout, ray, tracking_uri, trusted: from the command line or the call alone.
     """
 
-    values: dict[str, Any]
+    values: RunOptions
     targets: list[Target]
     objectives: tuple[str, ...]
     remarks: list[str]
     file: str | None
     lines: Lines
-    folder: Path
-    timeout: float | None
-    ray: str | None
-    tracking_uri: str | None = field(repr=False)  # it may have a password
-    trusted: bool
 
     @property
     def trust(self) -> Trust:
         """What code model files may run."""
-        return Trust.of(self.trusted, self.values.get("custom_objects", ()))
+        return Trust.of(self.values.trust, self.values.custom_objects)
 
     @property
-    def devices(self) -> list[str]:
-        """The devices as the user calls them; at least one."""
-        return _listed(self.values.get("device") or "local")
-
-    @property
-    def jobs(self) -> int | None:
-        return self.values.get("jobs")
+    def folder(self) -> Path:
+        """That holds the studies."""
+        return Path(self.values.dir)
 
     def draft(self, jobs: int) -> "Options":
         """The driver's options as far as no device is asked: the space has all that any device may have.
@@ -97,13 +68,13 @@ class Settings:
         Raises:
             UserError: the space, the sampler or a device is not one.
         """
-        return self.options(self.devices[0], _Anything(), jobs)[0]
+        return self.options(self.values.device[0], _Anything(), jobs)[0]
 
     def options(self, spec: str, device: "_Offers", jobs: int) -> "tuple[Options, list[str]]":
         """The driver's options, and remarks to be shown to the user.
 
         Args:
-            spec: one of devices.
+            spec: one of values.device.
             device: that it stands for.
             jobs: number of workers.
 
@@ -114,24 +85,25 @@ class Settings:
         from autotune.study.options import Options
 
         space, remarks = self._space(device)
+        values = self.values
         options = Options(
-            models=tuple(Path(model) for model in self.values["model"]),
-            data=self.values["data"],
+            models=tuple(Path(model) for model in values.model),
+            data=fspath(values.data),
             space=space,
             targets=self.targets,
             objectives=self.objectives,
-            name=self.values["name"],
+            name=values.name,
             folder=self.folder,
-            trials=self.values.get("trials", TRIALS),
-            patience=self.values.get("patience", PATIENCE),
-            sampler=plugins.load("samplers", self.values.get("sampler", "ehvi")),
-            timeout=self.timeout,
+            trials=values.trials,
+            patience=values.patience,
+            sampler=plugins.load("samplers", values.sampler),
+            timeout=values.timeout,
             jobs=jobs,
-            seed=self.values.get("seed", 0),
-            loss=self.values.get("loss"),
-            metric=self.values.get("metric"),
-            share=self.values.get("validation_share", 0.5),
-            excluded=tuple(self.values.get("exclude", ())),
+            seed=values.seed,
+            loss=values.loss,
+            metric=values.metric,
+            validation_share=values.validation_share,
+            exclude=values.exclude,
             trust=self.trust,
             device=located(spec),
         )
@@ -142,13 +114,13 @@ class Settings:
         from autotune.compress.pipeline import dimensions
         from autotune.devices import delegates
 
-        given = self.values.get("space", "full")
+        written = self.values.space
         extra = dimensions()
         auto = [name for name in device.delegates if name != "reference"] or list(device.delegates)
-        if isinstance(given, str):
-            space = space_file.read(given, device.threads, extra, auto)
+        if isinstance(written, str):
+            space = space_file.read(written, device.threads, extra, auto)
         else:
-            space = space_file.parse(given, f"in {self.file or 'the call'}", device.threads, extra, self.lines, auto)
+            space = space_file.parse(written, f"in {self.file or 'the call'}", device.threads, extra, self.lines, auto)
         left = [name for name in space.delegates() if name in device.delegates]
         named = {*delegates.DELEGATES, *device.missing()}
         lacking = [name for name in space.delegates() if name in named and name not in left]
@@ -187,48 +159,40 @@ class _Anything:
         return {}
 
 
-def settle(given: Mapping[str, Any]) -> Settings:
+def settings_of(call: Mapping[str, object]) -> Settings:
     """What a run is asked for.
 
     Args:
-        given: by the names of KEYS, and experiment, dir, timeout, ray, tracking_uri, trust; None where it is not.
+        call: by the names of OPTIONS; None where one is not given, others than these are left alone.
 
     Raises:
         UserError: the experiment file is not one, or model or data are not named anywhere.
     """
-    given = {name: value for name, value in given.items() if value is not None}
-    experiment = given.get("experiment")
+    call = {name: call[name] for name in OPTIONS if call.get(name) is not None}
+    experiment = str(call.get("experiment") or "")
     values, lines = read(experiment) if experiment else ({}, {})
-    if "space" in given:
-        experiment = None
-        lines = {}
-    values = {"targets": []} | values | {key: given[key] for key in KEYS if key in given}
+    values |= call
     for key, what in (("model", "a .keras, .h5 or .tflite file, or a SavedModel folder"), ("data", DATA)):
         if not values.get(key):
             raise UserError(f"no --{key} ({what}), and no experiment that names one")
-    targets, remarks = parse_all(values["targets"])
-    goals, remark = objectives.parse(values.get("objectives", ()))
-    values.setdefault("name", Path(values["model"][0]).resolve().stem)
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", values["name"]):
-        raise UserError(
-            f"--name {values['name']!r}: use letters, digits, '.', '_' and '-', not starting with '.' or '-'"
-        )
-    return Settings(
-        values,
-        targets,
-        goals,
-        [*remarks, *([remark] if remark else [])],
-        experiment,
-        lines,
-        Path(given.get("dir") or FOLDER),
-        given.get("timeout"),
-        given.get("ray"),
-        given.get("tracking_uri"),
-        given.get("trust", False),
-    )
+    options = _options(values)
+    targets, remarks = parse_all(options.targets)
+    goals, remark = objectives.parse(options.objectives)
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", options.name):
+        raise UserError(f"--name {options.name!r}: use letters, digits, '.', '_' and '-', not starting with '.' or '-'")
+    file, lines = (None, {}) if "space" in call else (experiment or None, lines)
+    return Settings(options, targets, goals, [*remarks, *([remark] if remark else [])], file, lines)
 
 
-def read(name: str) -> tuple[dict[str, Any], Lines]:
+def _options(values: JsonObject) -> RunOptions:
+    """Of what is said, each as its kind: lists as tuples; a device or folder that is empty is the usual one."""
+    values = {"name": Path(values["model"][0]).resolve().stem} | values
+    options: JsonObject = {name: value for name, value in values.items() if value or name not in ("device", "dir")}
+    options |= {name: tuple(_listed(value)) for name, value in options.items() if OPTIONS[name].kind.several}
+    return RunOptions(**options)
+
+
+def read(name: str) -> tuple[JsonObject, Lines]:
     """An experiment file by path, or a shipped one by name; its paths resolved against its folder.
 
     Returns:
@@ -238,9 +202,10 @@ def read(name: str) -> tuple[dict[str, Any], Lines]:
         UserError: there is none, or it says what it can't.
     """
     path = resource("experiments", name)
-    values, lines = read_yaml(path, "experiment")
-    if not isinstance(values, dict):
+    content, lines = read_yaml(path, "experiment")
+    if not isinstance(content, dict):
         raise UserError(f"experiment {path}: must map {', '.join(KEYS)} to values")
+    values: JsonObject = content
     _check(values, path, lines)
     if "model" in values:
         values["model"] = [str(path.parent / model) for model in _listed(values["model"])]
@@ -265,16 +230,17 @@ def _beside(path: Path, name: str) -> str:
     return str(path.parent / name) if is_file(path.parent / name) else name
 
 
-def _check(values: dict[str, Any], path: Path, lines: Lines) -> None:
+def _check(values: JsonObject, path: Path, lines: Lines) -> None:
     for key, value in values.items():
         where = f"experiment {path}{place(lines, key)}"
         if key not in KEYS:
             raise UserError(f"{where}: unknown key {key!r}; known are {', '.join(KEYS)}")
-        if not isinstance(value, KEYS[key]) or isinstance(value, bool):  # type: ignore[arg-type]  # types, or a tuple of them
+        kind = KEYS[key]
+        if not isinstance(value, kind.types) or isinstance(value, bool):
             raise UserError(f"{where}: {key} can't be {value!r}")
-        if key in NUMBERS:
+        if kind.number is not None:
             try:
-                NUMBERS[key](str(value))
+                kind.number(str(value))
             except ArgumentTypeError as error:
                 raise UserError(f"{where}: {key} can't be {value!r}: {error}") from error
         if isinstance(value, list) and not all(isinstance(item, str) for item in value):

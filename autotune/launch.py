@@ -20,7 +20,7 @@ from autotune.track.tracker import Tracker
 
 def workers(settings: Settings) -> int:
     """How many build: as many as are asked for, else as are sensible here."""
-    return settings.jobs or pool.sensible_jobs(cores())
+    return settings.values.jobs or pool.sensible_jobs(cores())
 
 
 def launch(settings: Settings, reporter: Reporter, tracking_uri: str | None) -> list[Summary]:
@@ -40,36 +40,34 @@ def launch(settings: Settings, reporter: Reporter, tracking_uri: str | None) -> 
     """
     began = time.monotonic()
     jobs = workers(settings)
-    devices = [device_file.load_device(spec) for spec in settings.devices]
+    devices = [device_file.load_device(spec) for spec in settings.values.device]
     draft = settings.draft(jobs)
     examine.check_names(devices)
     examine.check_files(draft, devices)
     trackers, local = partial(_trackers, tracking_uri), [PictureTracker()]
-    with closing(pool.RayPool(jobs, partial(start, trust=settings.trust), settings.ray)) as builders:
+    with closing(pool.RayPool(jobs, partial(start, trust=settings.trust), settings.values.ray)) as builders:
         reporter.status("opening the model")
         opened = examine.examine(draft, devices, builders, import_model)
-        asked = _asked(settings, devices, jobs, reporter)
-        return on_devices.run_on(asked, builders, reporter, trackers, opened=opened, began=began, local=local)
+        runs = _runs(settings, devices, jobs, reporter)
+        return on_devices.run_on(runs, builders, reporter, trackers, opened=opened, began=began, local=local)
 
 
-def _asked(
-    settings: Settings, devices: Sequence[Device], jobs: int, reporter: Reporter
-) -> list[tuple[Options, Device]]:
+def _runs(settings: Settings, devices: Sequence[Device], jobs: int, reporter: Reporter) -> list[tuple[Options, Device]]:
     """What is asked for of each device: all of them are asked what they have before hours are spent on the first.
 
     Raises:
         UserError: one can't be reached, or has nothing of what the space names.
     """
-    asked = []
+    runs = []
     remarks = list(settings.remarks)
-    for spec, device in zip(settings.devices, devices, strict=True):
+    for spec, device in zip(settings.values.device, devices, strict=True):
         reporter.status(f"trying {spec}")
         options, more = settings.options(spec, device, jobs)
-        asked.append((options, device))
+        runs.append((options, device))
         remarks += more
     for remark in remarks:
         reporter.note(remark)
-    return asked
+    return runs
 
 
 def _trackers(uri: str | None) -> list[Tracker]:

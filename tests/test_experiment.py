@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from autotune.errors import UserError
-from autotune.experiment import read, settle
+from autotune.experiment import read, settings_of
 from autotune.model.trust import Trust
 from autotune.space.space import Categorical
 from autotune.testing import FakeDevice
@@ -114,40 +114,40 @@ def test_read_refuses_what_is_not_there() -> None:
         read("nothing")
 
 
-def test_settle_without_an_experiment() -> None:
+def test_settings_without_an_experiment() -> None:
     """Model and data are enough; the model's name is the study's."""
-    settings = settle(arguments(model=["folder/net.keras"], data="d.npz"))
-    assert settings.values["name"] == "net"
+    settings = settings_of(arguments(model=["folder/net.keras"], data="d.npz"))
+    assert settings.values.name == "net"
     assert settings.targets == []
     assert settings.remarks == []
     assert settings.folder == Path("runs")
-    assert settings.devices == ["local"]
-    assert settings.jobs is None
+    assert settings.values.device == ("local",)
+    assert settings.values.jobs is None
 
 
-def test_settle_takes_what_the_experiment_says(tmp_path: Path) -> None:
+def test_settings_takes_what_the_experiment_says(tmp_path: Path) -> None:
     """All of it."""
     text = "model: m.keras\ndata: d.npz\ndevice: phone\njobs: 3\ntargets: [latency<5ms, size=1MB]\n"
-    settings = settle(arguments(experiment=experiment(tmp_path, text)))
-    assert settings.values["model"] == [str(tmp_path / "m.keras")]
-    assert settings.values["name"] == "mine"
-    assert (settings.devices, settings.jobs) == (["phone"], 3)
+    settings = settings_of(arguments(experiment=experiment(tmp_path, text)))
+    assert settings.values.model == (str(tmp_path / "m.keras"),)
+    assert settings.values.name == "mine"
+    assert (settings.values.device, settings.values.jobs) == (("phone",), 3)
     assert [target.text for target in settings.targets] == ["latency<5ms", "size=1MB"]
     assert len(settings.remarks) == 1
 
 
-def test_settle_refuses_targets_of_the_experiment_that_are_no_texts(tmp_path: Path) -> None:
+def test_settings_refuses_targets_of_the_experiment_that_are_no_texts(tmp_path: Path) -> None:
     """Also where the command line has others."""
     path = experiment(tmp_path, "model: m.keras\ndata: d.npz\ntargets: [5]\n")
     for given in (None, ["latency<5ms"]):
         with pytest.raises(UserError, match="targets must be texts"):
-            settle(arguments(experiment=path, targets=given))
+            settings_of(arguments(experiment=path, targets=given))
 
 
-def test_settle_puts_the_command_line_first(tmp_path: Path) -> None:
+def test_settings_puts_the_command_line_first(tmp_path: Path) -> None:
     """Each option over that of the file; targets as a whole; a seed of 0 counts."""
     text = "model: m.keras\ndata: d.npz\ntrials: 5\nseed: 7\nname: file\ntargets: [latency<5ms, size<1MB]\n"
-    settings = settle(
+    settings = settings_of(
         arguments(
             experiment=experiment(tmp_path, text),
             data="other.npz",
@@ -157,63 +157,63 @@ def test_settle_puts_the_command_line_first(tmp_path: Path) -> None:
             targets=["accuracy>=90%"],
         )
     )
-    assert settings.values["model"] == [str(tmp_path / "m.keras")]
-    assert settings.values["data"] == "other.npz"
-    assert (settings.values["trials"], settings.values["seed"], settings.values["name"]) == (9, 0, "line")
+    assert settings.values.model == (str(tmp_path / "m.keras"),)
+    assert settings.values.data == "other.npz"
+    assert (settings.values.trials, settings.values.seed, settings.values.name) == (9, 0, "line")
     assert [target.text for target in settings.targets] == ["accuracy>=90%"]
 
 
-def test_settle_parses_objectives(tmp_path: Path) -> None:
+def test_settings_parses_objectives(tmp_path: Path) -> None:
     """Of the file, or of the command line in their place; a quality that was left out is added with a remark."""
     path = experiment(tmp_path, "model: m.keras\ndata: d.npz\nobjectives: [memory, accuracy]\n")
-    settings = settle(arguments(experiment=path))
+    settings = settings_of(arguments(experiment=path))
     assert (settings.objectives, settings.remarks) == (("accuracy", "memory"), [])
-    settings = settle(arguments(experiment=path, objectives=["latency"]))
+    settings = settings_of(arguments(experiment=path, objectives=["latency"]))
     assert settings.objectives == ("quality", "latency")
     assert len(settings.remarks) == 1
     assert settings.options("local", Board(), 1)[0].objectives == settings.objectives
     with pytest.raises(UserError, match="objective 'speed' is unknown"):
-        settle(arguments(experiment=path, objectives=["speed"]))
+        settings_of(arguments(experiment=path, objectives=["speed"]))
 
 
-def test_settle_keeps_what_the_command_line_alone_says() -> None:
+def test_settings_keeps_what_the_command_line_alone_says() -> None:
     """Folder, time, Ray and tracking."""
-    settings = settle(
+    settings = settings_of(
         arguments(model=["m.keras"], data="d.npz", dir="studies", timeout=90.0, ray="auto", tracking_uri="file:x")
     )
     assert settings.folder == Path("studies")
-    assert (settings.timeout, settings.ray, settings.tracking_uri) == (90.0, "auto", "file:x")
+    assert (settings.values.timeout, settings.values.ray, settings.values.tracking_uri) == (90.0, "auto", "file:x")
 
 
 @pytest.mark.parametrize(("given", "missing"), [({"data": "d.npz"}, "model"), ({"model": ["m.keras"]}, "data")])
-def test_settle_needs_model_and_data(given: dict[str, Any], missing: str) -> None:
+def test_settings_needs_model_and_data(given: dict[str, Any], missing: str) -> None:
     """From one place or the other."""
     with pytest.raises(UserError, match=f"^no --{missing} "):
-        settle(arguments(**given))
+        settings_of(arguments(**given))
 
 
 @pytest.mark.parametrize("name", ["", ".hidden", "-x", "a/b", "..", "a b", "ä", "x" * 101])
-def test_settle_refuses_names_that_are_no_folders(name: str) -> None:
+def test_settings_refuses_names_that_are_no_folders(name: str) -> None:
     """Studies are kept in a folder of their name."""
     with pytest.raises(UserError, match="--name"):
-        settle(arguments(model=["m.keras"], data="d.npz", name=name))
+        settings_of(arguments(model=["m.keras"], data="d.npz", name=name))
 
 
 @pytest.mark.parametrize("name", ["a", "_x", "My-Study_2.1", "9", "x" * 100])
-def test_settle_takes_other_names(name: str) -> None:
+def test_settings_takes_other_names(name: str) -> None:
     """Letters, digits, '.', '_' and '-'."""
-    assert settle(arguments(model=["m.keras"], data="d.npz", name=name)).values["name"] == name
+    assert settings_of(arguments(model=["m.keras"], data="d.npz", name=name)).values.name == name
 
 
-def test_settle_refuses_targets_that_are_none() -> None:
+def test_settings_refuses_targets_that_are_none() -> None:
     """As the target parser says."""
     with pytest.raises(UserError, match="unknown metric 'speed'"):
-        settle(arguments(model=["m.keras"], data="d.npz", targets=["speed<1"]))
+        settings_of(arguments(model=["m.keras"], data="d.npz", targets=["speed<1"]))
 
 
 def test_options_have_defaults() -> None:
     """The full space on the device's threads, sixty trials, seed 0."""
-    options = settle(arguments(model=["m.keras"], data="d.npz")).options("local", Board(threads=(1, 2)), 3)[0]
+    options = settings_of(arguments(model=["m.keras"], data="d.npz")).options("local", Board(threads=(1, 2)), 3)[0]
     assert (options.models, options.data) == ((Path("m.keras"),), "d.npz")
     assert options.space.dimensions["threads"] == Categorical((1, 2))
     assert "prune" in options.space.dimensions
@@ -223,7 +223,7 @@ def test_options_have_defaults() -> None:
 
 def test_options_are_what_was_asked_for() -> None:
     """Every setting arrives."""
-    settings = settle(
+    settings = settings_of(
         arguments(
             model=["m.keras"],
             data="d.npz",
@@ -248,23 +248,25 @@ def test_options_are_what_was_asked_for() -> None:
 def test_options_with_a_space_in_the_experiment(tmp_path: Path) -> None:
     """It is parsed like a file; what is wrong with it names where it stands."""
     text = "model: m.keras\ndata: d.npz\nspace: {prune: [0, 0.5], threads: auto}\n"
-    options, _ = settle(arguments(experiment=experiment(tmp_path, text))).options("local", Board(threads=(1, 2)), 1)
+    options, _ = settings_of(arguments(experiment=experiment(tmp_path, text))).options(
+        "local", Board(threads=(1, 2)), 1
+    )
     assert options.space.dimensions == {"prune": Categorical((0.0, 0.5)), "threads": Categorical((1, 2))}
     wrong = experiment(tmp_path, text.replace("0.5", "5"))
     with pytest.raises(UserError, match=r"space in .*, line 3: prune: 5 is outside"):
-        settle(arguments(experiment=wrong)).options("local", Board(), 1)
+        settings_of(arguments(experiment=wrong)).options("local", Board(), 1)
 
 
 def test_options_with_a_space_that_is_not_there() -> None:
     """The error comes before anything is started."""
     with pytest.raises(UserError, match="no file 'huge', and no shipped search_spaces of that name"):
-        settle(arguments(model=["m.keras"], data="d.npz", space="huge")).options("local", Board(), 1)
+        settings_of(arguments(model=["m.keras"], data="d.npz", space="huge")).options("local", Board(), 1)
 
 
 def delegates(tmp_path: Path, given: str, device: Board) -> tuple[tuple[str, ...], list[str]]:
     """What a study may sample on a device whose space says this, and the remarks."""
     text = f"model: m.keras\ndata: d.npz\nspace: {{delegate: {given}, prune: [0, 0.5]}}\n"
-    options, remarks = settle(arguments(experiment=experiment(tmp_path, text))).options("local", device, 1)
+    options, remarks = settings_of(arguments(experiment=experiment(tmp_path, text))).options("local", device, 1)
     assert options.space.dimensions["prune"] == Categorical((0.0, 0.5))
     return options.space.delegates(), remarks
 
@@ -306,13 +308,13 @@ def test_several_models_are_candidates(tmp_path: Path) -> None:
     text = "model: [a.keras, b.tflite]\ndata: tfds:mnist\nexclude: [dense]\nvalidation_share: 0.25\n"
     text += "custom_objects: [keras, own.py]\n"
     (tmp_path / "own.py").touch()
-    options, _ = settle(arguments(experiment=experiment(tmp_path, text))).options("local", Board(), 1)
+    options, _ = settings_of(arguments(experiment=experiment(tmp_path, text))).options("local", Board(), 1)
     assert options.models == (tmp_path / "a.keras", tmp_path / "b.tflite")
     assert options.data == "tfds:mnist"
-    assert (options.excluded, options.share) == (("dense",), 0.25)
+    assert (options.exclude, options.validation_share) == (("dense",), 0.25)
     assert options.trust == Trust(False, ("keras", str(tmp_path / "own.py")))
-    settings = settle(arguments(model=["x.keras", "y.keras"], data="d.npz", trust=True))
-    assert settings.values["name"] == "x"
+    settings = settings_of(arguments(model=["x.keras", "y.keras"], data="d.npz", trust=True))
+    assert settings.values.name == "x"
     assert settings.trust == Trust(True)
 
 

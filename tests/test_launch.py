@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.lib import format as npy
 
-from autotune.api.asked import plain
+from autotune.api.keywords import to_options
 from autotune.errors import UserError
-from autotune.experiment import settle
+from autotune.experiment import settings_of
 from autotune.launch import launch
 from autotune.ledger.journal import LOCK
 from autotune.testing import FakeDevice, SilentReporter, toy_files
@@ -56,7 +56,7 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(**given: Any) -> None:
     usual = {"model": "toy.keras", "data": "toy.npz", "space": SPACE, "trials": 4, "jobs": 2}
-    launch(settle(plain(usual | given)), SilentReporter(), None)
+    launch(settings_of(to_options(usual | given)), SilentReporter(), None)
 
 
 def nothing() -> None:

@@ -162,11 +162,11 @@ class Front:
         self, targets: Sequence[str | Target], by: str | None, weights: Mapping[str, float] | None, trial: int | None
     ) -> "tuple[list[Target] | None, DecisionRule]":
         """The targets, None for the study's own, and the rule."""
-        from autotune.api.asked import plain
+        from autotune.api.keywords import texts
         from autotune.results.decision import parse_rule
         from autotune.targets.target import parse_all, resolve
 
-        parsed = resolve(parse_all(plain({"targets": targets})["targets"])[0], self._record.quality)
+        parsed = resolve(parse_all(texts("targets", targets))[0], self._record.quality)
         weighed = None if weights is None else ",".join(f"{name}={weight}" for name, weight in weights.items())
         return parsed or None, parse_rule(by, weighed, trial, self._record.objectives)
 

@@ -7,8 +7,9 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from autotune.errors import UserError, one_line
 from autotune.files import Scratch, whole
 from autotune.ledger.journal import JOURNAL
+from autotune.options import RunOptions
 from autotune.study.checks import check_writable
 from autotune.task.data.npz import ARRAYS
 
@@ -109,32 +111,35 @@ def _save(arrays: Mapping[str, Any], path: Path) -> None:
 
 
 @contextmanager
-def kept(folder: Path, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Gives an experiment's values with paths for contents, each of which is written where it is not there yet.
+def kept(folder: Path, values: RunOptions) -> Iterator[RunOptions]:
+    """Gives a run's options with paths for contents, each of which is written where it is not there yet.
 
     Where the study does not begin in the end, nothing of them is left.
 
     Args:
         folder: of the study.
-        values: as Settings.values; model and data may be Content.
+        values: of which model and data may be Content.
 
     Raises:
         UserError: the folder can't be written to.
     """
-    contents = [one for one in (*values["model"], values["data"]) if isinstance(one, Content)]
+    contents = [item for item in (*values.model, values.data) if isinstance(item, Content)]
     if contents:
         check_writable(folder)
     paths = {content: folder / FOLDER / content.key[:16] / content.name for content in contents}
     fresh = [path for path in paths.values() if not path.exists()]
     made = [above for path in fresh for above in path.parents if not above.exists()]
     was_there = (folder / JOURNAL).exists()
+
+    def path_of(source: str | PathLike[str]) -> str:
+        return str(paths[source]) if isinstance(source, Content) else fspath(source)
+
     try:
         for content, path in paths.items():
             if path in fresh:
                 with whole(path) as file:
                     content.write(file)
-        models = [str(paths.get(model, model)) for model in values["model"]]
-        yield {**values, "model": models, "data": str(paths.get(values["data"], values["data"]))}
+        yield replace(values, model=tuple(map(path_of, values.model)), data=path_of(values.data))
     except BaseException:
         if was_there or not (folder / JOURNAL).exists():
             for path in fresh:

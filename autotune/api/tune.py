@@ -8,6 +8,7 @@ from typing import Any
 
 from autotune.api.front import Front
 from autotune.errors import UserError
+from autotune.options import OPTIONS
 from autotune.results.front import Point
 from autotune.targets.target import Target
 
@@ -85,11 +86,11 @@ def tune(
         UserError: the input is wrong, as the command line says it. Nothing was written then.
         Fault: the machine failed. Finished trials are kept, and the same call goes on.
     """
-    given = dict(locals())  # every option, under its name
-    from autotune.api.asked import plain
+    keywords = {name: value for name, value in locals().items() if name in OPTIONS}
+    from autotune.api.keywords import to_options
     from autotune.api.live import kept
     from autotune.errors import ExitStatus
-    from autotune.experiment import settle
+    from autotune.experiment import settings_of
     from autotune.launch import launch
     from autotune.ledger.interrupts import in_order
     from autotune.study.callbacks import CallingReporter
@@ -97,18 +98,17 @@ def tune(
     from autotune.terminal.noise import heard
     from autotune.track.store import tracking_uri as store
 
-    del given["callbacks"], given["quiet"]
     if wrong := [call for call in callbacks if not callable(call)]:
         raise UserError(f"callbacks: {wrong[0]!r} can't be called")
-    settings = settle(plain(given))
+    settings = settings_of(to_options(keywords))
     folder = settings.folder
-    study = settings.values["name"]
+    study = settings.values.name
     allowed = settings.trust
     calls = [lambda point, record, call=call: call(point, Front(record, allowed)) for call in callbacks]
     with kept(folder / study, settings.values) as values:
         reporter = CallingReporter(None if quiet else PlainOutput(), calls, _known(folder, study) if calls else {})
         with in_order((signal.SIGTERM, signal.SIGHUP)), heard(reporter.note):
-            summaries = launch(replace(settings, values=values), reporter, store(settings.tracking_uri))
+            summaries = launch(replace(settings, values=values), reporter, store(settings.values.tracking_uri))
         if summaries[-1].ended not in (None, ExitStatus.INTERRUPTED):  # it is not only the search that was to end
             raise SystemExit(summaries[-1].ended)
         for note in [note for summary in summaries for note in summary.notes]:
@@ -136,12 +136,12 @@ def load(
     Raises:
         UserError: there is no such study, it is damaged, or it has measured nothing.
     """
-    from autotune.api.asked import plain
+    from autotune.api.keywords import texts
     from autotune.ledger.siblings import find
     from autotune.model.trust import Trust
     from autotune.study.measured_file import lost_files
 
-    modules = plain({"custom_objects": custom_objects}).get("custom_objects", ())
+    modules = () if custom_objects is None else texts("custom_objects", custom_objects)
     record = find(Path(dir), study, device)
     damages = [record.damage] if record.damage else []
     return Front(record, Trust.of(trust, modules), [*damages, *lost_files(record)])

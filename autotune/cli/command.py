@@ -4,16 +4,15 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from autotune.arguments import duration, jobs, natural, positive, share
 from autotune.cli import devices, pick, streams, study, track
-from autotune.cli.devices import DEVICE
-from autotune.cli.options import add_folder, add_targets, add_trust
+from autotune.cli.options import FORMAT, Parser, add
 from autotune.errors import AutotuneError, ExitStatus, UserError
 from autotune.ledger.interrupts import in_order, status_of, told
+from autotune.options import OPTIONS
 from autotune.track.environment import homeless, variables
-from autotune.track.store import TRACKING, hidden, tracking_uri
+from autotune.track.store import hidden, tracking_uri
 
 if TYPE_CHECKING:
     from autotune.terminal.lines import QuietOutput
@@ -46,92 +45,26 @@ def _say(text: str) -> None:
     print(f"autotune: {hidden(text)}", file=sys.stderr)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see {self.prog} --help)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="autotune",
         description="Finds the best way to ship a Keras model on a device: the Pareto front of accuracy, "
         "latency and size, every point a .tflite file that was really built and measured.",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
 
-    run = commands.add_parser("run", help="search, build and measure", description=RUN, formatter_class=_FORMAT)
-    run.add_argument(
-        "experiment",
-        nargs="?",
-        metavar="EXPERIMENT.yaml",
-        help="a file with any of the options below; a shipped one by its name",
-    )
-    run.add_argument(
-        "--model",
-        action="append",
-        help=".keras, legacy .h5 or .tflite file, or SavedModel folder; repeated: candidates, the first the baseline",
-    )
-    run.add_argument("--data", help=".npz, folder of class folders of images, tfds:NAME, or FILE.py:FUNCTION")
-    run.add_argument(
-        "--space", help="search space: a YAML file, or full (default), quick, post_training, edge_tpu, android"
-    )
-    run.add_argument(
-        "--device",
-        action="append",
-        help=f"to measure on: {DEVICE}; repeated: what is built for the first is measured on the others, too",
-    )
-    add_targets(run)
-    run.add_argument(
-        "--objective",
-        dest="objectives",
-        action="append",
-        metavar="NAME",
-        help="that the front weighs: quality, latency, size, download or memory; may be repeated (default: as below)",
-    )
-    run.add_argument(
-        "--trials",
-        type=positive,
-        help="files to build and measure in all, those of earlier runs included (default: 60)",
-    )
-    run.add_argument("--patience", type=positive, help="end after so many trials without a better front (default: 15)")
-    run.add_argument(
-        "--sampler", metavar="NAME", help="of trials: ehvi (default), tpe, nsga2, random, grid, gp, or a plug-in's"
-    )
-    run.add_argument("--timeout", type=duration, metavar="TIME", help="begin nothing new after this: 90s, 10m, 2h")
-    run.add_argument("--jobs", type=jobs, help="workers that build (default: one a core, as memory allows)")
-    run.add_argument("--seed", type=natural, help="of splits, shuffles and sampling (default: 0)")
-    run.add_argument("--name", help="of the study (default: the experiment's or the model's)")
-    run.add_argument("--loss", help="where model and labels don't say: sparse_categorical_crossentropy, mse, …")
-    run.add_argument("--metric", help="accuracy, top5 (or any K), auc, f1, miou, mae or mse")
-    run.add_argument(
-        "--validation-share",
-        type=share,
-        metavar="SHARE",
-        help="of the test samples that the search may see, where there is no validation split (default: 0.5)",
-    )
-    run.add_argument(
-        "--exclude", action="append", metavar="LAYER", help="neither prune, cluster nor quantize it; *, may be repeated"
-    )
-    add_trust(run)
-    add_folder(run)
-    run.add_argument("--ray", metavar="ADDRESS", help="a running Ray cluster to build on")
-    run.add_argument(
-        "--tracking-uri", metavar="URI", help=f"MLflow store, or none (default: $MLFLOW_TRACKING_URI or {TRACKING})"
-    )
+    run = commands.add_parser("run", help="search, build and measure", description=RUN, formatter_class=FORMAT)
+    add(run, *OPTIONS)
     shown = run.add_mutually_exclusive_group()
     shown.add_argument("--quiet", action="store_true", help="show the end result alone")
     shown.add_argument("--plain", action="store_true", help="a line a trial, as where there is no terminal")
     shown.add_argument("--json", action="store_true", help="a JSON line an event (docs/json.md)")
     run.set_defaults(command=_run)
 
-    study.add_commands(commands, _FORMAT)
-    pick.add_commands(commands, _FORMAT)
-    devices.add_commands(commands, _FORMAT)
-    track.add_commands(commands, _FORMAT)
+    for module in (study, pick, devices, track):
+        module.add_commands(commands)
     return parser
 
-
-_FORMAT = argparse.RawDescriptionHelpFormatter
 
 RUN = """Search, build and measure.
 
@@ -152,14 +85,13 @@ by Ctrl-C, SIGTERM, SIGHUP, with what was found."""
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from autotune.experiment import settle
+    from autotune.experiment import settings_of
 
-    given = vars(arguments) | {"targets": arguments.target}
-    settings = settle(given)  # before the heavier imports: most mistakes are found here
+    settings = settings_of(vars(arguments))  # before the heavier imports: most mistakes are found here
     from autotune.launch import launch, workers
     from autotune.terminal.noise import out_of_sight
 
-    uri = tracking_uri(settings.tracking_uri)
+    uri = tracking_uri(settings.values.tracking_uri)
     output = _output(arguments, workers(settings))
     with output, out_of_sight(output.note):
         summaries = launch(settings, output, uri)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autotune.arguments import cpus, duration, load, threads, threads_or_all
+from autotune.cli.options import FORMAT, Commands
 from autotune.errors import AutotuneError, ExitStatus, Fault, Infeasible, UserError
+from autotune.options import DEVICE, LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     from autotune.devices.device import Device, OperatorTime
     from autotune.measure.bench import Row
     from autotune.measure.rounds import Job
-
-DEVICE = "local (default), ssh:HOST, adb, adb:SERIAL, a device file, or the name of one in devices/"
 
 BENCH = """Measure .tflite files as they are, side by side, in interleaved rounds, while nobody else measures there.
 
@@ -41,15 +41,10 @@ DEVICES = """List devices and try them: this machine, attached phones, the devic
 Each delegate is tried with a tiny model. exit status: 0, or 2 where a device that was named can't be used."""
 
 
-def add_commands(commands: Any, formatter: Any) -> None:
-    """Adds the parsers of these commands.
-
-    Args:
-        commands: what argparse's add_subparsers() gives.
-        formatter: their formatter_class.
-    """
+def add_commands(commands: Commands) -> None:
+    """Adds the parsers of these commands."""
     bench = commands.add_parser(
-        "bench", help="measure .tflite files on a device", description=BENCH, formatter_class=formatter
+        "bench", help="measure .tflite files on a device", description=BENCH, formatter_class=FORMAT
     )
     bench.add_argument("models", nargs="+", metavar="MODEL.tflite")
     _device(bench)
@@ -73,7 +68,7 @@ def add_commands(commands: Any, formatter: Any) -> None:
     bench.set_defaults(command=_bench)
 
     profile = commands.add_parser(
-        "profile", help="show where a .tflite file's time goes", description=PROFILE, formatter_class=formatter
+        "profile", help="show where a .tflite file's time goes", description=PROFILE, formatter_class=FORMAT
     )
     profile.add_argument("model", metavar="MODEL.tflite")
     _device(profile)
@@ -83,16 +78,14 @@ def add_commands(commands: Any, formatter: Any) -> None:
     profile.add_argument("--json", action="store_true")
     profile.set_defaults(command=_profile)
 
-    devices = commands.add_parser(
-        "devices", help="list and check devices", description=DEVICES, formatter_class=formatter
-    )
+    devices = commands.add_parser("devices", help="list and check devices", description=DEVICES, formatter_class=FORMAT)
     devices.add_argument("devices", nargs="*", metavar="DEVICE", help=f"{DEVICE} (default: all there are)")
     devices.add_argument("--json", action="store_true")
     devices.set_defaults(command=_devices)
 
 
 def _device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="local", help=DEVICE)
+    parser.add_argument("--device", default=LOCAL, help=DEVICE)
 
 
 def _devices(arguments: argparse.Namespace) -> int:

@@ -1,12 +1,12 @@
-"""What several commands take."""
+"""What several commands take: the table's options, as argparse has them."""
 
 import argparse
 import sys
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
-from autotune.cli.devices import DEVICE
+from autotune.errors import UserError
+from autotune.options import DEVICE, OPTIONS, SWITCH, RunOptions
 
 if TYPE_CHECKING:
     from autotune.results.record import Record
@@ -17,6 +17,60 @@ SHORTHANDS = {
     "--max-download": "download<=",
     "--min-accuracy": "accuracy>=",
 }
+"""Of --target, by how what they stand for begins."""
+
+
+FORMAT = argparse.RawDescriptionHelpFormatter
+"""Of commands: their descriptions keep their lines."""
+
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+"""What add_subparsers() gives."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises UserError for what it can't parse."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+
+def add(parser: argparse.ArgumentParser, *names: str, help: str | None = None) -> None:
+    """Adds options of the table; with targets come their short forms.
+
+    Args:
+        parser: of a command.
+        names: of OPTIONS.
+        help: in place of the table's, where the command means something else by it.
+    """
+    for option in (OPTIONS[name] for name in names):
+        text = option.help if help is None else help
+        if not option.flag:
+            parser.add_argument(option.name, nargs="?", metavar=option.metavar, help=text)
+        elif option.kind is SWITCH:
+            parser.add_argument(option.flag, dest=option.name, action="store_true", help=text)
+        else:
+            parser.add_argument(
+                option.flag,
+                dest=option.name,
+                action="append" if option.kind.several else "store",
+                type=option.kind.number or str,
+                metavar=option.metavar,
+                help=text,
+            )
+        if option.name == "targets":
+            _add_shorthands(parser)
+
+
+def _add_shorthands(parser: argparse.ArgumentParser) -> None:
+    for flag, start in SHORTHANDS.items():
+        parser.add_argument(
+            flag,
+            dest="targets",
+            action="append",
+            metavar="BOUND",
+            type=f"{start}{{}}".format,
+            help=f'the same as --target "{start}BOUND"',
+        )
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:
@@ -25,28 +79,7 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", help=f"of those that its files were measured on (default: the one it searched for); {DEVICE}"
     )
-    add_folder(parser)
-
-
-def add_folder(parser: argparse.ArgumentParser) -> None:
-    """Adds --dir."""
-    parser.add_argument("--dir", metavar="DIR", help="that holds the studies (default: runs)")
-
-
-def add_trust(parser: argparse.ArgumentParser) -> None:
-    """Adds --custom-objects and --trust."""
-    parser.add_argument(
-        "--custom-objects", action="append", metavar="MODULE", help="a .py file or module that registers custom classes"
-    )
-    parser.add_argument("--trust", action="store_true", help="let the model file run code of its own (Lambda layers)")
-
-
-def add_targets(parser: argparse.ArgumentParser) -> None:
-    """Adds --target and its short forms."""
-    add = partial(parser.add_argument, dest="target", action="append")
-    add("--target", metavar="EXPR", help='to meet, such as "latency<50ms"; may be repeated')
-    for option, start in SHORTHANDS.items():
-        add(option, metavar="BOUND", type=f"{start}{{}}".format, help=f'the same as --target "{start}BOUND"')
+    add(parser, "dir")
 
 
 def record_of(arguments: argparse.Namespace) -> "Record":
@@ -55,10 +88,9 @@ def record_of(arguments: argparse.Namespace) -> "Record":
     Raises:
         UserError: there is none.
     """
-    from autotune.experiment import FOLDER
     from autotune.ledger.siblings import find
 
-    record = find(Path(arguments.dir or FOLDER), arguments.study, arguments.device)
+    record = find(Path(arguments.dir or RunOptions.dir), arguments.study, arguments.device)
     warn_of_damage(record)
     return record
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autotune.arguments import natural
-from autotune.cli.options import add_study, add_targets, add_trust, record_of
+from autotune.cli.options import FORMAT, Commands, add, add_study, record_of
 from autotune.errors import ExitStatus, UserError
-from autotune.track.store import TRACKING
+from autotune.options import TRACKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,31 +43,22 @@ exit status: 0 handed out, 3 nothing meets the targets, 2 wrong input, or the de
 1 handed out, but not registered."""
 
 
-def add_commands(commands: Any, formatter: Any) -> None:
-    """Adds the parser of this command.
-
-    Args:
-        commands: what argparse's add_subparser() gives.
-        formatter: their formatter_class.
-    """
+def add_commands(commands: "Commands") -> None:
+    """Adds the parser of this command."""
     pick = commands.add_parser(
-        "pick", help="copy the best file and its recipe", description=PICK, formatter_class=formatter
+        "pick", help="copy the best file and its recipe", description=PICK, formatter_class=FORMAT
     )
     add_study(pick)
-    add_targets(pick)
+    add(pick, "targets")
     pick.add_argument("--by", metavar="RULE", help="one-se (default), knee or weights")
     pick.add_argument("--weights", metavar="NAME=WEIGHT,…", help="of the objectives; means --by weights")
     pick.add_argument("--trial", type=natural, help="take this trial, whatever the rule")
     pick.add_argument("--all-devices", action="store_true", help="the file that serves best on all that have the files")
     pick.add_argument("--no-measure", action="store_true", help="run nothing: hand out the study's numbers")
-    add_trust(pick)
+    add(pick, "custom_objects", "trust")
     pick.add_argument("--register", metavar="NAME", help="also make it a version of this registered model in MLflow")
     pick.add_argument("--alias", metavar="ALIAS", help="of the version that is registered (default: autotune)")
-    pick.add_argument(
-        "--tracking-uri",
-        metavar="URI",
-        help=f"MLflow store to register in (default: $MLFLOW_TRACKING_URI or {TRACKING})",
-    )
+    add(pick, "tracking_uri", help=f"MLflow store to register in (default: $MLFLOW_TRACKING_URI or {TRACKING})")
     pick.add_argument("--out", metavar="DIR", default=".", help="where to put the files (default: here)")
     pick.add_argument("--json", action="store_true", help="print the recipe as JSON")
     pick.set_defaults(command=_pick)
@@ -79,7 +70,7 @@ def _pick(arguments: argparse.Namespace) -> int:
     from autotune.targets.target import parse_all, resolve
     from autotune.terminal.study import console
 
-    targets, remarks = parse_all(arguments.target) if arguments.target else (None, [])
+    targets, remarks = parse_all(arguments.targets) if arguments.targets else (None, [])
     registration = _registration(arguments)
     record = record_of(arguments)
     check_writable(Path(arguments.out), "--out")

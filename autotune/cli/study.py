@@ -3,9 +3,8 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
-from autotune.cli.options import add_study, record_of, warn_of_lost_files
+from autotune.cli.options import FORMAT, Commands, add_study, record_of, warn_of_lost_files
 from autotune.errors import ExitStatus
 
 REPORT = """Write STUDY.html: the front, what each dimension does, each technique beside the float model, where the
@@ -13,21 +12,16 @@ time goes, the device, and how to have each point again. It is one file that wor
 and the importance of dimensions as pictures (PNG, 300 dpi)."""
 
 
-def add_commands(commands: Any, formatter: Any) -> None:
-    """Adds the parsers of these commands.
-
-    Args:
-        commands: what argparse's add_subparsers() gives.
-        formatter: their formatter_class.
-    """
-    front = commands.add_parser("front", help="show a study's Pareto front", formatter_class=formatter)
+def add_commands(commands: Commands) -> None:
+    """Adds the parsers of these commands."""
+    front = commands.add_parser("front", help="show a study's Pareto front", formatter_class=FORMAT)
     add_study(front)
     front.add_argument("--json", action="store_true", help="as a JSON list")
     front.add_argument("--all", action="store_true", help="points that miss a target, too")
     front.set_defaults(command=_front)
 
     report = commands.add_parser(
-        "report", help="write a study as one HTML page, and pictures", description=REPORT, formatter_class=formatter
+        "report", help="write a study as one HTML page, and pictures", description=REPORT, formatter_class=FORMAT
     )
     add_study(report)
     report.add_argument("--out", metavar="DIR", default=".", help="where to put the files (default: here)")

@@ -5,15 +5,17 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Any
 
 from autotune.arguments import positive
-from autotune.cli.options import add_folder, warn_of_damage, warn_of_lost_files
+from autotune.cli.options import FORMAT, Commands, add, warn_of_damage, warn_of_lost_files
 from autotune.errors import ExitStatus, UserError
+from autotune.options import TRACKING, RunOptions
 from autotune.track.environment import at_import
-from autotune.track.store import TRACKING, hidden, tracking_uri
+from autotune.track.store import hidden, tracking_uri
 
 HOST = "127.0.0.1"
+
+STORE = f"MLflow store (default: $MLFLOW_TRACKING_URI or {TRACKING})"
 
 PAGE = "#/experiments?workflowType=machine_learning"
 """Of MLflow's UI, which begins with pages on language models otherwise."""
@@ -26,44 +28,32 @@ a study can also be shown in another store. What is there already is left as it 
 exit status: 0 done, 1 the store can't be reached, 2 wrong input."""
 
 
-def add_commands(commands: Any, formatter: Any) -> None:
-    """Adds the parsers of these commands.
-
-    Args:
-        commands: what argparse's add_subparsers() gives.
-        formatter: their formatter_class.
-    """
+def add_commands(commands: Commands) -> None:
+    """Adds the parsers of these commands."""
     sync = commands.add_parser(
-        "sync", help="bring MLflow up to what a study knows", description=SYNC, formatter_class=formatter
+        "sync", help="bring MLflow up to what a study knows", description=SYNC, formatter_class=FORMAT
     )
     sync.add_argument("study", metavar="STUDY", help="its name")
-    add_folder(sync)
-    _add_store(sync)
+    add(sync, "dir")
+    add(sync, "tracking_uri", help=STORE)
     sync.set_defaults(command=_sync)
 
-    ui = commands.add_parser("ui", help="open the MLflow UI on loopback", formatter_class=formatter)
-    _add_store(ui)
+    ui = commands.add_parser("ui", help="open the MLflow UI on loopback", formatter_class=FORMAT)
+    add(ui, "tracking_uri", help=STORE)
     ui.add_argument("--port", type=positive, default=5000, help="(default: 5000)")
     ui.set_defaults(command=_ui)
-
-
-def _add_store(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--tracking-uri", metavar="URI", help=f"MLflow store (default: $MLFLOW_TRACKING_URI or {TRACKING})"
-    )
 
 
 def _sync(arguments: argparse.Namespace) -> int:
     from contextlib import ExitStack
 
     from autotune import plugins
-    from autotune.experiment import FOLDER
     from autotune.ledger import journal, siblings
 
     uri = tracking_uri(arguments.tracking_uri)
     if uri is None:
         raise UserError("--tracking-uri none: there is nowhere to write to")
-    records = siblings.siblings(Path(arguments.dir or FOLDER), arguments.study)
+    records = siblings.siblings(Path(arguments.dir or RunOptions.dir), arguments.study)
     if not records:
         raise UserError(f"study {arguments.study!r} has no trials yet; run it first")
     tracker = plugins.load("trackers", "mlflow")(uri)

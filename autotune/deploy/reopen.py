@@ -7,6 +7,7 @@ from typing import Any
 from autotune.errors import UserError
 from autotune.model.load import import_model
 from autotune.model.trust import Trust
+from autotune.options import RunOptions
 from autotune.results.front import MeasuredPoint
 from autotune.results.record import Record
 from autotune.space.space import Space
@@ -84,8 +85,8 @@ def _options(record: Record, trust: Trust) -> Options:
         seed=options.seed,
         loss=None if user_code.is_function(options.loss) else options.loss,  # then it is the data's own
         metric=options.metric if is_quality(options.metric) else None,  # likewise
-        share=0.5 if options.validation_share is None else options.validation_share,
-        excluded=options.excluded or (),
+        validation_share=RunOptions.validation_share if options.validation_share is None else options.validation_share,
+        exclude=options.excluded or (),
         trust=trust,
     )
 

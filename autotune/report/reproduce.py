@@ -4,6 +4,7 @@ import json
 import shlex
 from pathlib import Path
 
+from autotune.options import RunOptions
 from autotune.results.front import Point
 from autotune.results.record import Record
 from autotune.targets.metric import is_quality
@@ -52,13 +53,14 @@ def pick_command(record: Record, trial: int | str) -> str:
 def _run(record: Record, words: list[str]) -> str:
     """What data, model and device were, and these words."""
     options = record.meta.options
+    share = options.validation_share
     values = {
         "--data": options.data,
         "--device": options.device,
         "--seed": options.seed,
         "--loss": None if user_code.is_function(options.loss) else options.loss,
         "--metric": options.metric if is_quality(options.metric) else None,
-        "--validation-share": None if options.validation_share == 0.5 else options.validation_share,
+        "--validation-share": None if share == RunOptions.validation_share else share,
     }
     setting = [word for model in options.model for word in ("--model", model)]
     setting += [word for option, value in values.items() if value is not None for word in (option, str(value))]
@@ -68,4 +70,4 @@ def _run(record: Record, words: list[str]) -> str:
 
 
 def _folder(folder: Path) -> list[str]:
-    return [] if str(folder.parent) == "runs" else ["--dir", str(folder.parent)]
+    return [] if str(folder.parent) == RunOptions.dir else ["--dir", str(folder.parent)]

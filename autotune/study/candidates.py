@@ -149,16 +149,16 @@ def _candidates(
         facts = ModelFacts.from_json(base.facts)
         shape = facts.input_shape
         if shape not in read:
-            arguments = (options.data, shape, options.seed, options.share)
+            arguments = (options.data, shape, options.seed, options.validation_share)
             worker = needs_worker(options.data)
             read[shape] = pool.submit(read_data, *arguments).result() if worker else read_data(*arguments)
         try:
             task = make_task(path.name, sources[name], facts, read[shape], options.loss, options.metric, options.seed)
         except UserError as error:
             raise (UserError(f"model {name}: {error}") if name else error) from error
-        key = fingerprint(keys[name], task.fingerprint, options.excluded)
+        key = fingerprint(keys[name], task.fingerprint, options.exclude)
         candidates[name] = Candidate(base.data, task, key, _limits(facts, options))
-    check_excluded(options.excluded, [candidate.task.facts.layers for candidate in candidates.values()])
+    check_excluded(options.exclude, [candidate.task.facts.layers for candidate in candidates.values()])
     first, *others = candidates.values()
     for other in others:
         if other.task.quality != first.task.quality:
@@ -177,6 +177,6 @@ def _limits(facts: ModelFacts, options: Options) -> Limits:
         facts.largest_layer,
         facts.untrainable,
         facts.quantized,
-        excludes=bool(options.excluded),
+        excludes=bool(options.exclude),
         one_shot=facts.untrainable is not None or "none" in options.space.lessons(),
     )

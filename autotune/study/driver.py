@@ -89,7 +89,7 @@ def run(
             if ledger.mended:
                 reporter.note(ledger.mended)
             watch = reporter.working
-            builder = Builder(prepared.candidates, options.excluded, prepared.cache, pool, folder, options.jobs, watch)
+            builder = Builder(prepared.candidates, options.exclude, prepared.cache, pool, folder, options.jobs, watch)
             with Background(trackers, reporter.note) as tracker:
                 tracker.update(ledger.record())
                 return _Study(options, prepared, device, ledger, builder, reporter, tracker, local).run(began)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autotune.model.trust import Trust
+from autotune.options import RunOptions
 from autotune.search.samplers import ehvi
 from autotune.search.search import Proposer, Search
 from autotune.space.space import Space
@@ -13,7 +14,7 @@ from autotune.targets.target import Target
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is asked for.
+    """What a run is asked for, read and found: options.RunOptions on one device.
 
     Attributes:
         models: candidate model files, the first of which is the baseline.
@@ -30,8 +31,8 @@ class Options:
         name: of the study; see siblings.
         folder: that holds studies and their cache.
         loss, metric: None where model and labels shall say.
-        share: of the test samples that becomes validation, where there is none.
-        excluded: names of layers, or patterns of them, to leave alone.
+        validation_share: of the test samples that becomes validation, where there is none.
+        exclude: names of layers, or patterns of them, to leave alone.
         trust: what code model files may run.
         device: what finds it again, None where its name does.
     """
@@ -42,16 +43,16 @@ class Options:
     targets: list[Target]
     name: str
     folder: Path
-    trials: int = 30
+    trials: int = RunOptions.trials
     patience: int | None = None
     timeout: float | None = None
     jobs: int = 1
-    seed: int = 0
+    seed: int = RunOptions.seed
     sampler: Callable[[Search], Proposer] = ehvi
     objectives: tuple[str, ...] = ()
     loss: str | None = None
     metric: str | None = None
-    share: float = 0.5
-    excluded: tuple[str, ...] = ()
+    validation_share: float = RunOptions.validation_share
+    exclude: tuple[str, ...] = ()
     trust: Trust = field(default_factory=Trust)
     device: str | None = None

@@ -191,7 +191,7 @@ def identity(
         loss=user_code.fingerprint(task.loss),
         seed=options.seed,
         device=device.name,
-        exclude=options.excluded,
+        exclude=options.exclude,
     )
 
 
@@ -215,13 +215,13 @@ def _meta(options: Options, targets: Sequence[Target], goals: Sequence[str], ope
         options=RunOptions(
             model=tuple(str(path.resolve()) for path in options.models),
             data=located(options.data),
-            validation_share=options.share,
+            validation_share=options.validation_share,
             device=options.device or device.name,
             space=options.space.source,
             loss=task.loss,
             metric=task.quality.name,
             seed=options.seed,
-            excluded=options.excluded,
+            excluded=options.exclude,
         ),
         identity=identity(options, targets, goals, opened, device),
     )

@@ -6,9 +6,7 @@ from importlib.metadata import entry_points
 from urllib.parse import unquote
 
 from autotune.errors import UserError
-
-TRACKING = "sqlite:///mlflow.db"
-"""Where a bare `mlflow ui` looks, too."""
+from autotune.options import TRACKING
 
 SCHEMES = frozenset(
     {"", "databricks", "databricks-uc", "file", "http", "https", "mssql", "mysql", "postgresql", "sqlite", "uc"}

@@ -3,6 +3,7 @@
 import json
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from autotune.api import live
 from autotune.errors import UserError
+from autotune.options import RunOptions
 from autotune.task.data import read_data
 
 ARRAYS = {"x_train": [[1.0], [2.0]], "y_train": [0, 1], "x_test": np.ones((2, 1), np.float32), "y_test": [0, 1]}
@@ -96,7 +98,7 @@ def test_arrays_that_are_none(given: dict[str, Any], says: str) -> None:
     assert str(caught.value).startswith(says)
 
 
-VALUES = {"model": ["a.h5", live.of_model(Toy())], "data": live.of_arrays(ARRAYS), "trials": 3}
+VALUES = RunOptions(model=("a.h5", live.of_model(Toy())), data=live.of_arrays(ARRAYS), name="toy", trials=3)
 
 
 def files(folder: Path) -> list[str]:
@@ -105,7 +107,7 @@ def files(folder: Path) -> list[str]:
 
 def fails(folder: Path, error: BaseException, *, begins: bool = False, **changes: Any) -> None:
     """Keeps what it is given for a study that fails so, with or without having begun."""
-    with live.kept(folder, VALUES | changes):
+    with live.kept(folder, replace(VALUES, **changes)):
         if begins:
             (folder / "journal.log").touch()
         raise error
@@ -114,12 +116,12 @@ def fails(folder: Path, error: BaseException, *, begins: bool = False, **changes
 def test_kept_gives_paths(tmp_path: Path) -> None:
     """In place of what is in memory; the same ones again, and nothing is written again."""
     with live.kept(tmp_path / "runs" / "toy", VALUES) as values:
-        assert values["model"][0] == "a.h5"
-        assert (Path(values["model"][1]).name, Path(values["data"]).name) == ("toy.keras", "data.npz")
-        times = [Path(path).stat().st_mtime_ns for path in (values["model"][1], values["data"])]
+        assert values.model[0] == "a.h5"
+        assert (Path(values.model[1]).name, Path(values.data).name) == ("toy.keras", "data.npz")
+        times = [Path(path).stat().st_mtime_ns for path in (values.model[1], values.data)]
     with live.kept(tmp_path / "runs" / "toy", VALUES) as again:
         assert again == values
-    assert [Path(path).stat().st_mtime_ns for path in (values["model"][1], values["data"])] == times
+    assert [Path(path).stat().st_mtime_ns for path in (values.model[1], values.data)] == times
 
 
 @pytest.mark.parametrize("error", [UserError("wrong"), KeyboardInterrupt()])

@@ -87,8 +87,8 @@ def test_options_are_those_of_the_command_line() -> None:
     [commands] = [action for action in cli._parser()._actions if isinstance(action, argparse._SubParsersAction)]
     run = {action.dest: action.default for action in commands.choices["run"]._actions}
     shown = {"help", "quiet", "plain", "json"}
-    theirs = {{"target": "targets"}.get(name, name): default for name, default in run.items() if name not in shown}
-    ours = {name: one.default for name, one in inspect.signature(autotune.tune).parameters.items()}
+    theirs = {name: default for name, default in run.items() if name not in shown}
+    ours = {name: keyword.default for name, keyword in inspect.signature(autotune.tune).parameters.items()}
     assert (ours.pop("callbacks"), ours.pop("quiet")) == ((), False)
     assert ours == theirs
 

@@ -265,7 +265,7 @@ def test_what_is_kept_finds_the_data_from_any_folder(
         "more",
         tmp_path / "runs",
         trials=4,
-        share=0.25,
+        validation_share=0.25,
         device="desk",
     )
     run(options, FakeDevice(), FakePool(), SilentReporter(), list, toy_import)

@@ -62,7 +62,9 @@ def bombs(folder: Path) -> dict[str, Callable[[], Any]]:
         return text(name, content, lambda path: space_file.read(path, [1]))
 
     def settled(name: str, content: str) -> Callable[[], Any]:
-        return text(name, f"model: m.keras\ndata: d\n{content}", lambda path: experiment.settle({"experiment": path}))
+        return text(
+            name, f"model: m.keras\ndata: d\n{content}", lambda path: experiment.settings_of({"experiment": path})
+        )
 
     zeros = bytes(MEMORY + 2**20)
     archive = written("data.npz", zipped({"x_train.npy": zeros}))

@@ -72,10 +72,10 @@ def test_spaces(folder: Path, content: bytes) -> None:
 def test_experiments(folder: Path, content: bytes) -> None:
     """With all that is settled before a device is asked: targets, names, paths, the space."""
     path = written(folder, content)
-    settings = read_or_refused(lambda: experiment.settle({"experiment": str(path)}))
+    settings = read_or_refused(lambda: experiment.settings_of({"experiment": str(path)}))
     if settings is not None:
-        assert settings.devices
-        space = settings.values.get("space", "full")
+        assert settings.values.device
+        space = settings.values.space
         if isinstance(space, dict):
             read_or_refused(lambda: space_file.parse(space, "here", [1]))
 
@@ -122,6 +122,6 @@ SEEDS = [
 def test_kept_seeds(folder: Path, content: bytes) -> None:
     """What once ended in a traceback, or a line longer than a screen."""
     path = str(written(folder, content))
-    read_or_refused(lambda: experiment.settle({"experiment": path}))
+    read_or_refused(lambda: experiment.settings_of({"experiment": path}))
     read_or_refused(lambda: space_file.read(path, [1]))
     read_or_refused(lambda: load_device(path))

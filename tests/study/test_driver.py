@@ -1020,9 +1020,9 @@ def test_excluded_layers_are_part_of_the_study(tmp_path: Path) -> None:
     """Other exclusions are other files, and another study."""
     study(options(tmp_path))
     with pytest.raises(UserError, match="was started with another exclude"):
-        study(options(tmp_path, excluded=("dense",)))
+        study(options(tmp_path, exclude=("dense",)))
     pool = FakePool()
-    study(options(tmp_path, name="other", excluded=("dense",)), pool=pool)
+    study(options(tmp_path, name="other", exclude=("dense",)), pool=pool)
     assert pool.built
 
 
@@ -1045,7 +1045,7 @@ def test_a_space_in_which_nothing_fits_is_refused(tmp_path: Path) -> None:
 def test_excluding_a_layer_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """With the names of those that are."""
     with pytest.raises(UserError, match=r"--exclude 'conv\*': no layer with weights is called so; there are dense"):
-        study(options(tmp_path, excluded=("dense", "conv*")))
+        study(options(tmp_path, exclude=("dense", "conv*")))
 
 
 def test_the_plain_schemes_go_by_the_space(tmp_path: Path) -> None:

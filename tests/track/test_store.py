@@ -5,8 +5,9 @@ from importlib.metadata import entry_points
 import pytest
 
 from autotune.errors import UserError
+from autotune.options import TRACKING
 from autotune.track import store
-from autotune.track.store import TRACKING, hidden, tracking_uri
+from autotune.track.store import hidden, tracking_uri
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 from autotune.cli import command as cli
 from autotune.deploy.registration import Registration
 from autotune.errors import Fault
-from autotune.experiment import settle
+from autotune.experiment import settings_of
 from autotune.study.driver import run
 from autotune.study.reporting import logged
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_import, toy_outcome, toy_record
@@ -90,8 +90,8 @@ def test_a_log_has_no_password(tmp_path: Path) -> None:
 def test_what_is_shown_of_objects_has_no_password() -> None:
     """Neither of the settings of a run, nor of a registration."""
     uri = f"http://ann:{SECRET}@host"
-    settings = settle({"model": ["model.keras"], "data": "data.npz", "tracking_uri": uri})
-    assert settings.tracking_uri == uri
+    settings = settings_of({"model": ["model.keras"], "data": "data.npz", "tracking_uri": uri})
+    assert settings.values.tracking_uri == uri
     assert SECRET not in repr(settings)
     assert SECRET not in repr(Registration.of("name", None, uri))
 

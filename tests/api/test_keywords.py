@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.api.asked import plain
+from autotune.api.keywords import to_options
 from autotune.errors import UserError
 from autotune.targets.target import parse
 
@@ -26,9 +26,9 @@ from autotune.targets.target import parse
         ({"space": Path("s.yaml")}, {"space": "s.yaml"}),
     ],
 )
-def test_plain(given: dict[str, Any], found: dict[str, Any]) -> None:
+def test_to_options(given: dict[str, Any], found: dict[str, Any]) -> None:
     """Numbers, texts and lists of texts; what is not given is left out."""
-    assert plain(given) == found
+    assert to_options(given) == found
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def test_plain(given: dict[str, Any], found: dict[str, Any]) -> None:
         ({"name": 7}, "--name: 7 of type int is no text"),
     ],
 )
-def test_plain_refuses(given: dict[str, Any], says: str) -> None:
+def test_to_options_refuses(given: dict[str, Any], says: str) -> None:
     """In the command line's words, where it has any."""
     with pytest.raises(UserError) as caught:
-        plain(given)
+        to_options(given)
     assert str(caught.value) == says
