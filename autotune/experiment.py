@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from autotune import plugins
-from autotune.config import JsonObject
 from autotune.errors import UserError
 from autotune.files import is_file
+from autotune.json_object import JsonObject
 from autotune.model.trust import Trust
 from autotune.options import OPTIONS, RunOptions
 from autotune.plugins import resource

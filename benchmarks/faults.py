@@ -16,9 +16,9 @@ from pathlib import Path
 
 import psutil
 
-from autotune.arguments import duration, natural, positive
 from autotune.errors import ExitStatus
 from autotune.ledger.journal import JOURNAL
+from autotune.options import duration, natural, positive
 from benchmarks.kinds import DIGITS, LATER, TOY, Kind
 from benchmarks.mlflow_server import Server
 from benchmarks.victim import Victim

@@ -6,10 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune.arguments import cpus, duration, load, threads, threads_or_all
 from autotune.cli.options import FORMAT, Commands
 from autotune.errors import AutotuneError, ExitStatus, Fault, Infeasible, UserError
-from autotune.options import DEVICE, LOCAL
+from autotune.options import DEVICE, LOCAL, cpus, duration, load, threads, threads_or_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,10 +5,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune.arguments import natural
 from autotune.cli.options import FORMAT, Commands, add, add_study, record_of
 from autotune.errors import ExitStatus, UserError
-from autotune.options import TRACKING
+from autotune.options import TRACKING, natural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

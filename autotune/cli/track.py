@@ -6,10 +6,9 @@ import socket
 import sys
 from pathlib import Path
 
-from autotune.arguments import positive
 from autotune.cli.options import FORMAT, Commands, add, warn_of_damage, warn_of_lost_files
 from autotune.errors import ExitStatus, UserError
-from autotune.options import TRACKING, RunOptions
+from autotune.options import TRACKING, RunOptions, positive
 from autotune.track.environment import at_import
 from autotune.track.store import hidden, tracking_uri
 

@@ -17,8 +17,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from autotune.arguments import MOST_CPU, MOST_THREADS, duration
 from autotune.devices.device import Cooling
+from autotune.options import MOST_CPU, MOST_THREADS, duration
 
 _STRICT = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
 

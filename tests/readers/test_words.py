@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune import arguments
+from autotune import options
 from autotune.errors import UserError
 from autotune.targets import objectives
 from autotune.targets.metric import ACCURACY, LATENCY, METRICS
@@ -71,13 +71,13 @@ def test_options(name: str, text: str) -> None:
 
     def read() -> Any:
         try:
-            return getattr(arguments, name)(text)
+            return getattr(options, name)(text)
         except argparse.ArgumentTypeError as error:
             raise UserError(str(error)) from error  # as the command line and the Python API do
 
     value = read_or_refused(read)
     assert value is None or isinstance(value, TYPES[name])
-    assert not isinstance(value, list) or len(value) <= arguments.MOST_CPU + 1
+    assert not isinstance(value, list) or len(value) <= options.MOST_CPU + 1
 
 
 def test_targets_of_any_length() -> None:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from autotune.arguments import MOST_THREADS
 from autotune.devices.runner.child import last_line
 from autotune.devices.runner.server import KEPT_DAYS
 from autotune.errors import Fault, UserError
+from autotune.options import MOST_THREADS
 
 FOLDER = "/data/local/tmp/autotune"
 """Where files are kept on the phone, by their sha256."""
