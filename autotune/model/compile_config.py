@@ -1,9 +1,8 @@
 """The loss and metrics that a model was trained with, as its file tells."""
 
 import re
-from typing import Any
 
-from autotune.model.keras_types import KerasConfig
+from autotune.model.keras_types import ConfigNode, KerasConfig
 from autotune.task.losses import Loss
 
 _ACCURACIES = re.compile(r"^(sparse_)?(categorical|binary)_accuracy$")
@@ -38,13 +37,13 @@ def compiled_metrics(training: KerasConfig) -> tuple[str, ...]:
     return tuple(_ACCURACIES.sub("accuracy", name) for name in names if name)
 
 
-def _flat(node: Any) -> list[Any]:
+def _flat(node: ConfigNode) -> list[ConfigNode]:
     if isinstance(node, list):
         return [leaf for item in node for leaf in _flat(item)]
     return [] if node is None else [node]
 
 
-def _identifier(node: Any) -> str | None:
+def _identifier(node: ConfigNode) -> str | None:
     """The name of a loss or metric of any kind in a compile config, with ":logits" where it takes logits."""
     if isinstance(node, str):
         return node

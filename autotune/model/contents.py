@@ -9,6 +9,9 @@ from autotune.errors import UserError, one_line
 from autotune.files import check_unpacked
 from autotune.model.file import HDF5
 
+_Hdf5 = Any
+"""A group or a dataset of h5py, which has no types of its own."""
+
 
 def check_contents(data: bytes) -> None:
     """Looks at the sizes that archives and HDF5 files declare.
@@ -52,7 +55,7 @@ def _check_hdf5(data: bytes) -> None:
         check_unpacked(len(data), sum(size for each in _objects(file) for size in _sizes(each)))
 
 
-def _objects(file: Any) -> Iterator[Any]:
+def _objects(file: _Hdf5) -> Iterator[_Hdf5]:
     """All groups and datasets, each once.
 
     Raises:
@@ -76,7 +79,7 @@ def _objects(file: Any) -> Iterator[Any]:
                 pending.append(each[name])
 
 
-def _sizes(each: Any) -> Iterator[int]:
+def _sizes(each: _Hdf5) -> Iterator[int]:
     """Bytes of what an object holds, once it is read.
 
     Raises:

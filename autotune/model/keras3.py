@@ -5,14 +5,15 @@ held against the original on random inputs before anything is done with it.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from autotune.errors import UserError, one_line
 from autotune.model import keras3_activations
+from autotune.model.artifact import Array
 from autotune.model.keras3_graph import leaves, rewrite_model
 from autotune.model.keras3_layers import MODELS
+from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
 
 TOLERANCE = 1e-4
 """Largest difference of outputs, relative to their largest magnitude: float32 rounding."""
@@ -23,7 +24,7 @@ _INSIDE = ("layer", "forward_layer", "backward_layer", "cell")
 """Where a wrapper keeps what it wraps."""
 
 
-def translate(model: Any) -> Any:
+def translate(model: KerasModel) -> KerasModel:
     """The same model in tf_keras, verified.
 
     Args:
@@ -55,7 +56,7 @@ def translate(model: Any) -> Any:
     return twin
 
 
-def _copy_weights(source: Any, target: Any) -> None:
+def _copy_weights(source: KerasModel, target: KerasModel) -> None:
     """Copies the weights of a layer or model, and of all that it is made of."""
     if isinstance(getattr(source, "layers", None), list):
         twins = {layer.name: layer for layer in target.layers}
@@ -75,7 +76,7 @@ def _copy_weights(source: Any, target: Any) -> None:
             target.finalize_state()
 
 
-def _verify(source: Any, target: Any) -> None:
+def _verify(source: KerasModel, target: KerasModel) -> None:
     """Both models' outputs agree on random inputs.
 
     Raises:
@@ -92,7 +93,7 @@ def _verify(source: Any, target: Any) -> None:
         )
 
 
-def random_inputs(model: Any) -> list[Any]:
+def random_inputs(model: KerasModel) -> list[Array]:
     """Four samples for each of a Keras 3 model's inputs.
 
     They are drawn from a normal distribution; where some layer takes indices, from the
@@ -111,13 +112,13 @@ def random_inputs(model: Any) -> list[Any]:
     return drawn
 
 
-def _indices(layer: Any) -> int | None:
+def _indices(layer: KerasLayer) -> int | None:
     """How many indices a layer has a row for, None where it takes no indices."""
     name = {"Embedding": "input_dim", "CategoryEncoding": "num_tokens"}.get(type(layer).__name__)
     return getattr(layer, name) if name else None
 
 
-def _flat(layer: Any) -> Iterator[Any]:
+def _flat(layer: KerasLayer) -> Iterator[KerasLayer]:
     """A model's layers, those of nested models and wrappers too."""
     yield layer
     inside = getattr(layer, "layers", None)
@@ -126,11 +127,11 @@ def _flat(layer: Any) -> Iterator[Any]:
             yield from _flat(part)
 
 
-def _exact(layer: Any) -> bool:
+def _exact(layer: KerasLayer) -> bool:
     return getattr(layer, "compute_dtype", "float32") in ("float32", "float64")
 
 
-def _gap(source: Any, target: Any, inputs: list[Any]) -> float:
+def _gap(source: KerasModel, target: KerasModel, inputs: list[Array]) -> float:
     """The largest difference of outputs, relative to their largest magnitude where that is above 1."""
     import keras
 
@@ -144,7 +145,7 @@ def _gap(source: Any, target: Any, inputs: list[Any]) -> float:
     return max(gaps)
 
 
-def structured(model: Any, inputs: list[Any]) -> Any:
+def structured(model: KerasModel, inputs: list[Array]) -> KerasTensor:
     """The inputs as this model takes them: a single one, a list, or a dictionary."""
     ends = model.get_config().get("input_layers")
     if isinstance(ends, dict):
@@ -153,7 +154,7 @@ def structured(model: Any, inputs: list[Any]) -> Any:
     return inputs[0] if ends is None or isinstance(ends[0], str) else inputs
 
 
-def _first_difference(source: Any, target: Any, inputs: list[Any], tolerance: float) -> str | None:
+def _first_difference(source: KerasModel, target: KerasModel, inputs: list[Array], tolerance: float) -> str | None:
     """The layer at which the models part, None where it can't be told."""
     import keras
     import tf_keras

@@ -1,30 +1,30 @@
 """Activation functions of Keras 3 that tf_keras has not, or has with other numbers."""
 
-from typing import Any
+from autotune.model.keras_types import KerasTensor
 
 
-def hard_sigmoid(x: Any) -> Any:
+def hard_sigmoid(x: KerasTensor) -> KerasTensor:
     """relu6(x + 3) / 6; tf_keras's own is steeper: 0.2 x + 0.5, clipped."""
     import tensorflow as tf
 
     return tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
 
 
-def hard_silu(x: Any) -> Any:
+def hard_silu(x: KerasTensor) -> KerasTensor:
     """The product of x and hard_sigmoid(x), in the form that LiteRT's converter makes one operator of."""
     import tensorflow as tf
 
     return x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
 
 
-def hard_tanh(x: Any) -> Any:
+def hard_tanh(x: KerasTensor) -> KerasTensor:
     """x, clipped to -1 … 1."""
     import tensorflow as tf
 
     return tf.clip_by_value(x, -1.0, 1.0)
 
 
-def log_sigmoid(x: Any) -> Any:
+def log_sigmoid(x: KerasTensor) -> KerasTensor:
     """The logarithm of the sigmoid."""
     import tensorflow as tf
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from autotune.model.keras3_layers import MODELS, layer, operation, parameters
+from autotune.model.keras_types import ConfigNode, KerasConfig
 
 History = list[Any]
 """[layer, node, tensor]: which output of which call of which layer."""
@@ -15,7 +16,7 @@ _DROPPED = frozenset({"quantization_config", "input_axes", "output_axes"})
 """What Keras 3 keeps of quantization, which is ours to do, and of initializers, which have done their work."""
 
 
-def rewrite(node: Any) -> Any:
+def rewrite(node: ConfigNode) -> ConfigNode:
     """Any part of a config: a model, a layer, or what their options hold.
 
     Raises:
@@ -32,7 +33,7 @@ def rewrite(node: Any) -> Any:
     return {_RENAMED.get(key, key): rewrite(value) for key, value in node.items() if key not in _DROPPED}
 
 
-def rewrite_model(kind: str, config: dict[str, Any]) -> dict[str, Any]:
+def rewrite_model(kind: str, config: KerasConfig) -> KerasConfig:
     """The config of a Sequential or Functional model.
 
     Raises:
@@ -43,7 +44,7 @@ def rewrite_model(kind: str, config: dict[str, Any]) -> dict[str, Any]:
     return {"name": config["name"], "layers": rewrite(config["layers"])}
 
 
-def leaves(ends: Any) -> Iterator[History]:
+def leaves(ends: ConfigNode) -> Iterator[History]:
     """The inputs or outputs of a model, in the order of its `inputs` and `outputs`.
 
     Args:
@@ -59,7 +60,7 @@ def leaves(ends: Any) -> Iterator[History]:
             yield from leaves(each)
 
 
-def _rewrite_object(node: dict[str, Any]) -> dict[str, Any]:
+def _rewrite_object(node: KerasConfig) -> KerasConfig:
     kind = node["class_name"]
     config = node["config"]
     module = str(node.get("module"))
@@ -75,11 +76,11 @@ def _rewrite_object(node: dict[str, Any]) -> dict[str, Any]:
 class _Graph:
     """A Functional model's config under way to tf_keras's form."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: KerasConfig) -> None:
         self._config = config
         self._members = {member["name"]: member for member in config["layers"]}
 
-    def rewritten(self) -> dict[str, Any]:
+    def rewritten(self) -> KerasConfig:
         needed = self._needed()
         inputs = [self._inner(history) for history in leaves(self._config["input_layers"])]
         outputs = [self._outer(history) for history in leaves(self._config["output_layers"])]
@@ -103,7 +104,7 @@ class _Graph:
                     pending += [history[0] for history in _tensors(values)]
         return found
 
-    def _layer(self, member: dict[str, Any]) -> dict[str, Any]:
+    def _layer(self, member: KerasConfig) -> KerasConfig:
         if str(member.get("module")).startswith("keras.src.ops"):
             rewritten, merges = operation(member)
             nodes = [self._operate(call, merges=merges) for call in member["inbound_nodes"]]
@@ -112,11 +113,11 @@ class _Graph:
             nodes = [self._call(member, call) for call in member["inbound_nodes"]]
         return rewritten | {"name": member["name"], "inbound_nodes": nodes}
 
-    def _operate(self, call: dict[str, Any], *, merges: bool) -> list[Any]:
+    def _operate(self, call: KerasConfig, *, merges: bool) -> list[ConfigNode]:
         found = list(_tensors([call["args"], call["kwargs"]]))
         return [[*self._inner(history), {}] for history in (found if merges else found[:1])]
 
-    def _call(self, member: dict[str, Any], call: dict[str, Any]) -> list[Any]:
+    def _call(self, member: KerasConfig, call: KerasConfig) -> list[ConfigNode]:
         """One call of a layer: [[layer, node, tensor, keyword arguments], …] as tf_keras has it."""
         defaults = parameters(member)
         given = dict(zip(defaults, call["args"], strict=False)) | call["kwargs"]
@@ -128,7 +129,7 @@ class _Graph:
         }
         return [[*self._inner(history), keywords] for history in _tensors(first)]
 
-    def _argument(self, node: Any) -> Any:
+    def _argument(self, node: ConfigNode) -> ConfigNode:
         """A keyword argument, tensors in it as [layer, node, tensor]."""
         if isinstance(node, dict) and node.get("class_name") == "__keras_tensor__":
             return self._inner(node["config"]["keras_history"])
@@ -154,7 +155,7 @@ def _masks(key: str) -> bool:
     return key == "mask" or (key.endswith("_mask") and key not in ("attention_mask", "use_causal_mask"))
 
 
-def _tensors(node: Any) -> Iterator[History]:
+def _tensors(node: ConfigNode) -> Iterator[History]:
     if isinstance(node, dict):
         if node.get("class_name") == "__keras_tensor__":
             yield node["config"]["keras_history"]

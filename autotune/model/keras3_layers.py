@@ -2,9 +2,9 @@
 
 import inspect
 from copy import deepcopy
-from typing import Any
 
 from autotune.model.keras3_activations import NAMES
+from autotune.model.keras_types import KerasConfig
 
 MODELS = ("Sequential", "Functional")
 
@@ -21,7 +21,7 @@ _ACTIVATIONS = {"Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "Tanh": 
 """keras.ops functions of one tensor that are activations too."""
 
 
-def layer(kind: str, config: dict[str, Any]) -> dict[str, Any]:
+def layer(kind: str, config: KerasConfig) -> KerasConfig:
     """One layer, held against tf_keras's constructor.
 
     Args:
@@ -51,7 +51,7 @@ def layer(kind: str, config: dict[str, Any]) -> dict[str, Any]:
     return {"class_name": kind, "config": config}
 
 
-def operation(node: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+def operation(node: KerasConfig) -> tuple[KerasConfig, bool]:
     """A call of keras.ops in a graph, as a layer.
 
     Returns:
@@ -82,7 +82,7 @@ def operation(node: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     raise ValueError(f"operation {name!r} ({kind}) is not known there")
 
 
-def parameters(node: dict[str, Any]) -> dict[str, Any]:
+def parameters(node: KerasConfig) -> KerasConfig:
     """What the call of a layer takes, in order, with the defaults.
 
     Args:
@@ -105,7 +105,7 @@ def _augments(kind: str) -> bool:
     return found is not None and (kind.startswith("Random") or kind in ("AugMix", "CutMix", "MixUp", "RandAugment"))
 
 
-def _known(kind: str, config: dict[str, Any], label: str) -> dict[str, Any]:
+def _known(kind: str, config: KerasConfig, label: str) -> KerasConfig:
     """A layer's config without the options that tf_keras's layer has not; they must be at their defaults.
 
     Raises:

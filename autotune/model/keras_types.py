@@ -16,3 +16,6 @@ KerasObject = Any
 
 KerasConfig = dict[str, Any]
 """What get_config() gives of a model or a layer, or saved files hold of it: JSON but for tuples."""
+
+ConfigNode = Any
+"""A part of such a config: an object of it, a list, or a value."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from autotune.errors import UserError, one_line
 from autotune.files import Scratch
@@ -19,7 +18,7 @@ from autotune.model.compile_config import compiled_loss, compiled_metrics
 from autotune.model.contents import check_contents
 from autotune.model.file import HDF5
 from autotune.model.keras3 import translate
-from autotune.model.keras_types import KerasConfig
+from autotune.model.keras_types import ConfigNode, KerasConfig, KerasLayer, KerasModel
 from autotune.model.signature import check_ends
 from autotune.model.trust import Trust, allow, refused, trusted
 from autotune.task.model_facts import ModelFacts
@@ -62,7 +61,7 @@ def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact
         raise UserError(f"{name}: can't be opened: {one_line(error, 200)}; save the model again") from error
 
 
-def open_base(base: bytes, parent: bytes | None = None) -> Any:
+def open_base(base: bytes, parent: bytes | None = None) -> KerasModel:
     """The tf_keras model of import_model(), with the weights of a later stage.
 
     A model that needed trust opens in processes that are started with the same trust only.
@@ -97,7 +96,7 @@ def _file(data: bytes, suffix: str) -> Iterator[Path]:
         yield file
 
 
-def _open_h5(path: Path) -> tuple[Any, dict[str, Any]]:
+def _open_h5(path: Path) -> tuple[KerasModel, KerasConfig]:
     """The model, of tf_keras or of Keras 3 as it was saved, and what it was trained with."""
     import h5py
 
@@ -116,7 +115,7 @@ def _open_h5(path: Path) -> tuple[Any, dict[str, Any]]:
     return model, json.loads(training) if training else {}
 
 
-def _open_keras(path: Path) -> tuple[Any, dict[str, Any]]:
+def _open_keras(path: Path) -> tuple[KerasModel, KerasConfig]:
     """The model, of tf_keras or of Keras 3 as it was saved, and what it was trained with."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -128,7 +127,7 @@ def _open_keras(path: Path) -> tuple[Any, dict[str, Any]]:
     return _load(path, metadata.get("keras_version", "3")), config.get("compile_config") or {}
 
 
-def _load(path: Path, version: str) -> Any:
+def _load(path: Path, version: str) -> KerasModel:
     """The model of a file, opened by the Keras of the version that saved it."""
     import keras
     import tf_keras
@@ -137,7 +136,7 @@ def _load(path: Path, version: str) -> Any:
     return _opened(lambda: load(path, compile=False, safe_mode=not trusted().code))
 
 
-def _opened(load: Callable[[], Any]) -> Any:
+def _opened(load: Callable[[], KerasModel]) -> KerasModel:
     try:
         return load()
     except Exception as error:  # whatever Keras raises over a file, the file is what is wrong
@@ -152,7 +151,7 @@ def _line(error: Exception) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
-def _refuse_code(config: Any) -> None:
+def _refuse_code(config: ConfigNode) -> None:
     reason = refused(config, trusted())
     if reason is not None:
         raise UserError(reason)
@@ -182,7 +181,7 @@ def _from_folder(folder: Path) -> Artifact:
     return _untrainable(savedmodel.to_tflite(folder), reason, training)
 
 
-def _from_model(model: Any, training: KerasConfig) -> Artifact:
+def _from_model(model: KerasModel, training: KerasConfig) -> Artifact:
     """A model of tf_keras or Keras 3: itself or its translation, else the graph that Keras exports."""
     _check(model)
     try:
@@ -195,7 +194,7 @@ def _from_model(model: Any, training: KerasConfig) -> Artifact:
         return _untrainable(_exported(model, batch=1), reason, training)
 
 
-def _exported(model: Any, batch: int | None = None) -> bytes:
+def _exported(model: KerasModel, batch: int | None = None) -> bytes:
     """A model of tf_keras or Keras 3 as a float .tflite, by way of a SavedModel."""
     import keras
 
@@ -212,7 +211,7 @@ def _exported(model: Any, batch: int | None = None) -> bytes:
         return savedmodel.to_tflite(Path(folder))
 
 
-def _check(model: Any) -> None:
+def _check(model: KerasModel) -> None:
     """Inputs and outputs, where the model knows them: a subclassed one does not. Batches can be set free."""
     if getattr(model, "inputs", None) and getattr(model, "outputs", None):
         check_ends([[None, *end.shape[1:]] for end in model.inputs], [[None, *end.shape[1:]] for end in model.outputs])
@@ -220,7 +219,7 @@ def _check(model: Any) -> None:
             raise UserError("takes text; leave the layers that make numbers of it out of the model")
 
 
-def _trainable(model: Any, training: KerasConfig) -> Artifact:
+def _trainable(model: KerasModel, training: KerasConfig) -> Artifact:
     """The artifact of a tf_keras model.
 
     Raises:
@@ -252,7 +251,7 @@ def _trainable(model: Any, training: KerasConfig) -> Artifact:
         raise ValueError(f"it can't be made again from its config: {_line(error)}") from error
 
 
-def _plain(node: Any) -> Any:
+def _plain(node: ConfigNode) -> ConfigNode:
     """A tf_keras config in 32 bits: where a model was trained in 16, the converter has no kernels."""
     if isinstance(node, list):
         return [_plain(item) for item in node]
@@ -263,7 +262,7 @@ def _plain(node: Any) -> Any:
     return {key: _plain(value) for key, value in node.items()}
 
 
-def _has_config(layer: Any) -> bool:
+def _has_config(layer: KerasLayer) -> bool:
     """Not so for a layer of a SavedModel whose class is known to nobody."""
     try:
         layer.get_config()

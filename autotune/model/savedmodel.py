@@ -6,11 +6,11 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from autotune.errors import UserError, one_line
 from autotune.files import Scratch
 from autotune.model.file import SAVED_MODEL
+from autotune.model.keras_types import KerasConfig, KerasObject
 from autotune.model.signature import Shape, check_ends
 from autotune.tflite.custom import missing
 from autotune.tflite.flatbuffer import describe
@@ -39,7 +39,7 @@ def unpacked(data: bytes) -> Iterator[Path]:
         yield Path(folder)
 
 
-def keras_config(folder: Path) -> dict[str, dict[str, Any]] | None:
+def keras_config(folder: Path) -> dict[str, KerasConfig] | None:
     """What Keras 2 has kept of a model in its SavedModel.
 
     Returns:
@@ -57,7 +57,7 @@ def keras_config(folder: Path) -> dict[str, dict[str, Any]] | None:
     return found if whole and isinstance(found.get("root", {}).get("config"), dict) else None
 
 
-def _keras_metadata(folder: Path) -> Any:
+def _keras_metadata(folder: Path) -> KerasObject:
     """What tf_keras would make layers of, read as it does: before TensorFlow 2.5 it stood in the graph's own file.
 
     Raises:
@@ -137,7 +137,7 @@ def _refusal(error: Exception) -> UserError:
     return UserError(f"can't be converted to .tflite: {one_line(error, 200)}")
 
 
-def _meta_graphs(folder: Path) -> Any:
+def _meta_graphs(folder: Path) -> KerasObject:
     """The folder's graphs, with what is said about each.
 
     Raises:
@@ -172,7 +172,7 @@ def _signature(folder: Path) -> str:
     return str(name)
 
 
-def _shape(tensor: Any) -> Shape | None:
+def _shape(tensor: KerasObject) -> Shape | None:
     if tensor.tensor_shape.unknown_rank:
         return None
     return [None if dimension.size < 0 else int(dimension.size) for dimension in tensor.tensor_shape.dim]

@@ -1,7 +1,5 @@
 """What there is to know of a model of which there is only a .tflite file."""
 
-from typing import Any
-
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
@@ -78,5 +76,5 @@ def _parameters(file: bytes) -> int:
         )
 
 
-def _is_scaled(tensor: Any) -> bool:
+def _is_scaled(tensor: schema.TensorT) -> bool:
     return tensor.quantization is not None and tensor.quantization.scale is not None

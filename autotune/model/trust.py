@@ -13,9 +13,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from autotune.errors import UserError
+from autotune.model.keras_types import ConfigNode, KerasConfig
 
 _KERAS = re.compile(
     r"(tf_)?keras(\.src)?(\.(layers|engine|models|activations|initializers|regularizers|constraints|losses|metrics"
@@ -87,7 +88,7 @@ def trusted() -> Trust:
     return _allowed
 
 
-def refused(config: Any, trust: Trust) -> str | None:
+def refused(config: ConfigNode, trust: Trust) -> str | None:
     """Why a model's config may not be opened, None where it may.
 
     Args:
@@ -103,7 +104,7 @@ def refused(config: Any, trust: Trust) -> str | None:
     return _refused_object(config, trust) or refused(list(config.values()), trust)
 
 
-def _refused_object(node: dict[str, Any], trust: Trust) -> str | None:
+def _refused_object(node: KerasConfig, trust: Trust) -> str | None:
     if "class_name" not in node:
         return None
     kind, config = str(node["class_name"]), node.get("config")
@@ -124,7 +125,7 @@ def _refused_object(node: dict[str, Any], trust: Trust) -> str | None:
     return f"{name if kind == 'function' else label} is a custom class; {hint}"
 
 
-def _is_keras(node: dict[str, Any], name: str) -> bool:
+def _is_keras(node: KerasConfig, name: str) -> bool:
     """Whether a node's class or function can only be one of Keras's own."""
     module = str(node.get("module") or "keras")
     if node["class_name"] == "function":
@@ -135,7 +136,7 @@ def _is_keras(node: dict[str, Any], name: str) -> bool:
     return _KERAS.fullmatch(module) is not None and all(map(_CLASS.fullmatch, names))
 
 
-def _is_allowed(node: dict[str, Any], name: str, trust: Trust) -> bool:
+def _is_allowed(node: KerasConfig, name: str, trust: Trust) -> bool:
     """Whether the user has named the module that a node's class or function is from."""
     is_function = node["class_name"] == "function"
     # What is registered is "PACKAGE>NAME"; where that stands depends on Keras's version.
