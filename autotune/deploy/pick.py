@@ -6,18 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from autotune.deploy.caveats import doubts, drift
 from autotune.deploy.recheck import Rechecked
 from autotune.devices.snippets import python, snippets
 from autotune.errors import UserError
 from autotune.files import sha256, whole
+from autotune.json_object import JsonObject
 from autotune.ledger.artifacts import is_file_of
 from autotune.report.reproduce import command
 from autotune.results.decision import DecisionRule, Trade, ranked, runners_up
 from autotune.results.devices import Together, together
 from autotune.results.front import MeasuredPoint, ParetoFront
+from autotune.results.outcome import Measurement
 from autotune.results.record import Record
 from autotune.study.measured_file import check_file
 from autotune.targets.metric import DOWNLOAD, LATENCY, METRICS
@@ -50,12 +51,12 @@ def choose(
     if trial is None:
         point = next(ranked(front, rule), None)
     else:
-        known = {point.trial: point for point in record.judged(front.targets)}
-        if trial not in known:
+        by_trial = {point.trial: point for point in record.judged(front.targets)}
+        if trial not in by_trial:
             raise UserError(
                 f"study {record.name!r} has no measured trial {trial}; see {command(record, 'front', '--all')}"
             )
-        point = known[trial]
+        point = by_trial[trial]
     if point is not None:
         check_file(record, point)
     return front, point
@@ -75,21 +76,21 @@ def choose_together(
     Raises:
         UserError: no file was measured on all of them, none is of this trial, or it is gone or damaged.
     """
-    found = together(records, targets)
+    choice = together(records, targets)
     first = next(iter(records.values()))
     devices = ", ".join(records)
-    if found is None:
+    if choice is None:
         raise UserError(f"study {first.name!r} has no file that was measured on all of {devices}")
     if trial is None:
-        point = next(ranked(found.front, rule), None)
+        point = next(ranked(choice.front, rule), None)
     else:
         [artifact] = [point.outcome.artifact for point in first.points if point.trial == trial] or [None]
-        if artifact not in found.files:
+        if artifact not in choice.files:
             raise UserError(f"the file of trial {trial} of study {first.name!r} was not measured on all of {devices}")
-        point = found.files[artifact]
-    for device, one in ({} if point is None else found.on_each(point)).items():
-        check_file(records[device], one)
-    return found, point
+        point = choice.files[artifact]
+    for device, on_device in ({} if point is None else choice.on_each(point)).items():
+        check_file(records[device], on_device)
+    return choice, point
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,14 @@ class Picked:
         record: of the study.
         front: that the point was chosen from.
         point: it.
-        found: what became of it when it was measured once more.
+        rechecked: what became of it when it was measured once more.
         rule: by which it was chosen.
     """
 
     record: Record
     front: ParetoFront
     point: MeasuredPoint
-    found: Rechecked
+    rechecked: Rechecked
     rule: DecisionRule = DecisionRule()  # noqa: RUF009  # frozen
 
     @cached_property
@@ -124,26 +125,26 @@ class Picked:
     def remarks(self) -> list[str]:
         """What there is to know of its file, and what the second look at it has brought to light; a line each."""
         outcome = self.point.outcome
-        known = [f"it {KEEPS}"] if self.state else []
+        of_file = [f"it {KEEPS}"] if self.state else []
         if outcome.config.recipe.quantize != "none" and (line := left_float(outcome.layers)):
-            known.append(line)
-        return [*known, *self.found.remarks, *doubts(self.record, self.front, self.point, self.found)]
+            of_file.append(line)
+        return [*of_file, *self.rechecked.remarks, *doubts(self.record, self.front, self.point, self.rechecked)]
 
-    def to_json(self, file: Path) -> dict[str, Any]:
+    def to_json(self, file: Path) -> JsonObject:
         """What it is on its device.
 
         Args:
             file: as it was handed out.
         """
         point = self.point
-        found = self.found
+        rechecked = self.rechecked
         config = self.point.outcome.config
         return {
             **{key: value for key, value in point.to_json(self.record.meta.device).items() if key != "model"},
             "runners_up": [trade.to_json() for trade in self.runners_up],
-            "remeasured": None if found.latency is None else found.latency.to_json() | drift(point, found.latency),
-            "test": found.test,
-            "baseline_test": found.baseline,
+            "remeasured": None if rechecked.latency is None else _remeasured(point, rechecked.latency),
+            "test": rechecked.test,
+            "baseline_test": rechecked.baseline,
             "remarks": self.remarks,
             "standard_error": point.outcome.certainty.standard_error,
             "interval": list(point.outcome.interval(self.front.quality)),
@@ -155,7 +156,12 @@ class Picked:
         }
 
 
-def hand_out(picked: Picked, folder: Path) -> tuple[Path, dict[str, Any]]:
+def _remeasured(point: MeasuredPoint, now: Measurement) -> JsonObject:
+    """A latency as it is now, and how it compares with the study's."""
+    return {**now.to_json(), **asdict(drift(point, now))}
+
+
+def hand_out(picked: Picked, folder: Path) -> tuple[Path, JsonObject]:
     """Copies the file, and writes its recipe and a page for people beside it.
 
     Args:
@@ -173,7 +179,7 @@ def hand_out(picked: Picked, folder: Path) -> tuple[Path, dict[str, Any]]:
     return _written(picked, file, _head(picked, file) | picked.to_json(file), page([picked], file))
 
 
-def hand_out_together(picked: Mapping[str, Picked], folder: Path) -> tuple[Path, dict[str, Any]]:
+def hand_out_together(picked: Mapping[str, Picked], folder: Path) -> tuple[Path, JsonObject]:
     """The same for one file on several devices; its recipe says what it is on each.
 
     Args:
@@ -187,10 +193,10 @@ def hand_out_together(picked: Mapping[str, Picked], folder: Path) -> tuple[Path,
         UserError: as hand_out().
     """
     first = next(iter(picked.values()))
-    for one in picked.values():
-        check_file(one.record, one.point)
+    for on_device in picked.values():
+        check_file(on_device.record, on_device.point)
     file = _file(first, folder)
-    devices = {device: one.to_json(file) for device, one in picked.items()}
+    devices = {device: on_device.to_json(file) for device, on_device in picked.items()}
     return _written(first, file, _head(first, file) | {"devices": devices}, page(list(picked.values()), file))
 
 
@@ -207,12 +213,12 @@ def page(picked: Sequence[Picked], file: Path) -> str:
     recipe = first.point.outcome.config.recipe
     lines = [f"# {file.name}", "", f"{recipe}: study {record.name}{targets}. All of it is in {file.stem}.json.", ""]
     lines += [f"| device | runs on | {front.quality.name} | on the test split | median | size | download |"]
-    lines += ["|---" * 7 + "|", *(_row(one) for one in picked), ""]
-    lines += [f"- {one.record.device}: {remark}" for one in picked for remark in one.remarks]
-    for one in picked:
-        runtime = one.point.outcome.config.runtime
-        for snippet in snippets(file, one.point.outcome.config, one.state, one.record.input(recipe)):
-            title = f"{snippet.language}, {one.record.device}: {runtime.delegate}, {runtime.threads} threads"
+    lines += ["|---" * 7 + "|", *(_row(on_device) for on_device in picked), ""]
+    lines += [f"- {on_device.record.device}: {remark}" for on_device in picked for remark in on_device.remarks]
+    for on_device in picked:
+        runtime = on_device.point.outcome.config.runtime
+        for snippet in snippets(file, on_device.point.outcome.config, on_device.state, on_device.record.input(recipe)):
+            title = f"{snippet.language}, {on_device.record.device}: {runtime.delegate}, {runtime.threads} threads"
             lines += [
                 "",
                 f"## {title}",
@@ -230,8 +236,8 @@ def _row(picked: Picked) -> str:
     """A line of the page's table: with 95 % intervals, the latency as it is now where it was measured again."""
     quality, outcome = picked.front.quality, picked.point.outcome
     runtime = outcome.config.runtime
-    latency = picked.found.latency or outcome.latency
-    test = "not evaluated" if picked.found.test is None else scores_within(picked.found.test, quality)
+    latency = picked.rechecked.latency or outcome.latency
+    test = "not evaluated" if picked.rechecked.test is None else scores_within(picked.rechecked.test, quality)
     median = milliseconds(outcome.metrics[LATENCY.key])
     if latency is not None:
         median = f"{milliseconds(latency.p50_ms)} ±{latency.reach:.1%}"
@@ -247,7 +253,7 @@ def _file(picked: Picked, folder: Path) -> Path:
     return folder / f"{picked.record.name}-{picked.point.trial}.tflite"
 
 
-def _head(picked: Picked, file: Path) -> dict[str, Any]:
+def _head(picked: Picked, file: Path) -> JsonObject:
     """What a recipe says whatever the device."""
     return {
         "model": file.name,
@@ -258,7 +264,7 @@ def _head(picked: Picked, file: Path) -> dict[str, Any]:
     }
 
 
-def _written(picked: Picked, file: Path, recipe: dict[str, Any], text: str) -> tuple[Path, dict[str, Any]]:
+def _written(picked: Picked, file: Path, recipe: JsonObject, text: str) -> tuple[Path, JsonObject]:
     try:
         with whole(file) as fresh:
             shutil.copyfile(picked.point.model, fresh)
@@ -272,6 +278,6 @@ def _written(picked: Picked, file: Path, recipe: dict[str, Any], text: str) -> t
     return file, recipe
 
 
-def write_recipe(file: Path, recipe: Mapping[str, Any]) -> None:
+def write_recipe(file: Path, recipe: JsonObject) -> None:
     """Writes the recipe of a file that was handed out beside it."""
     file.with_suffix(".json").write_text(json.dumps(recipe, indent=1) + "\n")

@@ -5,13 +5,14 @@ from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from autotune.compress.worker import start
 from autotune.deploy.reopen import reopened
 from autotune.devices import device_file
 from autotune.devices.device import Device, Session, in_use
 from autotune.errors import Fault, Infeasible, UserError, one_line
+from autotune.json_object import JsonObject
 from autotune.ledger import journal
 from autotune.ledger.ledger import Ledger
 from autotune.measure.cooling import rest
@@ -48,9 +49,9 @@ class Rechecked:
     """
 
     latency: Measurement | None = None
-    test: dict[str, Any] | None = None
+    test: JsonObject | None = None
     remarks: list[str] = field(default_factory=list)
-    baseline: dict[str, Any] | None = None
+    baseline: JsonObject | None = None
 
     @classmethod
     def unmeasured(cls, record: Record, point: MeasuredPoint, *remarks: str) -> Self:
@@ -150,8 +151,8 @@ def _measured(point: MeasuredPoint, device: Device, session: Session, leased: Le
     """
     job = Job(Path(point.model), point.outcome.config.runtime)
     with leased(shared=False):
-        [found] = measure(session, [job], status=say, rest=partial(rest, device, session, say))
-    again = timed(point.outcome, found)
+        [result] = measure(session, [job], status=say, rest=partial(rest, device, session, say))
+    again = timed(point.outcome, result)
     if isinstance(again, Fault):
         raise again
     return again
@@ -159,7 +160,7 @@ def _measured(point: MeasuredPoint, device: Device, session: Session, leased: Le
 
 def _tested(
     record: Record, point: MeasuredPoint, builder: Builder, session: Session, leased: Leased
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, JsonObject]:
     """What test_once() gives; what can't be kept is not looked at."""
     with (
         journal.exclusive(record.folder, record.name),

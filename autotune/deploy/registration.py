@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from autotune.deploy.pick import Picked, write_recipe
 from autotune.deploy.reopen import samples
 from autotune.errors import Fault, UserError
 from autotune.files import Scratch
+from autotune.json_object import JsonObject
 from autotune.ledger.artifacts import is_file_of
 from autotune.model.trust import Trust
 from autotune.results.front import MeasuredPoint
@@ -40,12 +41,12 @@ class Registration:
     alias: str
 
     @classmethod
-    def of(cls, name: str | None, alias: str | None = None, asked: str | None = None) -> Self:
+    def of(cls, name: str | None, alias: str | None = None, store: str | None = None) -> Self:
         """
         Args:
             name: of the registered model.
             alias: None for registry.ALIAS.
-            asked: the tracking store, as tracking_uri() takes it.
+            store: the tracking store, as tracking_uri() takes it.
 
         Raises:
             UserError: MLflow refuses name or alias, there is but an alias, or no store is meant.
@@ -54,7 +55,7 @@ class Registration:
             raise UserError("--alias goes with --register: it is of a registered model")
         alias = registry.ALIAS if alias is None else alias
         registry.check(name, alias)
-        uri = tracking_uri(asked)
+        uri = tracking_uri(store)
         if uri is None:
             raise UserError("--register needs an MLflow store; --tracking-uri or $MLFLOW_TRACKING_URI says none")
         return cls(uri, name, alias)
@@ -66,11 +67,11 @@ class Registration:
             UserError: Python has no way to run the point's file as it was measured.
         """
         try:
-            serving.ends(Path(point.model), point.outcome.config.runtime.delegate)
+            serving.signature(Path(point.model), point.outcome.config.runtime.delegate)
         except UserError as error:
             raise UserError(f"--register {self.name}: trial {point.trial}: {error}") from error
 
-    def register(self, picked: Sequence[Picked], file: Path, recipe: dict[str, Any], trust: Trust) -> None:
+    def register(self, picked: Sequence[Picked], file: Path, recipe: JsonObject, trust: Trust) -> None:
         """Makes a file a new version of the registered model, which runs it as on the first of its devices.
 
         Args:
@@ -108,9 +109,9 @@ def _function(picked: Picked, file: Path, folder: Path, trust: Trust) -> Functio
     """
     runtime = picked.point.outcome.config.runtime
     loader = serving.write(folder)
-    (kind, shape), gives = serving.ends(file, runtime.delegate)
-    given = np.dtype(picked.record.input(picked.point.outcome.config.recipe).given)
-    takes = (kind if given.kind == "f" else given), shape  # a quantized input takes integers as they are
+    (kind, shape), gives = serving.signature(file, runtime.delegate)
+    dtype = np.dtype(picked.record.input(picked.point.outcome.config.recipe).given)
+    takes = (kind if dtype.kind == "f" else dtype), shape  # a quantized input takes integers as they are
     return Function(
         file=file,
         code=folder / loader.partition(".")[0],
@@ -136,34 +137,34 @@ def tags(picked: Sequence[Picked]) -> dict[str, str]:
         picked: the file's point, on each device. What it is on the second and the others begins with their names.
     """
     first = picked[0]
-    found = {
+    values = {
         "study": first.record.name,
         "trial": first.point.trial,
         "targets": ", ".join(target.text for target in first.front.targets),
     }
-    found |= first.point.outcome.config.recipe.canonical()
-    for one in picked:
-        start = "" if one is first else re.sub(r"[^\w.-]", "_", one.record.device) + "."
-        runtime = one.point.outcome.config.runtime
-        on = {"device": one.record.device, "delegate": runtime.delegate, "threads": runtime.threads, **_metrics(one)}
-        found |= {f"{start}{name}": value for name, value in on.items()}
-    return {name: f"{value:.10g}" if isinstance(value, float) else str(value) for name, value in found.items()}
+    values |= first.point.outcome.config.recipe.canonical()
+    for each in picked:
+        start = "" if each is first else re.sub(r"[^\w.-]", "_", each.record.device) + "."
+        runtime = each.point.outcome.config.runtime
+        on = {"device": each.record.device, "delegate": runtime.delegate, "threads": runtime.threads, **_metrics(each)}
+        values |= {f"{start}{name}": value for name, value in on.items()}
+    return {name: f"{value:.10g}" if isinstance(value, float) else str(value) for name, value in values.items()}
 
 
 def _metrics(picked: Picked) -> dict[str, float]:
     """The study's, and those of the second look at the file."""
     metrics = dict(picked.point.outcome.metrics)
-    found = picked.found
+    rechecked = picked.rechecked
     quality = picked.record.quality
-    if found.latency is not None:
-        metrics["latency_remeasured_ms"] = found.latency.p50_ms
-    if found.test is not None:
-        metrics[f"test_{quality.key}"] = found.test[quality.key]
+    if rechecked.latency is not None:
+        metrics["latency_remeasured_ms"] = rechecked.latency.p50_ms
+    if rechecked.test is not None:
+        metrics[f"test_{quality.key}"] = rechecked.test[quality.key]
     return metrics
 
 
-def _example(picked: Picked, takes: serving.End, trust: Trust) -> NDArray[np.generic]:
+def _example(picked: Picked, takes: serving.TensorType, trust: Trust) -> NDArray[np.generic]:
     """Validation samples where they are at hand, else zeros."""
     kind, shape = takes
-    found = samples(picked.record, picked.point, EXAMPLES, trust)
-    return np.zeros((1, *shape), kind) if found is None else found.astype(kind)
+    inputs = samples(picked.record, picked.point, EXAMPLES, trust)
+    return np.zeros((1, *shape), kind) if inputs is None else inputs.astype(kind)

@@ -7,7 +7,6 @@ neither an autotune of another version in the same Python, nor another model's m
 import hashlib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from autotune.devices.runner import inference
 from autotune.errors import UserError
 from autotune.results.meta import DeviceFacts
 
-End = tuple[np.dtype[Any], tuple[int, ...]]
+TensorType = tuple[np.dtype[np.generic], tuple[int, ...]]
 """What a function takes or gives: the type, and the shape of a sample."""
 
 
@@ -58,7 +57,7 @@ def _pinned(package: str) -> str:
         return package
 
 
-def ends(file: Path, delegate: str) -> tuple[End, End]:
+def signature(file: Path, delegate: str) -> tuple[TensorType, TensorType]:
     """What the function takes and gives.
 
     Raises:

@@ -2,7 +2,6 @@
 
 import math
 from html import escape
-from typing import Any
 
 import plotly.graph_objects as go
 
@@ -73,7 +72,7 @@ def _reach(record: Record, front: ParetoFront, cost: Metric) -> tuple[float, flo
     return min(prices, default=1.0), max(prices, default=1.0)
 
 
-def _side(column: int, *, right: bool) -> dict[str, Any]:
+def _side(column: int, *, right: bool) -> dict[str, object]:
     """Where a target is named that is too far away for the axis."""
     return {"x": float(right), "xref": f"{_axis('x', column)} domain", "xanchor": "right" if right else "left"}
 
@@ -83,6 +82,6 @@ def _axis(letter: str, column: int) -> str:
     return letter if column == 1 else f"{letter}{column}"
 
 
-def _label(text: str) -> dict[str, Any]:
+def _label(text: str) -> dict[str, object]:
     font = {"color": BOUND, "size": 11}
     return {"text": escape(text), "showarrow": False, "font": font, "bgcolor": "rgba(255, 255, 255, 0.75)"}

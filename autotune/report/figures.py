@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -121,7 +120,7 @@ def _traces(record: Record, front: ParetoFront, cost: Metric, *, legend: bool) -
     on_front = {point.trial for point in front.points}
     measured = record.measured
     off = spread([point for point in measured if point.trial not in on_front], MOST)
-    found = [
+    traces = [
         go.Scatter(
             **_dots(points, cost, record.quality),
             **_texts(record, front, points),
@@ -131,26 +130,26 @@ def _traces(record: Record, front: ParetoFront, cost: Metric, *, legend: bool) -
         )
         for name, points in _by_scheme(off)
     ]
-    found.append(_line(front, cost))
+    traces.append(_line(front, cost))
     for name, points in _by_scheme(front.points):
         errors = _errors(points, cost, record.quality, COLOURS[name])
         marker = _marker(name, points, 11)
         dots = _dots(points, cost, record.quality)
-        found.append(go.Scatter(**dots, **errors, marker=marker, showlegend=False, opacity=0.95, hoverinfo="skip"))
-    found += [_baseline(record, front, cost, legend=legend), *_ring(front, cost, legend=legend)]
-    found.append(_front_texts(record, front, cost))
-    return [*found, *(_key(name) for name, _ in _by_scheme(measured) if legend), *([_hollow()] if legend else [])]
+        traces.append(go.Scatter(**dots, **errors, marker=marker, showlegend=False, opacity=0.95, hoverinfo="skip"))
+    traces += [_baseline(record, front, cost, legend=legend), *_ring(front, cost, legend=legend)]
+    traces.append(_front_texts(record, front, cost))
+    return [*traces, *(_key(name) for name, _ in _by_scheme(measured) if legend), *([_hollow()] if legend else [])]
 
 
 def _by_scheme(points: Iterable[MeasuredPoint]) -> list[tuple[str, list[MeasuredPoint]]]:
     """Points by their quantization scheme, in the order of SCHEMES."""
-    found = defaultdict(list)
+    groups = defaultdict(list)
     for point in points:
-        found[point.outcome.config.recipe.quantize].append(point)
-    return [(name, found[name]) for name in SCHEMES if name in found]
+        groups[point.outcome.config.recipe.quantize].append(point)
+    return [(name, groups[name]) for name in SCHEMES if name in groups]
 
 
-def _dots(points: Sequence[MeasuredPoint], cost: Metric, quality: Metric) -> dict[str, Any]:
+def _dots(points: Sequence[MeasuredPoint], cost: Metric, quality: Metric) -> dict[str, object]:
     return {
         "x": [value(point.outcome.metrics, cost) for point in points],
         "y": [point.outcome.metrics[quality.key] for point in points],
@@ -158,7 +157,7 @@ def _dots(points: Sequence[MeasuredPoint], cost: Metric, quality: Metric) -> dic
     }
 
 
-def _texts(record: Record, front: ParetoFront, points: Sequence[MeasuredPoint]) -> dict[str, Any]:
+def _texts(record: Record, front: ParetoFront, points: Sequence[MeasuredPoint]) -> dict[str, object]:
     """What is shown under the pointer."""
     pick = front.pick()
     return {
@@ -179,26 +178,26 @@ def _written(lines: Sequence[str]) -> str:
     return "<br>".join([f"<b>{first}</b>", *others])
 
 
-def _marker(name: str, points: Sequence[MeasuredPoint], size: int) -> dict[str, Any]:
+def _marker(name: str, points: Sequence[MeasuredPoint], size: int) -> dict[str, object]:
     symbols = ["circle" if point.feasible else "circle-open" for point in points]
     return {"color": COLOURS[name], "size": size, "symbol": symbols, "line": {"width": 1.5, "color": COLOURS[name]}}
 
 
-def _errors(points: Sequence[MeasuredPoint], cost: Metric, quality: Metric, colour: str) -> dict[str, Any]:
+def _errors(points: Sequence[MeasuredPoint], cost: Metric, quality: Metric, colour: str) -> dict[str, object]:
     """The 95 % intervals of the quality and, where it is the cost, of the latency."""
     values = [point.outcome.metrics[quality.key] for point in points]
-    found = {"error_y": _bars(values, [point.outcome.interval(quality) for point in points], colour)}
+    bars: dict[str, object] = {"error_y": _bars(values, [point.outcome.interval(quality) for point in points], colour)}
     if cost == LATENCY:
         times = [point.outcome.latency for point in points]
         medians = [point.outcome.metrics[cost.key] for point in points]
         ends = [
             (at, at) if time is None else (time.low_ms, time.high_ms) for at, time in zip(medians, times, strict=True)
         ]
-        found["error_x"] = _bars(medians, ends, colour)
-    return found
+        bars["error_x"] = _bars(medians, ends, colour)
+    return bars
 
 
-def _bars(values: Sequence[float], ends: Sequence[tuple[float, float]], colour: str) -> dict[str, Any]:
+def _bars(values: Sequence[float], ends: Sequence[tuple[float, float]], colour: str) -> dict[str, object]:
     pairs = list(zip(values, ends, strict=True))
     return {
         "type": "data",

@@ -1,8 +1,8 @@
 """Where the time goes, before and after, as the report shows it."""
 
 from collections.abc import Iterator
-from typing import Any
 
+from autotune.json_object import JsonObject
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.outcome import Measured
 from autotune.results.record import BASELINE, Record
@@ -12,7 +12,7 @@ HEAVIEST = 12
 """Operators of a profile that are shown."""
 
 
-def profiles(record: Record, front: ParetoFront, best: MeasuredPoint | None) -> Iterator[dict[str, Any]]:
+def profiles(record: Record, front: ParetoFront, best: MeasuredPoint | None) -> Iterator[JsonObject]:
     """Rows of tables for the baseline's and the best point's operators, as far as a run has kept them.
 
     Args:
@@ -32,19 +32,19 @@ def profiles(record: Record, front: ParetoFront, best: MeasuredPoint | None) -> 
             }
 
 
-def _profile(kept: dict[str, Any]) -> dict[str, Any]:
+def _profile(profile: JsonObject) -> JsonObject:
     """The operators that take most, in the order in which they run; where there are no times, compute most."""
-    timed = not kept["untold"]
-    weights = [_weight(part, timed=timed) for part in kept["parts"]]
+    timed = not profile["untold"]
+    weights = [_weight(part, timed=timed) for part in profile["parts"]]
     total, longest = sum(weights) or 1.0, max(weights, default=0.0) or 1.0
     heaviest = sorted(sorted(range(len(weights)), key=weights.__getitem__, reverse=True)[:HEAVIEST])
     return {
         "rows": [
             {
-                "kind": kernel(((part := kept["parts"][at])["time"] or part["operator"] or {"kind": ""})["kind"]),
+                "kind": kernel(((part := profile["parts"][at])["time"] or part["operator"] or {"kind": ""})["kind"]),
                 "made": (part["operator"] or {"name": ""})["name"].partition(";")[0],
                 "through": ((part["time"] or {}).get("delegate") or "kernels") if timed else "",
-                "weight": _written(kept["parts"][at], weights[at], timed=timed),
+                "weight": _written(profile["parts"][at], weights[at], timed=timed),
                 "share": f"{weights[at] / total:.0%}",
                 "width": f"{100 * weights[at] / longest:.0f}",
             }
@@ -53,16 +53,16 @@ def _profile(kept: dict[str, Any]) -> dict[str, Any]:
         "unit": "time" if timed else "MACs",
         "total": milliseconds(total / 1e3) if timed else f"{total:,.0f}",
         "left": len(weights) - len(heaviest),
-        "untold": kept["untold"],
+        "untold": profile["untold"],
     }
 
 
-def _written(part: dict[str, Any], weight: float, *, timed: bool) -> str:
+def _written(part: JsonObject, weight: float, *, timed: bool) -> str:
     whole_us = timed and part["time"] and part["time"]["delegate"]  # delegates tell whole microseconds
     return "<1 us" if whole_us and weight < 1 else milliseconds(weight / 1e3) if timed else f"{weight:,.0f}"
 
 
-def _weight(part: dict[str, Any], *, timed: bool) -> float:
+def _weight(part: JsonObject, *, timed: bool) -> float:
     if timed:
         return float(part["time"]["time_us"]) if part["time"] else 0.0
     return float(part["operator"]["macs"]) if part["operator"] else 0.0
@@ -78,5 +78,5 @@ def _took(outcome: Measured) -> dict[str, str]:
 
 def delegated(outcome: Measured) -> str:
     """How many of a file's operators its delegate took, "" where that is not known."""
-    found = outcome.latency
-    return "" if found is None or found.delegated is None else f"{found.delegated} of {found.operators}"
+    latency = outcome.latency
+    return "" if latency is None or latency.delegated is None else f"{latency.delegated} of {latency.operators}"

@@ -5,7 +5,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -40,12 +39,12 @@ DPI = 300
 WEIGHTS = (METRICS["size"], DOWNLOAD)
 
 
-def write_report(record: Record, found: Importance, folder: Path) -> list[Path]:
+def write_report(record: Record, importance: Importance, folder: Path) -> list[Path]:
     """Writes NAME.html, and NAME-front.png and NAME-importance.png for papers.
 
     Args:
         record: of the study.
-        found: what its dimensions do.
+        importance: what its dimensions do.
         folder: to put them into; made where it is not there.
 
     Returns:
@@ -55,28 +54,28 @@ def write_report(record: Record, found: Importance, folder: Path) -> list[Path]:
         UserError: the study has no trials yet, or the folder can't be written to. A file is there whole, or as it
             was before.
     """
-    page = report(record, found)
+    page = report(record, importance)
     paths = [folder / f"{record.name}{end}" for end in (".html", "-front.png", "-importance.png")]
     try:
         with whole(paths[0]) as file:
             file.write_text(page, encoding="utf-8")
         with whole(paths[1]) as file:
             draw(record, file, DPI)
-        if not found.shares:
+        if not importance.shares:
             return paths[:2]
         with whole(paths[2]) as file:
-            draw_importance(found, file, DPI)
+            draw_importance(importance, file, DPI)
     except OSError as error:
         raise UserError(f"--out {folder}: {error.strerror}; choose another folder") from error
     return paths
 
 
-def report(record: Record, found: Importance) -> str:
+def report(record: Record, importance: Importance) -> str:
     """The page (HTML).
 
     Args:
         record: of the study.
-        found: what its dimensions do.
+        importance: what its dimensions do.
 
     Raises:
         UserError: the study has no trials yet.
@@ -85,6 +84,7 @@ def report(record: Record, found: Importance) -> str:
     pick = front.pick()
     best = pick or front.nearest()
     measured = len(record.measured)
+    plain = techniques(record.points, front.baseline.config.runtime)
     environment = Environment(
         loader=PackageLoader("autotune", "report"),
         autoescape=True,
@@ -109,11 +109,11 @@ def report(record: Record, found: Importance) -> str:
         legend=_legend(record),
         bound=BOUND,
         weights=WEIGHTS,
-        techniques=[_technique(record, name, point) for name, point in techniques(record)],
-        best_row=_technique(record, "recommended" if pick else "nearest to the targets", best) if best else None,
-        importance=found,
-        importance_figure=_json(importance_figure(found)) if found.shares else None,
-        slices={name: _json(figure) for name, figure in slice_figures(record, found.order).items()},
+        techniques=[_technique(front, name, point) for name, point in plain],
+        best_row=_technique(front, "recommended" if pick else "nearest to the targets", best) if best else None,
+        importance=importance,
+        importance_figure=_json(importance_figure(importance)) if importance.shares else None,
+        slices={name: _json(figure) for name, figure in slice_figures(record, importance.order).items()},
         profiles=list(profiles(record, front, best)),
         delegation=delegation(point.outcome for point in record.measured),
         trials=_trials(record, front, pick),
@@ -188,18 +188,17 @@ def _legend(record: Record) -> list[tuple[str, str]]:
     return [(scheme(name), colour) for name, colour in COLOURS.items() if name in used]
 
 
-def _technique(record: Record, name: str, point: Point) -> dict[str, Any]:
+def _technique(front: ParetoFront, name: str, point: Point) -> dict[str, object]:
     """A row of the table of techniques: each number with its change against the baseline's."""
-    assert record.baseline is not None
-    config, base = point.outcome.config, record.baseline.metrics
+    config, base = point.outcome.config, front.baseline.metrics
     metrics = point.outcome.metrics if isinstance(point, MeasuredPoint) else {}
-    itself = config == record.baseline.config
+    itself = config == front.baseline.config
     cells = [
         (
-            amount(metrics, metric, record.quality),
+            amount(metrics, metric, front.quality),
             "" if itself else change(metrics[metric.key], base[metric.key], metric),
         )
-        for metric in (record.quality, LATENCY, *WEIGHTS)
+        for metric in (front.quality, LATENCY, *WEIGHTS)
         if metric.key in metrics and metric.key in base
     ]
     return {
@@ -212,7 +211,7 @@ def _technique(record: Record, name: str, point: Point) -> dict[str, Any]:
     }
 
 
-def _trials(record: Record, front: ParetoFront, pick: MeasuredPoint | None) -> list[dict[str, Any]]:
+def _trials(record: Record, front: ParetoFront, pick: MeasuredPoint | None) -> list[dict[str, object]]:
     """The front, then the others, ROWS of them at most."""
     on_front = {point.trial for point in front.points}
     others = [point for point in record.points if point.trial not in on_front][:ROWS]
@@ -222,7 +221,7 @@ def _trials(record: Record, front: ParetoFront, pick: MeasuredPoint | None) -> l
     ]
 
 
-def _trial(record: Record, front: ParetoFront, point: Point, *, on_front: bool, best: bool) -> dict[str, Any]:
+def _trial(record: Record, front: ParetoFront, point: Point, *, on_front: bool, best: bool) -> dict[str, object]:
     config = point.outcome.config
     if isinstance(point, MeasuredPoint):
         place = "recommended" if best else "on the front" if on_front else ""
@@ -269,7 +268,7 @@ def _device(record: Record) -> dict[str, str]:
     }
 
 
-def _fact(name: str, fact: Any) -> str:
+def _fact(name: str, fact: object) -> str:
     if name.endswith("_bytes") and isinstance(fact, int | float):
         return size(fact)
     if isinstance(fact, float):

@@ -51,8 +51,8 @@ def stairs(points: Sequence[MeasuredPoint], cost: Metric, quality: Metric) -> li
     rising; none before anything in the space was measured.
     """
     sign = 1 if quality.better == "higher" else -1
-    known = [point for point in points if cost.key in point.outcome.metrics]
-    chosen = [point for point in known if point.feasible] or known
+    priced = [point for point in points if cost.key in point.outcome.metrics]
+    chosen = [point for point in priced if point.feasible] or priced
     pairs = [(value(point.outcome.metrics, cost), point.outcome.metrics[quality.key]) for point in chosen]
     steps: list[tuple[float, float]] = []
     for price, reached in sorted(pairs, key=lambda pair: (pair[0], -sign * pair[1])):
@@ -67,7 +67,7 @@ def ticks(low: float, high: float, least: int = 4) -> list[float]:
     """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for digits in ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)):
-        found = [digit * 10.0**power for power in range(first - 2, last + 2) for digit in digits]
-        if sum(low <= tick <= high for tick in found) >= least:
+        marks = [digit * 10.0**power for power in range(first - 2, last + 2) for digit in digits]
+        if sum(low <= tick <= high for tick in marks) >= least:
             break
-    return found
+    return marks

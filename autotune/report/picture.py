@@ -3,14 +3,18 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from autotune.report.panels import BOUND, COLOURS, PANELS, TONES, caption, scheme, stairs, unit, value
 from autotune.results.dimensions import Importance
-from autotune.results.front import MeasuredPoint
+from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.record import Record
 from autotune.targets.metric import LATENCY, Metric
 from autotune.targets.target import Target
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLUMNS = 8
 """Of the legend: more do not fit into the picture's width."""
@@ -73,7 +77,7 @@ def draw(record: Record, path: Path, dpi: int = 130) -> None:
                 zorder=5,
             )
         for target in front.targets:
-            _bound(axis, target, cost, record)
+            _bound(axis, target, cost, front)
         axis.set_xscale("log")
         axis.set_xlabel(caption(cost))
         axis.grid(alpha=0.25, which="both")
@@ -86,22 +90,22 @@ def draw(record: Record, path: Path, dpi: int = 130) -> None:
     figure.savefig(path, dpi=dpi)
 
 
-def draw_importance(found: Importance, path: Path, dpi: int) -> None:
+def draw_importance(importance: Importance, path: Path, dpi: int) -> None:
     """Writes a PNG: for each objective what share of its variance is due to each dimension.
 
     Args:
-        found: of at least one objective.
+        importance: of at least one objective.
         path: of the file.
         dpi: dots per inch.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    order = found.order[::-1]
-    figure = Figure(figsize=(3.7 * len(found.shares), 0.9 + 0.3 * len(order)), layout="constrained")
+    order = importance.order[::-1]
+    figure = Figure(figsize=(3.7 * len(importance.shares), 0.9 + 0.3 * len(order)), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(1, len(found.shares), sharey=True, squeeze=False)[0]
-    for axis, (objective, shares), tone in zip(axes, found.shares.items(), TONES, strict=False):
+    axes = figure.subplots(1, len(importance.shares), sharey=True, squeeze=False)[0]
+    for axis, (objective, shares), tone in zip(axes, importance.shares.items(), TONES, strict=False):
         axis.barh(order, [shares.get(name, 0.0) for name in order], color=tone)
         axis.set_title(objective)
         axis.set_xlim(0, 1)
@@ -113,7 +117,7 @@ def draw_importance(found: Importance, path: Path, dpi: int) -> None:
 
 
 def _marks(
-    axis: Any,
+    axis: "Axes",
     points: Sequence[MeasuredPoint],
     cost: Metric,
     quality: Metric,
@@ -144,7 +148,7 @@ def _marks(
     )
 
 
-def _interval(axis: Any, point: MeasuredPoint, cost: Metric, quality: Metric) -> None:
+def _interval(axis: "Axes", point: MeasuredPoint, cost: Metric, quality: Metric) -> None:
     """The 95 % intervals of the quality and, where it is the cost, of the latency."""
     colour = COLOURS[point.outcome.config.recipe.quantize]
     metrics, latency = point.outcome.metrics, point.outcome.latency
@@ -156,33 +160,37 @@ def _interval(axis: Any, point: MeasuredPoint, cost: Metric, quality: Metric) ->
         )
 
 
-def _stairs(axis: Any, points: list[MeasuredPoint], cost: Metric, quality: Metric) -> None:
+def _stairs(axis: "Axes", points: list[MeasuredPoint], cost: Metric, quality: Metric) -> None:
     steps = stairs(points, cost, quality)
     prices, values = [price for price, _ in steps], [reached for _, reached in steps]
     axis.step(prices, values, where="post", color="black", linewidth=0.9, alpha=0.7, zorder=1)
 
 
-def _bound(axis: Any, target: Target, cost: Metric, record: Record) -> None:
-    assert record.baseline is not None
-    bound = target.bound(record.baseline.metrics)
-    style = {"color": BOUND, "linestyle": "--", "linewidth": 0.9, "zorder": 1}
-    if target.metric == record.quality:
-        axis.axhline(bound, **style)
+def _bound(axis: "Axes", target: Target, cost: Metric, front: ParetoFront) -> None:
+    bound = target.bound(front.baseline.metrics)
+    if target.metric == front.quality:
+        line = axis.axhline(bound)
     elif target.metric == cost:
-        axis.axvline(bound / unit(cost), **style)
+        line = axis.axvline(bound / unit(cost))
+    else:
+        return
+    line.set(color=BOUND, linestyle="--", linewidth=0.9, zorder=1)
 
 
-def _legend(figure: Any, used: list[str]) -> None:
+def _legend(figure: "Figure", used: list[str]) -> None:
     from matplotlib.lines import Line2D
 
-    def dot(**style: Any) -> Line2D:
-        return Line2D([], [], linestyle="none", **style)
+    def dot(label: str, colour: str, marker: str = "o", size: float | None = None, filled: bool = False) -> Line2D:
+        face = colour if filled else "none"
+        return Line2D(
+            [], [], linestyle="none", marker=marker, markersize=size, markerfacecolor=face, color=colour, label=label
+        )
 
-    handles = [dot(marker="o", color=colour, label=scheme(name)) for name, colour in COLOURS.items() if name in used]
+    handles = [dot(scheme(name), colour, filled=True) for name, colour in COLOURS.items() if name in used]
     handles += [
-        dot(marker="o", markerfacecolor="none", color="grey", label="misses a target"),
-        dot(marker="D", markerfacecolor="none", color="black", label="baseline"),
-        dot(marker="o", markersize=12, markerfacecolor="none", color="black", label="recommended"),
+        dot("misses a target", "grey"),
+        dot("baseline", "black", "D"),
+        dot("recommended", "black", size=12),
     ]
     figure.legend(
         handles=handles, loc="outside lower center", ncols=min(len(handles), COLUMNS), frameon=False, fontsize=9

@@ -1,12 +1,11 @@
 """What each dimension of a study does, as figures: its importance, and its slices of what was measured."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from autotune.config import SCHEMES
+from autotune.config import SCHEMES, Value
 from autotune.report.axes import GRID
 from autotune.report.figures import LAYOUT
 from autotune.report.panels import TONES, scheme, ticks, value
@@ -29,11 +28,11 @@ ROOM = 30
 BLUE = TONES[0]
 
 
-def importance_figure(found: Importance) -> go.Figure:
+def importance_figure(importance: Importance) -> go.Figure:
     """A bar for each dimension and objective: its share of the variance."""
-    order = found.order
+    order = importance.order
     figure = go.Figure()
-    for (objective, shares), tone in zip(found.shares.items(), TONES, strict=False):
+    for (objective, shares), tone in zip(importance.shares.items(), TONES, strict=False):
         figure.add_bar(
             y=order,
             x=[shares.get(name, 0.0) for name in order],
@@ -48,7 +47,7 @@ def importance_figure(found: Importance) -> go.Figure:
         **LAYOUT,
         barmode="group",
         bargap=0.25,
-        height=110 + len(order) * (14 * len(found.shares) + 12),
+        height=110 + len(order) * (14 * len(importance.shares) + 12),
         margin={"l": 20, "r": 20, "t": 40, "b": 50},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "traceorder": "normal"},
     )
@@ -77,26 +76,26 @@ def _is_cost(metric: Metric) -> bool:
     return metric.kind in ("time", "bytes")
 
 
-def _slices(name: str, column: Sequence[Any], numbers: dict[Metric, list[float]]) -> go.Figure:
+def _slices(name: str, column: Sequence[Value | None], numbers: dict[Metric, list[float]]) -> go.Figure:
     """The figure of one dimension: a row for each objective."""
-    used = [at for at, one in enumerate(column) if one is not None]
-    values = sorted({column[at] for at in used}, key=_place)
-    boxes = len(values) <= NAMES or any(isinstance(one, str) for one in values)
-    at_x = [_named(name, column[at]) if boxes else column[at] for at in used]
+    used = {at: setting for at, setting in enumerate(column) if setting is not None}
+    values = sorted(set(used.values()), key=_place)
+    boxes = len(values) <= NAMES or any(isinstance(setting, str) for setting in values)
+    at_x = [_named(name, setting) if boxes else setting for setting in used.values()]
     figure = make_subplots(len(numbers), 1, shared_xaxes=True, vertical_spacing=0.05)
-    for row, (metric, found) in enumerate(numbers.items(), 1):
-        y = [found[at] for at in used]
+    for row, (metric, measured) in enumerate(numbers.items(), 1):
+        y = [measured[at] for at in used]
         figure.add_trace(_box(at_x, y) if boxes else _dots(at_x, y), row=row, col=1)
         unit = f" ({'ms' if metric.kind == 'time' else 'kB'})" if _is_cost(metric) else ""
         figure.update_yaxes(title=metric.name + unit, row=row, col=1)
-        if _is_cost(metric) and (known := [price for price in y if price > 0]):
-            marks = ticks(min(known), max(known), 2)
+        if _is_cost(metric) and (positive := [price for price in y if price > 0]):
+            marks = ticks(min(positive), max(positive), 2)
             figure.update_yaxes(type="log", tickvals=marks, ticktext=[f"{tick:g}" for tick in marks], row=row, col=1)
         elif metric.kind == "share":
             figure.update_yaxes(tickformat=".1~%", row=row, col=1)
     figure.update_yaxes(gridcolor=GRID, zeroline=False, automargin=True, title_font_size=11, title_standoff=6)
     if boxes:
-        order = [_named(name, one) for one in values]
+        order = [_named(name, setting) for setting in values]
         figure.update_xaxes(tickangle=-45 if len("".join(order)) > ROOM else 0)
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=order)
     figure.update_xaxes(gridcolor=GRID, zeroline=False, automargin=True)
@@ -110,16 +109,19 @@ def _slices(name: str, column: Sequence[Any], numbers: dict[Metric, list[float]]
     return figure
 
 
-def _place(one: Any) -> tuple[bool, int, Any]:
+def _place(setting: Value) -> tuple[bool, int, Value]:
     """A value's place on an axis: numbers, then quantization schemes as they are listed, then other names."""
-    return isinstance(one, str), SCHEMES.index(one) if one in SCHEMES else 0, one
+    scheme_at = SCHEMES.index(setting) if isinstance(setting, str) and setting in SCHEMES else 0
+    return isinstance(setting, str), scheme_at, setting
 
 
-def _named(dimension: str, one: Any) -> str:
-    return scheme(one) if dimension == "quantize" else f"{one:g}" if isinstance(one, float) else str(one)
+def _named(dimension: str, setting: Value) -> str:
+    if dimension == "quantize":
+        return scheme(str(setting))
+    return f"{setting:g}" if isinstance(setting, float) else str(setting)
 
 
-def _box(x: Sequence[Any], y: Sequence[float]) -> go.Box:
+def _box(x: Sequence[Value], y: Sequence[float]) -> go.Box:
     return go.Box(
         x=x,
         y=y,
@@ -132,5 +134,5 @@ def _box(x: Sequence[Any], y: Sequence[float]) -> go.Box:
     )
 
 
-def _dots(x: Sequence[Any], y: Sequence[float]) -> go.Scatter:
+def _dots(x: Sequence[Value], y: Sequence[float]) -> go.Scatter:
     return go.Scatter(x=x, y=y, mode="markers", marker={"size": 5, "opacity": 0.5, "color": BLUE})

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from autotune.config import SCHEMES, Recipe, Runtime
 from autotune.results.front import MeasuredPoint, Point
 from autotune.results.outcome import Measured
-from autotune.results.record import Record
 from autotune.targets.metric import LATENCY
 
 _TITLES = {
@@ -22,16 +21,16 @@ _TITLES = {
 }
 
 
-def techniques(record: Record) -> list[tuple[str, Point]]:
+def techniques(points: Iterable[Point], runtime: Runtime) -> list[tuple[str, Point]]:
     """The first trial of each technique, with its name: quantization schemes without more, then pruning, clustering
-    and both. On the baseline's runtime where it was measured there, else on the fastest.
+    and both. On one runtime, the baseline's, where it was measured there, else on the fastest.
 
     Args:
-        record: of a study with a baseline.
+        points: of a study, in the order of its trials.
+        runtime: of the baseline.
     """
-    assert record.baseline is not None
     recipes: dict[Recipe, list[Point]] = defaultdict(list)
-    for point in record.points:
+    for point in points:
         recipes[point.outcome.config.recipe].append(point)
     first: dict[tuple[str, str, bool, bool], Recipe] = {}
     for recipe in recipes:
@@ -40,7 +39,7 @@ def techniques(record: Record) -> list[tuple[str, Point]]:
         if not recipe.extra:
             first.setdefault(kind, recipe)
     order = sorted(first, key=_place)
-    return [(_title(first[kind]), _on(recipes[first[kind]], record.baseline.config.runtime)) for kind in order]
+    return [(_title(first[kind]), _on(recipes[first[kind]], runtime)) for kind in order]
 
 
 def _place(kind: tuple[str, str, bool, bool]) -> tuple[str, int, bool, int]:
@@ -84,7 +83,7 @@ def delegation(outcomes: Iterable[Measured]) -> dict[str, Delegation]:
     Args:
         outcomes: of a study; of several that are a file under one delegate, one counts.
     """
-    found: dict[str, Delegation] = {}
+    counts: dict[str, Delegation] = {}
     seen = set()
     for outcome in outcomes:
         delegate = outcome.config.runtime.delegate
@@ -92,8 +91,8 @@ def delegation(outcomes: Iterable[Measured]) -> dict[str, Delegation]:
         if latency is None or latency.delegated is None or (outcome.artifact, delegate) in seen:
             continue
         seen.add((outcome.artifact, delegate))
-        one = found.setdefault(delegate, Delegation())
-        one.files += 1
-        one.whole += latency.delegated == latency.operators
-        one.left.update(kind.partition(" x")[0] for kind in latency.fell_back)
-    return found
+        count = counts.setdefault(delegate, Delegation())
+        count.files += 1
+        count.whole += latency.delegated == latency.operators
+        count.left.update(kind.partition(" x")[0] for kind in latency.fell_back)
+    return counts

@@ -3,9 +3,9 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from autotune.config import FIELDS
+from autotune.config import FIELDS, Value
 from autotune.results.front import Point
 
 P = TypeVar("P", bound=Point)
@@ -33,7 +33,7 @@ class Importance:
         return sorted(names, key=lambda name: (-max(shares.get(name, 0.0) for shares in self.shares.values()), name))
 
 
-def varied(points: Sequence[Point]) -> dict[str, list[Any]]:
+def varied(points: Sequence[Point]) -> dict[str, list[Value | None]]:
     """Dimensions that have more than one value, with the value of each point; None where another value would
     give the same file.
 

@@ -28,7 +28,7 @@ def print_picked(picked: Picked) -> None:
     if line := _how(front, picked.rule):
         console.print(f"  {line}", soft_wrap=True)
     print_doubts(picked.record, point)
-    for line in _second_look(front, point, picked.found):
+    for line in _second_look(front, point, picked.rechecked):
         console.print(f"  {line}", soft_wrap=True)
     for remark in picked.remarks:
         console.print(f"  {remark}", style="yellow", markup=False, soft_wrap=True)
@@ -107,8 +107,8 @@ def _second_look(front: ParetoFront, point: MeasuredPoint, rechecked: Rechecked)
     if rechecked.latency is not None:
         gap = drift(point, rechecked.latency)
         then, now = (milliseconds(value) for value in (point.outcome.metrics[LATENCY.key], rechecked.latency.p50_ms))
-        meet = "meet" if gap["intervals_meet"] else "do not meet"
-        lines.append(f"latency {then} in the search, {now} now: {abs(gap['change']):.1%} off, the intervals {meet}")
+        meet = "meet" if gap.intervals_meet else "do not meet"
+        lines.append(f"latency {then} in the search, {now} now: {abs(gap.change):.1%} off, the intervals {meet}")
     if same := point.outcome.evaluated_on:
         lines.append(f"its {front.quality.name} is that on {same.device}: {same.samples} samples score so here, too")
     if rechecked.test is not None:

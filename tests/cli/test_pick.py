@@ -213,7 +213,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     end = np.dtype(np.float32), (1,)
     monkeypatch.setattr("autotune.track.mlflow.registry.register", register)
-    monkeypatch.setattr("autotune.deploy.serving.ends", lambda file, delegate: (end, end))
+    monkeypatch.setattr("autotune.deploy.serving.signature", lambda file, delegate: (end, end))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return calls
 
@@ -297,7 +297,7 @@ def test_pick_of_what_can_not_be_registered(
     def ends(file: Path, delegate: str) -> None:
         raise UserError("x.tflite has 2 inputs")
 
-    monkeypatch.setattr("autotune.deploy.serving.ends", ends)
+    monkeypatch.setattr("autotune.deploy.serving.signature", ends)
     assert says in pick(capsys, *arguments, status=2)
     assert not Path("out").exists()
     assert device.calls == []

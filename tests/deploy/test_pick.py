@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -324,17 +324,17 @@ def test_recipe_has_what_a_second_look_found(record: Record, tmp_path: Path) -> 
 def test_a_latency_that_has_moved(record: Record, now: float, meet: bool, told: bool) -> None:
     """Is worth a word where the intervals do not meet and the change is more than the device's own."""
     study = timed(record, 1, 5.0)
-    assert drift(study.measured[1], toy_measurement(now))["intervals_meet"] is meet
+    assert drift(study.measured[1], toy_measurement(now)).intervals_meet is meet
     assert bool(looked_at(study, 1, Rechecked(toy_measurement(now)))) is told
 
 
 def test_a_latency_without_an_interval(record: Record) -> None:
     """Of an old study: the number alone is held against what is measured now."""
-    assert drift(record.measured[1], toy_measurement(5.04)) == {
+    assert asdict(drift(record.measured[1], toy_measurement(5.04))) == {
         "change": pytest.approx(0.008),
         "intervals_meet": True,
     }
-    assert drift(record.measured[1], toy_measurement(5.1))["intervals_meet"] is False
+    assert drift(record.measured[1], toy_measurement(5.1)).intervals_meet is False
 
 
 def test_a_target_that_is_missed_by_what_is_measured_now(record: Record) -> None:

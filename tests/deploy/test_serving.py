@@ -65,7 +65,7 @@ def test_needs_numpy_and_litert_alone(tmp_path: Path, inputs: np.ndarray[Any, An
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "code")}
     subprocess.run([sys.executable, "-c", code, str(file)], cwd=tmp_path, env=environment, check=True)
     np.testing.assert_array_equal(np.load(tmp_path / "outputs.npy"), expected)
-    assert serving.ends(file, "builtin") == serving.ends(PROBE, "builtin")
+    assert serving.signature(file, "builtin") == serving.signature(PROBE, "builtin")
 
 
 def test_batches_of_any_size(tmp_path: Path, inputs: np.ndarray[Any, Any]) -> None:
@@ -121,9 +121,9 @@ def test_requirements_are_pinned() -> None:
 def test_what_is_no_function(tmp_path: Path) -> None:
     """A file with several inputs, and a delegate that Python has no way to; in one line."""
     with pytest.raises(UserError, match="has 2 inputs and 2 outputs"):
-        serving.ends(several(tmp_path), "xnnpack")
+        serving.signature(several(tmp_path), "xnnpack")
     with pytest.raises(UserError, match="nnapi is no delegate of LiteRT in Python"):
-        serving.ends(PROBE, "nnapi")
+        serving.signature(PROBE, "nnapi")
 
 
 @pytest.mark.parametrize("kept", ["variables", "resources"])
@@ -131,7 +131,7 @@ def test_each_sample_is_served_as_the_first(kept: str, tmp_path: Path) -> None:
     """Of a file that keeps state, whoever asked before."""
     file = tmp_path / "model.tflite"
     file.write_bytes(getattr(stateful, kept)())
-    (_, shape), _ = serving.ends(file, "xnnpack")
+    (_, shape), _ = serving.signature(file, "xnnpack")
     samples = np.random.default_rng(0).random((3, *shape), np.float32)
     function = PythonFunction(str(file), "xnnpack", 1, kept)  # type: ignore[no-untyped-call]
     for _ in range(2):

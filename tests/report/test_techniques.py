@@ -5,8 +5,14 @@ from pathlib import Path
 
 from autotune.config import Config
 from autotune.report.techniques import delegation, techniques
+from autotune.results.front import Point
 from autotune.results.outcome import Refused
+from autotune.results.record import Record
 from autotune.testing import toy_measurement, toy_outcome, toy_record
+
+
+def _techniques(record: Record) -> list[tuple[str, Point]]:
+    return techniques(record.points, record.begun().baseline.config.runtime)
 
 
 def test_each_technique_has_a_row(tmp_path: Path) -> None:
@@ -22,7 +28,7 @@ def test_each_technique_has_a_row(tmp_path: Path) -> None:
         toy_outcome(0.8, 0.1, 300, quantize="dynamic"),
         toy_outcome(0.8, 0.1, 300, quantize="dynamic", rounding=3),
     )
-    assert [(name, point.trial) for name, point in techniques(record)] == [
+    assert [(name, point.trial) for name, point in _techniques(record)] == [
         ("float32", 0),
         ("dynamic range", 6),
         ("int4, 50% of the layers more precise", 5),
@@ -44,7 +50,7 @@ def test_they_are_compared_on_the_baselines_runtime(tmp_path: Path) -> None:
         toy_outcome(0.9, 0.7, 300, quantize="qat", threads=2),
         refused,
     )
-    found = dict(techniques(record))
+    found = dict(_techniques(record))
     assert found["full integer"].trial == 2
     assert found["quantization-aware training"].trial == 4
     assert found["int8 weights, int16 activations"].reason == "no kernels"

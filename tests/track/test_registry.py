@@ -42,7 +42,7 @@ def function(folder: Path) -> Function:
     """The probe on XNNPACK."""
     loader = serving.write(folder)
     needs = serving.requirements("xnnpack", DeviceFacts("desk"))
-    ends = serving.ends(PROBE, "xnnpack")
+    ends = serving.signature(PROBE, "xnnpack")
     config = {"delegate": "xnnpack", "threads": 1, "state": ""}
     return Function(PROBE, folder / loader.partition(".")[0], loader, config, needs, *ends, INPUTS[:2])
 
