@@ -3,9 +3,8 @@
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from autotune.config import Config
+from autotune.config import Config, Value
 from autotune.files import sha256
 from autotune.ledger.artifacts import ScoreFiles
 from autotune.results.front import MeasuredPoint, Point
@@ -37,7 +36,7 @@ def toy_measurement(latency_ms: float, verdict: str = "stable") -> Measurement:
     )
 
 
-def toy_outcome(accuracy: float, latency_ms: float, download: float, **config: Any) -> Measured:
+def toy_outcome(accuracy: float, latency_ms: float, download: float, **config: Value) -> Measured:
     """A measured outcome with these numbers."""
     metrics = {
         "accuracy": accuracy,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from autotune.config import Value
 from autotune.results.meta import DeviceFacts
 from autotune.results.record import Record
 from autotune.terminal.study import print_front, print_pick
@@ -150,7 +151,13 @@ def test_many_rivals_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_the_widest_row_of_a_front_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In 120 columns, none cut off."""
-    widest = {"prune": 0.85, "cluster": 256, "fine_tune": "none", "quantize": "dynamic", "mixed": 0.55}
+    widest: dict[str, Value] = {
+        "prune": 0.85,
+        "cluster": 256,
+        "fine_tune": "none",
+        "quantize": "dynamic",
+        "mixed": 0.55,
+    }
     first = toy_outcome(0.999, 99.9, 99_990_000, delegate="openvino_cpu", threads=16, **widest)
     second = toy_outcome(0.998, 99.8, 99_980_000, delegate="openvino_cpu", threads=16, **widest)
     outcomes = [one.timed(toy_measurement(one.metrics["latency_ms"], "rounds differ")) for one in (first, second)]
@@ -166,7 +173,7 @@ def test_a_front_fits_the_terminal(
 ) -> None:
     """Where that is too narrow for all columns, the numbers are whole and the recipes are cut."""
     monkeypatch.setattr("autotune.terminal.study.console", Console(highlight=False, width=width))
-    pruned = {"prune": 0.5, "cluster": 16, "quantize": "int8", "mixed": 0.5}
+    pruned: dict[str, Value] = {"prune": 0.5, "cluster": 16, "quantize": "int8", "mixed": 0.5}
     outcomes = [toy_outcome(0.9, 10, 146_400), toy_outcome(0.88, 5.25, 90_000, **pruned)]
     lines = shown(
         toy_record(tmp_path, *[one.timed(toy_measurement(one.metrics["latency_ms"])) for one in outcomes]), capsys
