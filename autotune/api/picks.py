@@ -132,7 +132,7 @@ class Pick:
         """What save() hands out; see there."""
         from autotune.deploy.pick import Picked
         from autotune.deploy.recheck import Rechecked, recheck_found
-        from autotune.study.reporting import log
+        from autotune.study.log import log
 
         found = Rechecked.unmeasured(self._record, self.point)
         if measure:

@@ -31,10 +31,11 @@ from autotune.study.evaluate import Evaluator
 from autotune.study.finish import measure_front, profile_pick, test_once
 from autotune.study.instrument import Instrument
 from autotune.study.latency_cache import CHANGED, LatencyCache
+from autotune.study.log import logged
 from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.study.prepare import Prepared, prepare
-from autotune.study.reporting import Reporter, Summary, logged
+from autotune.study.reporting import Reporter, Summary
 from autotune.study.restore import restore
 from autotune.study.scheduler import Scheduler, TimeIsUpError
 from autotune.study.warm_start import Elsewhere, earlier

@@ -54,7 +54,7 @@ class Evaluator:
             leased: holds the device while a file is run.
             elsewhere: what its files score on another device; that is not found out again.
         """
-        self._workshop = builder
+        self._builder = builder
         self._session = session
         self._leased = leased
         self._elsewhere = elsewhere
@@ -90,7 +90,7 @@ class Evaluator:
             For each configuration its outcome or what was raised; for the first alone where there is no file.
         """
         try:
-            key, artifact = self._workshop.build(configs[0].recipe)
+            key, artifact = self._builder.build(configs[0].recipe)
         except Infeasible as error:
             return [Refused(configs[0], str(error))]
         except FAILURES as error:
@@ -119,7 +119,7 @@ class Evaluator:
             return Refused(config, str(error))
         if reason := senseless(outputs) or self._misread(config.recipe, outputs):
             return Refused(config, reason, key)
-        task = self._workshop.candidates[config.recipe.model].task
+        task = self._builder.candidates[config.recipe.model].task
         score = self._score(task, outputs, task.data.validation)
         compared: Parity | str | None = reference if isinstance(reference, str) else None
         if isinstance(reference, np.ndarray):
@@ -148,12 +148,12 @@ class Evaluator:
         if not self._elsewhere or not found:
             return None
         outcome, each = found
-        task = self._workshop.candidates[config.recipe.model].task
+        task = self._builder.candidates[config.recipe.model].task
         data = task.data.validation
         some = drawn(len(data))
         with self._lock, self._leased(), self._under_way(config.recipe):
             inputs = self._inputs(f"parity-{config.recipe.model}", data.x[some])
-            outputs = self._session.outputs(model_path(self._workshop.folder, key), config.runtime, inputs)
+            outputs = self._session.outputs(model_path(self._builder.folder, key), config.runtime, inputs)
         try:
             here = self._score(task, outputs, data, some).each
         except UserError:  # the user's metric may want more samples than these
@@ -161,7 +161,7 @@ class Evaluator:
         low, high = outcome.interval(task.quality)
         if len(each) != len(data) or shifted(here, each[some], (high - low) / 2):
             return None
-        outcome = taken(outcome, self._elsewhere.record, self._workshop.folder)
+        outcome = taken(outcome, self._elsewhere.record, self._builder.folder)
         return replace(outcome, config=config, evaluated_on=EvaluatedOn(self._elsewhere.record.device, len(some)))
 
     def test(self, outcome: Measured) -> JsonObject:
@@ -174,19 +174,19 @@ class Evaluator:
             Fault: the file is gone or damaged, or the device failed.
         """
         config = outcome.config
-        task = self._workshop.candidates[config.recipe.model].task
+        task = self._builder.candidates[config.recipe.model].task
         with self._lock, self._leased(), self._under_way(config.recipe):
             inputs = self._inputs(f"test-{config.recipe.model}", task.data.test.x)
-            outputs = self._session.outputs(self._workshop.file(outcome), config.runtime, inputs)
+            outputs = self._session.outputs(self._builder.file(outcome), config.runtime, inputs)
         score = self._score(task, outputs, task.data.test)
         return {task.quality.key: score.value, **_certainty(score, task.data.test).to_json()}
 
     def _under_way(self, recipe: Recipe) -> AbstractContextManager[None]:
-        return self._workshop.work.under_way(Activity("device", "evaluate", recipe))
+        return self._builder.work.under_way(Activity("device", "evaluate", recipe))
 
     def _keep(self, score: Score, key: str, delegate: str) -> None:
         """What pairs the score with other files', for comparisons on the same samples."""
-        path = scores_path(self._workshop.folder, key, delegate)
+        path = scores_path(self._builder.folder, key, delegate)
         make_way(path)
         with whole(path) as file:
             np.save(file, score.each)
@@ -197,9 +197,9 @@ class Evaluator:
         Returns:
             In place of the second, why there are none; None where the first are the built-in kernels' own.
         """
-        model = model_path(self._workshop.folder, key)
+        model = model_path(self._builder.folder, key)
         recipe = config.recipe
-        x = self._workshop.candidates[recipe.model].task.data.validation.x
+        x = self._builder.candidates[recipe.model].task.data.validation.x
         with self._lock, self._leased(), self._under_way(recipe):
             inputs = self._inputs(f"validation-{recipe.model}", x)
             outputs = self._session.outputs(model, config.runtime, inputs)
@@ -239,7 +239,7 @@ class Evaluator:
             return f"{delegate} decides {1 - found.agreement:.0%} of the samples otherwise than the built-in kernels"
         if found.relative_error > SPREAD:
             return f"{delegate}'s outputs are {found.relative_error:.0%} of their spread off the built-in kernels'"
-        task = self._workshop.candidates[config.recipe.model].task
+        task = self._builder.candidates[config.recipe.model].task
         some = drawn(len(outputs))
         try:
             own, theirs = (self._value(task, values, some) for values in (outputs[some], reference))
@@ -265,7 +265,7 @@ class Evaluator:
         if task.scorer is None:
             return task.score(outputs, part.y, part.groups)
         inputs = self._shared(split) if some is None else part.x
-        return self._workshop.pool.submit(score_with, task.scorer, outputs, part.y, inputs, part.groups).result()
+        return self._builder.pool.submit(score_with, task.scorer, outputs, part.y, inputs, part.groups).result()
 
     def _value(self, task: Task, outputs: Array, some: NDArray[np.intp]) -> float:
         """The quality of outputs for some of the validation samples, without its interval.
@@ -276,21 +276,21 @@ class Evaluator:
         part = task.data.validation.some(some)
         if task.scorer is None:
             return task.score(outputs, part.y).value
-        return self._workshop.pool.submit(value_with, task.scorer, outputs, part.y, part.x).result()
+        return self._builder.pool.submit(value_with, task.scorer, outputs, part.y, part.x).result()
 
     def _shared(self, split: Split) -> Any:
         """A split's inputs, sent to the workers once."""
         key = id(split.x)  # the task holds it for as long as this lives
         with self._lock:
             if key not in self._sent:
-                self._sent[key] = self._workshop.pool.share(split.x)
+                self._sent[key] = self._builder.pool.share(split.x)
         return self._sent[key]
 
     def _misread(self, recipe: Recipe, outputs: Array) -> str | None:
         """Why outputs are not what the model's are taken for, where this is the model as it is."""
         if recipe.key != Recipe(model=recipe.model).key:
             return None
-        return self._workshop.candidates[recipe.model].task.misread(outputs)
+        return self._builder.candidates[recipe.model].task.misread(outputs)
 
     def _inputs(self, name: str, x: NDArray[Any]) -> Path:
         """Inputs as a file, written once; by one thread at a time."""

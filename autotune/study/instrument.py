@@ -44,7 +44,7 @@ class Instrument:
             status: told what is being done.
             rest: lets the device cool down.
         """
-        self._workshop = builder
+        self._builder = builder
         self._session = session
         self._latencies = latencies
         self._leased = leased
@@ -95,8 +95,8 @@ class Instrument:
             UserError: only LiteRT can tell what the file is.
             Fault: the device or the way to it failed, or the file is gone or damaged.
         """
-        model = self._workshop.file(outcome)
-        with self._leased(), self._workshop.work.under_way(Activity("device", "profile", outcome.config.recipe)):
+        model = self._builder.file(outcome)
+        with self._leased(), self._builder.work.under_way(Activity("device", "profile", outcome.config.recipe)):
             return profiled(self._session, model, outcome.config.runtime, device, PROFILE_S)
 
     def anchor(self, outcome: Measured) -> tuple[Result, str | None]:
@@ -115,7 +115,7 @@ class Instrument:
         found: dict[int, Found] = {}
         for index, outcome in enumerate(outcomes):
             try:
-                jobs[index] = Job(self._workshop.file(outcome), outcome.config.runtime)
+                jobs[index] = Job(self._builder.file(outcome), outcome.config.runtime)
             except Fault as error:
                 found[index] = error
         found |= dict(zip(jobs, self._measured(list(jobs.values())), strict=True))
@@ -125,7 +125,7 @@ class Instrument:
         if not jobs:
             return []
         try:
-            with self._leased(), self._workshop.work.under_way(Activity("device", "measure")):
+            with self._leased(), self._builder.work.under_way(Activity("device", "measure")):
                 return measure(self._session, jobs, status=self._status, rest=self._rest, stopped=self._stopped.is_set)
         except Fault as error:  # the device was lost while we waited for it
             return [error] * len(jobs)
@@ -135,7 +135,7 @@ class Instrument:
         artifact = outcome.artifact
         if artifact not in self._structures:
             try:
-                self._structures[artifact] = structure(self._workshop.file(outcome).read_bytes())
+                self._structures[artifact] = structure(self._builder.file(outcome).read_bytes())
             except (Fault, UserError):  # it is damaged, or only LiteRT can tell what it is
                 self._structures[artifact] = artifact
         return self._structures[artifact], outcome.config.runtime

@@ -22,7 +22,8 @@ import cloudpickle
 
 from autotune.errors import Broken, Fault
 from autotune.files import Scratch, for_sockets
-from autotune.study.ray_process import END_S, Answer, Call, Line, Setting, Shared, Value
+from autotune.study.ray_messages import Answer, Call, Line, Setting, Shared, Value
+from autotune.study.ray_process import END_S
 from autotune.track.environment import homeless
 
 T = TypeVar("T")
@@ -41,11 +42,11 @@ _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from autotune.
 class Pool(Protocol):
     """Something that calls functions elsewhere, several at a time."""
 
-    def share(self, value: Any) -> Any:
+    def share(self, value: object) -> object:
         """A large value, sent once: what comes back stands for it among submit()'s arguments."""
         ...
 
-    def submit(self, function: Callable[..., T], *arguments: Any) -> "Future[T]":
+    def submit(self, function: Callable[..., T], *arguments: object) -> "Future[T]":
         """Calls in a worker.
 
         Raises Fault after close(). The future raises what the function raised of UserError, Infeasible
@@ -84,22 +85,22 @@ class RayPool:
         self._lock = threading.RLock()
         self._ray: _Ray | None = None
         self._failed = 0
-        self._calls: dict[int, _Asked] = {}
+        self._calls: dict[int, _Pending] = {}
         self._closing = False
 
-    def share(self, value: Any) -> Any:
+    def share(self, value: object) -> object:
         return _Kept(next(self._numbers), value)
 
-    def submit(self, function: Callable[..., T], *arguments: Any) -> "Future[T]":
-        asked = _Asked(next(self._numbers), function, arguments)
-        asked.future.set_running_or_notify_cancel()  # it can't be taken back
+    def submit(self, function: Callable[..., T], *arguments: object) -> "Future[T]":
+        pending = _Pending(next(self._numbers), function, arguments)
+        pending.future.set_running_or_notify_cancel()  # it can't be taken back
         with self._lock:
             if self._closing:
                 raise Fault("the workers were ended")
             ray = self._ray = self._ray or self._begun()
-            self._calls[asked.number] = asked
-        ray.send(asked)
-        return asked.future
+            self._calls[pending.number] = pending
+        ray.send(pending)
+        return pending.future
 
     def close(self) -> None:
         with self._lock:
@@ -121,11 +122,11 @@ class RayPool:
 
     def _settle(self, answer: Answer) -> None:
         with self._lock:
-            asked = self._calls.pop(answer.number)
+            pending = self._calls.pop(answer.number)
         if answer.error is not None:
-            asked.future.set_exception(answer.error)
+            pending.future.set_exception(answer.error)
         else:
-            asked.future.set_result(answer.result)
+            pending.future.set_result(answer.result)
 
     def _ended(self, ray: "_Ray") -> None:
         """What is to be done when Ray's process has ended: it is started anew where there is anything to do."""
@@ -148,29 +149,29 @@ class RayPool:
                     ray = self._ray = self._begun()
                 except OSError as error:
                     self._fail(self._calls, Broken(f"the workers can't be started: {error}"))
-        for asked in calls:
-            ray.send(asked)
+        for pending in calls:
+            ray.send(pending)
 
-    def _lost_too_often(self) -> "dict[int, _Asked]":
+    def _lost_too_often(self) -> "dict[int, _Pending]":
         """Calls that were under way when Ray was lost, those with which that has happened before."""
-        for asked in self._calls.values():
-            asked.losses += 1
-        return {number: asked for number, asked in self._calls.items() if asked.losses > LOSSES}
+        for pending in self._calls.values():
+            pending.losses += 1
+        return {number: pending for number, pending in self._calls.items() if pending.losses > LOSSES}
 
-    def _fail(self, calls: "Mapping[int, _Asked]", error: Fault) -> None:
-        for number, asked in list(calls.items()):
+    def _fail(self, calls: "Mapping[int, _Pending]", error: Fault) -> None:
+        for number, pending in list(calls.items()):
             del self._calls[number]
-            asked.future.set_exception(error)
+            pending.future.set_exception(error)
 
 
 @dataclass(eq=False)
-class _Asked:
+class _Pending:
     """A call that has no answer yet, and how often Ray was lost over it."""
 
     number: int
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    future: "Future[Any]" = field(default_factory=Future)
+    function: Callable[..., object]
+    arguments: tuple[object, ...]
+    future: "Future[Any]" = field(default_factory=Future)  # of what the function gives
     losses: int = 0
 
 
@@ -179,7 +180,7 @@ class _Kept:
     """A shared value, kept here as well: another process of Ray's will want it again."""
 
     number: int
-    value: Any
+    value: object
 
 
 class _Ray:
@@ -221,18 +222,18 @@ class _Ray:
         self._listener = threading.Thread(target=self._listen, name="ray", daemon=True)
         self._listener.start()
 
-    def send(self, asked: _Asked) -> None:
+    def send(self, pending: _Pending) -> None:
         """Has something called, once however often it is sent. What is lost on the way has no answer at the end."""
         with self._lock:
-            if asked.number in self._sent:
+            if pending.number in self._sent:
                 return
-            self._sent.add(asked.number)
-            for value in asked.arguments:
+            self._sent.add(pending.number)
+            for value in pending.arguments:
                 if isinstance(value, _Kept) and value.number not in self._sent:
                     self._sent.add(value.number)
                     self._put(Value(value.number, value.value))
-            arguments = tuple(Shared(value.number) if isinstance(value, _Kept) else value for value in asked.arguments)
-            self._put(Call(asked.number, asked.function, arguments))
+            arguments = (Shared(value.number) if isinstance(value, _Kept) else value for value in pending.arguments)
+            self._put(Call(pending.number, pending.function, tuple(arguments)))
 
     def close(self) -> None:
         """Has it end in order, and waits for that."""

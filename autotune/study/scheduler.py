@@ -16,7 +16,7 @@ from autotune.study.baseline import TRIES
 from autotune.study.builder import Builder
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument, Result
-from autotune.study.reporting import log
+from autotune.study.log import log
 
 WAITING = 4
 """Files of unknown latency for which a device that shares its machine is made quiet."""
@@ -61,7 +61,7 @@ class Scheduler:
             deadline: on the clock of time.monotonic(), None for none.
         """
         self._jobs = jobs
-        self._workshop = builder
+        self._builder = builder
         self._evaluator = evaluator
         self._instrument = instrument
         self._hold = building
@@ -90,13 +90,13 @@ class Scheduler:
         Args:
             wait: for what is under way, whose workers were ended.
         """
-        self._workshop.stop()
+        self._builder.stop()
         self._threads.shutdown(wait=wait, cancel_futures=True)
         self._held.close()
 
     def finish(self) -> None:
         """Measures and tells what is built by now, whose workers were ended; what is not stays unfinished."""
-        self._workshop.stop()
+        self._builder.stop()
         self._deadline = None
         wait(self._building)
         self._tell_built()
@@ -154,20 +154,20 @@ class Scheduler:
         """
         while len(self._building) <= self._jobs:
             due = self._is_due()
-            if due and not any(map(self._workshop.trains, self.recipes)):
+            if due and not any(map(self._builder.trains, self.recipes)):
                 return True
             row = self._again.pop() if self._again else source()
             if row is None:
                 return bool(self._building)  # an outcome may give it an idea
             if self._deadline is not None and time.monotonic() > self._deadline:
                 raise TimeIsUpError
-            if due and self._workshop.trains(row.recipe):
+            if due and self._builder.trains(row.recipe):
                 self._again.append(row)
                 return True
             if not self._building:
                 self._held.enter_context(self._hold())
                 self._since = time.monotonic()
-            self._workshop.work.row(self._jobs)
+            self._builder.work.row(self._jobs)
             self._building[self._threads.submit(self._evaluator.evaluate_row, row.configs)] = row
         return True
 
@@ -190,7 +190,7 @@ class Scheduler:
         self._measuring = self._threads.submit(self._timed, outcomes)
 
     def _timed(self, outcomes: Sequence[Measured]) -> list[Result]:
-        with self._workshop.work.resting() if self._quiet else contextlib.nullcontext():
+        with self._builder.work.resting() if self._quiet else contextlib.nullcontext():
             return self._instrument.measure(outcomes)
 
     def _collect(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cloudpickle
 
-from autotune.study.ray_process import Answer, Call, Setting, State
+from autotune.study.ray_messages import Answer, Call, Setting, State
 
 BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from tests.study.ray_double import main; main()"
 

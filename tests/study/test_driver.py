@@ -313,7 +313,7 @@ def test_the_time_is_up_with_a_metric_of_the_user_s(tmp_path: Path, monkeypatch:
     """That one needs a worker, and those are ended: the study ends in order, and says what it left out."""
 
     def scored(self: Any, point: Any) -> dict[str, Any]:
-        return {"accuracy": 1.0, "samples": self._workshop.pool.submit(len, "12").result()}
+        return {"accuracy": 1.0, "samples": self._builder.pool.submit(len, "12").result()}
 
     monkeypatch.setattr("autotune.study.evaluate.Evaluator.test", scored)
     reporter = SilentReporter()

@@ -5,8 +5,10 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from autotune.study import ray_process
-from autotune.study.ray_process import Answer, Call, Setting, Workers, _patient
+from autotune.study import ray_process, ray_workers
+from autotune.study.ray_messages import Answer, Call, Setting
+from autotune.study.ray_process import _patient
+from autotune.study.ray_workers import Workers
 
 
 def begin(_: int) -> None:
@@ -21,7 +23,7 @@ def ray(memory: int) -> MagicMock:
     return fake
 
 
-@pytest.mark.parametrize(("memory", "replaced"), [(0, 0), (int(2 * ray_process.MOST_MEMORY), 3)])
+@pytest.mark.parametrize(("memory", "replaced"), [(0, 0), (int(2 * ray_workers.MOST_MEMORY), 3)])
 def test_a_worker_that_grew_is_replaced(memory: int, replaced: int, tmp_path: Any) -> None:
     """Beyond its memory a worker gives way to a fresh one, between two calls."""
     answers: list[Answer] = []

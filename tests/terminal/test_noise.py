@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.study.reporting import logged
+from autotune.study.log import logged
 from autotune.terminal.noise import out_of_sight
 from autotune.terminal.study import console
 from tests.devices.processes import eventually

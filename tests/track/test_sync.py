@@ -10,7 +10,7 @@ from autotune.deploy.registration import Registration
 from autotune.errors import Fault
 from autotune.experiment import settings_of
 from autotune.study.driver import run
-from autotune.study.reporting import logged
+from autotune.study.log import logged
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_import, toy_outcome, toy_record
 from autotune.track import store
 from autotune.track.background import Background

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from autotune.study import reporting
-from autotune.study.reporting import log, logged
+from autotune.study import log as study_log
+from autotune.study.log import log, logged
 
 
 def test_lines_from_before_the_folder_are_kept(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_lines_from_before_the_folder_are_kept(tmp_path: Path) -> None:
 
 def test_a_library_is_quoted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever numbers are in a line, and no more than so many lines; our own errors are all there."""
-    monkeypatch.setattr(reporting, "MOST_PRINTED", 2)
+    monkeypatch.setattr(study_log, "MOST_PRINTED", 2)
     with logged() as log_to:
         log_to(tmp_path)
         for number in range(3):
@@ -42,7 +42,7 @@ def test_a_library_is_quoted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_log_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last lines are there, in two files at most."""
-    monkeypatch.setattr(reporting, "MOST_LOG", 1000)
+    monkeypatch.setattr(study_log, "MOST_LOG", 1000)
     with logged() as log_to:
         log_to(tmp_path)
         for number in range(100):

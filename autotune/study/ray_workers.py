@@ -1,0 +1,162 @@
+"""Workers that build, as Ray has them: hired, called, and replaced where they were lost or have grown."""
+
+import itertools
+import logging
+import os
+import queue
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autotune.errors import AutotuneError, Lost, one_line
+from autotune.study.ray_messages import Answer, Call, Setting, Shared, Value
+
+log = logging.getLogger("autotune.worker")
+
+Ray = Any
+"""Ray's module, which has no types, and is imported where it is started."""
+
+Actor = Any
+"""Ray's handle of a worker; no type tells what can be called on it."""
+
+MOST_MEMORY = 1.6e9
+"""Bytes of resident memory after which a worker is replaced by a fresh one: TensorFlow grows."""
+
+
+class Workers:
+    """Ray actors, reused and replaced.
+
+    Attributes:
+        begun: Ray, once there are any.
+        closed: set when they are to end.
+    """
+
+    def __init__(self, setting: Setting, send: Callable[[Answer], None]) -> None:
+        """
+        Args:
+            setting: of the process.
+            send: gets the answers.
+        """
+        self._setting = setting
+        self._send = send
+        self.begun: Future[Ray] = Future()
+        self.closed = threading.Event()
+        self._threads = ThreadPoolExecutor(setting.jobs, thread_name_prefix="calls")
+        self._idle: queue.SimpleQueue[_Hired] = queue.SimpleQueue()
+        self._hired: list[_Hired] = []
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._values: dict[int, object] = {}
+        self._references: dict[int, object] = {}
+
+    def begin(self, ray: Ray) -> None:
+        """Starts them."""
+        for _ in range(self._setting.jobs):
+            self._idle.put(self._hire(ray))
+        self.begun.set_result(ray)
+
+    def keep(self, value: Value) -> None:
+        """Keeps a value for calls to come."""
+        self._values[value.number] = value.value
+
+    def call(self, call: Call) -> None:
+        """Calls when a worker is free, and sends the answer."""
+        self._threads.submit(self._answer, call)
+
+    def end(self) -> None:
+        """Ends them; what they were doing is lost."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for worker in list(self._hired):
+            self.begun.result().kill(worker.actor)
+        self._threads.shutdown(wait=True)
+
+    def _answer(self, call: Call) -> None:
+        ray = self.begun.result()
+        try:
+            arguments = [self._reference(ray, arg) if isinstance(arg, Shared) else arg for arg in call.arguments]
+            self._send(Answer(call.number, result=self._called(ray, call.function, *arguments)))
+        except Exception as error:  # noqa: BLE001  # what the function raised, or what Ray can't send
+            known = isinstance(error, AutotuneError | RuntimeError)
+            self._send(Answer(call.number, error=error if known else RuntimeError(one_line(error))))
+
+    def _reference(self, ray: Ray, shared: Shared) -> object:
+        """Ray's to a shared value, which is put into its store once."""
+        with self._lock:
+            if shared.number not in self._references:
+                self._references[shared.number] = ray.put(self._values.pop(shared.number))
+            return self._references[shared.number]
+
+    def _called(self, ray: Ray, function: Callable[..., object], *arguments: object) -> object:
+        worker = self._idle.get()
+        try:
+            answer, memory = ray.get(worker.actor.run.remote(function, *arguments))
+        except ray.exceptions.RayTaskError as error:
+            self._idle.put(worker)
+            raise RuntimeError(str(error)) from error
+        except ray.exceptions.RayError as error:
+            self._idle.put(worker if self.closed.is_set() else self._hire(ray, instead_of=worker))
+            raise Lost(f"a worker was lost ({type(error).__name__})") from error
+        finally:
+            worker.report()
+        if memory > MOST_MEMORY:
+            ray.kill(worker.actor)
+            worker = self._hire(ray, instead_of=worker)
+        self._idle.put(worker)
+        if isinstance(answer, AutotuneError):
+            raise answer
+        return answer
+
+    def _hire(self, ray: Ray, instead_of: "_Hired | None" = None) -> "_Hired":
+        if instead_of is not None:
+            self._hired.remove(instead_of)
+        number = next(self._numbers)
+        printed = None if self._setting.address else Path(self._setting.folder, f"printed-{number}")
+        actor = ray.remote(num_cpus=1)(_Worker).remote(self._setting.start, printed)
+        worker = _Hired(actor, number, printed)
+        self._hired.append(worker)
+        return worker
+
+
+@dataclass(frozen=True)
+class _Hired:
+    """A worker, from outside: Ray's handle, its number, and the file that gets what it prints."""
+
+    actor: Actor
+    number: int
+    printed: Path | None
+
+    def report(self) -> None:
+        """Takes what the worker has printed into the log, and empties the file."""
+        with suppress(OSError):  # it did not live to make one
+            if self.printed is not None:
+                text = self.printed.read_text(errors="replace")
+                os.truncate(self.printed, 0)
+                for line in text.splitlines():
+                    if line.strip():
+                        log.info("%d: %s", self.number, line)
+
+
+class _Worker:
+    """Lives in a process of its own."""
+
+    def __init__(self, start: Callable[[int], None], printed: Path | None) -> None:
+        if printed is not None:
+            tempfile.tempdir = str(printed.parent)  # a worker is killed in the end, and can't tidy up by itself
+            file = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            for stream in (1, 2):  # native code's, too
+                os.dup2(file, stream)
+        start(1)
+
+    def run(self, function: Callable[..., object], *arguments: object) -> tuple[object, int]:
+        """The function's result, or the AutotuneError that it raised; and memory in use."""
+        try:
+            answer = function(*arguments)
+        except AutotuneError as error:
+            answer = error
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return answer, pages * os.sysconf("SC_PAGE_SIZE")
