@@ -69,7 +69,7 @@ class Recipe:
             take its first part (docs/decisions/015).
         learning_rate: of Adam at the beginning; it falls to 0 by a cosine.
         batch_size: samples in a step of training.
-        quantize: one of SCHEMES.
+        quantize: one of SCHEMES: none, float16, dynamic, weight_int8, int8, int16x8, int4, qat.
         mixed: share of the layers, those that quantization hurts most, that stay a step more
             precise (int8 instead of int4, else float).
         io: type of the file's input and output.
@@ -151,7 +151,12 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """How a file is run: through which kernels, on how many threads."""
+    """How a file is run.
+
+    Attributes:
+        delegate: whose kernels run it; "builtin" and "reference" are LiteRT's own.
+        threads: of the delegate, 1 or more.
+    """
 
     delegate: str = "xnnpack"
     threads: int = 1

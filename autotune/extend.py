@@ -17,6 +17,7 @@ from autotune.devices.client.connection import Transport
 from autotune.devices.client.device import RunnerDevice
 from autotune.devices.device import Cooling, Device, MeasureOptions, OperatorTime, Session, Timing
 from autotune.errors import Fault, Infeasible, UserError
+from autotune.json_object import JsonObject
 from autotune.ledger.asked import Asked
 from autotune.model.artifact import Artifact, Weights, is_tflite, pack, unpack
 from autotune.model.load import open_base
@@ -40,6 +41,7 @@ __all__ = [
     "Device",
     "Fault",
     "Infeasible",
+    "JsonObject",
     "Layer",
     "MeasureOptions",
     "Measured",

@@ -18,7 +18,12 @@ Weights = list[Array]
 
 @dataclass(frozen=True)
 class Artifact:
-    """What a stage made: bytes, and what there is to know about them (JSON)."""
+    """What a stage made.
+
+    Attributes:
+        data: packed weights, see pack(), or a .tflite file.
+        facts: what there is to know about it (JSON), kept with every outcome of the file.
+    """
 
     data: bytes
     facts: JsonObject = field(default_factory=dict)

@@ -33,7 +33,8 @@ class Point:
         model: path of the file, None where there is none.
         free: whether nobody asked for it: it came with another one.
         held: by the targets' texts the intervals that were held against them, see margin.held().
-        began, ended: when it was asked for and told, in Unix time; 0 where that is not known.
+        began: when it was asked for, in Unix time (s); 0 where that is not known.
+        ended: when it was told, likewise.
     """
 
     trial: int

@@ -30,8 +30,11 @@ class Measurement:
 
     Attributes:
         p50_ms: median latency of one inference, inputs written and outputs read back.
-        low_ms, high_ms: its 95 % interval.
-        p90_ms, p99_ms, mean_ms: of all inferences.
+        low_ms: lower end of its 95 % interval.
+        high_ms: upper end.
+        p90_ms: of all inferences, that below which 90 % are.
+        p99_ms: likewise.
+        mean_ms: of all inferences.
         first_ms: of the very first inference.
         init_ms: of opening the file and applying the delegate.
         init_serialized_ms: the same with what the delegate had compiled kept from an earlier time.
@@ -43,7 +46,8 @@ class Measurement:
         fell_back: kinds of the others.
         verdict: "stable", or why not to trust it.
         others: cores that other processes used meanwhile, on average.
-        frequency_mhz, temperature_c: lowest and highest that were seen.
+        frequency_mhz: lowest and highest that were seen, of the fastest core.
+        temperature_c: likewise in °C, of the hottest sensor.
     """
 
     p50_ms: float
@@ -110,7 +114,8 @@ class Parity:
 
     Attributes:
         samples: compared.
-        max_error, mean_error: of single outputs, absolute.
+        max_error: of single outputs, absolute.
+        mean_error: likewise.
         relative_error: the mean error over the built-in kernels' standard deviation.
         agreement: share of decisions that are the same, None where the model decides nothing.
     """

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # a plug-in that is no sampler imports its types, too, and do
 
     from autotune.compress.pipeline import Step
     from autotune.ledger.ledger import Ledger
+    from autotune.results.record import Record
     from autotune.search.feasibility import Gate
     from autotune.space.space import Space
 
@@ -44,7 +45,7 @@ class Search:
     seed: int
 
     def by(self, sampler: "BaseSampler") -> Proposer:
-        """What a sampler of Optuna proposes."""
+        """What a sampler of Optuna proposes, kept from proposing a recipe twice."""
         self.ledger.sample_by(sampler)
         return lambda _: self.ledger.ask()
 
@@ -55,8 +56,12 @@ class Search:
         trials = (self.ledger.ask_for(Config(recipe, runtime)) for runtime in self.space.runtimes())
         return next(filter(None, trials), None)
 
+    def record(self) -> "Record":
+        """All that came of the trials so far: points with their outcomes, refused ones too, and the front."""
+        return self.ledger.record()
+
     def configs(self) -> list[Config]:
-        """All that may be tried, or DRAWN of them where they are too many to look at each."""
+        """All that may be tried, or 5000 of them (DRAWN) where they are too many to look at each."""
         return self.ledger.every(DRAWN)
 
 

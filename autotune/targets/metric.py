@@ -23,7 +23,8 @@ class Metric:
         key: as it stands in an outcome, with its unit: latency_ms.
         kind: a key of UNITS.
         better: which way is good.
-        highest, lowest: possible values, None for any.
+        highest: possible value, None for any.
+        lowest: likewise.
     """
 
     name: str

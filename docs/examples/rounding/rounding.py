@@ -1,11 +1,8 @@
 """A stage that rounds float weights, so that the file compresses better and still runs everywhere as float."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
-from autotune.extend import Artifact, Infeasible, Recipe, TrainingData, named, read_layers
+from autotune.extend import Artifact, Infeasible, JsonObject, Recipe, TrainingData, named, read_layers
 
 STORED = 23  # bits of a float32's mantissa that are in the file
 
@@ -14,11 +11,11 @@ class Rounding:
     name, version, trains = "rounding", 1, False
     after, dimensions = "cluster_once", {"mantissa": int}
 
-    def parameters(self, recipe: Recipe) -> dict[str, Any] | None:
+    def parameters(self, recipe: Recipe) -> JsonObject | None:
         bits = dict(recipe.extra).get("mantissa")
         return {"bits": bits} if bits else None
 
-    def build(self, base: bytes, parent: bytes | None, parameters: Mapping[str, Any], data: TrainingData) -> Artifact:
+    def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
         file, bits = bytearray(parent or b""), parameters["bits"]
         layers = [layer for layer in read_layers(file) if layer.dtype == "float32" and not layer.sparse]
         if not layers or not 0 < bits < STORED:

@@ -15,7 +15,7 @@ def neighbours(search: Search) -> Proposer:
     values = {config.recipe: set(config.recipe.canonical().items()) for config in search.configs()}
 
     def propose(under_way: Sequence[Recipe]) -> Asked | None:
-        front = search.ledger.record().front()
+        front = search.record().front()
         best = [set(point.outcome.config.recipe.canonical().items()) for point in front.points] if front else []
 
         def distance(recipe: Recipe) -> int:
