@@ -24,3 +24,8 @@ def test_rows_are_whole_rooms(house: Figures) -> None:
 def test_imports_have_no_circles(house: Figures) -> None:
     """Not even for types alone."""
     assert house.circles == []
+
+
+def test_types_say_what_is_there(house: Figures) -> None:
+    """At most ten places in a thousand lines where they don't."""
+    assert len(house.anys) <= house.lines / 100
