@@ -27,9 +27,9 @@ class JsonFields:
     def from_json(cls, values: Mapping[str, Any]) -> Self:  # Any: as JsonObject
         """The object that to_json() gave, of this version or another."""
         names = {each.name for each in fields(cls)} - {"more"}
-        told = {name: value for name, value in values.items() if name in names and value is not None}
-        more = {name: value for name, value in values.items() if name not in told}
-        return cls(more=more, **{name: tuple(v) if isinstance(v, list) else v for name, v in told.items()})
+        mine = {name: value for name, value in values.items() if name in names and value is not None}
+        more = {name: value for name, value in values.items() if name not in mine}
+        return cls(more=more, **{name: tuple(v) if isinstance(v, list) else v for name, v in mine.items()})
 
     def to_json(self) -> JsonObject:
         """JSON with every name that from_json() was given."""

@@ -1,8 +1,9 @@
 """The models and the data of a study that is there, opened once more."""
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from autotune.errors import UserError
 from autotune.model.load import import_model
@@ -19,6 +20,8 @@ from autotune.study.prepare import judged_by
 from autotune.targets.metric import is_quality
 from autotune.task import user_code
 from autotune.task.data import Array
+
+T = TypeVar("T")
 
 
 def reopened(record: Record, pool: Pool, importer: Importer, trust: Trust) -> dict[str, Candidate]:
@@ -62,11 +65,11 @@ def samples(record: Record, point: MeasuredPoint, count: int, trust: Trust) -> A
 class _NoPool:
     """A pool without workers."""
 
-    def share(self, value: Any) -> Any:
+    def share(self, value: T) -> T:
         return value
 
-    def submit(self, function: Any, *arguments: Any) -> Future[Any]:  # noqa: ARG002  # as Pool has them
-        raise UserError(f"{function.__name__} takes a worker")
+    def submit(self, function: Callable[..., T], *arguments: object) -> Future[T]:  # noqa: ARG002  # as Pool has them
+        raise UserError(f"{getattr(function, '__name__', function)} takes a worker")
 
     def close(self) -> None:
         """Has nothing to end."""

@@ -72,8 +72,9 @@ def check_measurable(
     Raises:
         UserError: one is on something that the device can't tell.
     """
-    asked = [(f"target {target.text!r}", target.metric) for target in targets]
-    for what, metric in [*asked, *((f"objective {metric.name}", metric) for metric in objectives)]:
+    wanted = [(f"target {target.text!r}", target.metric) for target in targets]
+    wanted += [(f"objective {metric.name}", metric) for metric in objectives]
+    for what, metric in wanted:
         if metric.key not in metrics:
             raise UserError(f"{what}: device {device} can't measure {metric.name}")
 

@@ -80,12 +80,12 @@ def open_candidates(options: Options, cache: ArtifactCache, pool: Pool, importer
     """
     sources = {name: read_model(path) for name, path in name_models(options.models).items()}
     keys = {name: _import_key(source, options.trust) for name, source in sources.items()}
-    kept = {name: cache.get(key) for name, key in keys.items()}
+    cached = {name: cache.get(key) for name, key in keys.items()}
     bases = {
-        name: kept[name] or _imported(pool, importer, source, path.resolve().name, options.trust)
+        name: cached[name] or _imported(pool, importer, source, path.resolve().name, options.trust)
         for (name, source), path in zip(sources.items(), options.models, strict=True)
     }
-    fresh = {name: base for name, base in bases.items() if kept[name] is None}
+    fresh = {name: base for name, base in bases.items() if cached[name] is None}
     return Opened(_candidates(options, sources, bases, keys, pool), keys, fresh)
 
 

@@ -12,8 +12,8 @@ from autotune.study.candidates import Importer, Opened, name_models, open_candid
 from autotune.study.checks import check_named, check_writable, refuse_changes
 from autotune.study.options import Options
 from autotune.study.pool import Pool
-from autotune.study.prepare import fitted_space, identity, place, settle
-from autotune.task import losses_and_metrics
+from autotune.study.prepare import fitted_space, identity, place, targets_and_objectives
+from autotune.task import supervision
 from autotune.task.data import check_source
 
 
@@ -42,7 +42,7 @@ def check_files(options: Options, devices: Sequence[Device]) -> None:
     for path in name_models(options.models).values():
         read_model(path)
     check_source(options.data)
-    losses_and_metrics.check_names(options.loss, options.metric)
+    supervision.check_names(options.loss, options.metric)
 
 
 def examine(options: Options, devices: Sequence[Device], pool: Pool, importer: Importer) -> Opened:
@@ -61,7 +61,7 @@ def examine(options: Options, devices: Sequence[Device], pool: Pool, importer: I
         UserError: something does not fit. Nothing was written then.
     """
     opened = open_candidates(options, ArtifactCache(options.folder / ".cache"), pool, importer)
-    targets, goals = settle(options, opened)
+    targets, goals = targets_and_objectives(options, opened)
     for device in devices:
         leader, name, folder = place(options, device)
         now = identity(options, targets, goals, opened, device)

@@ -48,10 +48,10 @@ def check_file(record: Record, point: MeasuredPoint) -> None:
 def lost_files(record: Record) -> list[str]:
     """Which files of a study's front are not those that were measured, and can't be linked anew; a line each."""
     front = record.front()
-    found = []
+    lines = []
     for point in [] if front is None else front.points:
         try:
             check_file(record, point)
         except UserError as error:
-            found.append(f"study {record.name!r}, trial {point.trial}: {error}")
-    return found
+            lines.append(f"study {record.name!r}, trial {point.trial}: {error}")
+    return lines

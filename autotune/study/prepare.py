@@ -95,7 +95,7 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer, op
     cache = ArtifactCache(options.folder / ".cache")
     opened = opened or open_candidates(options, cache, pool, importer)
     candidates, keys = opened.candidates, opened.keys
-    targets, goals = settle(options, opened)
+    targets, goals = targets_and_objectives(options, opened)
     quality = opened.quality
     meta = _meta(options, targets, goals, opened, device)
     if leader is not None:
@@ -140,7 +140,7 @@ def place(options: Options, device: Device) -> tuple[Record | None, str, Path]:
     return leader, name, options.folder / name
 
 
-def settle(options: Options, opened: Opened) -> tuple[list[Target], tuple[str, ...]]:
+def targets_and_objectives(options: Options, opened: Opened) -> tuple[list[Target], tuple[str, ...]]:
     """Targets and objectives of the task.
 
     Raises:
@@ -148,7 +148,7 @@ def settle(options: Options, opened: Opened) -> tuple[list[Target], tuple[str, .
     """
     targets = resolve(options.targets, opened.quality)
     check_targets(targets, opened.quality)
-    return targets, objectives.settle(options.objectives, targets, opened.quality)
+    return targets, objectives.choose(options.objectives, targets, opened.quality)
 
 
 def _groups(data: Data) -> Iterator[str]:

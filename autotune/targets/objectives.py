@@ -40,7 +40,7 @@ def parse(names: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
     return (QUALITY.name, *costs), "quality is an objective, too: a front has to say what is lost"
 
 
-def settle(names: Sequence[str], targets: Sequence[Target], quality: Metric) -> tuple[str, ...]:
+def choose(names: Sequence[str], targets: Sequence[Target], quality: Metric) -> tuple[str, ...]:
     """A study's objectives: those asked for, else those that its targets suggest.
 
     Args:
@@ -65,7 +65,7 @@ def resolve(names: Sequence[str], quality: Metric) -> tuple[Metric, ...]:
     """Objectives as metrics, the quality first.
 
     Args:
-        names: as settle() gives them.
+        names: as choose() gives them.
         quality: the task's metric.
     """
     return tuple(quality if name == QUALITY.name else METRICS[name] for name in names)

@@ -19,8 +19,8 @@ UNCOUNTED = -1
 
 
 @dataclass(frozen=True)
-class Settled:
-    """What labels, loss and metric are.
+class Supervision:
+    """What a model learns from and is judged by: what labels, loss and metric are.
 
     Attributes:
         kind: of the labels.
@@ -59,7 +59,7 @@ class Settled:
         return loss is not None and loss.name in SIGNS
 
 
-def fitted(y: Array, name: str, output: tuple[int, ...], source: str, settled: Settled) -> Array:
+def fitted(y: Array, name: str, output: tuple[int, ...], source: str, supervision: Supervision) -> Array:
     """A split's labels in the form for their kind: class numbers as int64, else the output's shape.
 
     Args:
@@ -68,7 +68,7 @@ def fitted(y: Array, name: str, output: tuple[int, ...], source: str, settled: S
         name: of the split.
         output: the model's output's shape.
         source: of the data.
-        settled: of the task.
+        supervision: of the task.
 
     Returns:
         Class numbers (n, *output[:-1]), UNCOUNTED where they are ignored; or distributions over classes, answers or
@@ -77,27 +77,28 @@ def fitted(y: Array, name: str, output: tuple[int, ...], source: str, settled: S
     Raises:
         UserError: they don't fit the output.
     """
-    if settled.signs:
+    if supervision.signs:
         if not two_sided(y):
             raise UserError(f"data {source}: {name} labels are neither -1 and 1 nor 0 and 1")
         y = y > 0
-    if settled.kind != "classes":
-        return _in_outputs_shape(y, name, output, source, settled.kind)
-    if settled.soft and distributions(y, output) and not one_hot(y):
+    if supervision.kind != "classes":
+        return _in_outputs_shape(y, name, output, source, supervision.kind)
+    if supervision.soft and distributions(y, output) and not one_hot(y):
         return y.astype(np.float32)
     if not classes(y, output):
         raise UserError(f"data {source}: {name} labels are neither class numbers nor one-hot rows of {output[-1]}")
     numbers = class_numbers(y, output)
     count = max(output[-1], 2)
-    counted = numbers != settled.ignored
+    counted = numbers != supervision.ignored
     if not counted.any():
-        raise UserError(f"data {source}: all {name} labels are {settled.ignored}, which is ignored")
+        raise UserError(f"data {source}: all {name} labels are {supervision.ignored}, which is ignored")
     wrong = np.unique(numbers[counted & ((numbers < 0) | (numbers >= count))])
     if wrong.size:
         span = f"{name} labels go from {numbers[counted].min()} to {numbers[counted].max()}"
         hint = ""
-        if len(output) > 1 and wrong.size == 1 and settled.loss.startswith("sparse_") and settled.ignored is None:
-            hint = f"; where {wrong[0]} stands for no class: --loss {settled.loss}:ignore_class={wrong[0]}"
+        namable = supervision.loss.startswith("sparse_") and supervision.ignored is None
+        if len(output) > 1 and wrong.size == 1 and namable:
+            hint = f"; where {wrong[0]} stands for no class: --loss {supervision.loss}:ignore_class={wrong[0]}"
         raise UserError(f"data {source}: {span}, the model has outputs for 0 to {count - 1}{hint}")
     return np.where(counted, numbers, UNCOUNTED)
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 OF_CLASSES = (
     "sparse_categorical_crossentropy",
@@ -77,7 +76,7 @@ class Loss:
     settings: Mapping[str, float]
 
     @classmethod
-    def of_config(cls, name: str, config: Mapping[str, Any]) -> "Loss | None":
+    def of_config(cls, name: str, config: Mapping[str, object]) -> "Loss | None":
         """A loss by its Keras name and the config of its class; None where it is not known.
 
         A setting that is no number, such as a weight for each class, is left out.
@@ -100,7 +99,7 @@ class Loss:
         loss = cls.of_config(name, {})
         if loss is None:
             return None
-        config: dict[str, Any] = {}
+        config: dict[str, object] = {}
         for part in parts:
             setting, _, value = part.partition("=")
             if part == "logits" and loss.name.endswith("crossentropy") and parts.count(part) == 1:

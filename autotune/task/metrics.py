@@ -58,8 +58,8 @@ def overlaps(truth: Array, decided: Array) -> tuple[Array, Array]:
         Of each sample and column how many are 1 in both, and in the one plus in the other; (n, columns).
     """
     flat = (len(truth), -1, truth.shape[-1])
-    one, other = truth.reshape(flat).astype(bool), decided.reshape(flat).astype(bool)
-    return (one & other).sum(axis=1), one.sum(axis=1) + other.sum(axis=1)
+    true, positive = truth.reshape(flat).astype(bool), decided.reshape(flat).astype(bool)
+    return (true & positive).sum(axis=1), true.sum(axis=1) + positive.sum(axis=1)
 
 
 def class_overlaps(labels: Array, decided: Array, classes: int) -> tuple[Array, Array]:

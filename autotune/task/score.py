@@ -176,7 +176,7 @@ def mean_of(each: Array, groups: Array | None, interval: Callable[[float, float,
     if groups is None:
         value = float(each.mean(dtype=float))
         error = float(each.std(dtype=float) / np.sqrt(len(each)))
-        return Score(value, error, *interval(value, error, len(each)), each if each.dtype == bool else _kept(each))
+        return Score(value, error, *interval(value, error, len(each)), each if each.dtype == bool else _single(each))
     _, group = np.unique(groups, return_inverse=True)
     return ratio_of(np.bincount(group, each), np.bincount(group), interval)
 
@@ -201,7 +201,7 @@ def ratio_of(sums: Array, sizes: Array, interval: Callable[[float, float, int], 
     value = float(sums.sum(dtype=float) / sizes.sum())
     parts = value + count / sizes.sum() * (sums - value * sizes)
     error = float(parts.std(ddof=1) / np.sqrt(count))
-    return Score(value, error, *interval(value, error * student(count), count), _kept(parts))
+    return Score(value, error, *interval(value, error * student(count), count), _single(parts))
 
 
 def resampled(
@@ -235,8 +235,8 @@ def resampled(
         each.append(statistic(chosen))
         if len(each) >= LEAST and time.monotonic() - began > ENOUGH_S:
             break
-    kept = _kept(np.array(each))
-    values = kept[np.isfinite(kept)].astype(float)
+    statistics = _single(np.array(each))
+    values = statistics[np.isfinite(statistics)].astype(float)
     if len(values) < 2:
         raise UserError(f"the metric can't be taken of {count} samples drawn anew; give more of each class")
     error = float(values.std(ddof=1))
@@ -247,7 +247,7 @@ def resampled(
         low, high = normal(value, error * student(len(values)), None, None)
     else:
         low, high = np.quantile([*values, value], (0.025, 0.975)).tolist()
-    return Score(value, error, min(low, value), max(high, value), kept, resampled=True)
+    return Score(value, error, min(low, value), max(high, value), statistics, resampled=True)
 
 
 def _draws(count: int, groups: Array | None) -> Iterator[Array]:
@@ -261,7 +261,8 @@ def _draws(count: int, groups: Array | None) -> Iterator[Array]:
         yield np.concatenate([members[index] for index in random.integers(len(members), size=len(members))])
 
 
-def _kept(each: Array) -> Array:
+def _single(each: Array) -> Array:
+    """In single precision, as it is kept."""
     return each.astype(np.float32)
 
 

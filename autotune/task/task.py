@@ -11,10 +11,10 @@ from autotune.targets.metric import Metric
 from autotune.task import score, user_code
 from autotune.task.data import Array, Data, Split, stratified_order
 from autotune.task.data.taken import Entry
-from autotune.task.labels import Kind, Settled, class_numbers, fitted
+from autotune.task.labels import Kind, Supervision, class_numbers, fitted
 from autotune.task.losses import MARGINS, Loss
-from autotune.task.losses_and_metrics import settle
 from autotune.task.model_facts import ModelFacts
+from autotune.task.supervision import infer_supervision
 
 CALIBRATION = 100
 """Samples from which integer schemes learn the ranges of activations, where the data names none."""
@@ -93,8 +93,8 @@ class Task:
         Args:
             outputs: (n, *output shape), float32, of the model as it is.
         """
-        known = Loss.parse(self.loss)
-        if self.labels == "quantities" or self.stated or (known is not None and known.name in MARGINS):
+        loss = Loss.parse(self.loss)
+        if self.labels == "quantities" or self.stated or (loss is not None and loss.name in MARGINS):
             return None
         low, high = float(outputs.min()), float(outputs.max())
         probable = low >= -ROUNDING and high <= 1 + ROUNDING
@@ -102,12 +102,12 @@ class Task:
         summing = rows and bool((np.abs(outputs.sum(axis=-1) - 1) <= ROUNDING).all())
         if not (probable and (summing or not rows) if self._logits else not probable):
             return None
-        if known is None:
-            known = Loss("sparse_categorical_crossentropy" if rows else "binary_crossentropy", False, {})
+        if loss is None:
+            loss = Loss("sparse_categorical_crossentropy" if rows else "binary_crossentropy", False, {})
         return (
             f"its outputs are taken for {'logits' if self._logits else 'probabilities'}, but go from {low:.3g} to "
             f"{high:.3g}{' and sum to one' if summing else ''}; say what they are: --loss "
-            f"{replace(known, logits=False)} for probabilities, --loss {replace(known, logits=True)} for logits"
+            f"{replace(loss, logits=False)} for probabilities, --loss {replace(loss, logits=True)} for logits"
         )
 
     @property
@@ -124,16 +124,16 @@ class Task:
     @property
     def _logits(self) -> bool:
         """Whether outputs are logits, or scores whose sign decides, not probabilities."""
-        known = Loss.parse(self.loss)
-        if known is None:
+        loss = Loss.parse(self.loss)
+        if loss is None:
             return self.facts.activation not in ("softmax", "sigmoid")
-        return known.logits or known.name in MARGINS
+        return loss.logits or loss.name in MARGINS
 
 
 def make_task(
     model: str, model_bytes: bytes, facts: ModelFacts, data: Data, loss: str | None, metric: str | None, seed: int
 ) -> Task:
-    """Holds model and data against each other, and settles loss and metric.
+    """The task of a model and data that fit each other, with the loss and metric that go with them.
 
     Args:
         model: the model file's name.
@@ -154,55 +154,68 @@ def make_task(
             f"data {data.source}: no y_train and y_test, and the model does not give back its inputs: "
             f"it takes {shape} and gives {output}"
         )
-    settled = settle(data, facts, output, loss, metric)
-    _check_classes(data, settled, output)
+    supervision = infer_supervision(data, facts, output, loss, metric)
+    _check_classes(data, supervision, output)
     calibration = data.calibration
     entry = Entry.of(facts)
     if calibration is not None:
         calibration = entry.taken(calibration, "calibration", data.source, pixels=data.pixels)
     data = replace(
         data,
-        train=_fitted(data.train, "train", entry, output, data, settled),
-        validation=_fitted(data.validation, "validation", entry, output, data, settled),
-        test=_fitted(data.test, "test", entry, output, data, settled),
+        train=_fitted(data.train, "train", entry, output, data, supervision),
+        validation=_fitted(data.validation, "validation", entry, output, data, supervision),
+        test=_fitted(data.test, "test", entry, output, data, supervision),
         calibration=calibration,
     )
     identity = fingerprint(
         hashlib.sha256(model_bytes).hexdigest(),
         facts.to_json(),
         data.train.fingerprint(),
-        user_code.fingerprint(settled.loss),
+        user_code.fingerprint(supervision.loss),
         seed,
         CALIBRATION if data.calibration is None else hashlib.sha256(data.calibration.tobytes()).hexdigest(),
     )
     stated = loss is not None or (data.loss is not None and not user_code.is_function(data.loss))
-    return Task(model, facts, data, settled.loss, settled.quality, seed, identity, settled.kind, settled.scorer, stated)
+    return Task(
+        model,
+        facts,
+        data,
+        supervision.loss,
+        supervision.quality,
+        seed,
+        identity,
+        supervision.kind,
+        supervision.scorer,
+        stated,
+    )
 
 
-def _check_classes(data: Data, settled: Settled, output: tuple[int, ...]) -> None:
+def _check_classes(data: Data, supervision: Supervision, output: tuple[int, ...]) -> None:
     """Holds the data's classes against the model's outputs.
 
     Raises:
         UserError: there are more or fewer classes than outputs, or only one where there must be two.
     """
-    if settled.kind == "quantities":
+    if supervision.kind == "quantities":
         return
-    if data.classes and settled.kind == "classes" and len(data.classes) != max(output[-1], 2):
+    if data.classes and supervision.kind == "classes" and len(data.classes) != max(output[-1], 2):
         names = ", ".join(data.classes[:3]) + (", …" if len(data.classes) > 3 else "")
         raise UserError(
             f"data {data.source}: has {len(data.classes)} classes ({names}), the model tells {max(output[-1], 2)} apart"
         )
-    ranked = settled.quality.name in ("auc", "f1")
+    ranked = supervision.quality.name in ("auc", "f1")
     for name, split in (("train", data.train), ("validation", data.validation), ("test", data.test)):
         if not (ranked or name == "train"):
             continue
-        y = class_numbers(split.y, output).reshape(-1) if settled.kind == "classes" else split.y
-        y = y if settled.ignored is None else y[y != settled.ignored]
+        y = class_numbers(split.y, output).reshape(-1) if supervision.kind == "classes" else split.y
+        y = y if supervision.ignored is None else y[y != supervision.ignored]
         if len(y) and (y == y[0]).all():
             raise UserError(f"data {data.source}: all {name} labels are the same ({y[0]}); there must be two classes")
 
 
-def _fitted(split: Split, name: str, entry: Entry, output: tuple[int, ...], data: Data, settled: Settled) -> Split:
+def _fitted(
+    split: Split, name: str, entry: Entry, output: tuple[int, ...], data: Data, supervision: Supervision
+) -> Split:
     """The split in the model's shapes and types.
 
     Raises:
@@ -210,6 +223,6 @@ def _fitted(split: Split, name: str, entry: Entry, output: tuple[int, ...], data
     """
     x = entry.taken(split.x, name, data.source, pixels=data.pixels)
     y = entry.real(x) if split.unlabelled else split.y
-    checked = fitted(y, name, output, data.source, settled) if settled.checks else y
-    seen_by_user = settled.own_loss or (settled.scorer is not None and name != "train")
+    checked = fitted(y, name, output, data.source, supervision) if supervision.checks else y
+    seen_by_user = supervision.own_loss or (supervision.scorer is not None and name != "train")
     return replace(split, x=x, y=y if seen_by_user else checked)

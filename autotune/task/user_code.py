@@ -8,13 +8,16 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from autotune.errors import UserError
 
 _NAMED = re.compile(r"(?P<file>.+\.py):(?P<function>[^\W\d]\w*)", re.DOTALL)
+
+Function = Callable[..., object]
+"""A function of the user's: what it takes and gives, nobody has checked."""
 
 
 def is_function(text: str | None) -> bool:
@@ -48,20 +51,20 @@ def load(identifier: str) -> ModuleType:
         return _imported(path.resolve(), digest)
 
 
-def function(identifier: str) -> Callable[..., Any]:
+def function(identifier: str) -> Function:
     """The function itself.
 
     Raises:
         UserError: as load(), or the file has no such function.
     """
     path, name = _parts(identifier)
-    found = getattr(load(identifier), name, None)
-    if not callable(found):
+    member: object = getattr(load(identifier), name, None)
+    if not callable(member):
         raise UserError(f"{path}: has no function {name!r}")
-    return found  # type: ignore[no-any-return]  # callable() says no more than that
+    return member
 
 
-def call(identifier: str, *arguments: Any) -> Any:
+def call(identifier: str, *arguments: object) -> object:
     """What the function returns.
 
     Raises:
@@ -110,13 +113,13 @@ def _content(path: Path) -> bytes:
 @lru_cache
 def _imported(path: Path, digest: str) -> ModuleType:
     name = f"_autotune_user_{path.stem}_{digest[:16]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None  # as it ends in .py
-    assert spec.loader is not None
+    loader = SourceFileLoader(name, str(path))
+    spec = ModuleSpec(name, loader, origin=str(path))
+    spec.has_location = True
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise

@@ -1,8 +1,6 @@
 """Metrics that are functions of the user's own. They import the user's file: for workers."""
 
 import inspect
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -70,7 +68,7 @@ def _called(scorer: str, labels: Array, outputs: Array, inputs: Array) -> Array:
         UserError: as score_with().
     """
     arguments = (labels, outputs, inputs) if _takes_inputs(user_code.function(scorer)) else (labels, outputs)
-    returned: Any = user_code.call(scorer, *arguments)
+    returned = user_code.call(scorer, *arguments)
     with user_code.guarded(scorer):
         value = np.asarray(returned, float)
     if value.shape not in ((), (len(labels),)):
@@ -78,11 +76,11 @@ def _called(scorer: str, labels: Array, outputs: Array, inputs: Array) -> Array:
     return value
 
 
-def _takes_inputs(function: Callable[..., Any]) -> bool:
+def _takes_inputs(function: user_code.Function) -> bool:
     """Whether the third parameter is for the inputs; one that has a default of its own is an option of the metric's."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except ValueError:  # some that are written in C don't tell
         return False
-    positional = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     return len(positional) > 2 and (positional[2].default is inspect.Parameter.empty or positional[2].name == INPUTS)

@@ -4,7 +4,7 @@ import pytest
 
 from autotune.errors import UserError
 from autotune.targets.metric import ACCURACY, DOWNLOAD, LATENCY, METRICS, quality
-from autotune.targets.objectives import parse, resolve, settle
+from autotune.targets.objectives import choose, parse, resolve
 from autotune.targets.target import parse_all
 
 TOP5 = quality("top5", "higher")
@@ -60,16 +60,16 @@ def test_parse_refuses(asked: list[str], reason: str) -> None:
 def test_targets_suggest_them(targets: list[str], costs: tuple[str, ...]) -> None:
     """Where nothing was asked for; else they have no say."""
     parsed = parse_all(targets)[0]
-    assert settle((), parsed, ACCURACY) == ("quality", *costs)
-    assert settle(("quality", "latency"), parsed, ACCURACY) == ("quality", "latency")
+    assert choose((), parsed, ACCURACY) == ("quality", *costs)
+    assert choose(("quality", "latency"), parsed, ACCURACY) == ("quality", "latency")
 
 
 def test_the_tasks_metric_by_its_name() -> None:
     """Is the quality; that of another task is refused."""
-    assert settle(("top5", "latency"), [], TOP5) == ("quality", "latency")
-    assert settle(("top1", "latency"), [], ACCURACY) == ("quality", "latency")
+    assert choose(("top5", "latency"), [], TOP5) == ("quality", "latency")
+    assert choose(("top1", "latency"), [], ACCURACY) == ("quality", "latency")
     with pytest.raises(UserError, match="objective 'accuracy': this task's metric is top5, not accuracy"):
-        settle(("accuracy", "latency"), [], TOP5)
+        choose(("accuracy", "latency"), [], TOP5)
 
 
 def test_as_metrics() -> None:

@@ -1,9 +1,10 @@
 """Data from a function in the user's own file. Imports what that file imports: for workers."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -15,6 +16,12 @@ from autotune.task.losses import Loss
 
 SPLITS = {"train": "train", "test": "test", "validation": "val"}
 KEYS = (*SPLITS, "calibration", "groups", "loss", "metric", "better")
+
+Values = dict[str, Any]
+"""What a user's function returned, by KEYS; of which types it is, is looked at key by key."""
+
+Dataset = Any
+"""A tf.data.Dataset, which has no types."""
 
 
 def read_function(source: str, shape: tuple[int, ...], cut: Cut) -> Data:
@@ -40,44 +47,45 @@ def read_function(source: str, shape: tuple[int, ...], cut: Cut) -> Data:
     Raises:
         UserError: there is no such function, it fails, returns something else, or as assembled().
     """
-    found = user_code.call(source, *([shape] if _takes_shape(user_code.function(source)) else []))
-    _check_keys(found, source)
-    parts = {part: _pair(found[name], name, shape, source) for name, part in SPLITS.items() if name in found}
-    calibration = found.get("calibration")
+    values = _checked(user_code.call(source, *([shape] if _takes_shape(user_code.function(source)) else [])), source)
+    parts = {part: _pair(values[name], name, shape, source) for name, part in SPLITS.items() if name in values}
+    calibration = values.get("calibration")
     if _is_dataset(calibration):
         calibration = _collected(calibration, "calibration", shape, source)[0]
     elif calibration is not None:
         calibration = _array(calibration, "calibration", source)
-    return assembled(
-        parts,
-        cut,
-        source,
-        calibration,
-        _groups(found.get("groups"), parts, source),
-        loss=_named(found.get("loss"), "loss", source),
-        metric=_named(found.get("metric"), "metric", source),
-        better=found.get("better", "higher"),
+    return replace(
+        assembled(parts, cut, source, calibration, _groups(values.get("groups"), parts, source)),
+        loss=_named(values.get("loss"), "loss", source),
+        metric=_named(values.get("metric"), "metric", source),
+        better=values.get("better", "higher"),
     )
 
 
-def _takes_shape(function: Callable[..., Any]) -> bool:
+def _takes_shape(function: user_code.Function) -> bool:
     """Whether the function has a parameter that must be given."""
     parameters = inspect.signature(function).parameters.values()
-    return any(one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters)
+    return any(each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD for each in parameters)
 
 
-def _check_keys(found: Any, source: str) -> None:
-    if not isinstance(found, dict):
-        raise UserError(f"data {source}: returned {type(found).__name__}, not a dictionary of {', '.join(KEYS)}")
-    if unknown := [key for key in found if key not in KEYS]:
+def _checked(returned: object, source: str) -> Values:
+    """What the function returned, if it is a dictionary of KEYS.
+
+    Raises:
+        UserError: it is something else, or lacks a key.
+    """
+    if not isinstance(returned, dict):
+        raise UserError(f"data {source}: returned {type(returned).__name__}, not a dictionary of {', '.join(KEYS)}")
+    if unknown := [key for key in returned if key not in KEYS]:
         raise UserError(f"data {source}: returned an unknown key {unknown[0]!r}; known are {', '.join(KEYS)}")
-    if missing := [key for key in ("train", "test") if key not in found]:
+    if missing := [key for key in ("train", "test") if key not in returned]:
         raise UserError(f"data {source}: returned no {' and no '.join(missing)}")
-    if found.get("better", "higher") not in ("higher", "lower"):
-        raise UserError(f"data {source}: better can't be {found['better']!r}; it is 'higher' or 'lower'")
+    if returned.get("better", "higher") not in ("higher", "lower"):
+        raise UserError(f"data {source}: better can't be {returned['better']!r}; it is 'higher' or 'lower'")
+    return returned
 
 
-def _groups(value: Any, parts: Mapping[str, Any], source: str) -> dict[str, Array]:
+def _groups(value: object, parts: Collection[str], source: str) -> dict[str, Array]:
     """The groups of each part that has some.
 
     Raises:
@@ -94,7 +102,7 @@ def _groups(value: Any, parts: Mapping[str, Any], source: str) -> dict[str, Arra
     return {SPLITS[name]: _array(groups, f"groups of {name}", source) for name, groups in value.items()}
 
 
-def _named(value: Any, kind: str, source: str) -> str | None:
+def _named(value: object, kind: str, source: str) -> str | None:
     """A loss or metric: a known name, or FILE.py:NAME for a function of the same file.
 
     Raises:
@@ -115,7 +123,7 @@ def _named(value: Any, kind: str, source: str) -> str | None:
     return f"{path}:{name}" if own else name
 
 
-def _pair(value: Any, name: str, shape: tuple[int, ...], source: str) -> tuple[Array, Array]:
+def _pair(value: object, name: str, shape: tuple[int, ...], source: str) -> tuple[Array, Array]:
     """Inputs and labels of a split."""
     if _is_dataset(value):
         pair = _collected(value, name, shape, source)
@@ -128,12 +136,12 @@ def _pair(value: Any, name: str, shape: tuple[int, ...], source: str) -> tuple[A
     return pair[0], pair[1]
 
 
-def _is_dataset(value: Any) -> bool:
+def _is_dataset(value: object) -> TypeGuard[Dataset]:
     """Whether it is a tf.data.Dataset; TensorFlow was not imported where it is none."""
     return hasattr(value, "element_spec") and hasattr(value, "as_numpy_iterator")
 
 
-def _collected(dataset: Any, name: str, shape: tuple[int, ...], source: str) -> tuple[Array, ...]:
+def _collected(dataset: Dataset, name: str, shape: tuple[int, ...], source: str) -> tuple[Array, ...]:
     """All that a dataset holds, an array for each component of its elements."""
     if int(dataset.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
         raise UserError(f"data {source}: {name} has no end; leave out repeat()")
@@ -150,29 +158,30 @@ def _collected(dataset: Any, name: str, shape: tuple[int, ...], source: str) -> 
         raise UserError(f"data {source}: samples of {name} differ in shape") from error
 
 
-def _is_batched(spec: Any, name: str, shape: tuple[int, ...], source: str) -> bool:
+def _is_batched(spec: object, name: str, shape: tuple[int, ...], source: str) -> bool:
     """Whether a dataset's inputs come in batches; a channel axis of 1 may be missing."""
     dims = getattr(spec, "shape", None)
     if dims is None or dims.rank is None:
         raise UserError(f"data {source}: {name} must have elements (x, y) of known shapes, not {spec}")
-    found = tuple(dims.as_list())
-    if found == shape:
+    sizes = tuple(dims.as_list())
+    if sizes == shape:
         return False
-    if found and _fits(found[1:], shape):
+    if sizes and _fits(sizes[1:], shape):
         return True
-    if _fits(found, shape):
+    if _fits(sizes, shape):
         return False
-    raise UserError(f"data {source}: {name} has samples of shape {found}, the model takes {shape}")
+    raise UserError(f"data {source}: {name} has samples of shape {sizes}, the model takes {shape}")
 
 
-def _fits(found: tuple[int | None, ...], shape: tuple[int, ...]) -> bool:
+def _fits(sizes: tuple[int | None, ...], shape: tuple[int, ...]) -> bool:
     wanted = [shape, shape[:-1]] if shape[-1:] == (1,) else [shape]
     return any(
-        len(found) == len(one) and all(a is None or a == b for a, b in zip(found, one, strict=True)) for one in wanted
+        len(sizes) == len(each) and all(a is None or a == b for a, b in zip(sizes, each, strict=True))
+        for each in wanted
     )
 
 
-def _array(value: Any, name: str, source: str) -> Array:
+def _array(value: object, name: str, source: str) -> Array:
     try:
         return np.asarray(value)
     except (ValueError, TypeError) as error:

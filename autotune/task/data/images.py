@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def read_folder(folder: Path, shape: tuple[int, ...], cut: Cut) -> Data:
     splits, classes = check_folder(folder)
     paths = {name: [_images(folder / name / label, folder) for label in classes] for name in splits}
     parts = {name: _labelled(paths[name], shape, folder) for name in splits}
-    return assembled(parts, cut, str(folder), classes=tuple(classes), pixels=True)
+    return replace(assembled(parts, cut, str(folder)), classes=tuple(classes), pixels=True)
 
 
 def check_folder(folder: Path) -> tuple[list[str], list[str]]:
@@ -95,10 +96,10 @@ def _classes(folder: Path, splits: Sequence[str]) -> list[str]:
             f"data {folder}: train/ needs a folder for each of two classes or more; it has {_listing(folder / 'train')}"
         )
     for name in splits[1:]:
-        found = _folders(folder / name)
-        if lacking := sorted(set(classes) - set(found)):
+        folders = _folders(folder / name)
+        if lacking := sorted(set(classes) - set(folders)):
             raise UserError(f"data {folder}: {name}/ has no folder {lacking[0]!r}, which train/ has")
-        if extra := sorted(set(found) - set(classes)):
+        if extra := sorted(set(folders) - set(classes)):
             raise UserError(f"data {folder}: {name}/ has a folder {extra[0]!r}, which train/ has not")
     return classes
 
@@ -116,14 +117,14 @@ def _listing(folder: Path) -> str:
 
 def _images(folder: Path, source: Path) -> list[Path]:
     """The images of a class, in the order of their names."""
-    found = sorted(
+    images = sorted(
         path
         for path in folder.iterdir()
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()  # no pipe
     )
-    if not found:
+    if not images:
         raise UserError(f"data {source}: {folder.relative_to(source)}/ has no {', '.join(SUFFIXES)} files")
-    return found
+    return images
 
 
 def _labelled(paths: Sequence[Sequence[Path]], shape: tuple[int, ...], source: Path) -> tuple[Array, Array]:

@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,9 +32,9 @@ def read_npz(path: Path, cut: Cut) -> Data:
     arrays = _each(path, _array)
     names, labelled = _check_keys(path, arrays.keys())
     parts = {name: (arrays[f"x_{name}"], arrays[f"{'y' if labelled else 'x'}_{name}"]) for name in names}
-    quality = {} if labelled else {"loss": "mse", "metric": "mse"}
     groups = {name: arrays[f"groups_{name}"] for name in names if f"groups_{name}" in arrays}
-    return assembled(parts, cut, str(path), arrays.get("x_cal"), groups, **quality)
+    data = assembled(parts, cut, str(path), arrays.get("x_cal"), groups)
+    return data if labelled else replace(data, loss="mse", metric="mse")
 
 
 def check_npz(path: Path) -> None:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from autotune.config import fingerprint
 from autotune.errors import UserError
 
 Array = NDArray[Any]
+"""Samples, labels or outputs, of whichever numbers they are: each function says of which."""
 
 TOLERANCE = 0.01
 """How far calibration inputs may leave the range of the training inputs, as a share of that range."""
@@ -106,12 +107,11 @@ class Cut:
 
 
 def assembled(
-    parts: Mapping[str, tuple[Any, Any]],
+    parts: Mapping[str, tuple[ArrayLike, ArrayLike]],
     cut: Cut,
     source: str,
-    calibration: Any = None,
-    groups: Mapping[str, Any] | None = None,
-    **others: Any,
+    calibration: ArrayLike | None = None,
+    groups: Mapping[str, ArrayLike] | None = None,
 ) -> Data:
     """Data from arrays, once they are found to be in order.
 
@@ -122,7 +122,6 @@ def assembled(
         calibration: inputs without labels, or None.
         groups: of the samples of some or all of the parts, a name or number for each sample. They stay together
             where validation is cut.
-        others: fields of Data.
 
     Raises:
         UserError: an array is empty, not of numbers, or has NaN or infinite values; x and y differ in
@@ -142,10 +141,10 @@ def assembled(
     if calibration is not None:
         calibration = _inputs(np.asarray(calibration), "x_cal", source)
         _check_range(calibration, splits["train"].x, source)
-    return Data(splits["train"], splits["val"], splits["test"], source, calibration, **others)
+    return Data(splits["train"], splits["val"], splits["test"], source, calibration)
 
 
-def _grouped(splits: Mapping[str, Split], groups: Mapping[str, Any], source: str) -> dict[str, Split]:
+def _grouped(splits: Mapping[str, Split], groups: Mapping[str, ArrayLike], source: str) -> dict[str, Split]:
     """The splits with their groups as numbers.
 
     Raises:
@@ -160,16 +159,16 @@ def _grouped(splits: Mapping[str, Split], groups: Mapping[str, Any], source: str
             )
         if names.dtype.kind not in "buiUS":
             raise UserError(f"data {source}: groups of {name} are of type {names.dtype}, not names or whole numbers")
-    for one, other in itertools.combinations(named, 2):
-        if shared := sorted(set(named[one].tolist()) & set(named[other].tolist()), key=str):
+    for part, other in itertools.combinations(named, 2):
+        if shared := sorted(set(named[part].tolist()) & set(named[other].tolist()), key=str):
             raise UserError(
-                f"data {source}: group {shared[0]!r} is in {one} and in {other}; a group belongs into one split"
+                f"data {source}: group {shared[0]!r} is in {part} and in {other}; a group belongs into one split"
             )
     numbers = {name: np.unique(names, return_inverse=True)[1] for name, names in named.items()}
     return {name: replace(split, groups=numbers.get(name)) for name, split in splits.items()}
 
 
-def _split(x: Any, y: Any, name: str, source: str) -> Split:
+def _split(x: ArrayLike, y: ArrayLike, name: str, source: str) -> Split:
     unlabelled = y is x
     x = _inputs(np.asarray(x), f"x_{name}", source)
     if unlabelled:
@@ -244,9 +243,10 @@ def _shuffled_by_class(strata: Array, random: np.random.Generator) -> Array:
     return np.concatenate([random.permutation(np.flatnonzero(strata == label)) for label in np.unique(strata)])
 
 
-def _commonest(strata: Array) -> Any:
+def _commonest(strata: Array) -> np.generic:
     values, counts = np.unique(strata, return_counts=True)
-    return values[counts.argmax()]
+    label: np.generic = values[counts.argmax()]
+    return label
 
 
 def stratified_order(y: Array, random: np.random.Generator) -> Array:

@@ -1,5 +1,6 @@
 """Data from tensorflow-datasets. Imports TensorFlow: for workers."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,9 @@ from PIL import Image
 from autotune.errors import UserError, one_line
 from autotune.task.data.images import as_input, check_shape
 from autotune.task.data.splits import Array, Cut, Data, assembled
+
+Builder = Any
+"""A builder of tensorflow-datasets, which has no types."""
 
 
 def read_tfds(name: str, shape: tuple[int, ...], cut: Cut) -> Data:
@@ -37,10 +41,10 @@ def read_tfds(name: str, shape: tuple[int, ...], cut: Cut) -> Data:
         check_shape(shape, source)
     arrays = {part: _arrays(builder, split, shape if images else None, source) for part, split in parts.items()}
     classes = tuple(getattr(features[keys[1]], "names", None) or ())
-    return assembled(arrays, cut, source, classes=classes, pixels=images)
+    return replace(assembled(arrays, cut, source), classes=classes, pixels=images)
 
 
-def _builder(name: str, source: str) -> Any:
+def _builder(name: str, source: str) -> Builder:
     """The dataset's builder, with the data in place."""
     try:
         import tensorflow_datasets
@@ -64,20 +68,20 @@ def _parts(splits: set[str], source: str) -> dict[str, str]:
     return parts | ({"val": "validation"} if test == "test" and "validation" in splits else {})
 
 
-def _is_image(feature: Any) -> bool:
+def _is_image(feature: object) -> bool:
     import tensorflow_datasets
 
     return isinstance(feature, tensorflow_datasets.features.Image)
 
 
-def _arrays(builder: Any, split: str, shape: tuple[int, ...] | None, source: str) -> tuple[Array, Array]:
+def _arrays(builder: Builder, split: str, shape: tuple[int, ...] | None, source: str) -> tuple[Array, Array]:
     """Inputs and labels of a split; with a shape, inputs are images that are to have it."""
     import tensorflow_datasets
 
     pairs = tensorflow_datasets.as_numpy(builder.as_dataset(split=split, as_supervised=True))
     x, y = [], []
-    for one, label in pairs:
-        x.append(one if shape is None else as_input(Image.fromarray(one.squeeze()), shape))
+    for sample, label in pairs:
+        x.append(sample if shape is None else as_input(Image.fromarray(sample.squeeze()), shape))
         y.append(label)
     try:
         return np.stack(x), np.stack(y)

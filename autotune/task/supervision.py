@@ -4,7 +4,7 @@ from autotune.errors import UserError
 from autotune.targets.metric import QUALITIES, Metric, is_quality, quality
 from autotune.task import user_code
 from autotune.task.data import Array, Data, one_hot
-from autotune.task.labels import Kind, Settled, answers, classes, distributions, two_sided, zeros_and_ones
+from autotune.task.labels import Kind, Supervision, answers, classes, distributions, two_sided, zeros_and_ones
 from autotune.task.losses import BINARY, ERRORS, GAPS, OF_CLASSES, OF_DISTRIBUTIONS, SIGNS, Loss
 from autotune.task.model_facts import ModelFacts
 
@@ -26,8 +26,10 @@ NAMES = {
 """Keras's names of metrics."""
 
 
-def settle(data: Data, facts: ModelFacts, output: tuple[int, ...], loss: str | None, metric: str | None) -> Settled:
-    """Settles kind, loss and metric by the train labels.
+def infer_supervision(
+    data: Data, facts: ModelFacts, output: tuple[int, ...], loss: str | None, metric: str | None
+) -> Supervision:
+    """Kind, loss and metric, as the user, the data or the model file name them, else by the train labels.
 
     Args:
         data: the splits.
@@ -42,14 +44,14 @@ def settle(data: Data, facts: ModelFacts, output: tuple[int, ...], loss: str | N
     y = data.train.y
     named = _named_loss(loss, data, facts, output)
     scorer = data.metric if metric is None and user_code.is_function(data.metric) else None
-    asked, where = (metric, "--metric") if metric is not None else (data.metric, f"data {data.source}: metric")
-    name = _named_metric(asked, where) if asked is not None and scorer is None else None
+    wanted, where = (metric, "--metric") if metric is not None else (data.metric, f"data {data.source}: metric")
+    name = _named_metric(wanted, where) if wanted is not None and scorer is None else None
     kind = _kind(named, name, y, facts, output)
     soft = named is not None and _bare(named) in OF_DISTRIBUTIONS
-    settled = _loss(named, kind, facts, output, rows=soft and y.shape[1:] == output and not one_hot(y))
+    fitting = _loss(named, kind, facts, output, rows=soft and y.shape[1:] == output and not one_hot(y))
     if scorer is not None:
-        return Settled(kind, settled, quality(scorer.rpartition(":")[2], data.better), scorer, soft)
-    return Settled(kind, settled, _quality(name, where, kind, facts, output), None, soft)
+        return Supervision(kind, fitting, quality(scorer.rpartition(":")[2], data.better), scorer, soft)
+    return Supervision(kind, fitting, _quality(name, where, kind, facts, output), None, soft)
 
 
 def check_names(loss: str | None, metric: str | None) -> None:
@@ -64,7 +66,7 @@ def check_names(loss: str | None, metric: str | None) -> None:
         _named_metric(metric, "--metric")
 
 
-def _named_loss(asked: str | None, data: Data, facts: ModelFacts, output: tuple[int, ...]) -> str | None:
+def _named_loss(wanted: str | None, data: Data, facts: ModelFacts, output: tuple[int, ...]) -> str | None:
     """The loss that the user names, else the data, else the model file.
 
     None where none does, or the file's does not fit.
@@ -73,15 +75,15 @@ def _named_loss(asked: str | None, data: Data, facts: ModelFacts, output: tuple[
         UserError: the user's or the data's is unknown, or does not fit the output.
     """
     y = data.train.y
-    if asked is None and data.loss is None:
-        known = Loss.parse(facts.compiled_loss or "")
-        compiled = str(known)
-        if known is None or not _fits(compiled, y, output) or (_elementwise(compiled, output) and one_hot(y)):
+    if wanted is None and data.loss is None:
+        loss = Loss.parse(facts.compiled_loss or "")
+        compiled = str(loss)
+        if loss is None or not _fits(compiled, y, output) or (_elementwise(compiled, output) and one_hot(y)):
             return None
         return compiled
-    if asked is None and user_code.is_function(data.loss):
+    if wanted is None and user_code.is_function(data.loss):
         return data.loss
-    wanted, where = (asked, "--loss") if asked is not None else (data.loss or "", f"data {data.source}: loss")
+    wanted, where = (wanted, "--loss") if wanted is not None else (data.loss or "", f"data {data.source}: loss")
     name = _known_loss(wanted, where)
     if not _fits(name, y, output):
         raise UserError(f"{where} {wanted!r} does not fit the model's output of shape {output}")
@@ -196,14 +198,14 @@ def _loss(named: str | None, kind: Kind, facts: ModelFacts, output: tuple[int, .
     return f"sparse_categorical_crossentropy{logits}"
 
 
-def _quality(asked: str | None, where: str, kind: Kind, facts: ModelFacts, output: tuple[int, ...]) -> Metric:
+def _quality(wanted: str | None, where: str, kind: Kind, facts: ModelFacts, output: tuple[int, ...]) -> Metric:
     """The metric: the named one, else the model file's first that fits, else the usual one.
 
     Raises:
         UserError: the named one does not fit.
     """
     names = [NAMES.get(name, name) for name in facts.compiled_metrics]
-    name = asked or next((name for name in names if name in FITTING[kind]), USUAL[kind])
+    name = wanted or next((name for name in names if name in FITTING[kind]), USUAL[kind])
     metric = quality(name, "higher")
     top = metric.name.startswith("top")
     if ("topK" if top else metric.name) not in FITTING[kind]:
