@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from autotune.config import FIELDS, Config
 from autotune.results.front import Point
@@ -18,7 +17,7 @@ FIRST, SECOND = 0, 1
 Series = Sequence[tuple[int, float]]
 """Steps and values of a metric, the one that holds last."""
 
-_IDLE: dict[type, Any] = {str: "none", int: 0, float: 0.0}
+_IDLE: dict[type, str | float] = {str: "none", int: 0, float: 0.0}
 """What stands for a parameter that has no part in a recipe, by its type: nothing is trained in 0 epochs."""
 
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_\-. :/]")
@@ -76,8 +75,8 @@ def study_entry(record: Record, *, finished: bool) -> Entry:
         record.name,
         "FINISHED" if finished else "RUNNING",
         {"device": record.device, **({"mlflow.note.content": summary(record)} if finished else {})},
-        {name: _told(value) for name, value in params.items() if value is not None},
-        _known({**_at(record.asked, totals), **_at(again, baseline)}),
+        {name: _text(value) for name, value in params.items() if value is not None},
+        _numbers({**_at(record.asked, totals), **_at(again, baseline)}),
         _milliseconds(min((point.began for point in record.points), default=0.0)),
         _milliseconds(max((point.ended for point in record.points), default=0.0)),
     )
@@ -97,8 +96,8 @@ def trial_entry(record: Record, point: Point, extra: Iterable[str] = (), *, on_f
     step = SECOND if str(point.trial) in record.remeasured else FIRST
     measured = outcome if isinstance(outcome, Measured) else None
     metrics = {} if measured is None else _metrics(measured, quality)
-    if found := record.tests.get(str(point.trial)):
-        metrics[f"test_{quality}"] = found[quality]
+    if test := record.tests.get(str(point.trial)):
+        metrics[f"test_{quality}"] = test[quality]
     return Entry(
         f"{point.trial}: {outcome.config}",
         "FAILED" if measured is None else "FINISHED",
@@ -114,14 +113,14 @@ def trial_entry(record: Record, point: Point, extra: Iterable[str] = (), *, on_f
             "delegate": outcome.config.runtime.delegate,
             "verdict": measured.latency.verdict if measured and measured.latency else "",
         },
-        {name: _told(value) for name, value in parameters(outcome.config, extra).items()},
-        _known(_at(step, metrics) | ({} if measured is None else {**_curves(measured), **_sparsities(measured)})),
+        {name: _text(value) for name, value in parameters(outcome.config, extra).items()},
+        _numbers(_at(step, metrics) | ({} if measured is None else {**_curves(measured), **_sparsities(measured)})),
         _milliseconds(point.began),
         _milliseconds(point.ended),
     )
 
 
-def parameters(config: Config, extra: Iterable[str] = ()) -> dict[str, Any]:
+def parameters(config: Config, extra: Iterable[str] = ()) -> Mapping[str, object]:
     """A configuration with the same keys whatever it is, since MLflow compares only what all runs have.
 
     What has no part in it, such as the epochs where nothing is trained, is 0 or "none".
@@ -131,12 +130,12 @@ def parameters(config: Config, extra: Iterable[str] = ()) -> dict[str, Any]:
         extra: dimensions of plug-in stages that others have.
     """
     values, idle = config.canonical(), config.recipe.idle()
-    found = {
+    fields = {
         name: values.get(name, "float32" if name == "io" else _IDLE[kind])
         for name, kind in FIELDS.items()
         if name != "model" or name not in idle
     }
-    return found | {name: values.get(name, 0) for name in sorted(extra)}
+    return fields | {name: values.get(name, 0) for name in sorted(extra)}
 
 
 def _metrics(outcome: Measured, quality: str) -> dict[str, float]:
@@ -182,19 +181,19 @@ def _at(step: int, metrics: Mapping[str, float]) -> dict[str, Series]:
     return {name: [(step, float(value))] for name, value in metrics.items()}
 
 
-def _known(metrics: Mapping[str, Series]) -> dict[str, Series]:
+def _numbers(metrics: Mapping[str, Series]) -> dict[str, Series]:
     """Metrics under names that MLflow takes, and without what is no number."""
-    found = {
+    numbers = {
         _FORBIDDEN.sub("_", name): [at for at in series if math.isfinite(at[1])] for name, series in metrics.items()
     }
-    return {name: series for name, series in found.items() if series}
+    return {name: series for name, series in numbers.items() if series}
 
 
 def _milliseconds(seconds: float) -> int:
     return int(seconds * 1000)
 
 
-def _told(value: Any) -> str:
+def _text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -32,16 +32,16 @@ _passwords: set[str] = set()
 """Those of the addresses that this process was told, as they stand there and as they are meant."""
 
 
-def tracking_uri(asked: str | None) -> str | None:
+def tracking_uri(uri: str | None) -> str | None:
     """The MLflow store to use, None for none. From then on hidden() knows its password.
 
     Args:
-        asked: by the user; "none" for none.
+        uri: as the user says it; "none" for none.
 
     Raises:
         UserError: where its password ends can't be told, or MLflow has no store of its kind.
     """
-    uri = asked or os.environ.get("MLFLOW_TRACKING_URI") or TRACKING
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or TRACKING
     if uri == "none":
         return None
     authority, _, rest = re.sub(r"^[^/]*//", "", uri).partition("/")
@@ -64,10 +64,10 @@ def _check_scheme(uri: str) -> None:
     """
     words = re.match(r"([A-Za-z][A-Za-z0-9.-]+)(?:\+[\w.-]+)?:", uri)  # one letter is a drive
     scheme = words[1].lower() if words else ""
-    known = SCHEMES | {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
-    if scheme not in known:
+    schemes = SCHEMES | {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
+    if scheme not in schemes:
         raise UserError(
-            f"the tracking address: MLflow has no {scheme}: stores; it has {', '.join(sorted(known - {''}))}"
+            f"the tracking address: MLflow has no {scheme}: stores; it has {', '.join(sorted(schemes - {''}))}"
         )
 
 

@@ -25,13 +25,14 @@ def summary(record: Record) -> str:
     device = record.meta.device
     values = {name: getattr(device, name) for name in _FACTS}
     facts = ", ".join(f"{name} {value}" for name, value in values.items() if value)
+    findings = [f"- {line}" for line in record.findings()]
     lines = [
         f"**Recommended**: {_recommended(record, front, costs)}",
         f"**Targets**: {targets}",
         f"**Device**: {record.device}{f' ({facts})' if facts else ''}{' (emulated)' if device.emulated else ''}",
         f"**Trials**: {len(record.points)}, {len(front.points)} of them on the front",
         _table(front, costs),
-        *([found] if (found := "\n".join(f"- {line}" for line in record.findings())) else []),
+        *(["\n".join(findings)] if findings else []),
         f"To take the recommended file, with its recipe and code that runs it: `{command(record, 'pick')}`. "
         "The files of the front are among the artifacts, in `models/`; `front.html` is the front to look around in. "
         'Trials are the runs below this one; `tags.on_front = "true"` filters those on the front.',
@@ -43,20 +44,20 @@ def _recommended(record: Record, front: ParetoFront, costs: list[Metric]) -> str
     pick = front.pick()
     if pick is None:
         nearest = front.nearest()
-        told = f"; nearest is trial {nearest.trial}, which {missed(front, nearest)}" if nearest else ""
-        return f"nothing meets the targets{told}"
-    told = ", ".join([_quality(pick.outcome, front), *(_gain(pick, front.baseline, cost) for cost in costs)])
+        near = f"; nearest is trial {nearest.trial}, which {missed(front, nearest)}" if nearest else ""
+        return f"nothing meets the targets{near}"
+    numbers = ", ".join([_quality(pick.outcome, front), *(_gain(pick, front.baseline, cost) for cost in costs)])
     test = record.tests.get(str(pick.trial))
     tested = "" if test is None else f"; {scores_within(test, front.quality)} on {test['samples']} test samples"
-    return f"trial {pick.trial}, {pick.outcome.config}: {told}{tested}"
+    return f"trial {pick.trial}, {pick.outcome.config}: {numbers}{tested}"
 
 
 def _gain(point: MeasuredPoint, baseline: Measured, cost: Metric) -> str:
     """A cost, and what it is of the baseline's."""
-    told = f"{cost.name} {price(point.outcome.metrics, cost)}"
+    text = f"{cost.name} {price(point.outcome.metrics, cost)}"
     if cost.key not in point.outcome.metrics or not baseline.metrics.get(cost.key):
-        return told
-    return f"{told} ({point.outcome.metrics[cost.key] / baseline.metrics[cost.key]:.0%} of the baseline's)"
+        return text
+    return f"{text} ({point.outcome.metrics[cost.key] / baseline.metrics[cost.key]:.0%} of the baseline's)"
 
 
 def _table(front: ParetoFront, costs: list[Metric]) -> str:
@@ -75,8 +76,8 @@ def _table(front: ParetoFront, costs: list[Metric]) -> str:
 
 
 def _numbers(outcome: Measured, front: ParetoFront, costs: list[Metric]) -> list[str]:
-    told = [median(outcome) if cost == LATENCY else price(outcome.metrics, cost) for cost in costs]
-    return [quality_within(outcome, front.quality), *told]
+    prices = [median(outcome) if cost == LATENCY else price(outcome.metrics, cost) for cost in costs]
+    return [quality_within(outcome, front.quality), *prices]
 
 
 def _quality(outcome: Measured, front: ParetoFront) -> str:

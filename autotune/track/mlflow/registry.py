@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from autotune.errors import Fault, UserError, one_line
 from autotune.files import Scratch
+from autotune.json_object import JsonObject
 from autotune.track.mlflow.runs import STUDY, TRIAL
 from autotune.track.mlflow.server import experiment, impatient, meant, opened
 from autotune.track.store import hidden
@@ -28,6 +29,10 @@ ALIAS = "autotune"
 """Of what was picked last: champion and the like are the user's to give."""
 
 _FOUND = f"tags.`{STUDY}` = '{{}}' and tags.`{TRIAL}` = '{{}}'"
+
+
+End = tuple[np.dtype[Any], tuple[int, ...]]
+"""What a function takes or gives: the type, whichever it is, and the shape of a sample."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +52,11 @@ class Function:
     file: Path
     code: Path
     loader: str
-    config: dict[str, Any]
+    config: JsonObject
     requirements: list[str]
-    takes: tuple[np.dtype[Any], tuple[int, ...]]
-    gives: tuple[np.dtype[Any], tuple[int, ...]]
-    example: NDArray[Any]
+    takes: End
+    gives: End
+    example: NDArray[Any]  # of the type that takes has
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Origin:
     study_id: str
     trial: int
     config: str
-    params: Mapping[str, Any]
+    params: Mapping[str, object]
     metrics: Mapping[str, float]
 
 
@@ -95,7 +100,7 @@ class Version:
     tracking_uri: str
     run_id: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
 
@@ -115,8 +120,8 @@ def check(name: str, alias: str) -> None:
         except MlflowException as error:
             raise UserError(f"{option}: MLflow refuses it: {one_line(error)}") from error
     uri = _uri(name, alias)
-    found = _parse_model_uri(uri)
-    if (found.name, found.alias) != (name, alias):
+    parsed = _parse_model_uri(uri)
+    if (parsed.name, parsed.alias) != (name, alias):
         raise UserError(f"--register {name!r}: MLflow finds no model by {uri!r}; use letters, digits, '.', '_', '-'")
 
 
@@ -208,10 +213,10 @@ def _version(client: MlflowClient, logged: LoggedModel, name: str, tags: dict[st
     return int(made.version)
 
 
-def _schema(end: tuple[np.dtype[Any], tuple[int, ...]]) -> Schema:
+def _schema(end: End) -> Schema:
     kind, shape = end
     return Schema([TensorSpec(kind, (-1, *shape))])
 
 
-def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+def _texts(values: Mapping[str, object]) -> dict[str, str]:
     return {name: str(value) for name, value in values.items()}

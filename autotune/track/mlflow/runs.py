@@ -62,8 +62,8 @@ class Runs:
 
     def tags(self, trial: int | None = None) -> Mapping[str, str]:
         """The tags of a trial's run, or of the study's own; empty where there is none."""
-        found = self._there.get(_key(trial))
-        return found.tags if found else {}
+        run = self._there.get(_key(trial))
+        return run.tags if run else {}
 
     def marked(self, name: str) -> set[int]:
         """The trials whose tag of this name is true."""
@@ -149,7 +149,7 @@ def _there(run: Run) -> _There:
 
 
 def _datasets(run: Run) -> Iterator[tuple[str, str]]:
-    inputs: Any = run.inputs
-    for found in inputs.dataset_inputs if inputs else ():
-        contexts = [tag.value for tag in found.tags if tag.key == MLFLOW_DATASET_CONTEXT]
-        yield found.dataset.name, contexts[0] if contexts else ""
+    inputs: Any = run.inputs  # MLflow's types have no None, which it is of a run that used nothing
+    for used in inputs.dataset_inputs if inputs else ():
+        contexts = [tag.value for tag in used.tags if tag.key == MLFLOW_DATASET_CONTEXT]
+        yield used.dataset.name, contexts[0] if contexts else ""

@@ -60,11 +60,11 @@ def failure(uri: str, error: Exception) -> Fault | None:
 
 def experiment(client: MlflowClient) -> str:
     """The id of the experiment that MLflow's variables name, else of EXPERIMENT; made where it is not there."""
-    if known := os.environ.get("MLFLOW_EXPERIMENT_ID"):
-        return str(client.get_experiment(known).experiment_id)
+    if number := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+        return str(client.get_experiment(number).experiment_id)
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
-    found = client.get_experiment_by_name(name)
-    return str(found.experiment_id if found else client.create_experiment(name, tags=_KIND))
+    named = client.get_experiment_by_name(name)
+    return str(named.experiment_id if named else client.create_experiment(name, tags=_KIND))
 
 
 @contextmanager
@@ -98,6 +98,6 @@ def unreachable(error: BaseException) -> str | None:
     chain = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
         chain.append(cause)
-    if not any(isinstance(one, HTTPError) for one in chain):
+    if not any(isinstance(link, HTTPError) for link in chain):
         return None
     return getattr(chain[-1], "strerror", None) or str(chain[-1])

@@ -140,15 +140,15 @@ class MlflowTracker:
             (folder / MODELS).mkdir()
             for point in front.points:
                 _add_model(record, point, folder / MODELS)
-            kept = {path.name for path in (folder / MODELS).iterdir()}
+            names = {path.name for path in (folder / MODELS).iterdir()}
             client.log_artifacts(runs.parent, str(folder))
-        self._drop(client, runs.parent, kept)
+        self._drop(client, runs.parent, names)
         runs.tag(_SHOWN, shown)
         return True
 
-    def _drop(self, client: MlflowClient, parent: str, kept: set[str]) -> None:
-        """Files that are on the front no more."""
-        old = [file.path for file in client.list_artifacts(parent, MODELS) if Path(file.path).name not in kept]
+    def _drop(self, client: MlflowClient, parent: str, names: set[str]) -> None:
+        """Removes files that are on the front no more: whose names are not among these."""
+        old = [file.path for file in client.list_artifacts(parent, MODELS) if Path(file.path).name not in names]
         if old:
             run = client.get_run(parent)
             artifacts = get_artifact_repository(run.info.artifact_uri, tracking_uri=self._uri)
@@ -163,8 +163,8 @@ def _add_model(record: Record, point: MeasuredPoint, folder: Path) -> None:
     facts = outcome.to_json()["facts"]
     if is_file_of(Path(point.model), outcome):
         file.symlink_to(Path(point.model).resolve())
-    kept = state(file.read_bytes()) if file.exists() else ""
-    told = {
+    file_state = state(file.read_bytes()) if file.exists() else ""
+    sheet = {
         **point.to_json(record.meta.device),
         "model": file.name,
         "study": record.name,
@@ -175,6 +175,6 @@ def _add_model(record: Record, point: MeasuredPoint, folder: Path) -> None:
         "layers": facts.get("layers"),
         "training": facts.get("training"),
         "device": record.meta.device.to_json(),
-        "load": python(Path(file.name), outcome.config, kept, record.input(outcome.config.recipe)),
+        "load": python(Path(file.name), outcome.config, file_state, record.input(outcome.config.recipe)),
     }
-    file.with_suffix(".json").write_text(json.dumps(told, indent=1))
+    file.with_suffix(".json").write_text(json.dumps(sheet, indent=1))
