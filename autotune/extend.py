@@ -3,7 +3,7 @@
 | to write | begin with |
 |---|---|
 | a stage | Stage, TrainingData, Artifact |
-| a device | Device, Session, Timing; RunnerDevice and Transport where it has Python |
+| a device | Device, DeviceFacts, Session, Timing; RunnerDevice and Transport where it has Python |
 | a sampler | Search, Proposer, Sampler |
 | a tracker | Tracker, Record |
 
@@ -15,14 +15,14 @@ from autotune.compress.stage import Stage, TrainingData
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.client.connection import Transport
 from autotune.devices.client.device import RunnerDevice
-from autotune.devices.device import Cooling, Device, MeasureOptions, OperatorTime, Session, Timing
+from autotune.devices.device import Cooling, Device, MeasureOptions, OperatorTime, Session, Timing, Window
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.json_object import JsonObject
 from autotune.ledger.asked import Asked
 from autotune.model.artifact import Artifact, Weights, is_tflite, pack, unpack
 from autotune.model.load import open_base
 from autotune.results.front import MeasuredPoint, ParetoFront, Point
-from autotune.results.meta import Meta
+from autotune.results.meta import DeviceFacts, Meta
 from autotune.results.outcome import Certainty, Measured, Measurement, Outcome, Refused
 from autotune.results.record import Record
 from autotune.search.search import Proposer, Sampler, Search
@@ -39,6 +39,7 @@ __all__ = [
     "Config",
     "Cooling",
     "Device",
+    "DeviceFacts",
     "Fault",
     "Infeasible",
     "JsonObject",
@@ -71,6 +72,7 @@ __all__ = [
     "Transport",
     "UserError",
     "Weights",
+    "Window",
     "is_tflite",
     "named",
     "open_base",

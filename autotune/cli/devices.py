@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from autotune.devices.device import Device, OperatorTime
-    from autotune.measure.bench import Row
+    from autotune.measure.bench import BenchRow
     from autotune.measure.rounds import Job
 
 BENCH = """Measure .tflite files as they are, side by side, in interleaved rounds, while nobody else measures there.
@@ -92,23 +92,22 @@ def _devices(arguments: argparse.Namespace) -> int:
     from autotune.terminal.devices import print_seen, progress
 
     named = list(dict.fromkeys(arguments.devices))
-    found = []
+    every = []
     for name in named or devices():
         with progress() as say:
             say(f"trying {name}")
-            found.append(look(name))
+            every.append(look(name))
         if not arguments.json:
-            print_seen(found[-1])
+            print_seen(every[-1])
     if arguments.json:
-        _print_json([asdict(seen) for seen in found])
-    return ExitStatus.INPUT if named and any(seen.reason for seen in found) else ExitStatus.DONE
+        _print_json([seen.to_json() for seen in every])
+    return ExitStatus.INPUT if named and any(seen.reason for seen in every) else ExitStatus.DONE
 
 
 def _bench(arguments: argparse.Namespace) -> int:
     from autotune.devices.device_file import load_device
     from autotune.measure.bench import bench, found_in, read_tflite, runtimes
     from autotune.measure.rounds import Job
-    from autotune.results.meta import DeviceFacts
     from autotune.terminal.devices import print_rows, progress
 
     models = [Path(model) for model in dict.fromkeys(arguments.models)]
@@ -123,16 +122,16 @@ def _bench(arguments: argparse.Namespace) -> int:
         return _sustain(arguments, device, jobs)
     with progress() as say:
         rows = bench(device, jobs, say, arguments.load)
-    found = found_in(rows)
+    findings = found_in(rows)
     facts = device.facts()
     if arguments.json:
-        _print_json({"device": facts, "results": [_row(row) for row in rows], "findings": found})
+        _print_json({"device": facts.to_json(), "results": [_row(row) for row in rows], "findings": findings})
     else:
-        print_rows(rows, found, DeviceFacts.from_json(facts), arguments.load)
+        print_rows(rows, findings, facts, arguments.load)
     return _status([row.result for row in rows])
 
 
-def _row(row: "Row") -> dict[str, Any]:
+def _row(row: "BenchRow") -> dict[str, Any]:
     what = {"model": str(row.model), **asdict(row.runtime)}
     if isinstance(row.result, Exception):
         state = "refused" if isinstance(row.result, Infeasible) else "failed"
@@ -154,7 +153,8 @@ def _sustain(arguments: argparse.Namespace, device: "Device", jobs: "Sequence[Jo
         if not arguments.json:
             print_windows(job, results[-1])
     if arguments.json:
-        _print_json({"device": device.facts(), "results": [_lasted(*pair) for pair in zip(jobs, results, strict=True)]})
+        lines = [_lasted(*pair) for pair in zip(jobs, results, strict=True)]
+        _print_json({"device": device.facts().to_json(), "results": lines})
     return _status(results)
 
 
@@ -184,7 +184,7 @@ def _profile(arguments: argparse.Namespace) -> int:
         found = profile(device, model, runtime, say)
     title = f"{model.name} on {device.name}, {runtime.short}"
     if arguments.json:
-        _print_json({"device": device.facts(), **asdict(runtime), **asdict(found)})
+        _print_json({"device": device.facts().to_json(), **asdict(runtime), **asdict(found)})
     else:
         print_profile(title, found)
     if arguments.trace:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from autotune.devices import runner
-from autotune.devices.client.device import DELEGATES
+from autotune.devices.delegates import RUNNER
 from autotune.devices.runner import inference
 from autotune.errors import UserError
 from autotune.results.meta import DeviceFacts
@@ -63,8 +63,8 @@ def signature(file: Path, delegate: str) -> tuple[TensorType, TensorType]:
     Raises:
         UserError: the file has several inputs or outputs, or the delegate is one that the runner has no way to.
     """
-    if delegate not in DELEGATES:
-        raise UserError(f"{delegate} is no delegate of LiteRT in Python; known are {', '.join(DELEGATES)}")
+    if delegate not in RUNNER:
+        raise UserError(f"{delegate} is no delegate of LiteRT in Python; known are {', '.join(RUNNER)}")
     request = {"path": str(file), "threads": 1, "delegate": "reference"}
     opened = inference.interpreter(request)  # type: ignore[no-untyped-call]
     entries, exits = opened.get_input_details(), opened.get_output_details()

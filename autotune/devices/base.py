@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
+from autotune.devices.delegates import DELEGATES
 from autotune.devices.device import MeasureOptions, Session
 from autotune.errors import Fault, Infeasible, UserError
+from autotune.results.meta import DeviceFacts
 
 
 class ProbedDevice:
@@ -17,6 +19,9 @@ class ProbedDevice:
 
     shares_host = False
     emulated = False
+    sustains = False
+    loads = False
+    delegate_names = DELEGATES
 
     def __init__(self, name: str, options: MeasureOptions, delegates: Sequence[str]) -> None:
         """
@@ -37,21 +42,21 @@ class ProbedDevice:
 
     @property
     def delegates(self) -> tuple[str, ...]:
-        return tuple(name for name in self._wanted if name not in self._checked[1])
+        return tuple(name for name in self._wanted if name not in self._probed.missing)
 
     @property
     def threads(self) -> tuple[int, ...]:
         return self._options.threads or self._powers()
 
     def missing(self) -> dict[str, str]:
-        return self._checked[1]
+        return self._probed.missing
 
-    def facts(self) -> dict[str, Any]:
-        pinned = {"cpus": list(self._options.cpus)} if self._options.cpus else {}
-        return {"device": self.name, **self._checked[0], **pinned}
+    def facts(self) -> DeviceFacts:
+        facts = self._probed.facts
+        return replace(facts, cpus=self._options.cpus) if self._options.cpus else facts
 
-    def _examined(self) -> AbstractContextManager[tuple[dict[str, Any], Session]]:
-        """The device's facts, with its "cores" among them, and a session in which delegates may be tried.
+    def _examined(self) -> AbstractContextManager[tuple[DeviceFacts, Session]]:
+        """The device's facts, with its cores among them, and a session in which delegates may be tried.
 
         Raises:
             UserError: the device can't be used.
@@ -70,17 +75,17 @@ class ProbedDevice:
 
     def _powers(self) -> tuple[int, ...]:
         """Powers of two, up to as many as files may use cores."""
-        cores = len(self._options.cpus) or int(self._checked[0]["cores"])
+        cores = len(self._options.cpus) or self._probed.facts.cores or 1
         return tuple(2**power for power in range(cores.bit_length()))
 
     @cached_property
-    def _checked(self) -> tuple[dict[str, Any], dict[str, str]]:
-        """Facts, and which delegates don't run, with the reasons.
+    def _probed(self) -> "_Probed":
+        """What the device is and has, asked for once.
 
         Raises:
             UserError: the device can't be used, or no delegate runs.
         """
-        missing = {}
+        missing: dict[str, str] = {}
         try:
             with self._examined() as (facts, session):
                 for delegate in self._wanted:
@@ -93,4 +98,12 @@ class ProbedDevice:
         if len(missing) == len(self._wanted):
             first, reason = next(iter(missing.items()))
             raise UserError(f"device {self.name}: no delegate runs there; {first}: {reason}")
-        return facts, missing
+        return _Probed(facts, missing)
+
+
+@dataclass(frozen=True)
+class _Probed:
+    """What a device is, and which delegates don't run there, with the reasons."""
+
+    facts: DeviceFacts
+    missing: dict[str, str]

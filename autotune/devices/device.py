@@ -7,12 +7,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autotune.config import Runtime
+from autotune.results.meta import DeviceFacts
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,23 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Window:
+    """About a second of inferences on end, of a process that goes on. What a device can't tell is None.
+
+    Attributes:
+        at_s: when it began, in seconds since the first.
+        times_us: of each inference in order, in microseconds; at least one, of very many the first.
+        frequency_mhz: of the fastest core before and after.
+        temperature_c: of the hottest sensor before and after.
+    """
+
+    at_s: float
+    times_us: list[float]
+    frequency_mhz: list[float] | None = None
+    temperature_c: list[float] | None = None
+
+
+@dataclass(frozen=True)
 class OperatorTime:
     """What one operator of a file took.
 
@@ -118,6 +136,10 @@ class Session(Protocol):
         """Times single inferences of random inputs for about this long, after a warm-up."""
         ...
 
+    def sustain(self, model: Path, runtime: Runtime, seconds: float) -> list[Window]:
+        """Latency over time: runs a file on end for so long. Only asked where Device.sustains says so."""
+        ...
+
     def profile(self, model: Path, runtime: Runtime, seconds: float = 1.0) -> list[OperatorTime] | None:
         """What each operator takes, in the order in which they run; None where the runtime can't tell."""
         ...
@@ -138,19 +160,25 @@ class Session(Protocol):
 
 
 class Device(Protocol):
-    """A machine that runs .tflite files. To ask for anything but its name may connect to it.
+    """A machine that runs .tflite files. To ask for anything but its attributes may connect to it.
 
     Attributes:
         name: of the device; results are kept by it.
         shares_host: whether builds on this machine would disturb its timings.
         emulated: whether its times are an emulator's, not a real device's.
         cooling: to wait for before it is measured, None for none.
+        delegate_names: those that a delegate can have there; empty where only the device itself can tell.
+        sustains: whether its sessions can run a file on end.
+        loads: whether its cores can be kept busy beside a file.
     """
 
     name: str
     shares_host: bool
     emulated: bool
     cooling: Cooling | None
+    delegate_names: tuple[str, ...]
+    sustains: bool
+    loads: bool
 
     @property
     def delegates(self) -> tuple[str, ...]:
@@ -166,13 +194,16 @@ class Device(Protocol):
         """Delegates that autotune knows and the device has not, with the reasons."""
         ...
 
-    def facts(self) -> dict[str, Any]:
-        """What there is to know about it (JSON), kept with the study."""
+    def facts(self) -> DeviceFacts:
+        """What there is to know about it, kept with the study."""
         ...
 
-    def open(self) -> AbstractContextManager[Session]:
+    def open(self, load: int = 0) -> AbstractContextManager[Session]:
         """A session. Closing it, which any thread may do, leaves nothing running: what another thread has it do
         ends at once, with a Fault there, and so does whatever it is asked from then on.
+
+        Args:
+            load: cores that are kept busy beside each file; above 0 only where it says that it loads.
         """
         ...
 

@@ -3,24 +3,25 @@
 import inspect
 import shutil
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import entry_points
-from typing import Any
 
 from autotune import plugins
 from autotune.devices.android.phone import ANSWER, listed
 from autotune.devices.device_file import device_files, load_device
 from autotune.errors import Fault, UserError
+from autotune.json_object import JsonObject
+from autotune.results.meta import DeviceFacts
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A device as it was found. JSON by dataclasses.asdict().
+    """A device as it was found.
 
     Attributes:
         device: as it was asked for.
         reason: why it can't be used, None where it can.
-        facts: what there is to know about it.
+        facts: what there is to know about it, None where it can't be used.
         delegates: that run there.
         missing: those that don't, with the reasons.
         threads: counts that make sense there.
@@ -30,12 +31,15 @@ class Seen:
 
     device: str
     reason: str | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: DeviceFacts | None = None
     delegates: tuple[str, ...] = ()
     missing: dict[str, str] = field(default_factory=dict)
     threads: tuple[int, ...] = ()
     temperature_c: float | None = None
     emulated: bool = False
+
+    def to_json(self) -> JsonObject:
+        return {**asdict(self), "facts": self.facts.to_json() if self.facts else {}}
 
 
 def devices() -> list[str]:
@@ -51,11 +55,11 @@ def devices() -> list[str]:
 def look(device: str) -> Seen:
     """Connects to a device and tries each delegate on it; never raises for one that can't be used."""
     try:
-        found = load_device(device)
-        delegates, facts = found.delegates, found.facts()
-        with found.open() as session:
+        there = load_device(device)
+        delegates, facts = there.delegates, there.facts()
+        with there.open() as session:
             heat = session.temperature()
-        return Seen(device, None, facts, delegates, found.missing(), found.threads, heat, found.emulated)
+        return Seen(device, None, facts, delegates, there.missing(), there.threads, heat, there.emulated)
     except (UserError, Fault) as error:
         return Seen(device, str(error))
 
@@ -67,7 +71,7 @@ def _plugged() -> list[str]:
     return [name for name in names if _bare(plugins.load("devices", name))]
 
 
-def _bare(kind: Any) -> bool:
+def _bare(kind: type) -> bool:
     try:
         inspect.signature(kind).bind()
     except TypeError:

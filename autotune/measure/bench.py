@@ -5,19 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import numpy as np
 
 from autotune.config import Runtime
-from autotune.devices.base import ProbedDevice
-from autotune.devices.client.device import RunnerDevice
-from autotune.devices.client.session import RunnerSession
-from autotune.devices.delegates import DELEGATES
-from autotune.devices.device import Device, Session
+from autotune.devices.device import Device, Session, Window
 from autotune.errors import UserError
 from autotune.measure.cooling import rest
-from autotune.measure.rounds import Job, Result, Rules, measure
+from autotune.measure.rounds import Job, JobResult, Rules, measure
 from autotune.model.artifact import is_tflite
 from autotune.model.file import read_model
 from autotune.results.findings import TimedFile, findings
@@ -32,17 +28,17 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Row:
+class BenchRow:
     """A file under one runtime, with what was measured or why nothing was."""
 
     model: Path
     runtime: Runtime
-    result: Result
+    result: JobResult
 
 
 @dataclass(frozen=True)
-class Window:
-    """About a second of inferences on end.
+class BenchWindow:
+    """What about a second of inferences on end says.
 
     Attributes:
         at_s: when it began.
@@ -59,11 +55,11 @@ class Window:
     frequency_mhz: float | None
 
     @classmethod
-    def of(cls, found: dict[str, Any]) -> "Window":
-        """The window that RunnerSession.sustain() gives."""
-        p50, p90 = np.percentile(found["times_us"], [50, 90]) / 1e3
-        heat, clock = (found.get(key, [None])[-1] for key in ("temperature_c", "frequency_mhz"))
-        return cls(found["at_s"], float(p50), float(p90), len(found["times_us"]), heat, clock)
+    def of(cls, window: Window) -> Self:
+        """The summary of a window as a session tells it."""
+        p50, p90 = np.percentile(window.times_us, [50, 90]) / 1e3
+        heat, clock = (pair[-1] if pair else None for pair in (window.temperature_c, window.frequency_mhz))
+        return cls(window.at_s, float(p50), float(p90), len(window.times_us), heat, clock)
 
 
 def read_tflite(path: Path) -> bytes:
@@ -93,9 +89,9 @@ def runtimes(device: Device, delegates: Sequence[str], threads: Sequence[int | s
     Raises:
         UserError: the device has not such a delegate, or can't be reached.
     """
-    unknown = [name for name in delegates if name not in (ALL, *DELEGATES)]
-    if unknown and isinstance(device, ProbedDevice):  # it knows no others, and need not be asked
-        raise UserError(f"--delegate {unknown[0]!r} is unknown; known are {', '.join(DELEGATES)}")
+    unknown = [name for name in delegates if name not in (ALL, *device.delegate_names)]
+    if unknown and device.delegate_names:  # it need not be asked
+        raise UserError(f"--delegate {unknown[0]!r} is unknown; known are {', '.join(device.delegate_names)}")
     names = device.delegates if ALL in delegates else delegates or device.delegates[:1]
     for name in names:
         if name not in device.delegates:
@@ -106,7 +102,7 @@ def runtimes(device: Device, delegates: Sequence[str], threads: Sequence[int | s
     return [Runtime(name, int(count)) for name in dict.fromkeys(names) for count in dict.fromkeys(counts)]
 
 
-def bench(device: Device, jobs: Sequence[Job], say: Say, load: int = 0) -> list[Row]:
+def bench(device: Device, jobs: Sequence[Job], say: Say, load: int = 0) -> list[BenchRow]:
     """Measures files in turn, in one go, while nobody else measures on the device.
 
     Args:
@@ -120,11 +116,11 @@ def bench(device: Device, jobs: Sequence[Job], say: Say, load: int = 0) -> list[
     """
     rules = Rules(again=0) if load else Rules()  # it would be no quieter
     with _held(device, say, load) as session:
-        found = measure(session, jobs, rules, say, partial(rest, device, session, say))
-    return [Row(job.model, job.runtime, result) for job, result in zip(jobs, found, strict=True)]
+        results = measure(session, jobs, rules, say, partial(rest, device, session, say))
+    return [BenchRow(job.model, job.runtime, result) for job, result in zip(jobs, results, strict=True)]
 
 
-def sustain(device: Device, job: Job, seconds: float, say: Say, load: int = 0) -> list[Window]:
+def sustain(device: Device, job: Job, seconds: float, say: Say, load: int = 0) -> list[BenchWindow]:
     """Runs one file on end, and says what each second was like.
 
     Raises:
@@ -132,15 +128,15 @@ def sustain(device: Device, job: Job, seconds: float, say: Say, load: int = 0) -
         Infeasible: the file can't be run so.
         Fault: the device or the way to it failed.
     """
+    if not device.sustains:
+        raise UserError(f"device {device.name} can't run a file on end; --sustain needs one that has the runner")
     with _held(device, say, load) as session:
-        if not isinstance(session, RunnerSession):
-            raise UserError(f"device {device.name} can't run a file on end; --sustain needs one that has the runner")
         rest(device, session, say)
         say(f"running {job.model.name} on {job.runtime} for {seconds:g} s")
-        return [Window.of(window) for window in session.sustain(job.model, job.runtime, seconds)]
+        return [BenchWindow.of(window) for window in session.sustain(job.model, job.runtime, seconds)]
 
 
-def found_in(rows: Sequence[Row]) -> list[str]:
+def found_in(rows: Sequence[BenchRow]) -> list[str]:
     """What bought nothing, see findings."""
     twins = _twins(list(dict.fromkeys(row.model for row in rows)))
     return findings(
@@ -155,12 +151,15 @@ def found_in(rows: Sequence[Row]) -> list[str]:
 @contextmanager
 def _held(device: Device, say: Say, load: int) -> Iterator[Session]:
     """A session that holds the device's lease."""
-    if load and not isinstance(device, RunnerDevice):
+    if load and not device.loads:
         raise UserError(f"device {device.name} can't be kept busy; --load needs one that has the runner")
-    if load and load > (cores := device.facts()["cores"]):
+    if load and (cores := device.facts().cores) is not None and load > cores:
         raise UserError(f"--load {load}: device {device.name} has {cores} cores; keep no more busy")
-    opened = device.open(load) if isinstance(device, RunnerDevice) else device.open()
-    with opened as session, session.lease(waiting=lambda by: say(f"waiting for {device.name}: {by} measures there")):
+
+    def waiting(by: str) -> None:
+        say(f"waiting for {device.name}: {by} measures there")
+
+    with device.open(load) as session, session.lease(waiting=waiting):
         yield session
 
 
@@ -172,8 +171,10 @@ def _twins(models: Sequence[Path]) -> dict[Path, Path]:
     return {path: dense[key] for path in sparse if (key := _shapes(files[path])) in dense}
 
 
-def _shapes(file: bytes) -> tuple[Any, ...]:
+def _shapes(file: bytes) -> tuple[tuple[object, ...], ...]:
     """What a file and its sparse twin share: all operators, but those that unpack weights."""
     return tuple(
-        (one.kind, one.macs, one.output_shape, one.output_dtype) for one in operators(file) if one.kind != "DENSIFY"
+        (operator.kind, operator.macs, operator.output_shape, operator.output_dtype)
+        for operator in operators(file)
+        if operator.kind != "DENSIFY"
     )

@@ -27,9 +27,9 @@ def rest(device: Device, session: Session, waiting: Callable[[str], None]) -> No
 def cool_down(cooling: Cooling, session: Session, waiting: Callable[[str], None]) -> None:
     """Waits until the device is cool, or for as long as it may; not at all where it can't tell."""
     deadline = time.monotonic() + cooling.at_most_s
-    while (found := session.temperature()) is not None and found >= cooling.below_c:
+    while (degrees := session.temperature()) is not None and degrees >= cooling.below_c:
         left = deadline - time.monotonic()
         if left <= 0:
             return
-        waiting(f"cooling down: {found:.0f} °C, to be below {cooling.below_c:g} °C; {left:.0f} s at most")
+        waiting(f"cooling down: {degrees:.0f} °C, to be below {cooling.below_c:g} °C; {left:.0f} s at most")
         time.sleep(min(POLL, left))

@@ -107,11 +107,11 @@ def joined(times: Sequence[OperatorTime], table: Sequence[Operator]) -> list[Par
     ran = {time.name for time in times}
     theirs = [at for at, time in enumerate(times) if time.name in named or _weighted(time)]
     ours = [operator for operator in table if operator.name in ran or operator.kind in _FAMILIES]
-    if len(theirs) == len(ours) and all(_fits(times[at], one) for at, one in zip(theirs, ours, strict=True)):
-        found = dict(zip(theirs, ours, strict=True))
+    if len(theirs) == len(ours) and all(_fits(times[at], operator) for at, operator in zip(theirs, ours, strict=True)):
+        joints = dict(zip(theirs, ours, strict=True))
     else:
-        found = {at: named[time.name] for at, time in enumerate(times) if time.name in named}
-    return [Part(time, found.get(at)) for at, time in enumerate(times)]
+        joints = {at: named[time.name] for at, time in enumerate(times) if time.name in named}
+    return [Part(time, joints.get(at)) for at, time in enumerate(times)]
 
 
 def _weighted(time: OperatorTime) -> bool:

@@ -43,6 +43,10 @@ class Job:
     runtime: Runtime
 
 
+JobResult = Measurement | Infeasible | Fault
+"""What was measured, or why nothing was."""
+
+
 def measure(
     session: Session,
     jobs: Sequence[Job],
@@ -50,7 +54,7 @@ def measure(
     status: Callable[[str], None] = lambda _: None,
     rest: Callable[[], None] = lambda: None,
     stopped: Callable[[], bool] = lambda: False,
-) -> list[Measurement | Infeasible | Fault]:
+) -> list[JobResult]:
     """Times files in turn, round by round, so that a disturbance hits some rounds of all and not all of one.
 
     What is not stable is measured once more after all others; of its measurements the stable one is
@@ -67,22 +71,19 @@ def measure(
     Returns:
         For each job its measurement, or why there is none.
     """
-    found = _rounds(session, dict(enumerate(jobs)), rules, status, rest, stopped)
+    results = _rounds(session, dict(enumerate(jobs)), rules, status, rest, stopped)
     for _ in range(rules.again):
         doubtful = {
             index: jobs[index]
-            for index, result in found.items()
+            for index, result in results.items()
             if isinstance(result, Measurement) and not result.stable
         }
         if not doubtful:
             break
-        status(f"measuring {len(doubtful)} again: {_verdicts(found[index] for index in doubtful)}")
+        status(f"measuring {len(doubtful)} again: {_verdicts(results[index] for index in doubtful)}")
         for index, result in _rounds(session, doubtful, rules, lambda _: None, rest, stopped).items():
-            found[index] = _better(found[index], result)
-    return [found[index] for index in range(len(jobs))]
-
-
-Result = Measurement | Infeasible | Fault
+            results[index] = _better(results[index], result)
+    return [results[index] for index in range(len(jobs))]
 
 
 def _rounds(
@@ -92,10 +93,10 @@ def _rounds(
     status: Callable[[str], None],
     rest: Callable[[], None],
     stopped: Callable[[], bool],
-) -> dict[int, Result]:
+) -> dict[int, JobResult]:
     rounds: dict[int, list[Timing]] = {index: [] for index in jobs}
     spent = dict.fromkeys(jobs, 0.0)
-    failed: dict[int, Result] = {}
+    failed: dict[int, JobResult] = {}
     going = list(jobs)
     for number in range(rules.most_rounds):
         if not going:
@@ -131,13 +132,13 @@ def _over(rounds: Sequence[Timing], spent: float, rules: Rules) -> bool:
     return spent > rules.most_s and len(rounds) >= (FEWEST if slow else LEAST_ROUNDS)
 
 
-def _better(before: Result, after: Result) -> Result:
+def _better(before: JobResult, after: JobResult) -> JobResult:
     if isinstance(after, Fault):  # says nothing of the file
         return before
     if not isinstance(before, Measurement) or not isinstance(after, Measurement):
         return after
-    return min(before, after, key=lambda found: (not found.stable, (found.high_ms - found.low_ms) / found.p50_ms))
+    return min(before, after, key=lambda result: (not result.stable, (result.high_ms - result.low_ms) / result.p50_ms))
 
 
-def _verdicts(results: Iterable[Result]) -> str:
+def _verdicts(results: Iterable[JobResult]) -> str:
     return next((result.verdict for result in results if isinstance(result, Measurement)), "")

@@ -105,8 +105,8 @@ def _load(rounds: Sequence[Timing]) -> str:
 
 
 def _others(rounds: Sequence[Timing]) -> float | None:
-    found = [timing.others for timing in rounds if timing.others is not None]
-    return float(np.mean(found)) if found else None
+    cores = [timing.others for timing in rounds if timing.others is not None]
+    return float(np.mean(cores)) if cores else None
 
 
 def _range(values: Sequence[float]) -> tuple[float, float] | None:
@@ -115,21 +115,21 @@ def _range(values: Sequence[float]) -> tuple[float, float] | None:
 
 def _frequency(rounds: Sequence[Timing]) -> str:
     """Between the two halves: from one look to the next it may well jump."""
-    found = [float(np.mean(timing.frequency_mhz)) for timing in rounds if timing.frequency_mhz]
-    half = len(found) // 2
+    clocks = [float(np.mean(timing.frequency_mhz)) for timing in rounds if timing.frequency_mhz]
+    half = len(clocks) // 2
     if not half:
         return ""
-    before, after = float(np.median(found[:half])), float(np.median(found[-half:]))
+    before, after = float(np.median(clocks[:half])), float(np.median(clocks[-half:]))
     if abs(after - before) <= FREQUENCY * max(before, after):
         return ""
     return f"the frequency went from {before:.0f} to {after:.0f} MHz"
 
 
 def _temperature(rounds: Sequence[Timing]) -> str:
-    found = [value for timing in rounds for value in timing.temperature_c or ()]
-    if not found or found[-1] - found[0] <= WARMING:
+    degrees = [value for timing in rounds for value in timing.temperature_c or ()]
+    if not degrees or degrees[-1] - degrees[0] <= WARMING:
         return ""
-    return f"it warmed up from {found[0]:.0f} to {found[-1]:.0f} °C"
+    return f"it warmed up from {degrees[0]:.0f} to {degrees[-1]:.0f} °C"
 
 
 def _disagreement(medians: Sequence[float]) -> str:

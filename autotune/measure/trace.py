@@ -1,9 +1,9 @@
 """A profile as a file that Perfetto and chrome://tracing open."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from autotune.devices.device import OperatorTime
+from autotune.json_object import JsonObject
 
 PROCESS = 1
 
@@ -11,7 +11,7 @@ GAP_US = 0.002
 """Taken from each event's end: Perfetto cuts times to whole nanoseconds, and events must not overlap then."""
 
 
-def trace_json(operators: Sequence[OperatorTime], title: str) -> dict[str, Any]:
+def trace_json(operators: Sequence[OperatorTime], title: str) -> JsonObject:
     """One inference in the Trace Event Format (JSON object form), to be written by json.dump.
 
     Each operator is a complete event of its kind's name, which is what viewers colour by; what
@@ -44,6 +44,6 @@ def trace_json(operators: Sequence[OperatorTime], title: str) -> dict[str, Any]:
     }
 
 
-def _name(what: str, thread: int, name: str) -> dict[str, Any]:
+def _name(what: str, thread: int, name: str) -> JsonObject:
     """Metadata: what a process or thread is called."""
     return {"ph": "M", "name": what, "pid": PROCESS, "tid": thread, "args": {"name": name}}

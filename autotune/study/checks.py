@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from autotune.devices.base import ProbedDevice
-from autotune.devices.delegates import DELEGATES
 from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.ledger import journal
@@ -55,14 +53,15 @@ def check_delegates(space: Space, device: Device) -> None:
 
 
 def check_named(space: Space, device: Device) -> None:
-    """What can be said of a space's delegates without asking a device that only knows autotune's own.
+    """What can be said of a space's delegates without asking the device.
 
     Raises:
         UserError: the space names a delegate that there is not.
     """
-    unknown = [name for name in space.delegates() if name not in DELEGATES]
-    if unknown and isinstance(device, ProbedDevice):
-        raise UserError(f"space {space.source}: unknown delegate {unknown[0]!r}; known are {', '.join(DELEGATES)}")
+    names = device.delegate_names
+    unknown = [name for name in space.delegates() if name not in names]
+    if unknown and names:
+        raise UserError(f"space {space.source}: unknown delegate {unknown[0]!r}; known are {', '.join(names)}")
 
 
 def check_targets(targets: Sequence[Target], quality: Metric) -> None:

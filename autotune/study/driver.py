@@ -16,7 +16,6 @@ from autotune.ledger.ledger import Ledger
 from autotune.ledger.quiet import quiet
 from autotune.measure.cooling import rest
 from autotune.model.load import import_model
-from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Measured, Outcome, Refused
 from autotune.results.record import BASELINE, Record
 from autotune.search.feasibility import Gate
@@ -177,9 +176,7 @@ class _Study:
         return Summary(record, done, found, notes, ended)
 
     def _instrument_on(self, session: Session) -> Instrument:
-        latencies = LatencyCache(
-            self._options.folder / ".cache" / "latency", DeviceFacts.from_json(self._device.facts())
-        )
+        latencies = LatencyCache(self._options.folder / ".cache" / "latency", self._device.facts())
         cool = partial(rest, self._device, session, self._reporter.status)
         leased = partial(self._measuring, session)
         return Instrument(self._workshop, session, latencies, leased, self._reporter.status, cool)

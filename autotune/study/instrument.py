@@ -9,7 +9,7 @@ from autotune.devices.device import Session
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.measure.profile import Profile, profiled
 from autotune.measure.rounds import Job, measure
-from autotune.measure.rounds import Result as Found
+from autotune.measure.rounds import JobResult as Found
 from autotune.results.outcome import Measured, Measurement, Outcome, Refused
 from autotune.study.builder import Builder
 from autotune.study.latency_cache import LatencyCache
@@ -19,7 +19,7 @@ from autotune.tflite.structure import structure
 PROFILE_S = 0.5
 """Seconds that a file is run for to see where its time goes."""
 
-Result = Outcome | Fault
+JobResult = Outcome | Fault
 _Key = tuple[str, Runtime]
 
 
@@ -62,7 +62,7 @@ class Instrument:
         latency = self._latencies.get(*self._key(outcome))
         return None if latency is None else _timed(outcome, latency)
 
-    def measure(self, outcomes: Sequence[Measured]) -> list[Result]:
+    def measure(self, outcomes: Sequence[Measured]) -> list[JobResult]:
         """Evaluated outcomes with their latency; where another file of the structure was measured, with that file's.
 
         Returns:
@@ -80,7 +80,7 @@ class Instrument:
                 self._latencies.put(*key, found)
         return [timed(outcome, known[key]) for key, outcome in zip(keys, outcomes, strict=True)]
 
-    def measure_anew(self, outcomes: Sequence[Measured]) -> list[Result]:
+    def measure_anew(self, outcomes: Sequence[Measured]) -> list[JobResult]:
         """The same outcomes, each file measured itself, whatever is known of its structure."""
         return [timed(outcome, found) for outcome, found in zip(outcomes, self._times(outcomes), strict=True)]
 
@@ -99,7 +99,7 @@ class Instrument:
         with self._leased(), self._builder.work.under_way(Activity("device", "profile", outcome.config.recipe)):
             return profiled(self._session, model, outcome.config.runtime, device, PROFILE_S)
 
-    def anchor(self, outcome: Measured) -> tuple[Result, str | None]:
+    def anchor(self, outcome: Measured) -> tuple[JobResult, str | None]:
         """Measures the baseline, whatever is known of it.
 
         Returns:
@@ -141,7 +141,7 @@ class Instrument:
         return self._structures[artifact], outcome.config.runtime
 
 
-def timed(outcome: Measured, found: Found) -> Result:
+def timed(outcome: Measured, found: Found) -> JobResult:
     """An evaluated outcome with its latency, refused where it can't be run or its delegate runs nothing of it."""
     if isinstance(found, Fault):
         return found

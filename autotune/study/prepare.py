@@ -12,7 +12,7 @@ from autotune.config import Config, fingerprint
 from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.ledger import journal, siblings
-from autotune.results.meta import DataFacts, DeviceFacts, Identity, InputTypes, Meta, RunOptions, SplitFacts
+from autotune.results.meta import DataFacts, Identity, InputTypes, Meta, RunOptions, SplitFacts
 from autotune.results.record import Record
 from autotune.space.rules import conflict
 from autotune.space.space import Space
@@ -211,7 +211,7 @@ def _meta(options: Options, targets: Sequence[Target], goals: Sequence[str], ope
         },
         targets=tuple(target.text for target in targets),
         objectives=tuple(goals),
-        device=DeviceFacts.from_json(device.facts()),
+        device=device.facts(),
         options=RunOptions(
             model=tuple(str(path.resolve()) for path in options.models),
             data=located(options.data),

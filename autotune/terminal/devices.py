@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autotune.devices.discovery import Seen
-from autotune.measure.bench import Row, Window
+from autotune.measure.bench import BenchRow, BenchWindow
 from autotune.measure.rounds import Job
 from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Measurement
@@ -48,27 +48,27 @@ def progress() -> Iterator[Callable[[str], None]]:
 
 def print_seen(seen: Seen) -> None:
     """A device in a few lines."""
-    if seen.reason is not None:
+    if seen.facts is None:
         console.print(Text.assemble((seen.device, "bold red"), f"  {seen.reason}"), soft_wrap=True)
         return
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, min_width=10, style="dim")
     table.add_column(overflow="fold")
-    for name, text in _about(seen):
+    for name, text in _about(seen, seen.facts):
         table.add_row(name, Text(text))
-    name = DeviceFacts.from_json(seen.facts).device
+    name = seen.facts.device
     other = f"  {seen.device}" if seen.device != name else ""
-    console.print(Text.assemble((f"{name}", "bold green"), (other, "dim")))
+    console.print(Text.assemble((name, "bold green"), (other, "dim")))
     console.print(table)
 
 
-def _about(seen: Seen) -> Iterator[tuple[str, str]]:
-    yield "  is", machine(DeviceFacts.from_json(seen.facts))
+def _about(seen: Seen, facts: DeviceFacts) -> Iterator[tuple[str, str]]:
+    yield "  is", machine(facts)
     yield "  runs", ", ".join(seen.delegates)
     for delegate, reason in seen.missing.items():
         yield "  not", f"{delegate}: {reason.removeprefix(f'{delegate} refuses the file: ')}"
     yield "  threads", ", ".join(map(str, seen.threads))
-    if now := _now(seen):
+    if now := _now(facts.load, seen.temperature_c):
         yield "  now", now
 
 
@@ -88,9 +88,7 @@ def machine(device: DeviceFacts) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _now(seen: Seen) -> str:
-    load = DeviceFacts.from_json(seen.facts).load
-    heat = seen.temperature_c
+def _now(load: float | None, heat: float | None) -> str:
     said = [f"{heat:.0f} °C" if heat is not None else "", f"load {load:.1f}" if load is not None else ""]
     return " · ".join(filter(None, said))
 
@@ -98,7 +96,7 @@ def _now(seen: Seen) -> str:
 # --- bench ----------------------------------------------------------------------------------------
 
 
-def print_rows(rows: Sequence[Row], notes: Sequence[str], device: DeviceFacts, load: int) -> None:
+def print_rows(rows: Sequence[BenchRow], notes: Sequence[str], device: DeviceFacts, load: int) -> None:
     """Measurements as a table, what is to be said of them, and of the machine."""
     measured = [row.result for row in rows if isinstance(row.result, Measurement)]
     if measured:
@@ -116,7 +114,7 @@ def print_rows(rows: Sequence[Row], notes: Sequence[str], device: DeviceFacts, l
     console.print(f"\n{device.device}: {machine(device)}{beside}", style="dim", soft_wrap=True, markup=False)
 
 
-def _table(rows: Sequence[Row], *, again: bool) -> Table:
+def _table(rows: Sequence[BenchRow], *, again: bool) -> Table:
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     table.add_column("file", overflow="fold")
     table.add_column("runs on", no_wrap=True)
@@ -153,7 +151,7 @@ def _interval(low: float, high: float) -> str:
     return f"{bottom} to {top}" if top.endswith(f" {unit}") else f"{bottom} {unit} to {top}"
 
 
-def _remarks(row: Row) -> Iterator[tuple[str, str]]:
+def _remarks(row: BenchRow) -> Iterator[tuple[str, str]]:
     """What a row of numbers does not say, each with its style."""
     if not isinstance(row.result, Measurement):
         yield "red", str(row.result)
@@ -174,7 +172,7 @@ def _names(models: Sequence[Path]) -> dict[Path, str]:
 # --- sustain --------------------------------------------------------------------------------------
 
 
-def print_windows(job: Job, windows: "Sequence[Window] | Exception") -> None:
+def print_windows(job: Job, windows: "Sequence[BenchWindow] | Exception") -> None:
     """A latency over time, and what became of it."""
     name = f"{job.model.name} on {job.runtime.short}"
     if isinstance(windows, Exception):
@@ -205,9 +203,9 @@ def print_windows(job: Job, windows: "Sequence[Window] | Exception") -> None:
     console.print(f"last to first: {ratio:.2f}", style="yellow" if ratio > 1.05 else "")
 
 
-def _grouped(windows: Sequence[Window]) -> list[list[Window]]:
+def _grouped(windows: Sequence[BenchWindow]) -> list[list[BenchWindow]]:
     span = max(LEAST_S, (windows[-1].at_s + 1) / WINDOWS)
-    groups: dict[int, list[Window]] = {}
+    groups: dict[int, list[BenchWindow]] = {}
     for window in windows:
         groups.setdefault(int(window.at_s / span), []).append(window)
     return list(groups.values())

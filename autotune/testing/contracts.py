@@ -111,7 +111,7 @@ class DeviceContract:
 
     def test_facts_are_json(self) -> None:
         """They are kept with the study."""
-        json.dumps(self.device().facts())
+        json.dumps(self.device().facts().to_json())
 
     def test_says_why_delegates_are_missing(self) -> None:
         """None is both there and missing, and each that is missing has a reason."""
@@ -131,6 +131,23 @@ class DeviceContract:
                     assert all(isinstance(operator, OperatorTime) and operator.time_us >= 0 for operator in operators)
                     starts = [operator.start_us for operator in operators]
                     assert starts == sorted(starts)
+
+    def test_runs_on_end_and_beside_busy_cores_where_it_says_so(self, tmp_path: Path) -> None:
+        """A window of times for each second; a file that is timed beside a busy core."""
+        device = self.device()
+        model, _ = self.file(tmp_path)
+        runtime = Runtime(device.delegates[0], device.threads[0])
+        with device.open(load=1 if device.loads else 0) as session:
+            assert min(session.latency(model, runtime).times_us) > 0
+            windows = session.sustain(model, runtime, 0.5) if device.sustains else []
+        assert bool(windows) == device.sustains
+        assert all(window.at_s >= 0 and min(window.times_us) > 0 for window in windows)
+
+    def test_knows_the_names_of_its_delegates(self) -> None:
+        """All that it has, or tries to have, are among them, where it knows any."""
+        device = self.device()
+        names = device.delegate_names
+        assert not names or {*device.delegates, *device.missing()} <= set(names)
 
     def test_temperature_is_a_number_or_none(self) -> None:
         """A temperature in °C is a number that a machine survives."""

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from autotune.compress import pipeline
 from autotune.compress.stage import TrainingData
 from autotune.config import Runtime
-from autotune.devices.device import Cooling, OperatorTime, Session, Timing
+from autotune.devices.device import Cooling, OperatorTime, Session, Timing, Window
 from autotune.errors import Fault, Infeasible
 from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact
 from autotune.model.trust import Trust
+from autotune.results.meta import DeviceFacts
 from autotune.study.reporting import Silent
 from autotune.task.model_facts import ModelFacts
 
@@ -121,6 +122,9 @@ class FakeDevice:
     shares_host = True
     emulated = False
     cooling: Cooling | None = None
+    delegate_names: tuple[str, ...] = ()
+    sustains = False
+    loads = False
 
     def __init__(
         self,
@@ -146,11 +150,11 @@ class FakeDevice:
     def missing(self) -> dict[str, str]:
         return {}
 
-    def facts(self) -> JsonObject:
-        return {"device": self.name}
+    def facts(self) -> DeviceFacts:
+        return DeviceFacts(self.name)
 
     @contextmanager
-    def open(self) -> Iterator[Session]:
+    def open(self, load: int = 0) -> Iterator[Session]:
         session = FakeSession(self)
         try:
             yield session
@@ -217,6 +221,9 @@ class FakeSession:
             operators=4,
             delegated=delegated,
         )
+
+    def sustain(self, model: Path, runtime: Runtime, seconds: float) -> list[Window]:
+        raise Infeasible("toy files are not run on end")
 
     def profile(self, model: Path, runtime: Runtime, seconds: float = 1.0) -> list[OperatorTime] | None:
         self._device.call("profile", runtime)

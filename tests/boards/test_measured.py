@@ -28,9 +28,9 @@ def arm(board: list[str], tmp_path_factory: pytest.TempPathFactory) -> CommandDe
 def test_says_what_it_is(arm: CommandDevice) -> None:
     """An Arm machine with the older runtime, and that its times are an emulator's."""
     facts = arm.facts()
-    assert facts["machine"] == "aarch64"
-    assert facts["runtime"] == "tflite-runtime"
-    assert facts["emulated"] is True
+    assert facts.machine == "aarch64"
+    assert facts.runtime == "tflite-runtime"
+    assert facts.emulated is True
     assert arm.emulated
     assert arm.delegates[:2] == ("xnnpack", "builtin")
     assert "gpu" in arm.missing()

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -44,8 +43,10 @@ def test_this_machine() -> None:
     assert seen.delegates == ("xnnpack",)
     assert set(seen.missing) == {"warp"}
     assert seen.threads == (1,)
-    assert seen.facts["device"] == "desk"
-    assert json.loads(json.dumps(asdict(seen)))["delegates"] == ["xnnpack"]
+    assert seen.facts is not None
+    assert seen.facts.device == "desk"
+    assert json.loads(json.dumps(seen.to_json()))["delegates"] == ["xnnpack"]
+    assert seen.to_json()["facts"] == seen.facts.to_json()
 
 
 @pytest.mark.parametrize(

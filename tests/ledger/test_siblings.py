@@ -41,7 +41,7 @@ class Board(FakeDevice):
         self.slower, self.blind, self.looked = 3.0, blind, list[int]()
 
     @contextmanager
-    def open(self) -> Iterator[Session]:
+    def open(self, load: int = 0) -> Iterator[Session]:
         yield BoardSession(self)
 
 

@@ -1,6 +1,7 @@
 """Measuring .tflite files as they are."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,9 +11,9 @@ import pytest
 from autotune.config import Runtime
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
-from autotune.devices.device import Cooling, MeasureOptions, Session, cores
+from autotune.devices.device import Cooling, MeasureOptions, Session, Window, cores
 from autotune.errors import Fault, Infeasible, UserError
-from autotune.measure.bench import Row, Window, bench, found_in, read_tflite, runtimes, sustain
+from autotune.measure.bench import BenchRow, BenchWindow, bench, found_in, read_tflite, runtimes, sustain
 from autotune.measure.rounds import Job
 from autotune.results.outcome import Measurement
 from autotune.testing import FakeDevice, toy_measurement
@@ -166,13 +167,13 @@ def test_a_sparse_file_is_held_against_its_twin(
     dense, other = tmp_path / "dense.tflite", tmp_path / "other.tflite"
     dense.write_bytes(tables.edited(tables.small(), change) if change else tables.small())
     other.write_bytes(sparse(values))
-    rows = [Row(path, Runtime(), toy_measurement(1)) for path in (other, dense)]
+    rows = [BenchRow(path, Runtime(), toy_measurement(1)) for path in (other, dense)]
     assert found_in(rows) == (["sparse weights bought nothing on xnnpack: as fast"] if found else [])
 
 
 def test_what_was_not_measured_is_not_held_against_anything() -> None:
     """Refusals and faults say nothing of speed."""
-    rows = [Row(PROBE, Runtime(), toy_measurement(1)), Row(PROBE, Runtime("builtin"), Infeasible("no"))]
+    rows = [BenchRow(PROBE, Runtime(), toy_measurement(1)), BenchRow(PROBE, Runtime("builtin"), Infeasible("no"))]
     assert found_in(rows) == []
 
 
@@ -204,7 +205,7 @@ def test_on_end_on_a_real_device() -> None:
 
 def test_a_window() -> None:
     """Of what a device can't tell there is None; else what it was at the window's end."""
-    bare = {"at_s": 1.0, "times_us": [1000.0, 2000.0, 3000.0]}
-    assert Window.of(bare) == Window(1.0, 2.0, 2.8, 3, None, None)
-    told = {**bare, "temperature_c": [40.0, 45.0], "frequency_mhz": [2000.0, 1500.0]}
-    assert (Window.of(told).temperature_c, Window.of(told).frequency_mhz) == (45.0, 1500.0)
+    bare = Window(1.0, [1000.0, 2000.0, 3000.0])
+    assert BenchWindow.of(bare) == BenchWindow(1.0, 2.0, 2.8, 3, None, None)
+    told = replace(bare, temperature_c=[40.0, 45.0], frequency_mhz=[2000.0, 1500.0])
+    assert (BenchWindow.of(told).temperature_c, BenchWindow.of(told).frequency_mhz) == (45.0, 1500.0)

@@ -139,7 +139,8 @@ def test_words_of_adb(draw: st.DataObject) -> None:
         return draw.draw(damaged(text.encode())).decode(errors="replace")
 
     found = phone.conditions(told(ZONES))
-    assert all(found[key] is None or -1000 < found[key] < 1000 for key in ("temperature_c", "battery_temperature_c"))
+    degrees = found.temperature_c, found.battery_temperature_c
+    assert all(value is None or -1000 < value < 1000 for value in degrees)
     for serial in phone.listed(told(LISTED)):
         assert serial.strip() == serial
     facts = phone.described(told(ABOUT), "EXAMPLE0001")

@@ -8,13 +8,13 @@ import pytest
 from autotune.config import Runtime
 from autotune.devices.discovery import Seen
 from autotune.errors import Infeasible
-from autotune.measure.bench import Row, Window
+from autotune.measure.bench import BenchRow, BenchWindow
 from autotune.measure.rounds import Job
 from autotune.results.meta import DeviceFacts
 from autotune.terminal.devices import print_rows, print_seen, print_windows, progress
 from autotune.testing import toy_measurement
 
-FACTS = {"device": "desk", "cpu": "Example", "cores": 4, "memory_bytes": 8e9, "litert": "2.3.0", "load": 0.5}
+FACTS = DeviceFacts("desk", cpu="Example", cores=4, memory_bytes=8_000_000_000, litert="2.3.0", load=0.5)
 
 
 def shown(capsys: pytest.CaptureFixture[str]) -> str:
@@ -47,12 +47,12 @@ def test_measurements(capsys: pytest.CaptureFixture[str]) -> None:
     """Each a row; what fell back or is not stable is said below, once for all runtimes alike; so are refusals."""
     half = replace(toy_measurement(2.0), delegated=3, fell_back=("SOFTMAX",))
     rows = [
-        Row(Path("a/m.tflite"), Runtime("xnnpack", 1), half),
-        Row(Path("a/m.tflite"), Runtime("xnnpack", 2), half),
-        Row(Path("a/m.tflite"), Runtime("gpu", 1), Infeasible("gpu refuses the file: [no]")),
-        Row(Path("n.tflite"), Runtime("xnnpack", 1), replace(toy_measurement(0.5), verdict="rounds differ by 9%")),
+        BenchRow(Path("a/m.tflite"), Runtime("xnnpack", 1), half),
+        BenchRow(Path("a/m.tflite"), Runtime("xnnpack", 2), half),
+        BenchRow(Path("a/m.tflite"), Runtime("gpu", 1), Infeasible("gpu refuses the file: [no]")),
+        BenchRow(Path("n.tflite"), Runtime("xnnpack", 1), replace(toy_measurement(0.5), verdict="rounds differ by 9%")),
     ]
-    print_rows(rows, ["gpu bought nothing"], DeviceFacts.from_json(FACTS), load=2)
+    print_rows(rows, ["gpu bought nothing"], FACTS, load=2)
     said = shown(capsys)
     assert "m xnnpack x1 2 ms 1.98 to 2.02 ms 2.2 ms 2.4 ms 10 ms 1 ms 1.00 MB 3/4 stable" in said
     assert "n xnnpack x1 500 us 495 to 505 us 550 us 600 us 2.5 ms 1 ms 1.00 MB 4/4 unstable" in said
@@ -67,7 +67,7 @@ def test_measurements(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_a_device_can_not_tell(capsys: pytest.CaptureFixture[str]) -> None:
     """Is a dash; an interval over two units has both."""
     bare = replace(toy_measurement(1.0), memory_bytes=None, delegated=None, operators=None, init_serialized_ms=0.5)
-    rows = [Row(Path("m.tflite"), Runtime(), one) for one in (bare, toy_measurement(1.0))]
+    rows = [BenchRow(Path("m.tflite"), Runtime(), one) for one in (bare, toy_measurement(1.0))]
     print_rows(rows, [], DeviceFacts("desk"), load=0)
     said = shown(capsys)
     assert "m xnnpack x1 1 ms 990 us to 1.01 ms 1.1 ms 1.2 ms 5 ms 1 ms 500 us - - stable" in said
@@ -76,7 +76,7 @@ def test_what_a_device_can_not_tell(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_files_of_one_name_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
     """By their paths."""
-    rows = [Row(Path(folder) / "m.tflite", Runtime(), Infeasible("no")) for folder in ("a", "b")]
+    rows = [BenchRow(Path(folder) / "m.tflite", Runtime(), Infeasible("no")) for folder in ("a", "b")]
     print_rows(rows, [], DeviceFacts("desk"), load=0)
     assert shown(capsys).startswith("a/m.tflite on xnnpack x1: no\nb/m.tflite on xnnpack x1: no\n")
 
@@ -84,7 +84,7 @@ def test_files_of_one_name_are_told_apart(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(("seconds", "lines"), [(3, 1), (12, 3), (600, 12)])
 def test_latency_over_time(capsys: pytest.CaptureFixture[str], seconds: int, lines: int) -> None:
     """A line for each five seconds, or more where they were too many; then what became of it."""
-    windows = [Window(float(at), 1 + at / (seconds - 1), 4, 10, 40 + at / 10, 2000) for at in range(seconds)]
+    windows = [BenchWindow(float(at), 1 + at / (seconds - 1), 4, 10, 40 + at / 10, 2000) for at in range(seconds)]
     print_windows(Job(Path("m.tflite"), Runtime()), windows)
     head, header, *table, end = shown(capsys).splitlines()
     assert (head, header) == ("m.tflite on xnnpack x1", "time median p90 heat clock")
@@ -97,7 +97,7 @@ def test_latency_over_time(capsys: pytest.CaptureFixture[str], seconds: int, lin
 def test_latency_over_time_of_what_can_not_tell_how_warm_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     """There are no such columns; a refusal is one line."""
     job = Job(Path("m.tflite"), Runtime())
-    print_windows(job, [Window(0.0, 1, 2, 10, None, None)])
+    print_windows(job, [BenchWindow(0.0, 1, 2, 10, None, None)])
     assert shown(capsys).splitlines()[1] == "time median p90"
     print_windows(job, Infeasible("no"))
     assert shown(capsys) == "m.tflite on xnnpack x1: no"

@@ -148,13 +148,13 @@ class Statistics:
         Raises:
             ValueError: it tells no times.
         """
-        found = {name: float(value) for name, value in re.findall(rf"(\w+)={_NUMBER}", line)}
-        same, count = found.get("curr", 0.0), found.get("count", 0.0)
-        ends = [found.get(name, same) for name in ("min", "max", "avg")]
-        others = [found.get(name) for name in ("p5", "median", "p95")]
-        if not 1 <= count <= MOST_RUNS or not all(0 < time < inf for time in [*ends, *others] if time is not None):
+        numbers = {name: float(value) for name, value in re.findall(rf"(\w+)={_NUMBER}", line)}
+        same, count = numbers.get("curr", 0.0), numbers.get("count", 0.0)
+        basic = [numbers.get(name, same) for name in ("min", "max", "avg")]
+        others = [numbers.get(name) for name in ("p5", "median", "p95")]
+        if not 1 <= count <= MOST_RUNS or not all(0 < time < inf for time in [*basic, *others] if time is not None):
             raise ValueError(f"benchmark_model told no times: {line.strip()}")
-        return cls(int(count), *ends, *others)
+        return cls(int(count), *basic, *others)
 
     def times(self) -> list[float]:
         """A time for each inference, rising: what is told is exact, between it they rise evenly.
@@ -165,8 +165,8 @@ class Statistics:
             return [self.avg]
         n = self.count
         ranks = [0, n * 5 // 100, n * 50 // 100, n * 95 // 100, n - 1]
-        known = [self.min, self.p5, self.median, self.p95, self.max]
-        return [float(time) for time in np.interp(range(n), ranks, known)]
+        exact = [self.min, self.p5, self.median, self.p95, self.max]
+        return [float(time) for time in np.interp(range(n), ranks, exact)]
 
 
 @dataclass(frozen=True)

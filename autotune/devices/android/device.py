@@ -4,9 +4,9 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from autotune.config import Runtime
 from autotune.devices.android import benchmark_model as tool
@@ -16,6 +16,7 @@ from autotune.devices.base import ProbedDevice
 from autotune.devices.client.device import PROBE
 from autotune.devices.device import MeasureOptions, Session
 from autotune.errors import Infeasible, UserError
+from autotune.results.meta import DeviceFacts
 
 PLACES = ("/data/local/tmp/benchmark_model", "/data/local/tmp/android_aarch64_benchmark_model")
 """Where benchmark_model is looked for on the phone."""
@@ -54,16 +55,17 @@ class AdbDevice(ProbedDevice):
         self._serial = serial or os.environ.get("ANDROID_SERIAL") or None
         self.emulated = (self._serial or "").startswith("emulator-")  # else known with the facts
         self._adb = adb
-        self._given = benchmark_model
+        self._program = benchmark_model
         self._flags = {key: list(value) for key, value in (flags or {}).items()}
         self._libraries = libraries
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> DeviceFacts:
         """The phone's facts, with temperature and battery as they are now."""
-        return super().facts() | self._phone.conditions()
+        facts = super().facts()
+        return replace(facts, more={**facts.more, **asdict(self._phone.conditions())})
 
     @contextmanager
-    def open(self) -> Iterator[Session]:
+    def open(self, load: int = 0) -> Iterator[Session]:  # noqa: ARG002  # it loads nothing
         words = [*self._prefix(), self._tool]
         session = AdbSession(self.name, self._phone, words, self._flags, self._options)
         try:
@@ -72,9 +74,9 @@ class AdbDevice(ProbedDevice):
             session.close()
 
     @contextmanager
-    def _examined(self) -> Iterator[tuple[dict[str, Any], Session]]:
+    def _examined(self) -> Iterator[tuple[DeviceFacts, Session]]:
         facts = self._phone.facts(self._tool)
-        self.emulated = bool(facts["emulated"])
+        self.emulated = bool(facts.emulated)
         with self.open() as session:
             yield facts, session
 
@@ -98,17 +100,17 @@ class AdbDevice(ProbedDevice):
         Raises:
             UserError: there is none.
         """
-        given = Path(self._given) if self._given else None
+        path = Path(self._program) if self._program else None
         with suppress(RuntimeError):  # "~" is no home here: no such file then
-            given = given and given.expanduser()
-        if given is not None and given.is_file():
-            return self._phone.send(given)
-        if given is not None and not given.is_absolute():
-            raise UserError(f"device {self.name}: benchmark_model {given}: no such file here; give its path")
-        places = [str(given)] if given else PLACES
+            path = path and path.expanduser()
+        if path is not None and path.is_file():
+            return self._phone.send(path)
+        if path is not None and not path.is_absolute():
+            raise UserError(f"device {self.name}: benchmark_model {path}: no such file here; give its path")
+        places = [str(path)] if path else PLACES
         tests = "; ".join(f"[ -x {shlex.quote(place)} ] && echo {shlex.quote(place)}" for place in places)
-        found = self._phone.shell(tests)[0].splitlines()
-        if not found:
+        programs = self._phone.shell(tests)[0].splitlines()
+        if not programs:
             what = "build or fetch LiteRT's for this phone and give its path as benchmark_model in the device file"
             raise UserError(f"device {self.name}: no benchmark_model at {' or '.join(places)} on the phone; {what}")
-        return found[0]
+        return programs[0]

@@ -8,13 +8,16 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from autotune.devices.runner.child import last_line
 from autotune.devices.runner.server import KEPT_DAYS
 from autotune.errors import Fault, UserError
+from autotune.json_object import JsonObject
 from autotune.options import MOST_THREADS
+from autotune.results.meta import DeviceFacts
 
 FOLDER = "/data/local/tmp/autotune"
 """Where files are kept on the phone, by their sha256."""
@@ -57,20 +60,36 @@ class Overtime(Fault):
     """A script took longer than it may; only who ran a file in it can tell whether that is the file's doing."""
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """What changes on a phone. None for what it does not tell.
+
+    Attributes:
+        temperature_c: of its hottest processor, else of its hottest sensor, else of the battery.
+        battery_temperature_c: of the battery.
+        battery_percent: that it is charged.
+        powered: whether by anything but the battery.
+    """
+
+    temperature_c: float | None
+    battery_temperature_c: float | None
+    battery_percent: int | None
+    powered: bool
+
+
 def listed(text: str) -> dict[str, tuple[str, str]]:
     """State and description of each phone by its serial, from what "adb devices -l" writes."""
-    found = {}
+    phones = {}
     for line in text.partition("List of devices attached")[2].splitlines():
         if match := re.match(r"(\S+)\s+(no permissions|\S+)\s*(.*)", line):
-            found[match[1]] = (match[2], match[3])
-    return found
+            phones[match[1]] = (match[2], match[3])
+    return phones
 
 
-def conditions(text: str) -> dict[str, Any]:
-    """Temperature and battery, from what the thermal zones and "dumpsys battery" say; None what they don't.
+def conditions(text: str) -> Conditions:
+    """Temperature and battery, from what the thermal zones and "dumpsys battery" say.
 
-    Zones count in thousandths of a degree, the battery in tenths. The hottest of the processors' zones
-    is taken, else the hottest of all, else the battery.
+    Zones count in thousandths of a degree, the battery in tenths.
     """
     zones = [(kind, int(value) / 1e3) for value, kind in re.findall(r"^zone (-?\d{1,9}) (.*)$", text, re.MULTILINE)]
     zones = [(kind, value) for kind, value in zones if 0 < value < 150]  # others are switched off
@@ -78,15 +97,15 @@ def conditions(text: str) -> dict[str, Any]:
     counts = {name: int(value) for name, value in battery.items() if re.fullmatch(r"-?[0-9]{1,4}", value)}
     own = counts["temperature"] / 10 if "temperature" in counts else None
     temperatures = [value for kind, value in zones if "cpu" in kind.lower()] or [value for _, value in zones]
-    return {
-        "temperature_c": max(temperatures, default=own),
-        "battery_temperature_c": own,
-        "battery_percent": counts.get("level"),
-        "powered": any(value == "true" for name, value in battery.items() if name.endswith("powered")),
-    }
+    return Conditions(
+        temperature_c=max(temperatures, default=own),
+        battery_temperature_c=own,
+        battery_percent=counts.get("level"),
+        powered=any(value == "true" for name, value in battery.items() if name.endswith("powered")),
+    )
 
 
-def described(text: str, serial: str) -> dict[str, Any]:
+def described(text: str, serial: str) -> JsonObject:
     """A phone and the program on it, from what its properties and a few commands say; None what they don't."""
     properties = dict(re.findall(r"^\[(.*)\]: \[(.*)\]$", text, re.MULTILINE))
     counts = {name: int(value) for name, value in re.findall(r"^(cores|memory) (\d{1,12})\b", text, re.MULTILINE)}
@@ -210,11 +229,12 @@ class Phone:
         """
         self._move(["pull", path, str(file)])
 
-    def facts(self, tool: str) -> dict[str, Any]:
+    def facts(self, tool: str) -> DeviceFacts:
         """What there is to know about the phone, and about a program on it."""
-        return described(self.shell(_ABOUT.format(tool=shlex.quote(tool)))[0], self.serial)
+        said = self.shell(_ABOUT.format(tool=shlex.quote(tool)))[0]
+        return DeviceFacts.from_json({"device": self._name, **described(said, self.serial)})
 
-    def conditions(self) -> dict[str, Any]:
+    def conditions(self) -> Conditions:
         """What changes on it: temperature and battery."""
         return conditions(self.shell(_STATE)[0])
 

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from signal import Signals
-from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -20,11 +19,12 @@ from autotune.config import Runtime, fingerprint
 from autotune.devices.android import benchmark_model as tool
 from autotune.devices.android.phone import FOLDER, Overtime, Phone
 from autotune.devices.client.session import POLL
-from autotune.devices.device import MeasureOptions, OperatorTime, Timing, holder
-from autotune.devices.runner.inference import LEAST_RUNS, WARM_UP_SECONDS, decoded, encoded
+from autotune.devices.device import MeasureOptions, OperatorTime, Timing, Window, holder
+from autotune.devices.runner.inference import LEAST_RUNS, WARM_UP_SECONDS, Details, decoded, encoded
 from autotune.devices.runner.server import locked_file
 from autotune.errors import Fault, Infeasible
 from autotune.files import Scratch
+from autotune.task.data.splits import Array
 from autotune.tflite.state import state
 
 BATCH, SINGLY = 100, 20
@@ -78,23 +78,23 @@ class AdbSession:
         sample, else by a process for each sample, which also is what resets the state that a file may keep.
         """
         delegated = self._about(model, runtime)[0].delegated  # refuses what is no model
-        entry, exit_ = ends(model.read_bytes())
+        entry, exit_ = input_and_output(model.read_bytes())
         samples = np.load(inputs, mmap_mode="r", allow_pickle=False)
-        parts: list[NDArray[Any]] = []
+        parts: list[Array] = []
         size = SINGLY if state(model.read_bytes()) else BATCH
         start = 0
         while start < len(samples):
             part = encoded(samples[start : start + size], entry)
-            found = self._batch(model, runtime, part, exit_, delegated) if size == BATCH else None
-            if found is None:
+            outputs = self._batch(model, runtime, part, exit_, delegated) if size == BATCH else None
+            if outputs is None:
                 size, part = SINGLY, part[:SINGLY]
-                found = self._singly(model, runtime, part, exit_)
-            parts.append(found)
+                outputs = self._singly(model, runtime, part, exit_)
+            parts.append(outputs)
             start += len(part)
         return np.asarray(decoded(np.concatenate(parts), exit_))
 
     def latency(self, model: Path, runtime: Runtime, seconds: float = 0.05) -> Timing:
-        known, serialized = self._about(model, runtime)
+        delegation, serialized = self._about(model, runtime)
         before = self.temperature()
         text = self._run(model, runtime, runs=LEAST_RUNS, seconds=seconds, warm_up=WARM_UP_SECONDS)
         after = self.temperature()
@@ -105,19 +105,21 @@ class AdbSession:
             init_us=run.init_us,
             init_serialized_us=serialized,
             memory_bytes=run.memory_bytes,
-            operators=known.operators,
-            delegated=known.delegated,
-            fell_back=list(known.fell_back),
+            operators=delegation.operators,
+            delegated=delegation.delegated,
+            fell_back=list(delegation.fell_back),
             temperature_c=None if before is None or after is None else [before, after],
         )
+
+    def sustain(self, model: Path, runtime: Runtime, seconds: float) -> list[Window]:  # noqa: ARG002
+        raise Infeasible("benchmark_model runs no file on end")
 
     def profile(self, model: Path, runtime: Runtime, seconds: float = 1.0) -> list[OperatorTime] | None:
         text = self._run(model, runtime, *tool.PROFILE, runs=1, seconds=seconds, warm_up=WARM_UP_SECONDS)
         return tool.operators(text) or None
 
     def temperature(self) -> float | None:
-        found: float | None = self._phone.conditions()["temperature_c"]
-        return found
+        return self._phone.conditions().temperature_c
 
     @contextlib.contextmanager
     def lease(self, *, shared: bool = False, waiting: Callable[[str], None]) -> Iterator[None]:
@@ -180,8 +182,8 @@ class AdbSession:
         return tool.serializing(FOLDER, token[:32])
 
     def _batch(
-        self, model: Path, runtime: Runtime, values: NDArray[Any], exit_: Mapping[str, Any], delegated: int | None
-    ) -> NDArray[Any] | None:
+        self, model: Path, runtime: Runtime, values: Array, exit_: Details, delegated: int | None
+    ) -> Array | None:
         """The outputs of several samples at once, None where that is not the same as of one by one."""
         there = f"{self._own}.out"
         flags = tool.reading(values.shape, self._put(values), there)
@@ -192,20 +194,20 @@ class AdbSession:
             return None
         if tool.delegation(text, runtime.delegate).delegated != delegated:
             return None
-        found = np.frombuffer(self._get(there), exit_["dtype"])
-        rows = len(values) * int(np.prod(exit_["shape"][1:]))
-        return found[:rows].reshape(len(values), *exit_["shape"][1:]) if len(found) >= rows else None
+        numbers = np.frombuffer(self._get(there), exit_["dtype"])
+        count = len(values) * int(np.prod(exit_["shape"][1:]))
+        return numbers[:count].reshape(len(values), *exit_["shape"][1:]) if len(numbers) >= count else None
 
-    def _singly(self, model: Path, runtime: Runtime, values: NDArray[Any], exit_: Mapping[str, Any]) -> NDArray[Any]:
+    def _singly(self, model: Path, runtime: Runtime, values: Array, exit_: Details) -> Array:
         """The outputs of several samples, by a process for each."""
-        one, out, all_, log = (f"{self._own}.{part}" for part in ("one", "out", "all", "log"))
-        flags = [*tool.reading([1, *values.shape[1:]], one, out), *self._keeping(model, runtime)]
+        sample, out, all_, log = (f"{self._own}.{part}" for part in ("one", "out", "all", "log"))
+        flags = [*tool.reading([1, *values.shape[1:]], sample, out), *self._keeping(model, runtime)]
         run = shlex.join(self._command(model, runtime, *flags, runs=1))
         self._ask(
             f"""rm -f {all_}; i=0
 while [ $i -lt {len(values)} ]; do
 rm -f {out}
-dd if={self._put(values)} of={one} bs={values[0].nbytes} skip=$i count=1 2>/dev/null
+dd if={self._put(values)} of={sample} bs={values[0].nbytes} skip=$i count=1 2>/dev/null
 {run} >{log} 2>&1 || {{ status=$?; cat {log}; exit $status; }}
 cat {out} >>{all_}; i=$((i+1))
 done
@@ -214,17 +216,36 @@ cat {log}""",
         )
         data = self._get(all_)
         row = int(np.prod(exit_["shape"][1:]))
-        found = np.frombuffer(data, exit_["dtype"])
-        if len(found) % len(values) or len(found) < row * len(values):
+        numbers = np.frombuffer(data, exit_["dtype"])
+        if len(numbers) % len(values) or len(numbers) < row * len(values):
             raise Infeasible(f"{len(values)} samples gave {len(data)} bytes of outputs")
-        return found.reshape(len(values), -1)[:, :row].reshape(len(values), *exit_["shape"][1:])
+        return numbers.reshape(len(values), -1)[:, :row].reshape(len(values), *exit_["shape"][1:])
 
-    def _run(self, model: Path, runtime: Runtime, *flags: str, **counts: Any) -> str:
-        """What one run wrote."""
-        return self._ask(shlex.join(self._command(model, runtime, *_zeros(model), *flags, **counts)), runtime)
+    def _run(
+        self,
+        model: Path,
+        runtime: Runtime,
+        *flags: str,
+        runs: int,
+        seconds: float = 0.0,
+        warm_up: float | None = None,
+    ) -> str:
+        """What one run wrote. Counts are as benchmark_model.arguments() takes them."""
+        every = [*_zeros(model), *flags]
+        command = self._command(model, runtime, *every, runs=runs, seconds=seconds, warm_up=warm_up)
+        return self._ask(shlex.join(command), runtime)
 
-    def _command(self, model: Path, runtime: Runtime, *flags: str, **counts: Any) -> list[str]:
-        basic = tool.arguments(self._phone.send(model), runtime, limit=self._limit / 3, **counts)
+    def _command(
+        self,
+        model: Path,
+        runtime: Runtime,
+        *flags: str,
+        runs: int,
+        seconds: float = 0.0,
+        warm_up: float | None = None,
+    ) -> list[str]:
+        graph, limit = self._phone.send(model), self._limit / 3
+        basic = tool.arguments(graph, runtime, runs=runs, seconds=seconds, warm_up=warm_up, limit=limit)
         return [*self._words, *basic, *flags, *self._flags.get(runtime.delegate, ())]
 
     def _ask(self, script: str, runtime: Runtime) -> str:
@@ -267,7 +288,7 @@ cat {log}""",
         except ValueError as error:
             raise Fault(f"device {self._name}: {error}") from error
 
-    def _put(self, values: NDArray[Any]) -> str:
+    def _put(self, values: Array) -> str:
         with Scratch() as folder:
             file = Path(folder, "values")
             file.write_bytes(values.tobytes())
@@ -283,35 +304,35 @@ cat {log}""",
 def _zeros(model: Path) -> list[str]:
     """Flags for a file's input where it is of whole numbers, [] for others."""
     try:
-        entry, _ = ends(model.read_bytes())
+        entry, _ = input_and_output(model.read_bytes())
     except Exception:  # noqa: BLE001  # what is no model, or of another type, benchmark_model judges itself
         return []
     whole = np.dtype(entry["dtype"]).kind in "iu" and not entry["quantization"][0]
     return tool.zeros(entry["shape"]) if whole else []
 
 
-def ends(file: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+def input_and_output(file: bytes) -> tuple[Details, Details]:
     """A file's first input and output: shape, dtype and quantization (scale, zero point), as LiteRT tells them.
 
     Raises:
         Infeasible: one has a type that autotune can't feed or read.
     """
     graph = schema.Model.GetRootAs(file).Subgraphs(0)
-    found = []
+    tensors: list[Details] = []
     for index in (graph.Inputs(0), graph.Outputs(0)):
         tensor = graph.Tensors(index)
         if tensor.Type() not in _TYPES:
             raise Infeasible(f"tensor {tensor.Name().decode()} has a type that can't be fed or read through adb")
         details = tensor.Quantization()
         scaled = details is not None and details.ScaleLength() > 0
-        found.append(
+        tensors.append(
             {
                 "shape": [int(length) for length in tensor.ShapeAsNumpy()],
                 "dtype": _TYPES[tensor.Type()],
                 "quantization": (details.Scale(0), details.ZeroPoint(0)) if scaled else (0.0, 0),
             }
         )
-    return found[0], found[1]
+    return tensors[0], tensors[1]
 
 
 def _locked(file: int, mode: int) -> bool:

@@ -3,12 +3,13 @@
 import io
 from dataclasses import MISSING, fields
 from math import inf
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.devices.device import OperatorTime, Timing
+from autotune.devices.device import OperatorTime, Timing, Window
+from autotune.json_object import JsonObject
+from autotune.results.meta import DeviceFacts
 from autotune.task.data.npy import read_array
 
 _WAYS = {"ok": dict, "refused": str, "died": str, "broken": str}
@@ -17,7 +18,7 @@ _WAYS = {"ok": dict, "refused": str, "died": str, "broken": str}
 _MOST_CORES = 65_536
 
 
-def checked(answer: dict[str, Any]) -> dict[str, Any]:
+def checked(answer: JsonObject) -> JsonObject:
     """An answer's object.
 
     Raises:
@@ -29,40 +30,38 @@ def checked(answer: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def timing(values: dict[str, Any]) -> Timing:
+def timing(values: JsonObject) -> Timing:
     """A block of timed inferences.
 
     Raises:
         ValueError: it is none.
     """
-    found = Timing(**_known(values, Timing))
-    _check(bool(found.times_us) and all(time > 0 for time in _numbers(found.times_us)), "times_us")
-    _check(min(_numbers([found.first_us, found.init_us, found.init_serialized_us or 0.0])) >= 0, "first_us and init_us")
-    _numbers([value for value in (found.memory_bytes, found.others) if value is not None])
-    for count in (found.operators, found.delegated, found.memory_bytes):
+    block = Timing(**_fields(values, Timing))
+    _check_times(block)
+    _check(min(_numbers([block.first_us, block.init_us, block.init_serialized_us or 0.0])) >= 0, "first_us and init_us")
+    _numbers([value for value in (block.memory_bytes, block.others) if value is not None])
+    for count in (block.operators, block.delegated, block.memory_bytes):
         _check(count is None or (type(count) is int and count >= 0), "operators, delegated and memory_bytes")
-    _check(_are(found.fell_back, str), "fell_back")
-    for ends in (found.frequency_mhz, found.temperature_c):
-        _check(ends is None or len(_numbers(ends)) == 2, "frequency_mhz and temperature_c")
-    return found
+    _check(_are(block.fell_back, str), "fell_back")
+    return block
 
 
-def windows(values: dict[str, Any]) -> list[dict[str, Any]]:
-    """Latency over time: each second's at_s, times_us and what the machine was like.
+def windows(values: JsonObject) -> list[Window]:
+    """Latency over time.
 
     Raises:
         ValueError: it is none.
     """
-    found = values.get("windows")
-    _check(_are(found, dict) and bool(found), "windows")
-    assert found is not None
-    for window in found:
-        _numbers([window.get("at_s")])
-        timing({"first_us": 0.0, "init_us": 0.0, **window})
-    return list(found)
+    rows = values.get("windows")
+    _check(_are(rows, dict) and bool(rows), "windows")
+    seconds = [Window(**_fields(row, Window)) for row in rows or ()]
+    for window in seconds:
+        _numbers([window.at_s])
+        _check_times(window)
+    return seconds
 
 
-def operators(values: dict[str, Any]) -> list[OperatorTime] | None:
+def operators(values: JsonObject) -> list[OperatorTime] | None:
     """What each operator took, None where the runtime can't tell.
 
     Raises:
@@ -72,11 +71,11 @@ def operators(values: dict[str, Any]) -> list[OperatorTime] | None:
     if rows is None:
         return None
     _check(_are(rows, dict), "operators")
-    found = [OperatorTime(**_known(row, OperatorTime)) for row in rows]
-    for one in found:
-        _check(_are([one.name, one.kind, one.delegate], str), "an operator's name, kind and delegate")
-        _check(min(_numbers([one.time_us, one.start_us])) >= 0, "an operator's times")
-    return found
+    times = [OperatorTime(**_fields(row, OperatorTime)) for row in rows]
+    for time in times:
+        _check(_are([time.name, time.kind, time.delegate], str), "an operator's name, kind and delegate")
+        _check(min(_numbers([time.time_us, time.start_us])) >= 0, "an operator's times")
+    return times
 
 
 def outputs(data: bytes, count: int) -> NDArray[np.float32]:
@@ -85,25 +84,29 @@ def outputs(data: bytes, count: int) -> NDArray[np.float32]:
     Raises:
         ValueError: it is none, or of others.
     """
-    found = read_array(io.BytesIO(data), len(data))
-    _check(found.dtype == np.float32 and found.shape[:1] == (count,), f"outputs of {count} samples")
-    return found
+    array = read_array(io.BytesIO(data), len(data))
+    _check(array.dtype == np.float32 and array.shape[:1] == (count,), f"outputs of {count} samples")
+    return array
 
 
-def batch(values: dict[str, Any]) -> int:
+def batch(values: JsonObject) -> int:
     """How many samples were run at once.
 
     Raises:
         ValueError: it doesn't say.
     """
-    found = values.get("batch")
-    _check(type(found) is int and found > 0, "batch")
-    assert found is not None
-    return int(found)
+    samples = values.get("batch")
+    if type(samples) is not int or samples <= 0:
+        raise _wrong("batch")
+    return samples
 
 
-def facts(values: dict[str, Any]) -> dict[str, Any]:
+def facts(values: JsonObject, device: str) -> DeviceFacts:
     """What there is to know about a machine: texts and numbers, its cores among them.
+
+    Args:
+        values: as the runner tells them.
+        device: the machine's name.
 
     Raises:
         ValueError: it has others, or tells no cores.
@@ -112,20 +115,20 @@ def facts(values: dict[str, Any]) -> dict[str, Any]:
     _check(type(cores) is int and 0 < cores <= _MOST_CORES, "cores")
     _check(all(value is None or isinstance(value, str | int | float) for value in values.values()), "facts")
     _numbers([values[key] for key in ("memory_bytes", "load") if values.get(key) is not None])
-    return values
+    return DeviceFacts.from_json({"device": device, **values})
 
 
-def temperature(values: dict[str, Any]) -> float | None:
-    """Degrees Celsius, None where the machine can't tell.
+def temperature(values: JsonObject) -> float | None:
+    """In °C, None where the machine can't tell.
 
     Raises:
         ValueError: it is neither.
     """
-    found = values.get("temperature_c")
-    return None if found is None else _numbers([found])[0]
+    degrees = values.get("temperature_c")
+    return None if degrees is None else _numbers([degrees])[0]
 
 
-def holder(values: dict[str, Any]) -> str | None:
+def holder(values: JsonObject) -> str | None:
     """Who holds the lease, None where it is ours now.
 
     Raises:
@@ -135,25 +138,37 @@ def holder(values: dict[str, Any]) -> str | None:
     return None if values["held"] else str(values.get("by"))
 
 
-def _known(values: dict[str, Any], kind: Any) -> dict[str, Any]:
+def _fields(values: JsonObject, kind: type[OperatorTime | Timing | Window]) -> JsonObject:
     """The fields of a dataclass; what a newer runner says besides is left out."""
-    found = {field.name: values[field.name] for field in fields(kind) if field.name in values}
+    present = {field.name: values[field.name] for field in fields(kind) if field.name in values}
     needed = {field.name for field in fields(kind) if field.default is field.default_factory is MISSING}
-    _check(needed <= found.keys(), ", ".join(sorted(needed)))
-    return found
+    _check(needed <= present.keys(), ", ".join(sorted(needed)))
+    return present
 
 
-def _numbers(values: Any) -> list[float]:
-    """The numbers as they are, if they are finite."""
-    fine = isinstance(values, list) and all(type(value) in (int, float) and -inf < value < inf for value in values)
-    _check(fine, "numbers")
+def _check_times(block: Timing | Window) -> None:
+    times = _numbers(block.times_us)
+    _check(bool(times) and min(times) > 0, "times_us")
+    for before_and_after in (block.frequency_mhz, block.temperature_c):
+        fits = before_and_after is None or len(_numbers(before_and_after)) == 2
+        _check(fits, "frequency_mhz and temperature_c")
+
+
+def _numbers(values: object) -> list[float]:
+    """As they are, if they are finite numbers."""
+    if not isinstance(values, list) or not all(type(value) in (int, float) and -inf < value < inf for value in values):
+        raise _wrong("numbers")
     return list(values)
 
 
-def _are(values: Any, kind: type) -> bool:
+def _are(values: object, kind: type) -> bool:
     return isinstance(values, list) and all(isinstance(value, kind) for value in values)
 
 
 def _check(fine: bool, what: str) -> None:
     if not fine:
-        raise ValueError(f"without {what} as they should be")
+        raise _wrong(what)
+
+
+def _wrong(what: str) -> ValueError:
+    return ValueError(f"without {what} as they should be")

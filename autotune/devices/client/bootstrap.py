@@ -38,8 +38,8 @@ def say(kind: str, text: str) -> None:
 def check() -> None:
     """Looks at the Python that runs this."""
     if sys.version_info < OLDEST:
-        found, oldest = (".".join(map(str, version)) for version in (sys.version_info[:3], OLDEST))
-        raise Failure(f"{sys.executable} there is Python {found}, and {oldest} is needed: name a newer one by python:")
+        has, oldest = (".".join(map(str, numbers)) for numbers in (sys.version_info[:3], OLDEST))
+        raise Failure(f"{sys.executable} there is Python {has}, and {oldest} is needed: name a newer one by python:")
 
 
 def complete() -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from autotune.devices import runner
 from autotune.devices.client import answers
@@ -19,6 +19,7 @@ from autotune.devices.runner import frames
 from autotune.devices.runner.child import last_line
 from autotune.errors import Fault, one_line
 from autotune.files import available
+from autotune.json_object import JsonObject
 
 log = logging.getLogger("autotune.devices")
 
@@ -67,6 +68,25 @@ class Transport(Protocol):
         ...
 
 
+class Piped(subprocess.Popen[bytes]):
+    """A process that is written to and read from. Ctrl-C is for the driver, and not for it."""
+
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+
+    def __init__(self, command: Sequence[str], errors: IO[bytes]) -> None:
+        """
+        Args:
+            command: that starts it.
+            errors: a file for what it writes to stderr.
+
+        Raises:
+            OSError: it can't be started.
+        """
+        pipe = subprocess.PIPE
+        super().__init__(command, stdin=pipe, stdout=pipe, stderr=errors, start_new_session=True)
+
+
 class Connection:
     """A runner's process and the frames that go there and come back; used by one thread at a time, abandoned by any.
 
@@ -84,24 +104,23 @@ class Connection:
         self._transport = transport
         self._token = token
         self._started = started
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Piped | None = None
         self._log: IO[bytes] | None = None
         self._ending = threading.RLock()  # a runner that is abandoned is lost to the thread that waits for it
         self._over = threading.Event()
 
-    def exchange(self, request: dict[str, Any], timeout: float, data: bytes = b"") -> tuple[dict[str, Any], bytes]:
+    def exchange(self, request: JsonObject, timeout: float, data: bytes = b"") -> tuple[JsonObject, bytes]:
         """One request and its answer, within so many seconds.
 
         Raises:
             Fault: the runner or the way to it was lost; the next request starts another.
         """
         process = self.process or self.connect()
-        assert process.stdin is not None
         with self._within(timeout, process):
             frames.write_frame(process.stdin, request, data)
             return self._answer(process)
 
-    def connect(self) -> "subprocess.Popen[bytes]":
+    def connect(self) -> Piped:
         """A runner that is ready; tried anew for as long as the transport has patience.
 
         Raises:
@@ -139,8 +158,6 @@ class Connection:
         with self._ending:
             process, self.process = self.process, None
             if process is not None:
-                assert process.stdin is not None
-                assert process.stdout is not None
                 with suppress(OSError):  # a broken pipe
                     process.stdin.close()  # it ends by itself, wherever it is
                 _wait(process)
@@ -156,21 +173,14 @@ class Connection:
             _kill(process)
         self.close()
 
-    def _start(self) -> "subprocess.Popen[bytes]":
+    def _start(self) -> Piped:
         command = self._transport.command(["-u", "-c", _BOOT, *self._transport.places(), self._token])
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the connection
         try:
-            self.process = process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._log,
-                start_new_session=True,  # Ctrl-C is for the driver
-            )
+            self.process = process = Piped(command, self._log)
         except OSError as error:
             raise Fault(f"device {self._transport.name}: can't start {command[0]}: {error.strerror}") from error
         self._check_open()
-        assert process.stdin is not None
         sources = _sources()
         with self._within(START, process):
             process.stdin.write(b"%d\n%s" % (len(sources), sources))
@@ -190,7 +200,7 @@ class Connection:
             raise Fault(f"device {self._transport.name}: the session was closed")
 
     @contextmanager
-    def _within(self, seconds: float, process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    def _within(self, seconds: float, process: Piped) -> Iterator[None]:
         """Ends a runner that takes longer, over whatever it is, or whose answer nobody will read.
 
         Raises:
@@ -216,14 +226,13 @@ class Connection:
         finally:
             timer.cancel()
 
-    def _answer(self, process: "subprocess.Popen[bytes]") -> tuple[dict[str, Any], bytes]:
-        assert process.stdout is not None
+    def _answer(self, process: Piped) -> tuple[JsonObject, bytes]:
         frame = frames.read_frame(process.stdout, int(min(frames.MOST_BYTES, available() / 2)))
         if frame is None:
             raise EOFError
         return answers.checked(frame[0]), frame[1]
 
-    def _lost(self, process: "subprocess.Popen[bytes]", how: str = "") -> Fault:
+    def _lost(self, process: Piped, how: str = "") -> Fault:
         """What to say of a runner that is gone, with the last line of its log."""
         status = _wait(process)
         how = how or (f"signal {-status}" if status < 0 else f"exit status {status}")
@@ -246,7 +255,7 @@ def _sources() -> bytes:
     return json.dumps(sources).encode()
 
 
-def _wait(process: "subprocess.Popen[bytes]") -> int:
+def _wait(process: Piped) -> int:
     """A process's exit status; it is ended where it takes too long."""
     try:
         return process.wait(LAST_WORDS)
@@ -255,7 +264,7 @@ def _wait(process: "subprocess.Popen[bytes]") -> int:
         return process.wait()
 
 
-def _kill(process: "subprocess.Popen[bytes]") -> None:
+def _kill(process: Piped) -> None:
     """Ends a process and what it started, which may keep its pipes open."""
     if process.returncode is None:
         with suppress(ProcessLookupError):

@@ -3,19 +3,18 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from autotune.config import Runtime
 from autotune.devices.base import ProbedDevice
 from autotune.devices.client.connection import Transport
 from autotune.devices.client.session import RunnerSession
+from autotune.devices.delegates import RUNNER
 from autotune.devices.device import MeasureOptions, Session
+from autotune.results.meta import DeviceFacts
 
 log = logging.getLogger("autotune.devices")
-
-DELEGATES = ("xnnpack", "builtin", "reference", "gpu", "openvino_cpu", "openvino_gpu", "openvino_npu")
-"""What the runner knows, best known first."""
 
 PROBE = Path(__file__).with_name("probe.tflite")
 """One float convolution with ReLU, 8x8x1: what every delegate can run."""
@@ -23,6 +22,9 @@ PROBE = Path(__file__).with_name("probe.tflite")
 
 class RunnerDevice(ProbedDevice):
     """A device on which the runner does the measuring. See devices.device.Device."""
+
+    sustains = True
+    loads = True
 
     def __init__(
         self,
@@ -42,20 +44,16 @@ class RunnerDevice(ProbedDevice):
         Raises:
             UserError: the options have no delegate at all.
         """
-        super().__init__(transport.name, options, DELEGATES)
+        super().__init__(transport.name, options, RUNNER)
         self.shares_host = shares_host
         self.emulated = emulated
         self._transport = transport
 
-    def facts(self) -> dict[str, Any]:
-        return super().facts() | ({"emulated": True} if self.emulated else {})
+    def facts(self) -> DeviceFacts:
+        return replace(super().facts(), emulated=True) if self.emulated else super().facts()
 
     @contextmanager
     def open(self, load: int = 0) -> Iterator[RunnerSession]:
-        """
-        Args:
-            load: cores that are kept busy beside each file.
-        """
         session = RunnerSession(self._transport, self._options, load)
         try:
             yield session
@@ -63,7 +61,7 @@ class RunnerDevice(ProbedDevice):
             session.close()
 
     @contextmanager
-    def _examined(self) -> Iterator[tuple[dict[str, Any], Session]]:
+    def _examined(self) -> Iterator[tuple[DeviceFacts, Session]]:
         with self.open() as session, session.lease(shared=True, waiting=self._waiting()):
             yield session.facts(), session
 
@@ -72,11 +70,11 @@ class RunnerDevice(ProbedDevice):
 
     def _waiting(self) -> Callable[[str], None]:
         """Tells each holder once."""
-        told = set()
+        holders = set()
 
         def waiting(by: str) -> None:
-            if by not in told:
-                told.add(by)
+            if by not in holders:
+                holders.add(by)
                 log.warning("waiting for device %s: %s measures there", self.name, by)
 
         return waiting

@@ -7,8 +7,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 from autotune.config import Runtime
 from autotune.devices.client import answers
 from autotune.devices.client.connection import Connection, Transport
-from autotune.devices.device import MeasureOptions, OperatorTime, Timing, holder
+from autotune.devices.device import MeasureOptions, OperatorTime, Timing, Window, holder
 from autotune.devices.runner import inference, server
 from autotune.errors import Fault, Infeasible, one_line
+from autotune.json_object import JsonObject
+from autotune.results.meta import DeviceFacts
 from autotune.tflite.state import State, state
 
 T = TypeVar("T")
@@ -69,25 +72,28 @@ class RunnerSession:
         start = 0
         parts = []
         while start < count:
-            asked = {"from": start, "to": min(start + block, count), "batch": batch}
+            end = min(start + block, count)
             began = time.monotonic()
-            answer, data = self._run("outputs", model, runtime, inputs=self._send(inputs), **asked)
-            parts.append(self._understood(answers.outputs, data, asked["to"] - start))
-            start = asked["to"]
-            batch = self._understood(answers.batch, answer)
+            span = {"inputs": self._send(inputs), "from": start, "to": end, "batch": batch}
+            answer, data = self._run("outputs", model, runtime, span)
+            parts.append(self._understood(partial(answers.outputs, data, end - start)))
+            batch = self._understood(partial(answers.batch, answer))
+            start = end
             if time.monotonic() - began < self._limit / 8:
                 block *= 2
-        return self._understood(np.concatenate, parts)
+        return self._understood(lambda: np.concatenate(parts))
 
     def latency(self, model: Path, runtime: Runtime, seconds: float = 0.05) -> Timing:
-        return self._understood(answers.timing, self._run("latency", model, runtime, seconds=seconds)[0])
+        answer, _ = self._run("latency", model, runtime, {"seconds": seconds})
+        return self._understood(lambda: answers.timing(answer))
 
-    def sustain(self, model: Path, runtime: Runtime, seconds: float) -> list[dict[str, Any]]:
-        """Latency over time: for each second its start at_s, times_us, and what the machine was like."""
-        return self._understood(answers.windows, self._run("sustain", model, runtime, seconds=seconds)[0])
+    def sustain(self, model: Path, runtime: Runtime, seconds: float) -> list[Window]:
+        answer, _ = self._run("sustain", model, runtime, {"seconds": seconds})
+        return self._understood(lambda: answers.windows(answer))
 
     def profile(self, model: Path, runtime: Runtime, seconds: float = 1.0) -> list[OperatorTime] | None:
-        return self._understood(answers.operators, self._run("profile", model, runtime, seconds=seconds)[0])
+        answer, _ = self._run("profile", model, runtime, {"seconds": seconds})
+        return self._understood(lambda: answers.operators(answer))
 
     @contextmanager
     def lease(self, *, shared: bool = False, waiting: Callable[[str], None]) -> Iterator[None]:
@@ -116,12 +122,14 @@ class RunnerSession:
                 if self._connection.process is not None and not over.is_set():
                     self._ask({"do": "state"})
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> DeviceFacts:
         """What there is to know about the machine."""
-        return self._understood(answers.facts, self._ask({"do": "facts"})[0])
+        answer = self._ask({"do": "facts"})
+        return self._understood(lambda: answers.facts(answer, self._transport.name))
 
     def temperature(self) -> float | None:
-        return self._understood(answers.temperature, self._ask({"do": "state"})[0])
+        answer = self._ask({"do": "state"})
+        return self._understood(lambda: answers.temperature(answer))
 
     def close(self) -> None:
         """Ends the runner; at once where another thread has it do something, which is a Fault there."""
@@ -134,8 +142,14 @@ class RunnerSession:
 
     # requests
 
-    def _run(self, do: str, model: Path, runtime: Runtime, **extra: Any) -> tuple[dict[str, Any], bytes]:
+    def _run(self, do: str, model: Path, runtime: Runtime, extra: JsonObject) -> tuple[JsonObject, bytes]:
         """Runs a file; asks twice before a death is put down to it.
+
+        Args:
+            do: what is asked of it.
+            model: the file.
+            runtime: by which it is run.
+            extra: what this request has besides.
 
         Raises:
             Infeasible: LiteRT refuses, or the file ended its process twice or hangs.
@@ -145,7 +159,7 @@ class RunnerSession:
         with self._lock:
             for attempt in (1, 2):
                 if attempt == 2 and "batch" in extra:
-                    extra["batch"] = 1  # it may have been too much for the memory
+                    extra = {**extra, "batch": 1}  # it may have been too much for the memory
                 request = {"do": do, "model": self._send(model), "limit_s": limit, **self._fixed, **extra}
                 request |= {"delegate": runtime.delegate, "threads": runtime.threads}
                 request |= {"state": self._state(model, request["model"])}
@@ -169,28 +183,31 @@ class RunnerSession:
                     )
         return self._ok(answer), data
 
-    def _ask(self, request: dict[str, Any], data: bytes = b"") -> tuple[dict[str, Any], bytes]:
+    def _ask(self, request: JsonObject, data: bytes = b"") -> JsonObject:
         with self._lock:
-            answer, found = self._connection.exchange(request, GRACE + len(data) / 1e5, data)
-        return self._ok(answer), found
+            answer, _ = self._connection.exchange(request, GRACE + len(data) / 1e5, data)
+        return self._ok(answer)
 
-    def _ok(self, answer: dict[str, Any]) -> dict[str, Any]:
+    def _ok(self, answer: JsonObject) -> JsonObject:
         if "broken" in answer:
             self._sent.clear()  # files may be gone
             raise Fault(f"device {self._transport.name}: {answer['broken'][:300]}")
         if "ok" not in answer:
             raise Fault(f"device {self._transport.name}: answers as to another question")
-        result: dict[str, Any] = answer["ok"]
+        result: JsonObject = answer["ok"]
         return result
 
-    def _understood(self, read: Callable[..., T], *answer: Any) -> T:
-        """An answer, read by one of answers' functions.
+    def _understood(self, read: Callable[[], T]) -> T:
+        """What an answer says.
+
+        Args:
+            read: takes it apart, by one of answers' functions.
 
         Raises:
             Fault: it is none to what was asked.
         """
         try:
-            return read(*answer)
+            return read()
         except ValueError as error:
             raise Fault(f"device {self._transport.name}: what it says is no answer, {one_line(error)}") from error
 
@@ -209,7 +226,7 @@ class RunnerSession:
                 self._digests[key] = hashlib.sha256(path.read_bytes()).hexdigest()
             digest = self._digests[key]
             if self._connection.process is None or digest not in self._sent:
-                if not self._ask({"do": "have", "file": digest})[0].get("have"):
+                if not self._ask({"do": "have", "file": digest}).get("have"):
                     self._ask({"do": "put", "file": digest}, path.read_bytes())
                 self._sent.add(digest)
         return digest
@@ -228,8 +245,8 @@ class RunnerSession:
 
     def _lease(self, mode: str, queue: bool = True) -> str | None:
         """Who holds it, None where it is ours now."""
-        answer = self._ask({"do": "lease", "mode": mode, "holder": holder(), "queue": queue})[0]
-        return self._understood(answers.holder, answer)
+        answer = self._ask({"do": "lease", "mode": mode, "holder": holder(), "queue": queue})
+        return self._understood(lambda: answers.holder(answer))
 
     def _greet(self) -> None:
         """Begins with a new runner, which may have lost files, by the lease that the one before it held."""

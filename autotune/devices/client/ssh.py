@@ -14,7 +14,7 @@ from pathlib import Path
 
 from autotune.devices.client import bootstrap
 from autotune.devices.client.command import CommandTransport
-from autotune.devices.client.connection import logged
+from autotune.devices.client.connection import Piped, logged
 from autotune.devices.client.device import RunnerDevice
 from autotune.devices.device import MeasureOptions
 from autotune.errors import Fault, UserError
@@ -132,7 +132,7 @@ class SshTransport(CommandTransport):
     def _line(self) -> list[str]:
         """What comes before the remote command. A connection that the user's configuration shares is used instead."""
         try:
-            asked = subprocess.run(
+            settings = subprocess.run(
                 [*self._command, "-G", "--", self._host],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -141,47 +141,39 @@ class SshTransport(CommandTransport):
             )
         except OSError as error:
             raise UserError(f"device {self.name}: can't start {self._command[0]}: {error.strerror}") from error
-        if asked.returncode:
-            said = " ".join(asked.stderr.split())[-300:]
+        if settings.returncode:
+            said = " ".join(settings.stderr.split())[-300:]
             raise UserError(f"device {self.name}: ssh can't make anything of {self._host}: {said}")
         options = [part for key, value in OPTIONS.items() for part in ("-o", f"{key}={value}")]
-        if not re.search(r"^controlpath (?!none$)", asked.stdout, re.MULTILINE):
+        if not re.search(r"^controlpath (?!none$)", settings.stdout, re.MULTILINE):
             options += ["-S", str(self._socket), "-o", "ControlMaster=auto", "-o", f"ControlPersist={LINGER}"]
         return [*self._command, "-T", *options, "--", self._host]
 
     def _board(self) -> str:
         """The board's Python."""
         own = (self._python or "python3").removeprefix("~/")  # one logs in at home
-        asked = [own, "-", *([] if self._python else [self._home])]
+        command = [own, "-", *([] if self._python else [self._home])]
         with tempfile.TemporaryFile() as said:  # no pipe: a connection that lingers would keep it open
-            process = subprocess.Popen(
-                [*self._line, shlex.join(asked)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=said,
-                start_new_session=True,  # Ctrl-C is for the driver
-            )
+            process = Piped([*self._line, shlex.join(command)], said)
             timer = threading.Timer(SET_UP, process.kill)
             timer.start()
             try:
-                found = self._heard(process)
+                python = self._heard(process)
                 status = process.wait()
             finally:
                 timer.cancel()
                 process.kill()
                 process.wait()
-            if found is None:
+            if python is None:
                 raise self._failure(status, logged(said))
-        return own if self._python else found
+        return own if self._python else python
 
-    def _heard(self, process: "subprocess.Popen[bytes]") -> str | None:
+    def _heard(self, process: Piped) -> str | None:
         """Sends board.py, and listens to it: the Python that it found, None where it was cut short."""
-        assert process.stdin is not None
-        assert process.stdout is not None
         with process.stdout:
             with suppress(BrokenPipeError), process.stdin:
                 process.stdin.write(Path(bootstrap.__file__).read_bytes())
-            for line in iter(lambda: process.stdout.readline(LONGEST), b""):  # type: ignore[union-attr]  # as above
+            for line in iter(lambda: process.stdout.readline(LONGEST), b""):
                 mark, _, rest = line.decode(errors="replace").strip().partition(" ")
                 kind, _, text = rest.partition(" ")
                 if mark != "autotune":

@@ -3,6 +3,9 @@
 import json
 from typing import IO, Any
 
+Message = dict[str, Any]
+"""A JSON object: a request, or what is answered."""
+
 LONGEST = 1 << 26
 """Bytes of a line: ten minutes of single times take less."""
 
@@ -10,7 +13,7 @@ MOST_BYTES = 1 << 32
 """After it: models and outputs."""
 
 
-def read_frame(stream: IO[bytes], most: int = MOST_BYTES) -> "tuple[dict[str, Any], bytes] | None":
+def read_frame(stream: IO[bytes], most: int = MOST_BYTES) -> "tuple[Message, bytes] | None":
     """The next object and its bytes, None at the end of the stream.
 
     Raises:
@@ -37,7 +40,7 @@ def read_frame(stream: IO[bytes], most: int = MOST_BYTES) -> "tuple[dict[str, An
     return header, bytes(data)
 
 
-def write_frame(stream: IO[bytes], header: dict[str, Any], data: bytes = b"") -> None:
+def write_frame(stream: IO[bytes], header: Message, data: bytes = b"") -> None:
     """Writes an object and bytes."""
     stream.write(json.dumps({**header, "bytes": len(data)} if data else header).encode() + b"\n" + data)
     stream.flush()

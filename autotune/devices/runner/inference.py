@@ -20,6 +20,12 @@ WARM_UP_SECONDS = 0.02
 LEAST_RUNS = 3
 MOST_RUNS = 5_000
 
+Array = Any
+"""numpy's, of any dtype."""
+
+Details = dict[str, Any]
+"""What LiteRT tells of an input or output: its shape, dtype, and quantization (scale, zero point)."""
+
 CPU = ("xnnpack", "builtin", "reference")
 """Delegates of the interpreter; the others are CompiledModel's accelerators."""
 
@@ -111,7 +117,7 @@ def opened(request):
     return Compiled(request["path"], request["delegate"], request["threads"], request["state"])
 
 
-def encoded(values: Any, entry: dict[str, Any]) -> Any:
+def encoded(values: Array, entry: Details) -> Array:
     """Values (n, …) in an input's own type: integers as they are, floats by its scale and zero point if it has them."""
     scale, zero = entry["quantization"]
     if not scale or values.dtype.kind in "iu":
@@ -120,7 +126,7 @@ def encoded(values: Any, entry: dict[str, Any]) -> Any:
     return np.clip(np.rint(values / scale) + zero, limits.min, limits.max).astype(entry["dtype"])
 
 
-def decoded(values: Any, exit_: dict[str, Any]) -> Any:
+def decoded(values: Array, exit_: Details) -> Array:
     """An output's values as float32: the reverse of encoded()."""
     scale, zero = exit_["quantization"]
     return ((values.astype(np.float32) - zero) * scale if scale else values).astype(np.float32)

@@ -5,7 +5,6 @@ import platform
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 BURNERS: "list[int]" = []
 """In a child: the processes that keep cores busy beside it."""
@@ -23,7 +22,7 @@ def litert():
         return interpreter, "tflite-runtime"
 
 
-def text(path: Any) -> str:
+def text(path: "str | Path") -> str:
     """A small file's text, "" where there is none."""
     try:
         return Path(path).read_text().strip()

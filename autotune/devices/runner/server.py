@@ -36,10 +36,9 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from autotune.devices.runner.child import isolated
-from autotune.devices.runner.frames import read_frame, write_frame
+from autotune.devices.runner.frames import Message, read_frame, write_frame
 from autotune.devices.runner.inference import latency, outputs, profile, sustain
 from autotune.devices.runner.machine import facts, state, text
 
@@ -73,7 +72,7 @@ class Runner:
                 if path.stat().st_mtime < oldest:
                     path.unlink()
 
-    def answer(self, request: dict[str, Any], data: bytes) -> "tuple[dict[str, Any], bytes]":
+    def answer(self, request: Message, data: bytes) -> "tuple[Message, bytes]":
         """The answer's object and bytes."""
         do = request["do"]
         try:
@@ -89,7 +88,7 @@ class Runner:
                 return {"ok": self._hold(request)}, b""
             files = {"path": "model", "inputs_path": "inputs"}
             paths = {key: self._used(request[name]) for key, name in files.items() if name in request}
-            answered: tuple[dict[str, Any], bytes] = isolated(WORK[do], {**request, **paths})
+            answered: tuple[Message, bytes] = isolated(WORK[do], {**request, **paths})
             return answered
         except (ImportError, OSError) as error:
             return {"broken": " ".join(str(error).split())}, b""

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ import pytest
 from autotune.config import Runtime
 from autotune.devices.android import session as adb_session
 from autotune.devices.android.device import AdbDevice
-from autotune.devices.android.phone import Phone, conditions, listed
-from autotune.devices.android.session import BATCH, ends
+from autotune.devices.android.phone import Conditions, Phone, conditions, listed
+from autotune.devices.android.session import BATCH, input_and_output
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import Device, MeasureOptions
@@ -66,7 +67,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phones: dict[str, str
 
 def phone(folder: Path, **more: Any) -> AdbDevice:
     """One of these options and of the device's own keywords."""
-    options = MeasureOptions(**{key: more.pop(key) for key in ("delegates", "threads", "cpus", "limit") if key in more})
+    lists: dict[str, Any] = {key: tuple(more.pop(key)) for key in ("delegates", "threads", "cpus") if key in more}
+    options = MeasureOptions(**lists, limit=more.pop("limit", 120.0))
     own = {"adb": str(folder / "adb"), "benchmark_model": str(folder / "benchmark_model"), **more}
     return AdbDevice("phone", **own, options=options)
 
@@ -106,16 +108,16 @@ class TestAdbDevice(DeviceContract):
 
 def test_the_only_phone_is_taken(folder: Path) -> None:
     """Nobody has to look up a serial for that."""
-    assert phone(folder, delegates=["builtin"]).facts()["serial"] == SERIAL
+    assert phone(folder, delegates=["builtin"]).facts().more["serial"] == SERIAL
 
 
 def test_one_of_several_phones_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By serial, in the device file or where adb itself looks."""
     folder = place(tmp_path, monkeypatch, {"A1": "device", "B2": "device"})
-    assert phone(folder, serial="B2", delegates=["builtin"]).facts()["serial"] == "B2"
+    assert phone(folder, serial="B2", delegates=["builtin"]).facts().more["serial"] == "B2"
     assert all(call[1] == "B2" for call in calls(folder) if call[0] == "-s")
     monkeypatch.setenv("ANDROID_SERIAL", "A1")
-    assert phone(folder, delegates=["builtin"]).facts()["serial"] == "A1"
+    assert phone(folder, delegates=["builtin"]).facts().more["serial"] == "A1"
 
 
 @pytest.mark.parametrize(
@@ -182,24 +184,26 @@ def test_a_phone_on_which_nothing_runs(folder: Path, monkeypatch: pytest.MonkeyP
 def test_facts(folder: Path) -> None:
     """The phone by its own words, the tool by its content, and how warm and how full it is."""
     facts = phone(folder, cpus=[0], delegates=["builtin"]).facts()
-    assert facts["system"] == "Android 14 on Example Phone 8"
-    assert (facts["cpu"], facts["machine"]) == ("EX-1000", "arm64-v8a")
-    assert facts["memory_bytes"] > 2**20
-    assert (facts["emulated"], facts["cpus"], facts["governor"]) == (False, [0], None)
-    assert len(facts["benchmark_model"]) == 64
-    assert (facts["temperature_c"], facts["battery_temperature_c"]) == (43.9, 28.3)
-    assert (facts["battery_percent"], facts["powered"]) == (87, True)
+    assert facts.system == "Android 14 on Example Phone 8"
+    assert (facts.cpu, facts.machine) == ("EX-1000", "arm64-v8a")
+    assert facts.memory_bytes is not None
+    assert facts.memory_bytes > 2**20
+    assert (facts.emulated, facts.cpus, facts.governor) == (False, (0,), None)
+    assert len(str(facts.more["benchmark_model"])) == 64
+    assert facts.to_json() == {**facts.to_json(), "device": "phone", "cpus": [0], "governor": None}
+    now = Conditions(temperature_c=43.9, battery_temperature_c=28.3, battery_percent=87, powered=True)
+    assert asdict(now).items() <= facts.more.items()
 
 
 def test_passing_conditions_make_no_other_device(folder: Path, tmp_path: Path) -> None:
     """What was measured is known when the phone is warmer, fuller and unplugged; after an update it is not."""
     device, found = phone(folder, delegates=["builtin"]), toy_measurement(1.0)
-    before = device.facts()
+    before = device.facts().to_json()
     known(tmp_path, before).put("a", Runtime(), found)
     program(folder / "bin/dumpsys", "printf '  USB powered: false\\n  level: 55\\n  temperature: 312\\n'")
     (folder / SERIAL / "sys/class/thermal/thermal_zone0/temp").write_text("60000\n")
-    after = device.facts()
-    assert {name for name, value in after.items() if value != before[name]} == set(conditions(""))
+    after = device.facts().to_json()
+    assert {name for name, value in after.items() if value != before[name]} == set(asdict(conditions("")))
     assert known(tmp_path, after).get("a", Runtime()) == found
     assert known(tmp_path, after | {"build": "another"}).get("a", Runtime()) is None
 
@@ -239,20 +243,20 @@ def program(path: Path, script: str) -> None:
 def test_an_emulator_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its times are no phone's."""
     emulator = phone(place(tmp_path, monkeypatch, {"emulator-5554": "device"}), delegates=["builtin"])
-    assert emulator.facts()["emulated"]
+    assert emulator.facts().emulated
     assert emulator.emulated
     real = phone(place(tmp_path / "other", monkeypatch, {SERIAL: "device"}), delegates=["builtin"])
-    assert not real.facts()["emulated"]
+    assert not real.facts().emulated
     assert not real.emulated
     assert AdbDevice(serial="emulator-5554").emulated
 
 
 def test_a_phone_that_tells_no_temperature() -> None:
     """Zones may be hidden, and the battery goes for them; without either nothing is claimed."""
-    assert conditions("  temperature: 301\n  level: 50\n")["temperature_c"] == 30.1
-    assert conditions("zone 51000 skin\nzone 0 off\n")["temperature_c"] == 51
-    assert conditions("")["temperature_c"] is None
-    assert conditions("")["powered"] is False
+    assert conditions("  temperature: 301\n  level: 50\n").temperature_c == 30.1
+    assert conditions("zone 51000 skin\nzone 0 off\n").temperature_c == 51
+    assert conditions("").temperature_c is None
+    assert conditions("").powered is False
 
 
 def test_no_delegate_at_all(folder: Path) -> None:
@@ -469,7 +473,7 @@ def test_integers_are_fed_and_read_by_their_scales(folder: Path, tmp_path: Path)
     images = np.load(samples(40, tmp_path))
     model = tmp_path / "int8.tflite"
     model.write_bytes(post_training.quantize(PROBE.read_bytes(), "int8_io", images))
-    entry, exit_ = ends(model.read_bytes())
+    entry, exit_ = input_and_output(model.read_bytes())
     assert (entry["dtype"], exit_["dtype"]) == (np.int8, np.int8)
     assert entry["quantization"][0] > 0
     with phone(folder).open() as session:

@@ -56,7 +56,7 @@ def test_an_emulator_s_times_are_marked() -> None:
     """Wherever the facts go."""
     device = CommandDevice("emulated", [sys.executable], emulated=True, options=MeasureOptions(delegates=CPU))
     assert device.emulated
-    assert device.facts()["emulated"] is True
+    assert device.facts().emulated is True
 
 
 @pytest.mark.parametrize("command", ["docker exec -i it python3", [], ["nice", 5]])

@@ -92,10 +92,9 @@ def test_a_device_without_delegates_is_none() -> None:
 def test_facts_say_how_it_is_used() -> None:
     """CPUs that it is kept to are part of what was measured."""
     facts = LocalDevice("desk", options=MeasureOptions(delegates=CPU, cpus=(0,))).facts()
-    assert facts["device"] == "desk"
-    assert facts["cpus"] == [0]
-    assert facts["runtime"] == "ai-edge-litert"
-    assert "emulated" not in facts
+    assert (facts.device, facts.cpus, facts.runtime) == ("desk", (0,), "ai-edge-litert")
+    assert facts.to_json()["cpus"] == [0]
+    assert "emulated" not in facts.to_json()
 
 
 def test_an_unknown_delegate_is_refused() -> None:

@@ -595,7 +595,7 @@ def test_what_is_away_is_waited_for(
     """For as long as the transport has patience, and the user is told once."""
     monkeypatch.setattr(time, "sleep", lambda _: None)
     found = RunnerSession(Rebooting(tmp_path, times=5))
-    assert found.facts()["cores"]
+    assert found.facts().cores
     found.close()
     assert caplog.messages == ["waiting for device here: Connection refused", "device here is back"]
 

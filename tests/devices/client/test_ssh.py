@@ -126,7 +126,7 @@ def test_all_goes_by_one_connection(board: Board) -> None:
 
     def cores(_: int) -> int:
         with found.open() as session:
-            return int(session.facts()["cores"])
+            return int(session.facts().cores or 0)
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(cores, range(4)))) == 1
@@ -152,7 +152,7 @@ def test_a_connection_that_the_user_shares_is_used_and_left(board: Board) -> Non
 def test_what_the_user_configured_for_logging_in_is_no_hindrance(board: Board) -> None:
     """A terminal, a command, and a tunnel that could be opened only once."""
     board.configure("RequestTTY force", "RemoteCommand htop", "LocalForward 1 localhost:1", "ExitOnForwardFailure yes")
-    assert device(board).facts()["cores"]
+    assert device(board).facts().cores
 
 
 def test_jump_hosts_are_honoured(board: Board) -> None:
@@ -160,7 +160,7 @@ def test_jump_hosts_are_honoured(board: Board) -> None:
     beyond = (board.folder / "ssh_config").read_text().replace("Host board", "Host beyond")
     (board.folder / "ssh_config").write_text((board.folder / "ssh_config").read_text() + beyond)
     board.configure("ProxyJump board")
-    assert device(board, host="beyond").facts()["cores"]
+    assert device(board, host="beyond").facts().cores
     assert board.log.count("Accepted publickey") == 2
     (board.folder / "known").write_text("")
     assert refused(device(board, host="beyond")).endswith(shlex.join([*board.client, "beyond"]))
@@ -389,10 +389,10 @@ def test_sets_a_board_up(board: Board, monkeypatch: pytest.MonkeyPatch, caplog: 
             pytest.skip("pip reaches no package index here")
         raise
     assert cut
-    assert (facts["runtime"], found.delegates) == ("ai-edge-litert", CPU)
+    assert (facts.runtime, found.delegates) == ("ai-edge-litert", CPU)
     assert (home(board) / "venv" / "bin" / "python").exists()
     assert any("making a virtual environment" in message for message in caplog.messages)
     found.close()
     caplog.clear()
-    assert device(board, python=None).facts()["runtime"] == "ai-edge-litert"
+    assert device(board, python=None).facts().runtime == "ai-edge-litert"
     assert not caplog.messages
