@@ -93,16 +93,16 @@ class _Graph:
 
     def _needed(self) -> set[str]:
         """The layers that outputs depend on; Keras 3 also lists the operations that make masks."""
-        found = {history[0] for history in leaves(self._config["input_layers"])}
+        needed = {history[0] for history in leaves(self._config["input_layers"])}
         pending = [history[0] for history in leaves(self._config["output_layers"])]
         while pending:
             name = pending.pop()
-            if name not in found:
-                found.add(name)
+            if name not in needed:
+                needed.add(name)
                 for call in self._members[name]["inbound_nodes"]:
                     values = [call["args"], {key: value for key, value in call["kwargs"].items() if not _masks(key)}]
                     pending += [history[0] for history in _tensors(values)]
-        return found
+        return needed
 
     def _layer(self, member: KerasConfig) -> KerasConfig:
         if str(member.get("module")).startswith("keras.src.ops"):
@@ -114,17 +114,17 @@ class _Graph:
         return rewritten | {"name": member["name"], "inbound_nodes": nodes}
 
     def _operate(self, call: KerasConfig, *, merges: bool) -> list[ConfigNode]:
-        found = list(_tensors([call["args"], call["kwargs"]]))
-        return [[*self._inner(history), {}] for history in (found if merges else found[:1])]
+        histories = list(_tensors([call["args"], call["kwargs"]]))
+        return [[*self._inner(history), {}] for history in (histories if merges else histories[:1])]
 
     def _call(self, member: KerasConfig, call: KerasConfig) -> list[ConfigNode]:
         """One call of a layer: [[layer, node, tensor, keyword arguments], …] as tf_keras has it."""
         defaults = parameters(member)
-        given = dict(zip(defaults, call["args"], strict=False)) | call["kwargs"]
-        first = given.pop(next(iter(defaults)))
+        arguments = dict(zip(defaults, call["args"], strict=False)) | call["kwargs"]
+        first = arguments.pop(next(iter(defaults)))
         keywords = {
             key: self._argument(value)
-            for key, value in given.items()
+            for key, value in arguments.items()
             if value is not None and value != defaults.get(key) and not _masks(key)
         }
         return [[*self._inner(history), keywords] for history in _tensors(first)]

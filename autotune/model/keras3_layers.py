@@ -93,16 +93,16 @@ def parameters(node: KerasConfig) -> KerasConfig:
     kind = keras.Model if node["class_name"] in MODELS else getattr(keras.layers, node["class_name"])
     if kind is keras.Model:
         return {"inputs": None, "training": None, "mask": None}
-    found = list(inspect.signature(kind.call).parameters.values())[1:]
-    return {each.name: each.default for each in found}
+    taken = list(inspect.signature(kind.call).parameters.values())[1:]
+    return {each.name: each.default for each in taken}
 
 
 def _augments(kind: str) -> bool:
     """Whether a layer of Keras 3 changes images in training alone."""
     import keras
 
-    found = getattr(keras.layers, kind, None)
-    return found is not None and (kind.startswith("Random") or kind in ("AugMix", "CutMix", "MixUp", "RandAugment"))
+    exists = hasattr(keras.layers, kind)
+    return exists and (kind.startswith("Random") or kind in ("AugMix", "CutMix", "MixUp", "RandAugment"))
 
 
 def _known(kind: str, config: KerasConfig, label: str) -> KerasConfig:

@@ -51,10 +51,10 @@ def keras_config(folder: Path) -> dict[str, KerasConfig] | None:
         configs = [(node.node_path, json.loads(node.metadata)) for node in _keras_metadata(folder)]
     except (ValueError, RecursionError):
         return None
-    found = dict(configs)
-    unique = len(found) == len(configs)  # of two under one path, one would be looked at and the other opened
-    whole = unique and all(isinstance(config, dict) for config in found.values())
-    return found if whole and isinstance(found.get("root", {}).get("config"), dict) else None
+    by_path = dict(configs)
+    unique = len(by_path) == len(configs)  # of two under one path, one would be looked at and the other opened
+    whole = unique and all(isinstance(config, dict) for config in by_path.values())
+    return by_path if whole and isinstance(by_path.get("root", {}).get("config"), dict) else None
 
 
 def _keras_metadata(folder: Path) -> KerasObject:

@@ -19,7 +19,7 @@ def check_ends(inputs: list[Shape | None], outputs: list[Shape | None]) -> None:
     if len(inputs) != 1 or len(outputs) != 1:
         raise UserError(f"has {len(inputs)} inputs and {len(outputs)} outputs; one of each is supported")
     shape = inputs[0]
-    given = outputs[0]
+    output = outputs[0]
     if shape is None or None in shape[1:]:
         shown = tuple(shape[1:]) if shape else "of unknown rank"
         raise UserError(f"input shape {shown} is not fixed; rebuild the model with a fixed one")
@@ -27,5 +27,5 @@ def check_ends(inputs: list[Shape | None], outputs: list[Shape | None]) -> None:
         raise UserError(
             f"takes batches of {shape[0] if shape else 'no'} samples only; rebuild it for batches of any size"
         )
-    if given is not None and None in given[1:]:
-        raise UserError(f"output shape {tuple(given[1:])} is not fixed; rebuild the model with a fixed one")
+    if output is not None and None in output[1:]:
+        raise UserError(f"output shape {tuple(output[1:])} is not fixed; rebuild the model with a fixed one")

@@ -21,15 +21,15 @@ def facts(file: bytes) -> ModelFacts:
     Raises:
         UserError: it is damaged, or no model that can be tuned; one line without its name.
     """
-    found = describe(file)
-    if lacking := missing(file, found["custom_operators"]):
+    described = describe(file)
+    if lacking := missing(file, described["custom_operators"]):
         names = ", ".join(lacking)
         raise UserError(f"has operators that LiteRT has not ({names}); convert the model without them")
-    if len(found["signatures"]) > 1:
-        names = ", ".join(sorted(found["signatures"]))
+    if len(described["signatures"]) > 1:
+        names = ", ".join(sorted(described["signatures"]))
         raise UserError(f"has several signatures ({names}); convert the model with one of them")
-    check_ends([_shape(end) for end in found["inputs"]], [_shape(end) for end in found["outputs"]])
-    (entry,), (end,) = found["inputs"], found["outputs"]
+    check_ends([_shape(end) for end in described["inputs"]], [_shape(end) for end in described["outputs"]])
+    (entry,), (end,) = described["inputs"], described["outputs"]
     layers = read_layers(file)
     return ModelFacts(
         format="tflite",
@@ -41,8 +41,8 @@ def facts(file: bytes) -> ModelFacts:
         layers=tuple(layer.name for layer in layers),
         parameters=_parameters(file),
         largest_layer=max((layer.values.size for layer in layers), default=0),
-        activation=found["activation"],
-        quantized=found["quantized"],
+        activation=described["activation"],
+        quantized=described["quantized"],
         state=state(file),
         left_float=left_float(
             [{"operator": layer.operator, "dtype": layer.dtype, "weights": layer.values.size} for layer in layers]

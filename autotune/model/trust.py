@@ -98,7 +98,7 @@ def refused(config: ConfigNode, trust: Trust) -> str | None:
     if trust.code:
         return None
     if isinstance(config, list):
-        return next((found for item in config if (found := refused(item, trust))), None)
+        return next((reason for item in config if (reason := refused(item, trust))), None)
     if not isinstance(config, dict):
         return None
     return _refused_object(config, trust) or refused(list(config.values()), trust)
@@ -130,8 +130,8 @@ def _is_keras(node: KerasConfig, name: str) -> bool:
     module = str(node.get("module") or "keras")
     if node["class_name"] == "function":
         # Keras writes the functions that it knows by name as builtins, and looks among Python's too.
-        known = not hasattr(builtins, name) if module == "builtins" else _KERAS.fullmatch(module) is not None
-        return known and ">" not in name
+        own = not hasattr(builtins, name) if module == "builtins" else _KERAS.fullmatch(module) is not None
+        return own and ">" not in name
     names = (name, str(node.get("registered_name") or name))
     return _KERAS.fullmatch(module) is not None and all(map(_CLASS.fullmatch, names))
 
@@ -164,9 +164,9 @@ def _register(module: str) -> None:
             path = Path(module).resolve(strict=True)
             if str(path.parent) not in sys.path:
                 sys.path.insert(0, str(path.parent))
-        found = importlib.import_module(name)
+        imported = importlib.import_module(name)
     except (Exception, SystemExit) as error:  # the user's code may fail in any way
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UserError(f"--custom-objects {module}: can't be imported: {reason}") from error
-    if module.endswith(".py") and Path(found.__file__ or "").resolve() != path:
+    if module.endswith(".py") and Path(imported.__file__ or "").resolve() != path:
         raise UserError(f"--custom-objects {module}: another module is called {name!r} already; rename the file")

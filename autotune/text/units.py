@@ -73,12 +73,12 @@ def amount(metrics: Mapping[str, float], metric: Metric, quality: Metric) -> str
 def change(value: float, base: float, metric: Metric) -> str:
     """How far a value is from the baseline's: a share in points, all else in percent of that, or as a factor."""
     if metric.kind == "share":
-        told = f"{100 * (value - base):+.1f} pts"
+        text = f"{100 * (value - base):+.1f} pts"
     elif not base:
         return "?"
     else:
-        told = f"x{value / base:.3g}" if value / base >= 2 else f"{value / base - 1:+.0%}"
-    return "same" if told in ("+0.0 pts", "-0.0 pts", "+0%", "-0%") else told
+        text = f"x{value / base:.3g}" if value / base >= 2 else f"{value / base - 1:+.0%}"
+    return "same" if text in ("+0.0 pts", "-0.0 pts", "+0%", "-0%") else text
 
 
 def kernel(kind: str) -> str:

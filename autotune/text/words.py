@@ -59,11 +59,11 @@ def doubt(point: MeasuredPoint, target: Target, quality: Metric) -> str:
     """Why a target that a point meets by its value counts as missed all the same, and what would help."""
     metric = target.metric
     metrics = point.outcome.metrics
-    found = point.held[target.text]
+    held = point.held[target.text]
     of_quality = metric == quality
-    paired = of_quality and found != point.outcome.interval(quality)
+    paired = of_quality and held != point.outcome.interval(quality)
     beside = ", beside the baseline on the same samples," if paired else ""
-    low, high = (amount({metric.key: end}, metric, quality) for end in found)
+    low, high = (amount({metric.key: end}, metric, quality) for end in held)
     return (
         f"{metric.name} {amount(metrics, metric, quality)} meets {target.text}, its interval"
         f"{beside} {low} to {high} does not: "
