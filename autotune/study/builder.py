@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from autotune.compress import pipeline
 from autotune.compress.cache import ArtifactCache
@@ -15,6 +14,7 @@ from autotune.compress.training import add_history
 from autotune.config import Recipe
 from autotune.errors import Fault, Infeasible
 from autotune.files import link, sha256
+from autotune.json_object import JsonObject
 from autotune.ledger.artifacts import is_file_of, model_path
 from autotune.model.artifact import Artifact
 from autotune.results.outcome import Measured
@@ -61,7 +61,7 @@ class Builder:
         self._excluded = excluded
         self._cache = cache
         self.pool = pool
-        self._shared: dict[str, tuple[Any, Any]] = {}
+        self._shared: dict[str, tuple[object, object]] = {}
         self._lock = threading.Lock()
         self._trainings = threading.Semaphore(trainings)
         self._stopped = threading.Event()
@@ -91,7 +91,7 @@ class Builder:
             Fault: a worker was lost, or the work was stopped.
         """
         parent: bytes | None = None
-        trainings: list[dict[str, Any]] = []
+        trainings: list[JsonObject] = []
         # Held to the end: else what comes after a training would wait for a worker behind the next training.
         with self._trainings if self.trains(recipe) else nullcontext():
             for step in self.steps(recipe):
@@ -130,16 +130,16 @@ class Builder:
         return model_path(self.folder, outcome.artifact)
 
     def _artifact(self, step: pipeline.Step, recipe: Recipe, parent: bytes | None) -> Artifact:
-        found = self._cache.get(step.key)
-        if found is None:
+        artifact = self._cache.get(step.key)
+        if artifact is None:
             with self._cache.building(step.key, self._stopped.is_set):
-                found = self._cache.get(step.key)
-                if found is None:
+                artifact = self._cache.get(step.key)
+                if artifact is None:
                     return self._built(step, recipe, parent)
         self.work.count(step, built=False)
-        if REFUSED in found.facts:
-            raise Infeasible(found.facts[REFUSED])
-        return found
+        if REFUSED in artifact.facts:
+            raise Infeasible(artifact.facts[REFUSED])
+        return artifact
 
     def _built(self, step: pipeline.Step, recipe: Recipe, parent: bytes | None) -> Artifact:
         if self._stopped.is_set():
@@ -155,7 +155,7 @@ class Builder:
         self._cache.put(step.key, artifact)
         return artifact
 
-    def _inputs(self, model: str) -> tuple[Any, Any]:
+    def _inputs(self, model: str) -> tuple[object, object]:
         """A model and its training data, sent to the workers once."""
         with self._lock:
             if model not in self._shared:

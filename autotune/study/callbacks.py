@@ -19,18 +19,18 @@ class CallingReporter:
     """
 
     def __init__(
-        self, reporter: Reporter | None, callbacks: Sequence[Callback], known: Mapping[str, set[int]] | None = None
+        self, reporter: Reporter | None, callbacks: Sequence[Callback], old: Mapping[str, set[int]] | None = None
     ) -> None:
         """
         Args:
             reporter: told first, None for nobody.
             callbacks: called with the trial and the study as it then is, in the thread that runs the study.
-            known: numbers of trials that are no news, by study.
+            old: numbers of trials that are no news, by study.
         """
         self.notes: list[str] = []
         self._reporter = Silent() if reporter is None else reporter
         self._callbacks = callbacks
-        self._news = News(known)
+        self._news = News(old)
 
     def note(self, text: str) -> None:
         self.notes.append(text)

@@ -61,7 +61,7 @@ class Evaluator:
         self._lock = threading.Lock()
         self._scratch = Scratch()
         self._unmatched: dict[str, str] = {}
-        self._sent: dict[int, Any] = {}
+        self._sent: dict[int, object] = {}
 
     def close(self) -> None:
         """Removes what was written for the device."""
@@ -76,10 +76,10 @@ class Evaluator:
         Raises:
             Fault: a worker or the device failed.
         """
-        [found] = self.evaluate_row([config])
-        if isinstance(found, Exception):
-            raise found
-        return found
+        [outcome] = self.evaluate_row([config])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def evaluate_row(self, configs: Sequence[Config]) -> list[Outcome | Exception]:
         """The same for one recipe on several runtimes. Its file is evaluated once on each delegate: threads
@@ -95,25 +95,25 @@ class Evaluator:
             return [Refused(configs[0], str(error))]
         except FAILURES as error:
             return [error]
-        found: dict[str, Outcome | Exception] = {}
+        outcomes: dict[str, Outcome | Exception] = {}
         for config in configs:
             delegate = config.runtime.delegate
-            if delegate not in found:
+            if delegate not in outcomes:
                 try:
-                    found[delegate] = self._evaluated(config, key, artifact)
+                    outcomes[delegate] = self._evaluated(config, key, artifact)
                 except FAILURES as error:
-                    found[delegate] = error
+                    outcomes[delegate] = error
         return [
             replace(outcome, config=config)
-            if isinstance(outcome := found[config.runtime.delegate], Outcome)
+            if isinstance(outcome := outcomes[config.runtime.delegate], Outcome)
             else outcome
             for config in configs
         ]
 
     def _evaluated(self, config: Config, key: str, artifact: Artifact) -> Outcome:
         try:
-            if known := self._known(config, key, artifact):
-                return known
+            if outcome := self._known(config, key, artifact):
+                return outcome
             outputs, reference = self._run(key, config)
         except Infeasible as error:
             return Refused(config, str(error))
@@ -144,10 +144,11 @@ class Evaluator:
 
     def _known(self, config: Config, key: str, artifact: Artifact) -> Measured | None:
         """What the file is known to score on another device, where some samples score so here too."""
-        found = self._elsewhere and self._elsewhere.find(key, config.runtime.delegate, artifact.data)
-        if not self._elsewhere or not found:
+        elsewhere = self._elsewhere
+        scored = elsewhere and elsewhere.find(key, config.runtime.delegate, artifact.data)
+        if not elsewhere or not scored:
             return None
-        outcome, each = found
+        outcome, each = scored
         task = self._builder.candidates[config.recipe.model].task
         data = task.data.validation
         some = drawn(len(data))
@@ -161,8 +162,8 @@ class Evaluator:
         low, high = outcome.interval(task.quality)
         if len(each) != len(data) or shifted(here, each[some], (high - low) / 2):
             return None
-        outcome = taken(outcome, self._elsewhere.record, self._builder.folder)
-        return replace(outcome, config=config, evaluated_on=EvaluatedOn(self._elsewhere.record.device, len(some)))
+        outcome = taken(outcome, elsewhere.record, self._builder.folder)
+        return replace(outcome, config=config, evaluated_on=EvaluatedOn(elsewhere.record.device, len(some)))
 
     def test(self, outcome: Measured) -> JsonObject:
         """What a measured file scores on the test split, which no search has seen.
@@ -221,24 +222,24 @@ class Evaluator:
         return np.asarray(np.load(path))
 
     def _disagrees(
-        self, config: Config, found: Parity, outputs: Array, reference: Array, interval: float
+        self, config: Config, compared: Parity, outputs: Array, reference: Array, interval: float
     ) -> str | None:
         """Why a delegate's outputs can't be trusted, None where they can.
 
         Args:
             config: that was run.
-            found: how far they are from the built-in kernels'.
+            compared: how far they are from the built-in kernels'.
             outputs: the delegate's.
             reference: the built-in kernels', of the samples drawn.
             interval: half of the quality's 95 % interval.
         """
         delegate = config.runtime.delegate
-        if found.agreement is not None:
-            if not differs(found, interval):
+        if compared.agreement is not None:
+            if not differs(compared.agreement, compared.samples, interval):
                 return None
-            return f"{delegate} decides {1 - found.agreement:.0%} of the samples otherwise than the built-in kernels"
-        if found.relative_error > SPREAD:
-            return f"{delegate}'s outputs are {found.relative_error:.0%} of their spread off the built-in kernels'"
+            return f"{delegate} decides {1 - compared.agreement:.0%} of the samples otherwise than the built-in kernels"
+        if compared.relative_error > SPREAD:
+            return f"{delegate}'s outputs are {compared.relative_error:.0%} of their spread off the built-in kernels'"
         task = self._builder.candidates[config.recipe.model].task
         some = drawn(len(outputs))
         try:
@@ -278,7 +279,7 @@ class Evaluator:
             return task.score(outputs, part.y).value
         return self._builder.pool.submit(value_with, task.scorer, outputs, part.y, part.x).result()
 
-    def _shared(self, split: Split) -> Any:
+    def _shared(self, split: Split) -> object:
         """A split's inputs, sent to the workers once."""
         key = id(split.x)  # the task holds it for as long as this lives
         with self._lock:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autotune.config import Runtime, fingerprint
@@ -18,6 +18,14 @@ CHANGED = 0.05
 
 _FLEETING = ("load", "temperature_c", "battery_temperature_c", "battery_percent", "powered")
 """Facts of a device that don't tell it from others."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A measurement, and when it was kept (Unix time)."""
+
+    at: float
+    measurement: Measurement
 
 
 class LatencyCache:
@@ -36,15 +44,15 @@ class LatencyCache:
 
     def get(self, structure: str, runtime: Runtime) -> Measurement | None:
         """What was measured, None where it was not, or is not to be trusted any more."""
-        kept = self._read(structure, runtime)
-        return None if kept is None or kept[0] < self._since else kept[1]
+        entry = self._read(structure, runtime)
+        return None if entry is None or entry.at < self._since else entry.measurement
 
-    def put(self, structure: str, runtime: Runtime, found: Measurement) -> None:
+    def put(self, structure: str, runtime: Runtime, measurement: Measurement) -> None:
         """Keeps a measurement if it is stable."""
-        if found.stable:
+        if measurement.stable:
             path = self._path(structure, runtime)
-            kept = {"at": time.time(), "measurement": found.to_json()}
-            _write(path, json.dumps(kept | {"sha256": fingerprint(path.stem, kept)}))
+            content = {"at": time.time(), "measurement": measurement.to_json()}
+            _write(path, json.dumps(content | {"sha256": fingerprint(path.stem, content)}))
 
     def anchor(self, structure: str, runtime: Runtime, fresh: Measurement) -> str | None:
         """Holds a new measurement of something known against the old one.
@@ -55,12 +63,12 @@ class LatencyCache:
         Returns:
             Why nothing of earlier studies is reused; None where it is, or where there is nothing to compare.
         """
-        kept = self._read(structure, runtime)
-        change = 0.0 if kept is None else fresh.p50_ms / kept[1].p50_ms - 1
+        entry = self._read(structure, runtime)
+        change = 0.0 if entry is None else fresh.p50_ms / entry.measurement.p50_ms - 1
         if abs(change) > CHANGED:
             self._since = time.time()
             _write(self._mark, str(self._since))
-        elif kept is not None:
+        elif entry is not None:
             self._since = self._changed()
         self.put(structure, runtime, fresh)
         if abs(change) <= CHANGED:
@@ -75,15 +83,15 @@ class LatencyCache:
         except (OSError, ValueError):
             return 0.0
 
-    def _read(self, structure: str, runtime: Runtime) -> tuple[float, Measurement] | None:
+    def _read(self, structure: str, runtime: Runtime) -> _Entry | None:
         try:
             path = self._path(structure, runtime)
-            kept = json.loads(path.read_bytes())
-            checksum = kept.pop("sha256", None)  # those from before have none
-            found = Measurement.from_json(kept["measurement"])
-            if checksum not in (None, fingerprint(path.stem, kept)):
+            content = json.loads(path.read_bytes())
+            checksum = content.pop("sha256", None)  # those from before have none
+            measurement = Measurement.from_json(content["measurement"])
+            if checksum not in (None, fingerprint(path.stem, content)):
                 return None
-            return float(kept["at"]), replace(found, p50_ms=float(found.p50_ms))
+            return _Entry(float(content["at"]), replace(measurement, p50_ms=float(measurement.p50_ms)))
         except (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
             # Damaged: measured anew.
             return None

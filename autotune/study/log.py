@@ -26,7 +26,7 @@ def logged() -> Iterator[Callable[[Path], None]]:
 
     Lines of level INFO are what workers, runners and libraries print.
     """
-    kept = MemoryHandler(0, flushLevel=logging.NOTSET)  # it has no target yet, and gives nothing up till then
+    memory = MemoryHandler(0, flushLevel=logging.NOTSET)  # it has no target yet, and gives nothing up till then
     file: list[logging.Handler] = []
 
     def begin(folder: Path) -> None:
@@ -35,20 +35,20 @@ def logged() -> Iterator[Callable[[Path], None]]:
         file.append(_StudyLog(folder / "study.log", maxBytes=MOST_LOG, backupCount=1, encoding="utf-8"))
         file[0].setFormatter(_Discreet("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         file[0].addFilter(_Once())
-        kept.setTarget(file[0])
-        kept.flush()
+        memory.setTarget(file[0])
+        memory.flush()
 
-    log.addHandler(kept)
+    log.addHandler(memory)
     before = log.propagate, log.level
     log.propagate = False
     log.setLevel(logging.INFO)
     try:
         yield begin
     finally:
-        log.removeHandler(kept)
+        log.removeHandler(memory)
         log.propagate, level = before
         log.setLevel(level)
-        for handler in (kept, *file):
+        for handler in (memory, *file):
             handler.close()
 
 

@@ -17,7 +17,7 @@ from autotune.track.tracker import Tracker
 
 
 def run_on(
-    asked: Sequence[tuple[Options, Device]],
+    runs: Sequence[tuple[Options, Device]],
     pool: Pool,
     reporter: Reporter,
     trackers: Callable[[], Sequence[Tracker]],
@@ -29,7 +29,7 @@ def run_on(
     """Runs a study on the device that it searches for, then its files on the others; see siblings.
 
     Args:
-        asked: the same for each device, the one to search for first. The timeout is for all of it.
+        runs: the same for each device, the one to search for first. The timeout is for all of it.
         pool: to build in; closed by the caller.
         reporter: told of progress.
         trackers: made once the input is known to be right, for each device, in a thread of their own; they may write.
@@ -45,11 +45,11 @@ def run_on(
         UserError: as driver.run(); or two devices are called the same.
     """
     began = time.monotonic() if began is None else began
-    check_names([device for _, device in asked])
-    options = asked[0][0]
+    check_names([device for _, device in runs])
+    options = runs[0][0]
     searching = siblings.first(options.folder, options.name)
     done: list[Summary] = []
-    for options, device in sorted(asked, key=lambda one: searching is not None and one[1].name != searching.device):
+    for options, device in sorted(runs, key=lambda run: searching is not None and run[1].name != searching.device):
         if options.timeout is not None:
             options = replace(options, timeout=max(0.0, options.timeout - (time.monotonic() - began)))
         done.append(run(options, device, pool, reporter, trackers, importer, opened, local=local))

@@ -1,11 +1,10 @@
 """Whether a delegate computes what the file says: its outputs against those of the built-in kernels."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from autotune.results.outcome import Parity
+from autotune.results.record import Each
 from autotune.results.significance import wilson
 
 SAMPLES = 100
@@ -41,13 +40,17 @@ def drawn(count: int) -> NDArray[np.intp]:
     return np.sort(np.random.default_rng(0).permutation(count)[:SAMPLES])
 
 
-def differs(found: Parity, share: float) -> bool:
+def differs(agreement: float, samples: int, share: float) -> bool:
     """Whether more than this share of all decisions is another, beyond what the few samples leave open.
 
     By the lower end of Wilson's interval of the share.
+
+    Args:
+        agreement: the share of samples that are decided alike.
+        samples: that were compared.
+        share: of all decisions.
     """
-    assert found.agreement is not None
-    return wilson(1 - found.agreement, found.samples)[0] > share
+    return wilson(1 - agreement, samples)[0] > share
 
 
 def senseless(outputs: Array) -> str | None:
@@ -59,7 +62,7 @@ def senseless(outputs: Array) -> str | None:
     return None
 
 
-def shifted(here: NDArray[Any], there: NDArray[Any], share: float) -> bool:
+def shifted(here: Each, there: Each, share: float) -> bool:
     """Whether samples score otherwise in one place than in another.
 
     Args:

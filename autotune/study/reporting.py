@@ -75,19 +75,19 @@ class Silent:
 class News:
     """The trials that a reporter has not been told of yet."""
 
-    def __init__(self, known: Mapping[str, Iterable[int]] | None = None) -> None:
+    def __init__(self, old: Mapping[str, Iterable[int]] | None = None) -> None:
         """
         Args:
-            known: numbers of trials that are none, by study.
+            old: numbers of trials that are none, by study.
         """
-        self._known = {study: set(trials) for study, trials in (known or {}).items()}
+        self._seen = {study: set(trials) for study, trials in (old or {}).items()}
 
     def of(self, record: Record) -> Iterator[Point]:
         """Points of a study that were not told yet; told as they are taken."""
-        known = self._known.setdefault(record.name, set())
+        seen = self._seen.setdefault(record.name, set())
         for point in record.points:
-            if point.trial not in known:
-                known.add(point.trial)
+            if point.trial not in seen:
+                seen.add(point.trial)
                 yield point
 
 

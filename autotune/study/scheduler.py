@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 from autotune.config import Config, Recipe
 from autotune.errors import Broken, Fault
@@ -17,6 +17,8 @@ from autotune.study.builder import Builder
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument, JobResult
 from autotune.study.log import log
+
+T = TypeVar("T")
 
 WAITING = 4
 """Files of unknown latency for which a device that shares its machine is made quiet."""
@@ -117,9 +119,9 @@ class Scheduler:
         """Tells or puts by what has come of the builds that are over."""
         for future in [future for future in self._building if future.done()]:
             row = self._building.pop(future)
-            for index, found in enumerate(_result(future)):
-                if isinstance(found, Outcome):
-                    self._sort(row.trial if index == 0 else None, row.configs[index], found)
+            for index, result in enumerate(_result(future)):
+                if isinstance(result, Outcome):
+                    self._sort(row.trial if index == 0 else None, row.configs[index], result)
 
     def take(self, outcome: Outcome) -> None:
         """Tells what was evaluated before, once its latency is known."""
@@ -199,15 +201,18 @@ class Scheduler:
         Raises:
             TimeIsUpError: the deadline has come.
         """
-        under_way: list[Future[Any]] = [*self._building, *([self._measuring] if self._measuring else [])]
+        under_way: list[Future[Any]] = [  # of outcomes, and of results
+            *self._building,
+            *([self._measuring] if self._measuring else []),
+        ]
         left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
         done = wait(under_way, left, FIRST_COMPLETED).done
         if not done:
             raise TimeIsUpError
         for future in [future for future in self._building if future in done]:
             row = self._building.pop(future)
-            for index, found in enumerate(future.result()):
-                self._sort(row.trial if index == 0 else None, row.configs[index], found)
+            for index, result in enumerate(future.result()):
+                self._sort(row.trial if index == 0 else None, row.configs[index], result)
             if not self._building:
                 self._held.pop_all().close()
         if self._measuring is not None and self._measuring in done:
@@ -215,30 +220,30 @@ class Scheduler:
             for (trial, before), result in zip(self._measured, results, strict=True):
                 self._sort(trial, before.config, result, measured=True)
 
-    def _sort(self, trial: int | None, config: Config, found: Outcome | Exception, *, measured: bool = False) -> None:
+    def _sort(self, trial: int | None, config: Config, result: Outcome | Exception, *, measured: bool = False) -> None:
         """Tells what is known, and puts by what is still to be measured."""
-        if isinstance(found, Measured) and not measured:
-            timed = self._instrument.known(found)
+        if isinstance(result, Measured) and not measured:
+            timed = self._instrument.known(result)
             if timed is None:
-                self._waiting.append((trial, found))
+                self._waiting.append((trial, result))
             else:
                 self._tell(trial, timed)
-        elif isinstance(found, Outcome):
-            self._tell(trial, found)
-        elif isinstance(found, Broken):
-            raise found
-        elif isinstance(found, Fault | OSError):  # a lost worker, a full disk
+        elif isinstance(result, Outcome):
+            self._tell(trial, result)
+        elif isinstance(result, Broken):
+            raise result
+        elif isinstance(result, Fault | OSError):  # a lost worker, a full disk
             self._faults[config.key] += 1
             again = self._faults[config.key] < TRIES
-            log.error("%s: %s", config, found)
-            self._fail(trial, config, str(found), again)
+            log.error("%s: %s", config, result)
+            self._fail(trial, config, str(result), again)
             if again and trial is None:
                 self._again.append(Proposal(None, (config,)))
         else:  # a stage's own failure, with its traceback; the user's metric
-            log.error("%s failed: %s", config, found)
-            self._fail(trial, config, str(found).strip().splitlines()[-1][:300], False)
+            log.error("%s failed: %s", config, result)
+            self._fail(trial, config, str(result).strip().splitlines()[-1][:300], False)
 
 
-def _result(future: Future[Any]) -> Sequence[Any]:
+def _result(future: Future[list[T]]) -> Sequence[T]:
     """What came of work that is over, nothing where it was cancelled or failed."""
     return [] if future.cancelled() or future.exception() is not None else future.result()

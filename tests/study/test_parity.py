@@ -38,7 +38,7 @@ def test_questions_are_decided_one_by_one() -> None:
 )
 def test_few_other_decisions_of_100_may_be_luck(others: int, condemned: bool) -> None:
     """Against an accuracy that is known to 3 %: beyond that by more than 100 samples leave open."""
-    assert differs(Parity(100, 0.1, 0.1, 0.1, 1 - others / 100), 0.03) is condemned
+    assert differs(1 - others / 100, 100, 0.03) is condemned
 
 
 def test_outputs_that_no_model_gives() -> None:
