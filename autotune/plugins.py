@@ -2,27 +2,30 @@
 
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from autotune.errors import UserError, one_line
 from autotune.files import is_file
 
+Plugin: TypeAlias = Any
+"""What a package registers: a class or function as its group has them, which the contract suites look at."""
+
 _PACKAGE = Path(__file__).parent
 
 
-def load(kind: str, name: str) -> Any:
+def load(kind: str, name: str) -> Plugin:
     """The plug-in registered under the entry point group autotune.KIND.
 
     Raises:
         UserError: none has this name, or it can't be imported.
     """
-    found = {point.name: point for point in entry_points(group=f"autotune.{kind}")}
-    if name not in found:
-        raise UserError(f"unknown {kind.removesuffix('s')} {name!r}; known are {', '.join(sorted(found))}")
-    return _loaded(found[name])
+    points = {point.name: point for point in entry_points(group=f"autotune.{kind}")}
+    if name not in points:
+        raise UserError(f"unknown {kind.removesuffix('s')} {name!r}; known are {', '.join(sorted(points))}")
+    return _loaded(points[name])
 
 
-def load_all(kind: str) -> list[Any]:
+def load_all(kind: str) -> list[Plugin]:
     """Every plug-in of the group autotune.KIND, by name.
 
     Raises:
@@ -31,7 +34,7 @@ def load_all(kind: str) -> list[Any]:
     return [_loaded(point) for point in sorted(entry_points(group=f"autotune.{kind}"), key=lambda point: point.name)]
 
 
-def _loaded(point: EntryPoint) -> Any:
+def _loaded(point: EntryPoint) -> Plugin:
     try:
         return point.load()
     except Exception as error:  # a plug-in's module may fail in any way
@@ -59,5 +62,5 @@ def resource(kind: str, name: str) -> Path:
         for folder in shipped:
             if (folder / f"{stem}.yaml").is_file():
                 return folder / f"{stem}.yaml"
-    known = sorted({file.stem for folder in shipped for file in folder.glob("*.yaml")})
-    raise UserError(f"no file {name!r}, and no shipped {kind} of that name; shipped are {', '.join(known)}")
+    names = sorted({file.stem for folder in shipped for file in folder.glob("*.yaml")})
+    raise UserError(f"no file {name!r}, and no shipped {kind} of that name; shipped are {', '.join(names)}")

@@ -1,9 +1,7 @@
 """A study as a pandas table."""
 
-from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any
 
 import pandas as pd
 
@@ -27,10 +25,11 @@ def frame(front: ParetoFront, points: Sequence[Point]) -> pd.DataFrame:
     rows = [_row(front, point, on_front=point.trial in ahead, recommended=point.trial == best) for point in points]
     columns = [name for parts in zip(*rows, strict=True) for name in dict.fromkeys(chain.from_iterable(parts))]
     index = pd.Index([point.trial for point in points], name="trial", dtype=int)
-    return pd.DataFrame([dict(ChainMap(*row)) for row in rows], index=index, columns=columns)
+    cells = [{name: value for part in reversed(row) for name, value in part.items()} for row in rows]
+    return pd.DataFrame(cells, index=index, columns=columns)
 
 
-def _row(front: ParetoFront, point: Point, **where: bool) -> tuple[dict[str, Any], ...]:
+def _row(front: ParetoFront, point: Point, **where: bool) -> tuple[Mapping[str, object], ...]:
     """Its parts: what it is, its configuration, its metrics, what is known of them."""
     outcome = point.outcome
     head = where | {"feasible": point.feasible, "free": point.free, "state": outcome.state, "reason": point.reason}
@@ -38,7 +37,7 @@ def _row(front: ParetoFront, point: Point, **where: bool) -> tuple[dict[str, Any
     return head, outcome.config.canonical(), metrics, _intervals(front, point) | {"model": point.model}
 
 
-def _intervals(front: ParetoFront, point: Point) -> dict[str, Any]:
+def _intervals(front: ParetoFront, point: Point) -> dict[str, object]:
     if not isinstance(point, MeasuredPoint):
         return {}
     quality, latency = front.quality.key, point.outcome.latency

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autotune.api.picks import Pick, PickForAll, Unmet, told
+from autotune.json_object import JsonObject
 from autotune.results.front import MeasuredPoint, ParetoFront, Point
 from autotune.results.outcome import Measured
 from autotune.targets.target import Target
@@ -152,11 +153,15 @@ class Front:
 
         parsed, rule = self._asked(targets, by, weights, trial)
         records = siblings(self.folder.parent, self.name)
-        found, point = choose_together(records, parsed, trial, rule)
-        if point is None:
-            raise self._unmet_together(found)
-        each = found.on_each(point).items()
-        return PickForAll({name: Pick(records[name], found.fronts[name], one, rule, self._trust) for name, one in each})
+        together, best = choose_together(records, parsed, trial, rule)
+        if best is None:
+            raise self._unmet_together(together)
+        return PickForAll(
+            {
+                device: Pick(records[device], together.fronts[device], point, rule, self._trust)
+                for device, point in together.on_each(best).items()
+            }
+        )
 
     def _asked(
         self, targets: Sequence[str | Target], by: str | None, weights: Mapping[str, float] | None, trial: int | None
@@ -179,14 +184,17 @@ class Front:
             how = f"nearest is trial {near.trial}: {told(front, near)}: {missed(front, near)}"
         return Unmet(f"nothing meets the targets; {how}", near)
 
-    def _unmet_together(self, found: "Together") -> Unmet:
+    def _unmet_together(self, together: "Together") -> Unmet:
         """Nothing meets the targets, said of each device by itself: on all of them together nothing was measured."""
         from autotune.text.words import missed
 
-        near = found.front.nearest()
-        assert near is not None  # there is a file
-        each = found.on_each(near).items()
-        how = "; ".join(f"on {device} {missed(found.fronts[device], point) or 'meets them'}" for device, point in each)
+        near = together.front.nearest()
+        if near is None:
+            return Unmet("nothing meets the targets; no file was measured on every device", None)
+        how = "; ".join(
+            f"on {device} {missed(together.fronts[device], point) or 'meets them'}"
+            for device, point in together.on_each(near).items()
+        )
         return Unmet(f"nothing meets the targets; nearest is trial {near.trial}: {how}", near)
 
     def to_frame(self, *, everything: bool = False) -> "pd.DataFrame":
@@ -222,7 +230,7 @@ class Front:
 
         return write_report(self._record, importance(self._record), Path(dir))
 
-    def to_json(self) -> list[dict[str, Any]]:
+    def to_json(self) -> list[JsonObject]:
         """Its points, as `autotune front --json` has them."""
         return self._front.to_json(self._record.meta.device)
 

@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from autotune.errors import UserError, one_line
 from autotune.files import Scratch, whole
 from autotune.ledger.journal import JOURNAL
+from autotune.model.keras_types import KerasModel
 from autotune.options import RunOptions
 from autotune.study.checks import check_writable
+from autotune.task.data import Array
 from autotune.task.data.npz import ARRAYS
 
 FOLDER = "given"
@@ -38,19 +39,19 @@ class Content:
 
     name: str
     key: str
-    write: Callable[[Path], Any]
+    write: Callable[[Path], object]
 
     def __fspath__(self) -> str:
         """Its name, by which it is spoken of before it is written."""
         return self.name
 
 
-def is_model(value: Any) -> bool:
+def is_model(value: object) -> bool:
     """Whether it is a Keras model, of Keras 3 or tf_keras."""
     return all(callable(getattr(value, name, None)) for name in ("save", "get_config", "count_params"))
 
 
-def of_model(model: Any) -> Content:
+def of_model(model: KerasModel) -> Content:
     """A Keras model as a .keras file, in the words of its own save(); without the time, so that equal ones are equal.
 
     Raises:
@@ -79,7 +80,7 @@ def _timeless(file: Path) -> bytes:
     return stream.getvalue()
 
 
-def of_arrays(arrays: Mapping[str, Any]) -> Content:
+def of_arrays(arrays: Mapping[str, object]) -> Content:
     """Data as an .npz file.
 
     Args:
@@ -88,25 +89,25 @@ def of_arrays(arrays: Mapping[str, Any]) -> Content:
     Raises:
         UserError: a name is none of these, or its value is no array of numbers.
     """
-    found = {}
+    taken: dict[str, Array] = {}
     for name, value in arrays.items():
         if name not in ARRAYS:
             raise UserError(f"data: {name!r} is no array's name; known are {', '.join(ARRAYS)}")
         try:
-            found[name] = np.ascontiguousarray(value)
+            taken[name] = np.ascontiguousarray(value)
         except Exception as error:  # another library's array, perhaps on another device
             raise UserError(f"data: {name} is no array: {one_line(error)}") from error
         kinds, what = ("biuUS", "names") if name.startswith("groups") else ("biuf", "numbers")
-        if found[name].dtype.kind not in kinds:
-            raise UserError(f"data: {name} is no array of {what}, but of {found[name].dtype}")
+        if taken[name].dtype.kind not in kinds:
+            raise UserError(f"data: {name} is no array of {what}, but of {taken[name].dtype}")
     digest = hashlib.sha256()
-    for name, array in sorted(found.items()):
+    for name, array in sorted(taken.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
         digest.update(array.data if array.size else b"")
-    return Content("data.npz", digest.hexdigest(), partial(_save, found))
+    return Content("data.npz", digest.hexdigest(), partial(_save, taken))
 
 
-def _save(arrays: Mapping[str, Any], path: Path) -> None:
+def _save(arrays: Mapping[str, Array], path: Path) -> None:
     np.savez(path, allow_pickle=False, **arrays)
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autotune.config import Config
 from autotune.errors import AutotuneError, ExitStatus
+from autotune.json_object import JsonObject
 from autotune.results.front import MeasuredPoint, ParetoFront
 
 if TYPE_CHECKING:
@@ -134,10 +135,10 @@ class Pick:
         from autotune.deploy.recheck import Rechecked, recheck_found
         from autotune.study.log import log
 
-        found = Rechecked.unmeasured(self._record, self.point)
+        rechecked = Rechecked.unmeasured(self._record, self.point)
         if measure:
-            found = recheck_found(self._record, self.point, device, log.info, self.trust)
-        return Picked(self._record, self._front, self.point, found, self._rule)
+            rechecked = recheck_found(self._record, self.point, device, log.info, self.trust)
+        return Picked(self._record, self._front, self.point, rechecked, self._rule)
 
     def __repr__(self) -> str:
         return f"<Pick: trial {self.point.trial}, {told(self._front, self.point)}>"
@@ -190,14 +191,14 @@ class PickForAll:
         file, recipe = hand_out_together(picked, Path(dir))
         if registration is not None:
             registration.register(list(picked.values()), file, recipe, first.trust)
-        remarks = [f"{device}: {remark}" for device, one in picked.items() for remark in one.remarks]
+        remarks = [f"{device}: {remark}" for device, file_ in picked.items() for remark in file_.remarks]
         return _saved(file, recipe, remarks)
 
     def __repr__(self) -> str:
         return f"<PickForAll: {self.on}>"
 
 
-def _saved(file: Path, recipe: Mapping[str, Any], remarks: list[str]) -> Saved:
+def _saved(file: Path, recipe: JsonObject, remarks: list[str]) -> Saved:
     registered = recipe.get("registered")
     uri = None if registered is None else str(registered["uri"])
     return Saved(file, file.with_suffix(".json"), file.with_suffix(".md"), remarks, uri)

@@ -4,10 +4,10 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from autotune.api.front import Front
 from autotune.errors import UserError
+from autotune.model.keras_types import KerasModel
 from autotune.options import OPTIONS
 from autotune.results.front import Point
 from autotune.targets.target import Target
@@ -16,9 +16,9 @@ from autotune.targets.target import Target
 def tune(
     experiment: str | Path | None = None,
     *,
-    model: Any = None,
-    data: str | Path | Mapping[str, Any] | None = None,
-    space: str | Path | Mapping[str, Any] | None = None,
+    model: str | Path | KerasModel | Sequence[str | Path | KerasModel] | None = None,
+    data: str | Path | Mapping[str, object] | None = None,
+    space: str | Path | Mapping[str, object] | None = None,
     device: str | Path | Sequence[str | Path] | None = None,
     targets: str | Target | Sequence[str | Target] | None = None,
     objectives: str | Sequence[str] | None = None,

@@ -4,17 +4,18 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autotune.cli.options import FORMAT, Commands
 from autotune.errors import AutotuneError, ExitStatus, Fault, Infeasible, UserError
+from autotune.json_object import JsonObject
 from autotune.options import DEVICE, LOCAL, cpus, duration, load, threads, threads_or_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from autotune.devices.device import Device, OperatorTime
-    from autotune.measure.bench import BenchRow
+    from autotune.measure.bench import BenchRow, BenchWindow
     from autotune.measure.rounds import Job
 
 BENCH = """Measure .tflite files as they are, side by side, in interleaved rounds, while nobody else measures there.
@@ -131,7 +132,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     return _status([row.result for row in rows])
 
 
-def _row(row: "BenchRow") -> dict[str, Any]:
+def _row(row: "BenchRow") -> JsonObject:
     what = {"model": str(row.model), **asdict(row.runtime)}
     if isinstance(row.result, Exception):
         state = "refused" if isinstance(row.result, Infeasible) else "failed"
@@ -143,7 +144,7 @@ def _sustain(arguments: argparse.Namespace, device: "Device", jobs: "Sequence[Jo
     from autotune.measure.bench import sustain
     from autotune.terminal.devices import print_windows, progress
 
-    results: list[Any] = []
+    results: list[list[BenchWindow] | Infeasible | Fault] = []
     for job in jobs:
         with progress() as say:
             try:
@@ -158,7 +159,7 @@ def _sustain(arguments: argparse.Namespace, device: "Device", jobs: "Sequence[Jo
     return _status(results)
 
 
-def _lasted(job: "Job", result: Any) -> dict[str, Any]:
+def _lasted(job: "Job", result: "list[BenchWindow] | Infeasible | Fault") -> JsonObject:
     what = {"model": str(job.model), **asdict(job.runtime)}
     if isinstance(result, Exception):
         return {**what, "reason": str(result)}
@@ -181,14 +182,14 @@ def _profile(arguments: argparse.Namespace) -> int:
         say(f"trying {arguments.device}")
         delegate = [arguments.delegate] if arguments.delegate else []
         [runtime] = runtimes(device, delegate, [arguments.threads])
-        found = profile(device, model, runtime, say)
+        profiled = profile(device, model, runtime, say)
     title = f"{model.name} on {device.name}, {runtime.short}"
     if arguments.json:
-        _print_json({"device": device.facts().to_json(), **asdict(runtime), **asdict(found)})
+        _print_json({"device": device.facts().to_json(), **asdict(runtime), **asdict(profiled)})
     else:
-        print_profile(title, found)
+        print_profile(title, profiled)
     if arguments.trace:
-        _write_trace(arguments.trace, found.times, title)
+        _write_trace(arguments.trace, profiled.times, title)
     return ExitStatus.DONE
 
 
@@ -227,5 +228,5 @@ def _status(results: "Sequence[object]") -> int:
     return next(status for status in (ExitStatus.DONE, ExitStatus.FAULT, ExitStatus.INPUT) if status in statuses)
 
 
-def _print_json(value: Any) -> None:
+def _print_json(value: object) -> None:
     print(json.dumps(value, indent=1))

@@ -3,10 +3,11 @@
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autotune.cli.options import FORMAT, Commands, add, add_study, record_of
 from autotune.errors import ExitStatus, UserError
+from autotune.json_object import JsonObject
 from autotune.options import TRACKING, natural
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ def _pick(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         for remark in remarks:
             console.print(remark, style="yellow", soft_wrap=True)
-    given = targets and resolve(targets, record.quality)
-    return (_pick_together if arguments.all_devices else _pick_one)(arguments, record, given, rule, registration)
+    resolved = targets and resolve(targets, record.quality)
+    return (_pick_together if arguments.all_devices else _pick_one)(arguments, record, resolved, rule, registration)
 
 
 def _pick_one(
@@ -122,22 +123,24 @@ def _pick_together(
     if arguments.device is not None:
         raise UserError("--all-devices goes without --device: it takes every device that has the files")
     records = siblings(record.folder.parent, record.name)
-    found, point = choose_together(records, targets, arguments.trial, rule)
-    if point is None:
-        print_nearest_together(found)
+    together, best = choose_together(records, targets, arguments.trial, rule)
+    if best is None:
+        print_nearest_together(together)
         return ExitStatus.UNMET
-    points = found.on_each(point)
+    points = together.on_each(best)
     if registration is not None:
         registration.check(next(iter(points.values())))
     picked = {
-        device: Picked(records[device], found.fronts[device], one, _rechecked(arguments, records[device], one), rule)
-        for device, one in points.items()
+        device: Picked(
+            records[device], together.fronts[device], point, _rechecked(arguments, records[device], point), rule
+        )
+        for device, point in points.items()
     }
     file, recipe = hand_out_together(picked, Path(arguments.out))
 
     def show() -> None:
-        print_together(found, rule, picked)
-        _print_file(file, "\n\n".join(f"# on {name}\n{one['load']}" for name, one in recipe["devices"].items()))
+        print_together(together, rule, picked)
+        _print_file(file, "\n\n".join(f"# on {name}\n{its['load']}" for name, its in recipe["devices"].items()))
 
     return _handed_out(arguments, list(picked.values()), file, recipe, show, registration)
 
@@ -146,7 +149,7 @@ def _handed_out(
     arguments: argparse.Namespace,
     picked: "Sequence[Picked]",
     file: Path,
-    recipe: dict[str, Any],
+    recipe: JsonObject,
     show: "Callable[[], None]",
     registration: "Registration | None",
 ) -> int:
