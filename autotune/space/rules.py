@@ -1,9 +1,9 @@
 """Which configurations make sense, for any model and for the one at hand."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from autotune.config import Config
+from autotune.config import Config, Recipe
 
 
 @dataclass(frozen=True)
@@ -54,85 +54,55 @@ def conflict(config: Config, limits: Limits) -> str | None:
         config: what might be tried.
         limits: of its model.
     """
-    return next((reason for applies, reason in _RULES if applies(config, limits)), None)
+    return next(_conflicts(config, limits), None)
 
 
-def _changes(config: Config) -> bool:
-    return _compresses(config) or config.recipe.quantize != "none" or bool(config.recipe.extra)
+def _conflicts(config: Config, limits: Limits) -> Iterator[str]:
+    yield from _with_model(config.recipe, limits)
+    yield from _of_quantization(config.recipe, limits)
+    yield from _of_zeros(config)
+    yield from _of_augmentation(config.recipe, limits)
+    if config.recipe.quantize == "int16x8" and config.runtime.delegate == "xnnpack":
+        yield "XNNPACK has no kernels for int16 activations"
 
 
-def _compresses(config: Config) -> bool:
-    return bool(config.recipe.prune or config.recipe.cluster)
+def _with_model(recipe: Recipe, limits: Limits) -> Iterator[str]:
+    compresses = bool(recipe.prune or recipe.cluster)
+    changes = compresses or recipe.quantize != "none" or bool(recipe.extra)
+    if limits.untrainable is not None and recipe.trains:
+        yield "the model can't be trained"
+    if compresses and recipe.fine_tune == "none" and not limits.one_shot:
+        yield "the space prunes and clusters this model by training only"
+    if changes and limits.finished is not None:
+        yield "nothing can be done to the model"
+    if 0 < limits.largest_layer <= recipe.cluster:
+        yield "no layer has more weights than clusters"
 
 
-_RULES: tuple[tuple[Callable[[Config, Limits], bool], str], ...] = (
-    (
-        lambda config, limits: limits.untrainable is not None and config.recipe.trains,
-        "the model can't be trained",
-    ),
-    (
-        lambda config, limits: _compresses(config) and config.recipe.fine_tune == "none" and not limits.one_shot,
-        "the space prunes and clusters this model by training only",
-    ),
-    (
-        lambda config, limits: _changes(config) and limits.finished is not None,
-        "nothing can be done to the model",
-    ),
-    (
-        lambda config, limits: 0 < limits.largest_layer <= config.recipe.cluster,
-        "no layer has more weights than clusters",
-    ),
-    (
-        lambda config, _: config.recipe.quantize == "qat" and config.recipe.fine_tune == "none",
-        "quantization-aware training is a training",
-    ),
-    (
-        lambda config, limits: config.recipe.quantize == "qat" and limits.excludes,
-        "LiteRT's converter would quantize excluded layers all the same",
-    ),
-    (
-        lambda config, _: (
-            config.recipe.prune > 0
-            and config.recipe.prune_pattern != "unstructured"
-            and config.recipe.fine_tune == "none"
-        ),
-        "patterns of zeros need a training",
-    ),
-    (
-        lambda config, _: config.recipe.prune not in (0, 0.5) and config.recipe.prune_pattern == "2by4",
-        "two zeros in each four are half of the weights",
-    ),
-    (
-        lambda config, _: (
-            config.recipe.prune > 0
-            and config.recipe.prune_pattern == "xnnpack"
-            and (config.recipe.quantize != "none" or config.runtime.delegate != "xnnpack")
-        ),
-        "sparse kernels are XNNPACK's, for float weights",
-    ),
-    (
-        lambda config, limits: (
-            config.recipe.trains and config.recipe.augment != "none" and len(limits.input_shape) != 3
-        ),
-        "only images are shifted and flipped",
-    ),
-    (
-        lambda config, limits: (
-            config.recipe.trains
-            and config.recipe.augment != "none"
-            and config.recipe.fine_tune != "distill"
-            and len(limits.output_shape) > 1
-        ),
-        "labels such as masks would not be shifted and flipped with their images; only a teacher's outputs are",
-    ),
-    (
-        lambda config, _: (
-            config.recipe.trains and config.recipe.augment == "mix" and config.recipe.fine_tune != "distill"
-        ),
-        "mixed samples have no labels, only a teacher's outputs",
-    ),
-    (
-        lambda config, _: config.recipe.quantize == "int16x8" and config.runtime.delegate == "xnnpack",
-        "XNNPACK has no kernels for int16 activations",
-    ),
-)
+def _of_quantization(recipe: Recipe, limits: Limits) -> Iterator[str]:
+    if recipe.quantize == "qat" and recipe.fine_tune == "none":
+        yield "quantization-aware training is a training"
+    if recipe.quantize == "qat" and limits.excludes:
+        yield "LiteRT's converter would quantize excluded layers all the same"
+
+
+def _of_zeros(config: Config) -> Iterator[str]:
+    recipe = config.recipe
+    if recipe.prune > 0 and recipe.prune_pattern != "unstructured" and recipe.fine_tune == "none":
+        yield "patterns of zeros need a training"
+    if recipe.prune not in (0, 0.5) and recipe.prune_pattern == "2by4":
+        yield "two zeros in each four are half of the weights"
+    sparse_kernels = recipe.quantize == "none" and config.runtime.delegate == "xnnpack"
+    if recipe.prune > 0 and recipe.prune_pattern == "xnnpack" and not sparse_kernels:
+        yield "sparse kernels are XNNPACK's, for float weights"
+
+
+def _of_augmentation(recipe: Recipe, limits: Limits) -> Iterator[str]:
+    if not recipe.trains or recipe.augment == "none":
+        return
+    if len(limits.input_shape) != 3:
+        yield "only images are shifted and flipped"
+    if recipe.fine_tune != "distill" and len(limits.output_shape) > 1:
+        yield "labels such as masks would not be shifted and flipped with their images; only a teacher's outputs are"
+    if recipe.fine_tune != "distill" and recipe.augment == "mix":
+        yield "mixed samples have no labels, only a teacher's outputs"
