@@ -37,7 +37,7 @@ def is_tflite(data: bytes) -> bool:
 def pack(weights: Weights) -> bytes:
     """A list of arrays as the bytes of an uncompressed .npz (no pickle)."""
     stream = io.BytesIO()
-    named: dict[str, Any] = {f"{index:04}": array for index, array in enumerate(weights)}
+    named: dict[str, Any] = {f"{index:04}": array for index, array in enumerate(weights)}  # Any: savez has options, too
     np.savez(stream, **named)
     return stream.getvalue()
 

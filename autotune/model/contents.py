@@ -9,7 +9,7 @@ from autotune.errors import UserError, one_line
 from autotune.files import check_unpacked
 from autotune.model.file import HDF5
 
-_Hdf5 = Any
+HdfObject = Any
 """A group or a dataset of h5py, which has no types of its own."""
 
 
@@ -55,7 +55,7 @@ def _check_hdf5(data: bytes) -> None:
         check_unpacked(len(data), sum(size for each in _objects(file) for size in _sizes(each)))
 
 
-def _objects(file: _Hdf5) -> Iterator[_Hdf5]:
+def _objects(file: HdfObject) -> Iterator[HdfObject]:
     """All groups and datasets, each once.
 
     Raises:
@@ -79,7 +79,7 @@ def _objects(file: _Hdf5) -> Iterator[_Hdf5]:
                 pending.append(each[name])
 
 
-def _sizes(each: _Hdf5) -> Iterator[int]:
+def _sizes(each: HdfObject) -> Iterator[int]:
     """Bytes of what an object holds, once it is read.
 
     Raises:
