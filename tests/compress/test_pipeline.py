@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from autotune.compress import pipeline
+from autotune.compress.stage import so_far
 from autotune.config import Recipe
 
 
@@ -104,3 +105,10 @@ def test_integer_ends_need_no_training_of_their_own() -> None:
     plain, integer = (pipeline.steps(Recipe(quantize="qat", io=io), "task") for io in ("float32", "int8"))
     assert plain[0] == integer[0]
     assert plain[1].key != integer[1].key
+
+
+def test_a_stage_begins_with_what_was_made_before_it() -> None:
+    """Of which there may be nothing yet: the first stage begins with the model."""
+    assert so_far(b"model", b"weights") == b"weights"
+    assert so_far(b"model", b"") == b""
+    assert so_far(b"model", None) == b"model"

@@ -10,7 +10,7 @@ import pytest
 from autotune.config import Config
 from autotune.errors import UserError
 from autotune.space.file import parse, read
-from autotune.space.space import Categorical, Range, Space
+from autotune.space.space import Categorical, Range, Space, coarse_grid, grid
 
 NAN, INF = float("nan"), float("inf")
 
@@ -156,7 +156,7 @@ def test_what_maps_nothing_is_no_space(content: Any) -> None:
         parse(content, "s.yaml", [1])
 
 
-def test_load_reads_a_file(tmp_path: Path) -> None:
+def test_read_reads_a_file(tmp_path: Path) -> None:
     """A path is read as YAML, and is the source."""
     path = tmp_path / "mine.yaml"
     path.write_text("prune: [0, 0.5]\nthreads: auto\n")
@@ -165,7 +165,7 @@ def test_load_reads_a_file(tmp_path: Path) -> None:
     assert loaded.source == str(path)
 
 
-def test_load_refuses_what_is_not_yaml(tmp_path: Path) -> None:
+def test_read_refuses_what_is_not_yaml(tmp_path: Path) -> None:
     """In one line, with the path."""
     path = tmp_path / "mine.yaml"
     path.write_text("prune: [0, 0.5\nquantize: }")
@@ -176,7 +176,7 @@ def test_load_refuses_what_is_not_yaml(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"prune: 0.5  # \xe4\xf6\n", b"\xff\xfe\x00", b"prune: 0.5\x00"])
-def test_load_refuses_what_is_not_text(tmp_path: Path, content: bytes) -> None:
+def test_read_refuses_what_is_not_text(tmp_path: Path, content: bytes) -> None:
     """Other encodings and binary files, in one line with the path."""
     path = tmp_path / "mine.yaml"
     path.write_bytes(content)
@@ -213,6 +213,16 @@ def test_all_stops_below_high() -> None:
 def test_no_end_of_configurations() -> None:
     """A range without step can't be enumerated."""
     assert space(prune={"low": 0, "high": 0.5}, quantize=["none", "int8"]).all() is None
+
+
+def test_grids() -> None:
+    """A grid has every value; the coarse one, of what has no end of them, those at its ends and the middle one."""
+    assert grid(Categorical(("a", "b", "c"))) == ["a", "b", "c"]
+    assert grid(Range(0.0, 0.5, 0.25)) == [0.0, 0.25, 0.5]
+    assert grid(Range(0.0, 0.5)) is None
+    assert coarse_grid(Categorical(("a", "b", "c"))) == ["a", "c"]
+    assert coarse_grid(Range(0.0, 0.5)) == [0.0, 0.25, 0.5]
+    assert coarse_grid(Range(0.01, 1.0, log=True)) == [0.01, 0.1, 1.0]
 
 
 def test_free_are_those_with_a_choice() -> None:
