@@ -40,7 +40,7 @@ def launch(settings: Settings, reporter: Reporter, tracking_uri: str | None) -> 
     """
     began = time.monotonic()
     jobs = workers(settings)
-    devices = [device_file.load_device(spec) for spec in settings.values.device]
+    devices = [device_file.find_device(spec) for spec in settings.values.device]
     draft = settings.draft(jobs)
     examine.check_names(devices)
     examine.check_files(draft, devices)

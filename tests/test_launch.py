@@ -50,7 +50,7 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("autotune.track.picture.draw", lambda record, path: None)
     monkeypatch.setattr("autotune.study.pool.RayPool", ToyPool)
-    monkeypatch.setattr("autotune.devices.device_file.load_device", lambda spec, **_: Unasked())
+    monkeypatch.setattr("autotune.devices.device_file.find_device", lambda spec, **_: Unasked())
     toy_files(tmp_path)
 
 
@@ -145,7 +145,7 @@ def test_what_a_model_tells_takes_no_device(given: dict[str, Any], message: str)
 def test_a_study_that_is_another_is_refused_before_the_device_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """By its name alone it would be taken for the one to go on with; so it is while another process runs it."""
     with monkeypatch.context() as patched:
-        patched.setattr("autotune.devices.device_file.load_device", lambda spec, **_: FakeDevice())
+        patched.setattr("autotune.devices.device_file.find_device", lambda spec, **_: FakeDevice())
         run()
     with pytest.raises(UserError, match="was started with another data and another seed"):
         run(seed=1)
@@ -160,7 +160,7 @@ def test_the_front_is_drawn_without_tracking(monkeypatch: pytest.MonkeyPatch) ->
     """Into the study's folder, at the end of each run, also of one that finds nothing to do."""
     drawn: list[Path] = []
     monkeypatch.setattr("autotune.track.picture.draw", lambda record, path: drawn.append(path))
-    monkeypatch.setattr("autotune.devices.device_file.load_device", lambda spec, **_: FakeDevice())
+    monkeypatch.setattr("autotune.devices.device_file.find_device", lambda spec, **_: FakeDevice())
     for _ in range(2):
         run()
     assert drawn == [Path("runs", "toy", "front.png")] * 2

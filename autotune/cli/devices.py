@@ -106,7 +106,7 @@ def _devices(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from autotune.devices.device_file import load_device
+    from autotune.devices.device_file import find_device
     from autotune.measure.bench import bench, found_in, read_tflite, runtimes
     from autotune.measure.rounds import Job
     from autotune.terminal.devices import print_rows, progress
@@ -114,7 +114,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     models = [Path(model) for model in dict.fromkeys(arguments.models)]
     for model in models:
         read_tflite(model)
-    device = load_device(arguments.device, **({"cpus": arguments.cpus} if arguments.cpus else {}))
+    device = find_device(arguments.device, **({"cpus": arguments.cpus} if arguments.cpus else {}))
     with progress() as say:
         say(f"trying {arguments.device}")
         ways = runtimes(device, arguments.delegate, arguments.threads)
@@ -167,7 +167,7 @@ def _lasted(job: "Job", result: "list[BenchWindow] | Infeasible | Fault") -> Jso
 
 
 def _profile(arguments: argparse.Namespace) -> int:
-    from autotune.devices.device_file import load_device
+    from autotune.devices.device_file import find_device
     from autotune.measure.bench import read_tflite, runtimes
     from autotune.measure.profile import profile
     from autotune.terminal.devices import progress
@@ -175,7 +175,7 @@ def _profile(arguments: argparse.Namespace) -> int:
 
     model = Path(arguments.model)
     read_tflite(model)
-    device = load_device(arguments.device)
+    device = find_device(arguments.device)
     if arguments.trace:
         _check_trace(arguments.trace)
     with progress() as say:

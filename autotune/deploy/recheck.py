@@ -91,8 +91,8 @@ def _found(record: Record, called: str | None) -> Device:
     """
     if called is not None:
         with suppress(UserError):  # it is but the name
-            return device_file.load_device(called)
-    return device_file.load_device(record.meta.options.device or record.device)
+            return device_file.find_device(called)
+    return device_file.find_device(record.meta.options.device or record.device)
 
 
 def recheck(

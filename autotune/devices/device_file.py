@@ -26,7 +26,7 @@ _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 """Parameters that a keyword reaches."""
 
 
-def load_device(spec: str, **more: object) -> Device:
+def find_device(spec: str, **more: object) -> Device:
     """A device by what the user calls it; nothing is connected to yet.
 
     Args:
@@ -128,7 +128,7 @@ def _made(source: str, transport: str, values: Mapping[str, object]) -> Device:
     if unknown := set(values) - set(keywords(kind)):
         raise UserError(f"device {source}: {transport} takes no {', '.join(sorted(unknown))}")
     parameters = inspect.signature(kind).parameters.values()
-    needed = [one.name for one in parameters if one.default is one.empty and one.kind is not one.VAR_KEYWORD]
+    needed = [each.name for each in parameters if each.default is each.empty and each.kind is not each.VAR_KEYWORD]
     if lacking := [name for name in needed if name not in values and name != "name"]:
         short = f"write {transport}:{SHORT[transport].upper()}, or " if transport in SHORT else ""
         raise UserError(
@@ -161,4 +161,4 @@ def _parameters(kind: type) -> dict[str, object]:
     """The keywords that a class takes, with their annotations."""
     parameters = inspect.signature(kind).parameters.values()
     annotations = get_type_hints(inspect.getattr_static(kind, "__init__"))
-    return {one.name: annotations.get(one.name, object) for one in parameters if one.kind in _NAMED}
+    return {each.name: annotations.get(each.name, object) for each in parameters if each.kind in _NAMED}

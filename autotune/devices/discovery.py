@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 
 from autotune import plugins
 from autotune.devices.android.phone import ANSWER, listed
-from autotune.devices.device_file import device_files, load_device
+from autotune.devices.device_file import device_files, find_device
 from autotune.errors import Fault, UserError
 from autotune.json_object import JsonObject
 from autotune.results.meta import DeviceFacts
@@ -43,7 +43,7 @@ class Seen:
 
 
 def devices() -> list[str]:
-    """What load_device() takes: local, plug-ins that need to be told nothing, attached phones, the files in ./devices/.
+    """What find_device() takes: local, plug-ins that need to be told nothing, attached phones, the files in ./devices/.
 
     Raises:
         UserError: a plug-in can't be imported.
@@ -55,7 +55,7 @@ def devices() -> list[str]:
 def look(device: str) -> Seen:
     """Connects to a device and tries each delegate on it; never raises for one that can't be used."""
     try:
-        there = load_device(device)
+        there = find_device(device)
         delegates, facts = there.delegates, there.facts()
         with there.open() as session:
             heat = session.temperature()

@@ -33,30 +33,30 @@ class Snippet:
     code: str
 
 
-def snippets(file: Path, config: Config, state: State, entry: InputTypes = FLOATS) -> list[Snippet]:
+def snippets(file: Path, config: Config, state: State, types: InputTypes = FLOATS) -> list[Snippet]:
     """What is known of how to run a file in Python, in Kotlin on Android, and in C++; fewer where a delegate has none.
 
     Args:
         file: as it was handed out; Python opens it by this path, the others by its name.
         config: that it was measured by.
         state: what the file keeps from one inference to the next.
-        entry: of its model, as Record.input() gives it.
+        types: of its model's input, as Record.input() gives them.
     """
-    more = state, _word(config, entry)
-    found = (_python(file, config, *more), _kotlin(file.name, config, *more), _cpp(file.name, config, *more))
-    return [snippet for snippet in found if snippet is not None]
+    more = state, _on_integers(config, types)
+    every = (_python(file, config, *more), _kotlin(file.name, config, *more), _cpp(file.name, config, *more))
+    return [snippet for snippet in every if snippet is not None]
 
 
-def python(file: Path, config: Config, state: State, entry: InputTypes = FLOATS) -> str:
+def python(file: Path, config: Config, state: State, types: InputTypes = FLOATS) -> str:
     """Python that loads the file; a comment where the delegate is a plug-in's, which knows how."""
-    snippet = _python(file, config, state, _word(config, entry))
+    snippet = _python(file, config, state, _on_integers(config, types))
     runtime = config.runtime
     if snippet is None:
         return f"# {file}: load it through the delegate {runtime.delegate} of the device, {runtime.threads} threads"
     return snippet.code
 
 
-def _python(file: Path, config: Config, state: State, word: str | None) -> Snippet | None:
+def _python(file: Path, config: Config, state: State, integers: str | None) -> Snippet | None:
     runtime = config.runtime
     if runtime.delegate in _RESOLVERS:
         code = (
@@ -65,8 +65,8 @@ def _python(file: Path, config: Config, state: State, word: str | None) -> Snipp
             f"    experimental_op_resolver_type=OpResolverType.{_RESOLVERS[runtime.delegate]},\n)\n"
             "interpreter.allocate_tensors()"
         )
-        told = _told(word, state, "#", "interpreter.reset_all_variables()")
-        return Snippet("python", "pip install ai-edge-litert", code + told)
+        comments = _comments(integers, state, "#", "interpreter.reset_all_variables()")
+        return Snippet("python", "pip install ai-edge-litert", code + comments)
     accelerator = "GPU"
     before = ""
     more = ""
@@ -92,7 +92,7 @@ def _python(file: Path, config: Config, state: State, word: str | None) -> Snipp
         "# inputs[0].write(x); model.run_by_index(0, inputs, outputs); y = outputs[0].read(y_size, y_dtype)"
     )
     packages = "ai-edge-litert openvino" if more else "ai-edge-litert"
-    return Snippet("python", f"pip install {packages}", code + _told(word, state, "#"))
+    return Snippet("python", f"pip install {packages}", code + _comments(integers, state, "#"))
 
 
 def _openvino(backend: str, threads: int) -> str:
@@ -111,7 +111,7 @@ def _openvino(backend: str, threads: int) -> str:
     )
 
 
-def _kotlin(name: str, config: Config, state: State, word: str | None) -> Snippet | None:
+def _kotlin(name: str, config: Config, state: State, integers: str | None) -> Snippet | None:
     """LiteRT's Interpreter on Android, the model among the app's assets.
 
     Options: org.tensorflow.lite.Interpreter.Options in LiteRT's API reference for Java.
@@ -136,11 +136,11 @@ def _kotlin(name: str, config: Config, state: State, word: str | None) -> Snippe
         "        FileChannel.MapMode.READ_ONLY, asset.startOffset, asset.declaredLength)\n}\n"
         f"val interpreter = Interpreter(model, {options})"
     )
-    code += _told(word, state, "//", "interpreter.resetVariableTensors()") + "\ninterpreter.run(input, output)"
+    code += _comments(integers, state, "//", "interpreter.resetVariableTensors()") + "\ninterpreter.run(input, output)"
     return Snippet("kotlin", f'{needs}, and androidResources {{ noCompress += "tflite" }}', code)
 
 
-def _cpp(name: str, config: Config, state: State, word: str | None) -> Snippet | None:
+def _cpp(name: str, config: Config, state: State, integers: str | None) -> Snippet | None:
     """LiteRT's C++ Interpreter."""
     runtime = config.runtime
     resolver = {
@@ -175,29 +175,29 @@ def _cpp(name: str, config: Config, state: State, word: str | None) -> Snippet |
     needs = "LiteRT's C++ library (in TensorFlow's tree the headers are in tensorflow/lite/)"
     if runtime.delegate == "xnnpack":
         needs += ", built with XNNPACK, which it then applies by itself"
-    return Snippet("cpp", needs, code + _told(word, state, "//", "interpreter->ResetVariableTensors();"))
+    return Snippet("cpp", needs, code + _comments(integers, state, "//", "interpreter->ResetVariableTensors();"))
 
 
-def _word(config: Config, entry: InputTypes) -> str | None:
-    """A word on integer inputs, None where there are none."""
-    if entry.given != "float32":
-        return f"{entry.taken} in: numbers as the data has them, not scaled"
-    taken = "int8" if config.recipe.io == "int8" else entry.taken
+def _on_integers(config: Config, types: InputTypes) -> str | None:
+    """What there is to say of integer inputs, None where there are none."""
+    if types.given != "float32":
+        return f"{types.taken} in: numbers as the data has them, not scaled"
+    taken = "int8" if config.recipe.io == "int8" else types.taken
     if taken.startswith("float"):
         return None
     return f"{taken} in and out: x / scale + zero_point, by the tensors' own quantization"
 
 
-def _told(word: str | None, state: State, comment: str, reset: str = "") -> str:
+def _comments(integers: str | None, state: State, comment: str, reset: str = "") -> str:
     """Lines on what a file's name does not tell of: integer inputs, and state.
 
     Args:
-        word: on integer inputs, if there is one.
+        integers: what there is to say of integer inputs, if they are.
         state: what it keeps from one inference to the next.
         comment: how one begins.
         reset: the statement that resets variable tensors, "" where there is none.
     """
-    lines = [] if word is None else [f"{{comment}} {word}"]
+    lines = [] if integers is None else [f"{{comment}} {integers}"]
     if state == "variables" and reset:
         lines.append(f"{reset}  {{comment}} before each sample: it keeps state from one inference to the next")
     elif state:

@@ -78,7 +78,7 @@ def find(folder: Path, name: str, device: str | None = None) -> Record:
     found = siblings(folder, name)
     if device not in found:
         with contextlib.suppress(UserError):  # to be told where it was measured helps more
-            device = device_file.load_device(device).name
+            device = device_file.find_device(device).name
     return on(found, device)
 
 

@@ -36,10 +36,13 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     Args:
         values: at least one; of fewer than 6 the smallest and the largest are given, which say less.
     """
-    from scipy.stats import binom
+    from scipy.special import (
+        bdtr,  # scipy.stats.quantile_test() has the same interval, and takes a hundred times as long
+    )
 
     ordered = np.sort(np.asarray(values, float))
-    k = max(1, int(binom.ppf(0.025, len(ordered), 0.5)))
+    n = len(ordered)
+    k = max(1, int(np.searchsorted(bdtr(np.arange(n + 1), n, 0.5), 0.025)))
     return float(ordered[k - 1]), float(ordered[-k])
 
 
@@ -134,12 +137,17 @@ def _temperature(rounds: Sequence[Timing]) -> str:
 
 def _disagreement(medians: Sequence[float]) -> str:
     """What sets the rounds apart from each other: a trend, or scatter."""
-    from scipy.stats import kendalltau
-
     if len(medians) >= LEAST_ROUNDS:
         half = len(medians) // 2
         change = float(np.median(medians[-half:]) / np.median(medians[:half])) - 1
-        if abs(change) > DRIFT and kendalltau(range(len(medians)), medians).pvalue < 0.01:
+        if abs(change) > DRIFT and _rises_or_falls(medians):
             return f"it drifted by {change:+.0%} over the rounds"
     wide = _reach(medians)
     return f"rounds differ by {wide:.0%}" if wide > WIDE else ""
+
+
+def _rises_or_falls(values: Sequence[float]) -> bool:
+    """Whether their order is no chance: Kendall's rank correlation, at 1 %."""
+    from scipy.stats import kendalltau  # takes a second to import, and few rounds get as far as this
+
+    return bool(kendalltau(range(len(values)), values).pvalue < 0.01)

@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         return devices[spec]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("autotune.devices.device_file.load_device", load)
+        patch.setattr("autotune.devices.device_file.find_device", load)
         run(options(folder), devices["fake"], FakePool(), SilentReporter(), list, toy_import)
         asked = replace(options(folder, "board.yaml"), space=parse(SPACE | {"threads": [1]}, "toy", (1,)))
         run(asked, board, FakePool(), SilentReporter(), list, toy_import)

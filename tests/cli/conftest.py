@@ -43,7 +43,7 @@ def device(monkeypatch: pytest.MonkeyPatch, board: Board) -> FakeDevice:
             raise UserError(f"unknown device {spec!r}")
         return known[spec]
 
-    monkeypatch.setattr("autotune.devices.device_file.load_device", load)
+    monkeypatch.setattr("autotune.devices.device_file.find_device", load)
     return made
 
 

@@ -17,7 +17,7 @@ from autotune.cli import command
 from autotune.testing import FakeDevice, FakePool, toy_import
 
 device = FakeDevice(quiet=lambda: time.sleep(0.01))
-autotune.devices.device_file.load_device = lambda spec: device
+autotune.devices.device_file.find_device = lambda spec: device
 autotune.study.pool.RayPool = lambda *_: FakePool()
 autotune.launch.import_model = toy_import
 autotune.track.picture.draw = lambda record, path: None

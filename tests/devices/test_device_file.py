@@ -16,7 +16,7 @@ from autotune.devices.client.command import CommandDevice
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.client.ssh import SshDevice
 from autotune.devices.device import Cooling, MeasureOptions
-from autotune.devices.device_file import device_files, keywords, load_device
+from autotune.devices.device_file import device_files, find_device, keywords
 from autotune.errors import UserError
 from tests.conftest import ROOT
 
@@ -70,7 +70,7 @@ def file(text: str, name: str = "devices/board.yaml") -> str:
 )
 def test_transports_and_their_short_forms(spec: str, kind: type, name: str) -> None:
     """Without any file; nothing is connected to."""
-    device = load_device(spec)
+    device = find_device(spec)
     assert type(device) is kind
     assert device.name == name
     assert device.cooling is None
@@ -80,15 +80,15 @@ def test_transports_and_their_short_forms(spec: str, kind: type, name: str) -> N
 def test_a_file_by_name_and_by_path(spec: str) -> None:
     """Its name is the device's, unless it says another."""
     file("threads: [1]")
-    assert load_device(spec).name == "board"
+    assert find_device(spec).name == "board"
     file("name: desk")
-    assert load_device(spec).name == "desk"
+    assert find_device(spec).name == "desk"
 
 
 def test_a_file_goes_before_a_transport_of_its_name() -> None:
     """A user's own "local" describes this machine."""
     file("threads: [3]", "devices/local.yml")
-    assert load_device("local").threads == (3,)
+    assert find_device("local").threads == (3,)
     assert [path.name for path in device_files()] == ["local.yml"]
 
 
@@ -98,7 +98,7 @@ def test_a_file_says_what_the_class_takes() -> None:
         f"transport: command\ncommand: [{sys.executable}]\nfolder: .\nemulated: true\nshares_host: true\n"
         "threads: [1, 3]\ncooling: {below: 55.5, at_most: 2m}\n"
     )
-    device = load_device(path)
+    device = find_device(path)
     assert isinstance(device, CommandDevice)
     assert (device.emulated, device.shares_host, device.threads) == (True, True, (1, 3))
     assert device.cooling == Cooling(55.5, 120.0)
@@ -107,14 +107,14 @@ def test_a_file_says_what_the_class_takes() -> None:
 def test_what_is_asked_for_goes_before_the_file() -> None:
     """As --cpus does."""
     file("cpus: [0]")
-    assert load_device("board", cpus=[1, 2])._options.cpus == (1, 2)  # type: ignore[attr-defined]
+    assert find_device("board", cpus=[1, 2])._options.cpus == (1, 2)  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("_simulator")
 def test_a_plug_in_of_any_types() -> None:
     """A device file reaches its keywords, and values are of the types that it asks for."""
     path = file("transport: simulator\nspeed: 2\nseed: 3\nstrict: true\nflags: {gpu: [a, b]}\nstart: [at, once]\n")
-    device: Any = load_device(path)
+    device: Any = find_device(path)
     assert device.given == [2, 3, True, {"gpu": ["a", "b"]}, ["at", "once"]]
     assert device.name == "board"
 
@@ -144,18 +144,18 @@ def test_what_a_plug_in_asks_for_may_be_a_class_of_its_own(monkeypatch: pytest.M
             self.sensor = sensor
 
     monkeypatch.setattr(plugins, "load", lambda *_: Probe)
-    device: Any = load_device(file("transport: probe\nsensor: {pin: 3}"))
+    device: Any = find_device(file("transport: probe\nsensor: {pin: 3}"))
     assert device.sensor == Sensor(3)
     with pytest.raises(UserError, match=r"line 2: sensor can't be {'pin': 'three'}; it must be "):
-        load_device(file("transport: probe\nsensor: {pin: three}"))
+        find_device(file("transport: probe\nsensor: {pin: three}"))
 
 
 def test_pydantic_is_imported_where_a_file_is_read() -> None:
     """And not before: it takes longer than all else of a command's help."""
     script = (
-        "import sys\nfrom autotune.devices.device_file import load_device\n"
-        "load_device('local')\nprint('pydantic' in sys.modules)\n"
-        "load_device('devices/board.yaml')\nprint('pydantic' in sys.modules)"
+        "import sys\nfrom autotune.devices.device_file import find_device\n"
+        "find_device('local')\nprint('pydantic' in sys.modules)\n"
+        "find_device('devices/board.yaml')\nprint('pydantic' in sys.modules)"
     )
     file("threads: [1]")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -210,7 +210,7 @@ def test_what_a_file_can_not_say(text: str, says: str) -> None:
     """One line with the file, and the line and key where they are known."""
     path = file(text)
     with pytest.raises(UserError) as caught:
-        load_device("board")
+        find_device("board")
     assert str(caught.value).startswith(f"device {path}") or "device board: " in str(caught.value)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -220,7 +220,7 @@ def test_cpus_that_the_device_has_not() -> None:
     """No delegate is blamed for them."""
     file("cpus: [9999]\ndelegates: [builtin]")
     with pytest.raises(UserError, match="device board: cpus: files can't be kept to CPUs 9999; there are 0"):
-        _ = load_device("board").delegates
+        _ = find_device("board").delegates
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_what_is_no_device(spec: str, says: str) -> None:
     """One line with what there is."""
     file("threads: [1]")
     with pytest.raises(UserError) as caught:
-        load_device(spec)
+        find_device(spec)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -253,10 +253,10 @@ def test_what_a_class_does_not_take() -> None:
     """Pinning to CPUs is nothing that every device can do."""
     path = file("transport: simulator\nspeed: 1\n")
     with pytest.raises(UserError, match=r"device devices/board.yaml: simulator takes no cpus"):
-        load_device(path, cpus=[0])
+        find_device(path, cpus=[0])
 
 
 @pytest.mark.parametrize("name", ["raspberry_pi", "android_phone", "container"])
 def test_the_examples_are_right(name: str) -> None:
     """Those that are shipped can be copied as they are."""
-    assert load_device(str(ROOT / "docs" / "examples" / "devices" / f"{name}.yaml")).name == name
+    assert find_device(str(ROOT / "docs" / "examples" / "devices" / f"{name}.yaml")).name == name

@@ -10,7 +10,7 @@ import pytest
 
 from autotune import experiment
 from autotune.config import FIELDS, NAMES
-from autotune.devices.device_file import load_device
+from autotune.devices.device_file import find_device
 from autotune.space import file as space_file
 from autotune.targets.metric import METRICS, QUALITIES
 from autotune.targets.target import parse, parse_all
@@ -60,7 +60,7 @@ def test_yaml_is_read(page: Path, title: str, content: str, tmp_path: Path) -> N
             if isinstance(values.get("space"), dict):
                 assert space_file.parse(values["space"], title, (1, 2), lines=lines).dimensions
         case "devices":
-            assert load_device(str(path)).name
+            assert find_device(str(path)).name
         case _:
             pytest.fail(f"{page.name}: a block of YAML has no title such as spaces/NAME.yaml")
 

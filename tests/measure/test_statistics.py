@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from autotune.devices.device import Timing
 from autotune.measure.statistics import interval, settled, summary, verdict
@@ -47,6 +48,15 @@ def test_more_values_make_the_interval_narrower() -> None:
         np.mean([np.diff(interval(random.normal(size=size).tolist()))[0] for _ in range(300)]) for size in (20, 80)
     ]
     assert widths[0] / widths[1] == pytest.approx(2, rel=0.15)
+
+
+@pytest.mark.parametrize("size", range(6, 60))
+def test_the_interval_is_that_of_scipy(size: int) -> None:
+    """To the last bit, and by either of its functions, whatever the values."""
+    values = np.random.default_rng(size).lognormal(size=size)
+    low, high = scipy.stats.quantile_test(values, p=0.5).confidence_interval(0.95)
+    k = int(scipy.stats.binom.ppf(0.025, size, 0.5))
+    assert interval(values.tolist()) == (low, high) == (np.sort(values)[k - 1], np.sort(values)[-k])
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune import experiment
-from autotune.devices.device_file import load_device
+from autotune.devices.device_file import find_device
 from autotune.space import file as space_file
 from autotune.yaml_file import read_yaml
 from tests.conftest import ROOT
@@ -86,7 +86,7 @@ def test_devices(folder: Path, name: str, draw: st.DataObject) -> None:
     """Of every transport: what comes through is a device, to which nothing was connected yet."""
     text = DEVICES[name]
     content = draw.draw(damaged(text.encode()) | reshaped(yaml.safe_load(text), VALUES).map(dumped))
-    device = read_or_refused(lambda: load_device(str(written(folder, content))))
+    device = read_or_refused(lambda: find_device(str(written(folder, content))))
     if device is not None:
         assert isinstance(device.name, str)
 
@@ -124,4 +124,4 @@ def test_kept_seeds(folder: Path, content: bytes) -> None:
     path = str(written(folder, content))
     read_or_refused(lambda: experiment.settings_of({"experiment": path}))
     read_or_refused(lambda: space_file.read(path, [1]))
-    read_or_refused(lambda: load_device(path))
+    read_or_refused(lambda: find_device(path))

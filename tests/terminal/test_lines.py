@@ -19,7 +19,7 @@ SPACE = "prune: [0, 0.5]\nquantize: [none, int8]\ndelegate: [xnnpack]\nthreads: 
 def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
     """In place of this machine."""
     found = FakeDevice()
-    monkeypatch.setattr("autotune.devices.device_file.load_device", lambda spec: found)
+    monkeypatch.setattr("autotune.devices.device_file.find_device", lambda spec: found)
     monkeypatch.setattr("autotune.launch.import_model", toy_import)
     monkeypatch.setattr("autotune.study.pool.RayPool", lambda *_: FakePool())
     monkeypatch.setattr("autotune.track.picture.draw", lambda record, path: None)

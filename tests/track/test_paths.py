@@ -17,7 +17,7 @@ def test_a_study_of_odd_names(
     tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is run, shown, picked from, reported and tracked; the commands that it shows are for a shell as they stand."""
-    monkeypatch.setattr("autotune.devices.device_file.load_device", lambda spec: FakeDevice())
+    monkeypatch.setattr("autotune.devices.device_file.find_device", lambda spec: FakeDevice())
     monkeypatch.setattr("autotune.study.pool.RayPool", lambda *_: FakePool())
     monkeypatch.setattr("autotune.launch.import_model", toy_import)
     (tmp_path / ODD).mkdir()
