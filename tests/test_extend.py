@@ -3,7 +3,9 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import griffe  # comes with mkdocstrings
 import pytest
@@ -46,9 +48,27 @@ def test_all_is_there() -> None:
     assert all(hasattr(extend, name) for name in extend.__all__)
 
 
+@pytest.mark.parametrize("protocol", [extend.Stage, extend.Device, extend.Session, extend.Transport, extend.Tracker])
+def test_what_a_protocol_speaks_in_is_there(protocol: type) -> None:
+    """The types that its attributes have, that its methods take and give, as far as they are autotune's."""
+    hints = [protocol, *(member for name, member in vars(protocol).items() if not name.startswith("_"))]
+    hints = [member.fget if isinstance(member, property) else member for member in hints]
+    types = {kind for hint in hints for annotation in get_type_hints(hint).values() for kind in _classes(annotation)}
+    assert {kind for kind in types if kind.__module__.startswith("autotune")} <= {
+        kind for kind in vars(extend).values() if isinstance(kind, type)
+    }
+
+
+def _classes(annotation: object) -> Iterator[type]:
+    if isinstance(annotation, type) and not get_args(annotation):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _classes(argument)
+
+
 @pytest.mark.parametrize("module", sorted(DOORS))
 def test_all_is_explained(module: str) -> None:
-    """Each public name has a docstring, and so has each public method and attribute of a protocol's."""
+    """Each public name has a docstring."""
     package = griffe.load("autotune", search_paths=[str(ROOT)], resolve_aliases=True)
     door = package[module.partition(".")[2]] if "." in module else package
     assert door.exports
