@@ -19,22 +19,31 @@ class JsonFields:
 
     Attributes:
         more: what else is in it, by name: what other versions know, what has no value (None).
+        order: in which the names stand; those that are not among them come behind.
     """
 
     more: Mapping[str, Json] = field(default_factory=dict)
+    order: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The names that are fields."""
+        return tuple(each.name for each in fields(cls) if each.name not in ("more", "order"))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:  # Any: as JsonObject
         """The object that to_json() gave, of this version or another."""
-        names = {each.name for each in fields(cls)} - {"more"}
+        names = cls.names()
         mine = {name: value for name, value in values.items() if name in names and value is not None}
         more = {name: value for name, value in values.items() if name not in mine}
-        return cls(more=more, **{name: tuple(v) if isinstance(v, list) else v for name, v in mine.items()})
+        arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in mine.items()}
+        return cls(more=more, order=tuple(values), **arguments)
 
     def to_json(self) -> JsonObject:
         """JSON with every name that from_json() was given."""
-        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "more"}
-        return {name: as_json(value) for name, value in values.items() if value is not None} | dict(self.more)
+        mine = {name: getattr(self, name) for name in self.names()}
+        values = {name: as_json(value) for name, value in mine.items() if value is not None} | dict(self.more)
+        return {name: values[name] for name in dict.fromkeys((*self.order, *values)) if name in values}
 
 
 def as_json(value: object) -> Json:

@@ -1,7 +1,7 @@
 """What a study was started with, as its journal keeps it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from autotune.json_object import JsonFields
@@ -42,31 +42,31 @@ class DeviceFacts(JsonFields):
     emulated: bool | None = None
 
 
-@dataclass(frozen=True)
-class RunOptions(JsonFields):
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions(JsonFields):
     """What a study's user asked for, as far as models and data depend on it.
 
     Attributes:
         model: paths of the candidates, the first of which is the baseline.
         data: where it is, as data.located() gives it.
+        validation_share: of the test samples that became validation, where there was none; None for a study that is
+            older than it.
+        device: what finds it again, likewise.
         space: where it is from.
         loss: its name, or the place of the user's own.
         metric: likewise.
         seed: of splits, shuffles and the sampler.
-        validation_share: of the test samples that became validation, where there was none; None for a study that is
-            older than it.
-        device: what finds it again, likewise.
-        excluded: names of layers, or patterns of them, that were left alone, likewise.
+        excluded: names of layers, or patterns of them, that were left alone; None as above.
     """
 
     model: tuple[str, ...]
     data: str
+    validation_share: float | None = None
+    device: str | None = None
     space: str
     loss: str
     metric: str
     seed: int
-    validation_share: float | None = None
-    device: str | None = None
     excluded: tuple[str, ...] | None = None
 
 
@@ -102,8 +102,7 @@ class Identity(JsonFields):
 
     def changes(self, other: Self) -> list[str]:
         """The names under which another study's differs."""
-        names = [each.name for each in fields(self) if each.name != "more"]
-        return [name for name in names if getattr(self, name) != getattr(other, name)]
+        return [name for name in self.names() if getattr(self, name) != getattr(other, name)]
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ class Meta(JsonFields):
     targets: tuple[str, ...] = ()
     objectives: tuple[str, ...] = USUAL
     device: DeviceFacts
-    options: RunOptions
+    options: StudyOptions
     identity: Identity = field(default_factory=Identity)
 
     @classmethod
@@ -192,7 +191,7 @@ class Meta(JsonFields):
             "data": DataFacts.from_json(values.get("data", {})),
             "inputs": inputs,
             "device": DeviceFacts.from_json(values["device"]),
-            "options": RunOptions.from_json(values["options"]),
+            "options": StudyOptions.from_json(values["options"]),
             "identity": Identity.from_json(values.get("identity", {})),
         }
         return super().from_json({**values, **objects})

@@ -12,7 +12,7 @@ from autotune.config import Config, fingerprint
 from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.ledger import journal, siblings
-from autotune.results.meta import DataFacts, Identity, InputTypes, Meta, RunOptions, SplitFacts
+from autotune.results.meta import DataFacts, Identity, InputTypes, Meta, SplitFacts, StudyOptions
 from autotune.results.record import Record
 from autotune.space.rules import conflict
 from autotune.space.space import Space
@@ -212,7 +212,7 @@ def _meta(options: Options, targets: Sequence[Target], goals: Sequence[str], ope
         targets=tuple(target.text for target in targets),
         objectives=tuple(goals),
         device=device.facts(),
-        options=RunOptions(
+        options=StudyOptions(
             model=tuple(str(path.resolve()) for path in options.models),
             data=located(options.data),
             validation_share=options.validation_share,

@@ -8,7 +8,7 @@ from autotune.config import Config, Value
 from autotune.files import sha256
 from autotune.ledger.artifacts import ScoreFiles
 from autotune.results.front import MeasuredPoint, Point
-from autotune.results.meta import DeviceFacts, Meta, RunOptions
+from autotune.results.meta import DeviceFacts, Meta, StudyOptions
 from autotune.results.outcome import Certainty, Measured, Measurement, Outcome
 from autotune.results.record import Gaps, Record
 from autotune.targets.metric import ACCURACY, Metric
@@ -51,7 +51,14 @@ def toy_outcome(accuracy: float, latency_ms: float, download: float, **config: V
 
 def toy_meta(*targets: str, quality: Metric = ACCURACY) -> Meta:
     """What a study with these targets is started with."""
-    options = RunOptions(("toy.keras",), "toy.npz", "quick", "sparse_categorical_crossentropy", quality.name, 0)
+    options = StudyOptions(
+        model=("toy.keras",),
+        data="toy.npz",
+        space="quick",
+        loss="sparse_categorical_crossentropy",
+        metric=quality.name,
+        seed=0,
+    )
     return Meta(quality=quality, targets=targets, options=options, device=DeviceFacts("fake"))
 
 

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from autotune.report.reproduce import command, pick_command, point_command, point_space, study_command
-from autotune.results.meta import RunOptions
+from autotune.results.meta import StudyOptions
 from autotune.results.record import Record
 from autotune.testing import toy_outcome, toy_record
 
 
 def record(folder: Path, **options: Any) -> Record:
     made = toy_record(folder / "my runs" / "toy", toy_outcome(0.9, 1.0, 1000, quantize="qat", epochs=5))
-    kept = RunOptions(("m 1.keras",), "d.npz", "quick", "loss.py:mine", "accuracy", 3)
-    return replace(made, meta=replace(made.meta, targets=("latency<1ms",), options=replace(kept, **options)))
+    usual = StudyOptions(
+        model=("m 1.keras",), data="d.npz", space="quick", loss="loss.py:mine", metric="accuracy", seed=3
+    )
+    return replace(made, meta=replace(made.meta, targets=("latency<1ms",), options=replace(usual, **options)))
 
 
 def test_a_study_once_more(tmp_path: Path) -> None:
