@@ -24,7 +24,7 @@ from autotune.model.load import open_base
 from autotune.results.front import MeasuredPoint, ParetoFront, Point
 from autotune.results.meta import DeviceFacts, Meta
 from autotune.results.outcome import Certainty, Measured, Measurement, Outcome, Refused
-from autotune.results.record import Record
+from autotune.results.record import Begun, Record
 from autotune.search.search import Proposer, Sampler, Search
 from autotune.space.space import Space
 from autotune.targets.metric import Metric
@@ -35,6 +35,7 @@ from autotune.track.tracker import Tracker
 __all__ = [
     "Artifact",
     "Asked",
+    "Begun",
     "Certainty",
     "Config",
     "Cooling",

@@ -86,8 +86,7 @@ def _autotune(folder: Path, theirs: list[dict[str, float]], took: float) -> tupl
     began = datetime.now()
     command = [sys.executable, "-m", "autotune", "run", *files, *limits]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    record = read(folder / "runs" / "live", "live")
-    assert record.baseline is not None
+    record = read(folder / "runs" / "live", "live").begun()
     baseline: dict[str, float] = record.baseline.metrics
     goal = _volume(theirs, baseline)
     storage = JournalStorage(JournalFileBackend(str(record.folder / JOURNAL)))

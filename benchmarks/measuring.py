@@ -99,7 +99,7 @@ def _again(session: Session, folder: Path) -> None:
     command += ["--data", str(CIFAR10), "--space", "quick", "--trials", "24", "--jobs", "2", "--tracking-uri", "none"]
     subprocess.run([*command, "--name", "again", "--dir", str(folder / "runs")], check=True, capture_output=True)
     study = folder / "runs" / "again"
-    front = read(study, "again").front()
+    front = read(study, "again").begun().front()
     assert front is not None
     during = _during(study)
     jobs = [Job(Path(point.model), point.outcome.config.runtime) for point in front.points]

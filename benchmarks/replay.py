@@ -130,7 +130,7 @@ def replay(table: Table, name: str, seed: int) -> Curve:
     meta = replace(toy_meta(), seed=seed)
     storage = optuna.storages.InMemoryStorage()
     ledger = Ledger(Path(), "replay", table.space, meta, table.has, storage=storage)
-    ledger.note("baseline", table.baseline.to_json())
+    ledger.begin(table.baseline)
     built: set[str] = set()
     gate = Gate(ledger, table.space.runtimes())
     search = Search(ledger, table.space, lambda recipe: table.steps[recipe.key], built.__contains__, gate, seed)
@@ -156,17 +156,17 @@ def replay(table: Table, name: str, seed: int) -> Curve:
         spent += cost
         built.update(table.trainings(row.recipe))
         outcomes = [table.outcomes[config.key] for config in row.configs]
-        _tell(ledger, row, outcomes, table.baseline)
+        _tell(ledger, row, outcomes)
         found += outcomes
         curve[spent / total - 1e-9 <= BUDGETS] = table.hypervolume(found) / best
 
 
-def _tell(ledger: Ledger, row: Proposal, outcomes: list[Measured], baseline: Measured) -> None:
+def _tell(ledger: Ledger, row: Proposal, outcomes: list[Measured]) -> None:
     assert row.trial is not None  # nothing is cut off here
     first, *others = outcomes
-    ledger.tell(row.trial, first, [], baseline)
+    ledger.tell(row.trial, first, [])
     for outcome in others:
-        ledger.add(outcome, [], baseline)
+        ledger.add(outcome, [])
 
 
 def main() -> None:

@@ -34,13 +34,13 @@ def fill(folder: Path, trials: int) -> None:
     (folder / NAME).mkdir(parents=True)
     ledger = Ledger(folder / NAME, NAME, space, META)
     baseline, targets = measured(Config.of({})), parse_all(TARGETS)[0]
-    ledger.note("baseline", baseline.to_json())
+    ledger.begin(baseline)
     draw, seen = random.Random(0), set[str]()
     while len(seen) < trials:
         config = space.sample(draw)
         if config.key not in seen:
             seen.add(config.key)
-            ledger.add(measured(config), targets, baseline)
+            ledger.add(measured(config), targets)
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from autotune import plugins
 from autotune.compress import pipeline
 from autotune.config import Config, Recipe
 from autotune.ledger.ledger import Ledger
-from autotune.results.front import MeasuredPoint, Point
+from autotune.results.front import MeasuredPoint
 from autotune.results.outcome import Measured
 from autotune.results.record import Record
 from autotune.search.feasibility import Gate
@@ -102,7 +102,7 @@ class Study:
         space = parse(SPACE, "scale", (1, 2))
         self._ledger = Ledger(folder, "scale", space, META)
         self._baseline, self._targets = measured(Config.of({})), parse_all(TARGETS)[0]
-        self._ledger.note("baseline", self._baseline.to_json())
+        self._ledger.begin(self._baseline)
         self._built: set[str] = set()
         gate = Gate(self._ledger, space.runtimes())
         search = Search(self._ledger, space, self._steps, self._built.__contains__, gate, 0)
@@ -129,10 +129,10 @@ class Study:
     def _tell(self, trial: int | None, outcome: Measured) -> None:
         """See the driver's."""
         if trial is None:
-            self._ledger.add(outcome, self._targets, self._baseline)
+            self._ledger.add(outcome, self._targets)
         else:
-            self._ledger.tell(trial, outcome, self._targets, self._baseline)
-        record = self._ledger.record()
+            self._ledger.tell(trial, outcome, self._targets)
+        record = self._ledger.begun()
         self._reporter.progress(record, TRIALS)
         self._patience.see(record.asked, record.hypervolume())
 
@@ -169,10 +169,9 @@ def _front() -> None:
     """Prints how long a front takes."""
     draw = random.Random(0)
     outcomes = [toy_outcome(draw.random(), 10 * draw.random(), 300e3 * draw.random()) for _ in range(OUTCOMES)]
-    points: list[Point] = [MeasuredPoint(number, outcome, {}, "") for number, outcome in enumerate(outcomes)]
-    record = Record("scale", Path(), toy_meta(), toy_outcome(0.9, 10, 300e3), points, {}, {}, [])
+    points = [MeasuredPoint(number, outcome, {}, "") for number, outcome in enumerate(outcomes)]
+    record = Record("scale", Path(), toy_meta(), points).begin(toy_outcome(0.9, 10, 300e3))
     front, seconds = timed(record.front)
-    assert front is not None
     _, more = timed(record.hypervolume)
     print(f"\nfront of {OUTCOMES} outcomes ({len(front.points)} points) {seconds:.2f} s, its hypervolume {more:.2f} s")
 

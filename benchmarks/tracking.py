@@ -54,7 +54,7 @@ def _show(name: str, uri: str, record: Record, start: float) -> None:
     from autotune.track.mlflow import MlflowTracker
 
     tracker, times, used = MlflowTracker(uri), [time.perf_counter()], time.process_time()
-    tracker.update(replace(record, baseline=None, points=[]))
+    tracker.update(Record(record.name, record.folder, record.meta))
     times.append(time.perf_counter())
     for points in _looks(record):
         tracker.update(replace(record, points=points))

@@ -162,8 +162,7 @@ class TestNeighbours(Shown):
         search = ToySearch(tmp_path, self.sampler())
         for _ in range(3):
             search.measure(search.proposed())
-        front = search.ledger.record().front()
-        assert front is not None
+        front = search.ledger.begun().front()
         best = [point.outcome.config.recipe for point in front.points]
         search.proposed()
         assert min(_differences(search.tried[-1], recipe) for recipe in best) == 1

@@ -36,9 +36,9 @@ class Front:
         Raises:
             UserError: nothing was measured.
         """
-        self._record = record
+        self._record = record.begun()
         self._trust = trust
-        self._front = record.begun()
+        self._front = self._record.front()
         self._notes = list(notes)
 
     @property

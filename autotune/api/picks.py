@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from autotune.deploy.registration import Registration
     from autotune.model.trust import Trust
     from autotune.results.decision import DecisionRule
-    from autotune.results.record import Record
+    from autotune.results.record import Begun
 
 
 class Unmet(AutotuneError):
@@ -60,7 +60,7 @@ class Pick:
     """
 
     def __init__(
-        self, record: "Record", front: ParetoFront, point: MeasuredPoint, rule: "DecisionRule", trust: "Trust"
+        self, record: "Begun", front: ParetoFront, point: MeasuredPoint, rule: "DecisionRule", trust: "Trust"
     ) -> None:
         self.point = point
         self.trust = trust

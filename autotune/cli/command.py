@@ -95,8 +95,7 @@ def _run(arguments: argparse.Namespace) -> int:
     output = _output(arguments, workers(settings))
     with output, out_of_sight(output.note):
         summaries = launch(settings, output, uri)
-    fronts = [summary.record.front() for summary in summaries]
-    met = all(front is not None and front.pick() is not None for front in fronts)
+    met = all(summary.record.front().pick() is not None for summary in summaries)
     status: int = ExitStatus.DONE if met else ExitStatus.UNMET
     status = next((summary.ended for summary in summaries if summary.ended is not None), status)
     output.end(summaries, None if uri is None else hidden(uri), status)

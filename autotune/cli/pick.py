@@ -99,7 +99,7 @@ def _pick_one(
         return ExitStatus.UNMET
     if registration is not None:
         registration.check(point)
-    picked = Picked(record, front, point, _rechecked(arguments, record, point), rule)
+    picked = Picked(record.begun(), front, point, _rechecked(arguments, record, point), rule)
     file, recipe = hand_out(picked, Path(arguments.out))
 
     def show() -> None:

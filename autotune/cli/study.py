@@ -29,8 +29,8 @@ def add_commands(commands: Commands) -> None:
 
 
 def _front(arguments: argparse.Namespace) -> int:
-    record = record_of(arguments)
-    front = record.begun()
+    record = record_of(arguments).begun()
+    front = record.front()
     warn_of_lost_files(record)
     if arguments.json:
         print(json.dumps(front.to_json(record.meta.device), indent=1))
@@ -46,7 +46,7 @@ def _report(arguments: argparse.Namespace) -> int:
     from autotune.report.page import write_report
     from autotune.terminal.study import console
 
-    record = record_of(arguments)
+    record = record_of(arguments).begun()
     warn_of_lost_files(record)
     for path in write_report(record, importance(record), Path(arguments.out)):
         console.print(str(path), style="cyan", soft_wrap=True)

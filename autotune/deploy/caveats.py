@@ -8,7 +8,7 @@ from autotune.deploy.recheck import Rechecked
 from autotune.json_object import JsonObject
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.outcome import Certainty, Measurement
-from autotune.results.record import Record
+from autotune.results.record import Begun
 from autotune.study.latency_cache import CHANGED
 from autotune.targets.metric import LATENCY
 from autotune.text.units import milliseconds, number
@@ -36,7 +36,7 @@ def drift(point: MeasuredPoint, now: Measurement) -> Drift:
     return Drift(now.p50_ms / before - 1, low <= now.high_ms and now.low_ms <= high)
 
 
-def doubts(record: Record, front: ParetoFront, point: MeasuredPoint, rechecked: Rechecked) -> Iterator[str]:
+def doubts(record: Begun, front: ParetoFront, point: MeasuredPoint, rechecked: Rechecked) -> Iterator[str]:
     """What the second look at a picked file has brought to light; a line each."""
     if rechecked.latency is not None:
         yield from _doubts_of_latency(record, front, point, rechecked.latency)
@@ -44,7 +44,7 @@ def doubts(record: Record, front: ParetoFront, point: MeasuredPoint, rechecked: 
         yield from _doubts_of_test(front, point, rechecked.test, rechecked.baseline)
 
 
-def _doubts_of_latency(record: Record, front: ParetoFront, point: MeasuredPoint, now: Measurement) -> Iterator[str]:
+def _doubts_of_latency(record: Begun, front: ParetoFront, point: MeasuredPoint, now: Measurement) -> Iterator[str]:
     gap = drift(point, now)
     if abs(gap.change) > CHANGED and not gap.intervals_meet:
         yield (

@@ -19,7 +19,7 @@ from autotune.results.decision import DecisionRule, Trade, ranked, runners_up
 from autotune.results.devices import Together, together
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.outcome import Measurement
-from autotune.results.record import Record
+from autotune.results.record import Begun, Record
 from autotune.study.measured_file import check_file
 from autotune.targets.metric import DOWNLOAD, LATENCY, METRICS
 from autotune.targets.target import Target
@@ -45,9 +45,9 @@ def choose(
     Raises:
         UserError: there is no such trial, or none at all, or its file is gone or damaged.
     """
-    front = record.front(targets)
-    if front is None or not front.points:
+    if not isinstance(record, Begun) or not record.measured:
         raise UserError(f"study {record.name!r} has no measured trials yet; run it first")
+    front = record.front(targets)
     if trial is None:
         point = next(ranked(front, rule), None)
     else:
@@ -63,7 +63,7 @@ def choose(
 
 
 def choose_together(
-    records: Mapping[str, Record], targets: list[Target] | None, trial: int | None, rule: DecisionRule
+    records: Mapping[str, Begun], targets: list[Target] | None, trial: int | None, rule: DecisionRule
 ) -> tuple[Together, MeasuredPoint | None]:
     """One file for several devices: what there is to choose from, and what is chosen, as a point of all of them.
 
@@ -105,7 +105,7 @@ class Picked:
         rule: by which it was chosen.
     """
 
-    record: Record
+    record: Begun
     front: ParetoFront
     point: MeasuredPoint
     rechecked: Rechecked

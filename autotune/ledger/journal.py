@@ -22,7 +22,7 @@ from autotune.ledger.quiet import quiet
 from autotune.results.front import MeasuredPoint, Point
 from autotune.results.meta import Meta
 from autotune.results.outcome import Measured, Measurement, Outcome, Refused, outcome_from_json
-from autotune.results.record import BASELINE, Gaps, Record
+from autotune.results.record import BASELINE, Begun, Gaps, Record
 from autotune.targets.target import Target
 
 JOURNAL, LOCK = "journal.log", "lock"
@@ -90,7 +90,8 @@ def _opened(folder: Path, name: str) -> tuple[Record | None, Damage | None]:
         if study is None or "meta" not in study.user_attrs:
             return None
         record = record_of(study, folder, Gaps(ScoreFiles(folder)))
-        record.hypervolume()  # looks at what all points are held against each other by
+        if isinstance(record, Begun):
+            record.hypervolume()  # looks at what all points are held against each other by
         return record
 
     try:
@@ -177,7 +178,7 @@ def mend(folder: Path, name: str) -> str | None:
 
 
 @quiet()
-def begin(storage: BaseStorage, name: str, meta: Meta) -> optuna.Study:
+def create(storage: BaseStorage, name: str, meta: Meta) -> optuna.Study:
     """A new study.
 
     Args:
@@ -185,7 +186,7 @@ def begin(storage: BaseStorage, name: str, meta: Meta) -> optuna.Study:
         name: of it.
         meta: kept with it; says what the objectives are.
     """
-    goals = Record(name, Path(), meta, None, [], {}, {}, []).objectives
+    goals = Record(name, Path(), meta).objectives
     study = optuna.create_study(
         storage=storage,
         study_name=name,
@@ -198,12 +199,12 @@ def begin(storage: BaseStorage, name: str, meta: Meta) -> optuna.Study:
     return study
 
 
-def begun(folder: Path, name: str, meta: Meta) -> optuna.Study:
-    """The study of a folder, begun where it is not there; its journal appears with all that a study begins with."""
+def load_or_create(folder: Path, name: str, meta: Meta) -> optuna.Study:
+    """The study of a folder, created where it is not there; its journal appears with all that a study begins with."""
     path = folder / JOURNAL
     if not path.exists():
         with whole(path) as fresh:
-            begin(JournalStorage(JournalFile(fresh)), name, meta)
+            create(JournalStorage(JournalFile(fresh)), name, meta)
     return optuna.load_study(study_name=name, storage=storage(folder))
 
 
@@ -225,12 +226,18 @@ def record_of(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:
             f"({attrs['meta'].get('versions', {}).get(PACKAGE, 'unknown')}); update autotune, or choose another --name"
         )
     again = attrs.get("remeasured", {})
-    baseline = _baseline(attrs["baseline"], again.get(str(BASELINE))) if "baseline" in attrs else None
-    tests = attrs.get("tests", {})
-    runs = attrs.get("runs", [])
-    profiles = attrs.get("profiles", {})
-    meta = Meta.from_json(attrs["meta"])
-    record = Record(study.study_name, folder, meta, baseline, [], {}, tests, runs, again, profiles, gaps)
+    record = Record(
+        study.study_name,
+        folder,
+        Meta.from_json(attrs["meta"]),
+        tests=attrs.get("tests", {}),
+        runs=attrs.get("runs", []),
+        remeasured=again,
+        profiles=attrs.get("profiles", {}),
+        gaps=gaps,
+    )
+    if "baseline" in attrs:
+        record = record.begin(_baseline(attrs["baseline"], again.get(str(BASELINE))))
     targets = record.targets
     points = []
     failed = Counter[str]()
@@ -243,7 +250,7 @@ def record_of(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:
 
 
 def point_of(trial: FrozenTrial, record: Record, targets: Sequence[Target]) -> Point:
-    """A finished trial, held against targets where the record has a baseline."""
+    """A finished trial, held against targets where the study has begun."""
     outcome = _outcome(trial.user_attrs["outcome"], record.remeasured.get(str(trial.number)))
     model = str(model_path(record.folder, outcome.artifact)) if outcome.artifact else None
     free = trial.user_attrs.get(FREE, False)
@@ -251,7 +258,7 @@ def point_of(trial: FrozenTrial, record: Record, targets: Sequence[Target]) -> P
     if isinstance(outcome, Refused) or model is None:
         return Point(trial.number, outcome, {}, model, free, began=began, ended=ended)
     point = MeasuredPoint(trial.number, outcome, {}, model, free, began=began, ended=ended)
-    return point if record.baseline is None else record.judge(point, targets)
+    return record.judge(point, targets) if isinstance(record, Begun) else point
 
 
 def _outcome(values: JsonObject, again: JsonObject | None) -> Outcome:

@@ -21,7 +21,7 @@ from autotune.ledger.trials import Trials
 from autotune.results.front import MeasuredPoint, cost
 from autotune.results.meta import Meta
 from autotune.results.outcome import Measured, Outcome, Refused
-from autotune.results.record import BASELINE, Gaps, Record
+from autotune.results.record import BASELINE, Begun, Gaps, Record
 from autotune.space.space import Space
 from autotune.targets.target import Target
 
@@ -71,10 +71,10 @@ class Ledger:
         self._space = space
         if storage is None:
             self.mended = journal.mend(folder, name)
-            self._study = journal.begun(folder, name, meta)
+            self._study = journal.load_or_create(folder, name, meta)
         else:
             self.mended = None
-            self._study = journal.begin(storage, name, meta)
+            self._study = journal.create(storage, name, meta)
         self._sampler: NoRepeats | None = None
         self._given = optuna.samplers.RandomSampler()  # for trials of given values: others would learn for nothing
         self._record = journal.record_of(self._study, folder, Gaps(ScoreFiles(folder)))
@@ -116,6 +116,18 @@ class Ledger:
     def record(self) -> Record:
         """All that is known by now."""
         return self._record
+
+    def begun(self) -> Begun:
+        """The same of a study that has begun, see begin().
+
+        Raises:
+            UserError: it has not.
+        """
+        return self._record.begun()
+
+    def begin(self, baseline: Measured) -> None:
+        """Keeps what all trials are held against from now on: the original model, converted and nothing else."""
+        self.note("baseline", baseline.to_json())
 
     @uninterrupted()
     def note(self, key: str, value: Any) -> None:
@@ -198,11 +210,11 @@ class Ledger:
         return self._opened(trial, config)
 
     @uninterrupted()
-    def tell(self, number: int, outcome: Outcome, targets: Sequence[Target], baseline: Measured) -> None:
+    def tell(self, number: int, outcome: Outcome, targets: Sequence[Target]) -> None:
         """Ends a trial. Targets become constraints, above 0 where one is not met with margin; a refused
         configuration has no values at all.
         """
-        self._end(self._open.pop(number), outcome, *self._told(outcome, targets, baseline), targets)
+        self._end(self._open.pop(number), outcome, *self._told(outcome, targets), targets)
 
     @uninterrupted()
     def leave_out(self, number: int, missed: Mapping[str, float]) -> None:
@@ -218,9 +230,9 @@ class Ledger:
         self._end(trial, Refused(self._space.config(trial.params), reason), TrialState.PRUNED, None, missed, [])
 
     @uninterrupted()
-    def add(self, outcome: Outcome, targets: Sequence[Target], baseline: Measured) -> None:
+    def add(self, outcome: Outcome, targets: Sequence[Target]) -> None:
         """A trial that nobody asked for: what came with another one, of the same file on another runtime."""
-        state, values, constraints = self._told(outcome, targets, baseline)
+        state, values, constraints = self._told(outcome, targets)
         attributes = {"outcome": json.loads(json.dumps(outcome.to_json())), journal.FREE: True}  # as it is read again
         trial = self._add(outcome.config, state=state, values=values, user_attrs=attributes, constraints=constraints)
         self._finished(trial, targets)
@@ -228,14 +240,14 @@ class Ledger:
         self.recipes.add(outcome.config.recipe.key)
 
     def _told(
-        self, outcome: Outcome, targets: Sequence[Target], baseline: Measured
+        self, outcome: Outcome, targets: Sequence[Target]
     ) -> tuple[TrialState, list[float] | None, dict[str, float]]:
         """State, values and constraints of an outcome's trial."""
         if isinstance(outcome, Refused):
             return TrialState.PRUNED, None, {"refused": 1.0}
         quality, *costs = self._record.objectives
         values = [outcome.metrics[quality.key], *(cost(outcome.metrics, metric) for metric in costs)]
-        judged = replace(self._record, baseline=baseline).judge(MeasuredPoint(BASELINE, outcome, {}, ""), targets)
+        judged = self.begun().judge(MeasuredPoint(BASELINE, outcome, {}, ""), targets)
         return TrialState.COMPLETE, values, judged.violations
 
     @uninterrupted()

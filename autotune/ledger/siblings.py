@@ -12,7 +12,7 @@ from autotune.config import Recipe
 from autotune.devices import device_file
 from autotune.errors import UserError
 from autotune.ledger import journal
-from autotune.results.record import MARK, Record
+from autotune.results.record import MARK, Begun, Record
 
 
 def beside(name: str, device: str) -> str:
@@ -20,7 +20,7 @@ def beside(name: str, device: str) -> str:
     return name + MARK + re.sub(r"[^A-Za-z0-9._-]", "-", device)
 
 
-def first(folder: Path, name: str) -> Record | None:
+def first(folder: Path, name: str) -> Begun | None:
     """The study that searches; None where there is none yet, or it has measured nothing.
 
     Args:
@@ -30,17 +30,17 @@ def first(folder: Path, name: str) -> Record | None:
     Raises:
         UserError: as journal.found().
     """
-    found = journal.found(folder / name, name)
-    return None if found is None or found.baseline is None else found
+    record = journal.found(folder / name, name)
+    return record if isinstance(record, Begun) else None
 
 
-def leader(folder: Path, name: str, device: str) -> Record | None:
+def leader(folder: Path, name: str, device: str) -> Begun | None:
     """The study whose files a run for this device measures; None where the run searches itself. See first()."""
-    found = first(folder, name)
-    return None if found is None or found.device == device else found
+    record = first(folder, name)
+    return None if record is None or record.device == device else record
 
 
-def siblings(folder: Path, name: str) -> dict[str, Record]:
+def siblings(folder: Path, name: str) -> dict[str, Begun]:
     """The studies of one search by their devices, the one that searched first; without others that can't be read.
 
     Args:
@@ -59,7 +59,7 @@ def siblings(folder: Path, name: str) -> dict[str, Record]:
         except UserError:
             if path.name == name:
                 raise
-    return {record.device: record for record in records if record.baseline is not None}
+    return {record.device: record for record in records if isinstance(record, Begun)}
 
 
 def find(folder: Path, name: str, device: str | None = None) -> Record:
@@ -82,7 +82,7 @@ def find(folder: Path, name: str, device: str | None = None) -> Record:
     return on(found, device)
 
 
-def on(found: dict[str, Record], device: str) -> Record:
+def on(found: dict[str, Begun], device: str) -> Begun:
     """The study of a device.
 
     Args:

@@ -15,7 +15,7 @@ from autotune.report.panels import COLOURS, PANELS, scheme, stairs, value
 from autotune.results.dimensions import spread
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.outcome import Measured
-from autotune.results.record import Record
+from autotune.results.record import Begun, Record
 from autotune.targets.metric import LATENCY, METRICS, Metric
 from autotune.text.units import median, price, quality_within
 from autotune.text.words import missed
@@ -45,8 +45,8 @@ CONFIG = {
 """Of Plotly, for figures of this kind."""
 
 
-def write_front(record: Record, path: Path) -> None:
-    """Writes front_figure() as an HTML file that needs no network; nothing before the baseline was measured.
+def write_front(record: Begun, path: Path) -> None:
+    """Writes front_figure() as an HTML file that needs no network.
 
     Args:
         record: of the study.
@@ -55,26 +55,22 @@ def write_front(record: Record, path: Path) -> None:
     Raises:
         OSError: it can't be written; what was there before stays.
     """
-    if record.baseline is None:
-        return
     with whole(path) as file:
         file.write_text(front_figure(record).to_html(include_plotlyjs=True, config=CONFIG), encoding="utf-8")
 
 
-def front_figure(record: Record, costs: Sequence[Metric] | None = None, *, legend: bool = True) -> go.Figure:
+def front_figure(record: Begun, costs: Sequence[Metric] | None = None, *, legend: bool = True) -> go.Figure:
     """Quality against costs, a panel each: points off the front faint, those that miss a target hollow, with
     95 % intervals on the front; a ring around the recommendation, a diamond for the baseline, dashed targets.
 
     Args:
-        record: of the study; the figure is empty before its baseline was measured.
+        record: of the study.
         costs: to draw; the first of the objectives by default.
         legend: whether it has one, and a title.
     """
     costs = record.objectives[1 : 1 + PANELS] if costs is None else costs
     figure = make_subplots(1, len(costs), shared_yaxes=True, horizontal_spacing=0.03)
     front = record.front()
-    if front is None:
-        return figure
     for column, cost in enumerate(costs, 1):
         figure.add_traces(_traces(record, front, cost, legend=legend and column == 1), rows=1, cols=column)
         frame(figure, record, front, cost, column)

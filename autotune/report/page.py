@@ -25,7 +25,7 @@ from autotune.report.techniques import delegation, techniques
 from autotune.results.dimensions import Importance
 from autotune.results.front import MeasuredPoint, ParetoFront, Point
 from autotune.results.outcome import Measured
-from autotune.results.record import Record
+from autotune.results.record import Begun, Record
 from autotune.targets.metric import DOWNLOAD, LATENCY, METRICS, Metric
 from autotune.text.units import amount, change, clock, number, price, scores_within, size
 from autotune.text.words import missed, missed_there
@@ -39,7 +39,7 @@ DPI = 300
 WEIGHTS = (METRICS["size"], DOWNLOAD)
 
 
-def write_report(record: Record, importance: Importance, folder: Path) -> list[Path]:
+def write_report(record: Begun, importance: Importance, folder: Path) -> list[Path]:
     """Writes NAME.html, and NAME-front.png and NAME-importance.png for papers.
 
     Args:
@@ -70,7 +70,7 @@ def write_report(record: Record, importance: Importance, folder: Path) -> list[P
     return paths
 
 
-def report(record: Record, importance: Importance) -> str:
+def report(record: Begun, importance: Importance) -> str:
     """The page (HTML).
 
     Args:
@@ -80,7 +80,7 @@ def report(record: Record, importance: Importance) -> str:
     Raises:
         UserError: the study has no trials yet.
     """
-    front = record.begun()
+    front = record.front()
     pick = front.pick()
     best = pick or front.nearest()
     measured = len(record.measured)

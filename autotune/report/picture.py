@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from autotune.report.panels import BOUND, COLOURS, PANELS, TONES, caption, scheme, stairs, unit, value
 from autotune.results.dimensions import Importance
 from autotune.results.front import MeasuredPoint, ParetoFront
-from autotune.results.record import Record
+from autotune.results.record import Begun
 from autotune.targets.metric import LATENCY, Metric
 from autotune.targets.target import Target
 
@@ -20,7 +20,7 @@ COLUMNS = 8
 """Of the legend: more do not fit into the picture's width."""
 
 
-def draw(record: Record, path: Path, dpi: int = 130) -> None:
+def draw(record: Begun, path: Path, dpi: int = 130) -> None:
     """Writes a PNG: quality against the first costs of the objectives, latency and download as a rule, the
     front joined up.
 
@@ -37,8 +37,6 @@ def draw(record: Record, path: Path, dpi: int = 130) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
     front = record.front()
-    if front is None:
-        return
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
     on_front = {point.trial for point in front.points}

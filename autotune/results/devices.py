@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from autotune.results.front import MeasuredPoint, ParetoFront, cost, front_of
 from autotune.results.outcome import Measured
-from autotune.results.record import Record
+from autotune.results.record import Begun
 from autotune.targets.metric import METRICS, Metric
 from autotune.targets.target import Target
 
@@ -37,7 +37,7 @@ class Together:
         return self.points[point.outcome.artifact]
 
 
-def together(records: Mapping[str, Record], targets: Sequence[Target] | None) -> Together | None:
+def together(records: Mapping[str, Begun], targets: Sequence[Target] | None) -> Together | None:
     """Weighs files on several devices.
 
     A file that twice as long takes on one device and half as long on another weighs the same: the geometric mean
@@ -49,11 +49,9 @@ def together(records: Mapping[str, Record], targets: Sequence[Target] | None) ->
         targets: to meet on every device, in place of the studies' own.
 
     Returns:
-        None where a study has no baseline yet, or no file was measured on all of them.
+        None where no file was measured on all of them.
     """
-    fronts = {device: front for device, record in records.items() if (front := record.front(targets)) is not None}
-    if len(fronts) < len(records):
-        return None
+    fronts = {device: record.front(targets) for device, record in records.items()}
     first = next(iter(records.values()))
     wanted = first.targets if targets is None else targets
     goals = first.objectives

@@ -2,7 +2,7 @@
 
 import bisect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -80,13 +80,12 @@ def unscored(_: Measured) -> None:
 
 @dataclass(frozen=True)
 class Record:
-    """A study, finished or not.
+    """A study, begun or not, finished or not.
 
     Attributes:
         name: of the study.
         folder: that holds all of it.
         meta: what it was started with.
-        baseline: the original model, converted and nothing else; None before it was measured.
         points: the finished trials in order.
         failed: number of trials that the machine or we failed, by reason.
         tests: what the picked trials scored on the test split, by trial; that of the baseline by BASELINE, since
@@ -104,11 +103,10 @@ class Record:
     name: str
     folder: Path
     meta: Meta
-    baseline: Measured | None
-    points: Sequence[Point]
-    failed: dict[str, int]
-    tests: dict[str, dict[str, Any]]
-    runs: list[dict[str, float]]
+    points: Sequence[Point] = ()
+    failed: dict[str, int] = field(default_factory=dict)
+    tests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    runs: list[dict[str, float]] = field(default_factory=list)
     remeasured: dict[str, dict[str, Any]] = field(default_factory=dict)
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     gaps: Gaps = field(default_factory=lambda: Gaps(unscored), repr=False, compare=False)
@@ -156,28 +154,21 @@ class Record:
     def targets(self) -> list[Target]:
         return [parse(text, self.quality)[0] for text in self.meta.targets]
 
-    def front(self, targets: Sequence[Target] | None = None) -> ParetoFront | None:
-        """The front, None before the baseline was measured.
-
-        Args:
-            targets: to hold the points against, the study's own by default.
-        """
-        if self.baseline is None:
-            return None
-        if targets is None:
-            return front_of(self.leading, self.objectives, self.targets, self.baseline, self.tied)
-        return front_of(self.judged(targets), self.objectives, list(targets), self.baseline, self.tied)
-
-    def begun(self) -> ParetoFront:
-        """The front.
+    def begun(self) -> "Begun":
+        """The study as one that has begun.
 
         Raises:
-            UserError: there is none yet.
+            UserError: it has not.
         """
-        front = self.front()
-        if front is None:
-            raise UserError(f"study {self.name!r} has no trials yet; run it first")
-        return front
+        raise UserError(f"study {self.name!r} has no trials yet; run it first")
+
+    def begin(self, baseline: Measured) -> "Begun":
+        """The study as it is with this baseline.
+
+        Args:
+            baseline: the original model, converted and nothing else.
+        """
+        return Begun(**{each.name: getattr(self, each.name) for each in fields(Record)}, baseline=baseline)
 
     @cached_property
     def leading(self) -> list[MeasuredPoint]:
@@ -203,22 +194,6 @@ class Record:
         pair = None if first is None or second is None else paired(first, second, resampled=drawn)
         return overlap(one, other, self.quality) if pair is None else compare(*pair, resampled=drawn) > LEVEL
 
-    def judged(self, targets: Sequence[Target]) -> list[MeasuredPoint]:
-        """The measured points, held against other targets than the study's own."""
-        return [self.judge(point, targets) for point in self.measured]
-
-    def judge(self, point: MeasuredPoint, targets: Sequence[Target]) -> MeasuredPoint:
-        """A measured point, held against targets."""
-        assert self.baseline is not None  # nothing is measured before it
-        outcome, baseline = point.outcome, self.baseline.metrics
-        found = held(outcome, targets, self.quality, baseline, lambda factor: self._gap(outcome, factor))
-        return replace(point, violations=violations(found, targets, baseline), held=found)
-
-    def _gap(self, outcome: Measured, factor: float) -> Interval | None:
-        """The 95 % interval of a quality less a factor times the baseline's, None where they are not paired."""
-        assert self.baseline is not None
-        return self.gaps.of(outcome, self.baseline, factor)
-
     def findings(self) -> list[str]:
         """What bought nothing on the device: delegates, threads, sparse weights; a line each."""
         rows = {}
@@ -237,10 +212,49 @@ class Record:
             ]
         )
 
+
+@dataclass(frozen=True, kw_only=True)
+class Begun(Record):
+    """A study whose baseline was measured: what its points are held against.
+
+    Attributes:
+        baseline: the original model, converted and nothing else.
+    """
+
+    baseline: Measured
+
+    def begun(self) -> "Begun":
+        """Itself."""
+        return self
+
+    def front(self, targets: Sequence[Target] | None = None) -> ParetoFront:
+        """The front.
+
+        Args:
+            targets: to hold the points against, the study's own by default.
+        """
+        if targets is None:
+            return front_of(self.leading, self.objectives, self.targets, self.baseline, self.tied)
+        return front_of(self.judged(targets), self.objectives, list(targets), self.baseline, self.tied)
+
+    def judged(self, targets: Sequence[Target]) -> list[MeasuredPoint]:
+        """The measured points, held against other targets than the study's own."""
+        return [self.judge(point, targets) for point in self.measured]
+
+    def judge(self, point: MeasuredPoint, targets: Sequence[Target]) -> MeasuredPoint:
+        """A measured point, held against targets."""
+        outcome, baseline = point.outcome, self.baseline
+
+        def gap(factor: float) -> Interval | None:
+            return self.gaps.of(outcome, baseline, factor)
+
+        intervals = held(outcome, targets, self.quality, baseline.metrics, gap)
+        return replace(point, violations=violations(intervals, targets, baseline.metrics), held=intervals)
+
     def hypervolume(self) -> float:
         """The measured points' hypervolume, as front.hypervolume()."""
         return self._hypervolume
 
     @cached_property
     def _hypervolume(self) -> float:
-        return hypervolume(self.leading, self.objectives, self.baseline) if self.baseline else 0.0
+        return hypervolume(self.leading, self.objectives, self.baseline)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from autotune.config import Recipe
 from autotune.results.front import dominated, relative
 from autotune.results.margin import violations
-from autotune.results.record import Record
+from autotune.results.record import Begun
 from autotune.results.significance import Interval
 from autotune.search.evidence import Found, Known
 from autotune.search.surrogate import Features, Prediction
@@ -54,7 +54,7 @@ class Outlook:
 
     def __init__(
         self,
-        record: Record,
+        record: Begun,
         known: Known,
         recipes: Iterable[Recipe],
         features: Features,
@@ -63,14 +63,13 @@ class Outlook:
     ) -> None:
         """
         Args:
-            record: of a study with a baseline and a measured file.
+            record: of a study with a measured file.
             known: has seen it.
             recipes: that will be asked about.
             features: of recipes.
             quality: learns from the record; what it learnt before makes that faster.
             download: likewise.
         """
-        assert record.baseline is not None  # it is measured first
         self._objectives = record.objectives
         self._quality = record.quality
         self._targets = record.targets

@@ -66,7 +66,7 @@ class Ehvi:
 
         Only what meets the targets counts; where nothing is expected to, all that is not known to miss one.
         """
-        record = self._ledger.record()
+        record = self._ledger.begun()
         recipes = [one.recipe for group in groups for one in group]
         if not record.measured:
             return self._random.choice(recipes)  # there is nothing to learn from

@@ -39,8 +39,7 @@ class Gate:
         """
         if not self._targets or recipe.canonical().get("mixed"):  # which layers are spared depends on the weights
             return {}
-        record = self._ledger.record()
-        assert record.baseline is not None  # it is measured first
+        record = self._ledger.begun()
         self.known.see(record)
         alike = self.known.alike(recipe)
         wanted = [runtime for runtime in self._runtimes if self._ledger.admits(Config(recipe, runtime))]

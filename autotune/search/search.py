@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # a plug-in that is no sampler imports its types, too, and do
 
     from autotune.compress.pipeline import Step
     from autotune.ledger.ledger import Ledger
-    from autotune.results.record import Record
+    from autotune.results.record import Begun
     from autotune.search.feasibility import Gate
     from autotune.space.space import Space
 
@@ -56,9 +56,9 @@ class Search:
         trials = (self.ledger.ask_for(Config(recipe, runtime)) for runtime in self.space.runtimes())
         return next(filter(None, trials), None)
 
-    def record(self) -> "Record":
+    def record(self) -> "Begun":
         """All that came of the trials so far: points with their outcomes, refused ones too, and the front."""
-        return self.ledger.record()
+        return self.ledger.begun()
 
     def configs(self) -> list[Config]:
         """All that may be tried, or 5000 of them (DRAWN) where they are too many to look at each."""

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from autotune.results.front import Point
-from autotune.results.record import Record
+from autotune.results.record import Begun
 from autotune.study.reporting import Activity, News, Reporter, Silent
 
-Callback = Callable[[Point, Record], None]
+Callback = Callable[[Point, Begun], None]
 
 
 class CallingReporter:
@@ -42,7 +42,7 @@ class CallingReporter:
     def working(self, under_way: Sequence[Activity]) -> None:
         self._reporter.working(under_way)
 
-    def progress(self, record: Record, trials: int) -> None:
+    def progress(self, record: Begun, trials: int) -> None:
         self._reporter.progress(record, trials)
         for point in self._news.of(record):
             for callback in self._callbacks:

@@ -9,7 +9,7 @@ from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.ledger import journal
 from autotune.results.meta import Identity
-from autotune.results.record import Record
+from autotune.results.record import Begun, Record
 from autotune.space.space import Space
 from autotune.targets.metric import Metric
 from autotune.targets.target import Target
@@ -105,7 +105,7 @@ def refuse_changes(record: Record, now: Identity, but: Sequence[str] = ()) -> No
     changed = [name for name in now.changes(before) if name not in but]
     if not changed:
         return
-    if record.baseline is None:
+    if not isinstance(record, Begun):
         with journal.exclusive(record.folder, record.name):
             journal.mend(record.folder, record.name)  # keeps what is damaged
             (record.folder / journal.JOURNAL).unlink(missing_ok=True)

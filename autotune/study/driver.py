@@ -17,7 +17,7 @@ from autotune.ledger.quiet import quiet
 from autotune.measure.cooling import rest
 from autotune.model.load import import_model
 from autotune.results.outcome import Measured, Outcome, Refused
-from autotune.results.record import BASELINE, Record
+from autotune.results.record import BASELINE, Begun
 from autotune.search.feasibility import Gate
 from autotune.search.patience import Patience
 from autotune.search.proposals import Proposal, Proposals
@@ -95,7 +95,7 @@ def run(
                 return _Study(options, prepared, device, ledger, builder, reporter, tracker, local).run(began)
 
 
-def _following(options: Options, leader: Record) -> Options:
+def _following(options: Options, leader: Begun) -> Options:
     """What is asked for where another study has searched: its files, all of them and nothing else."""
     files = siblings.files(leader)
     return replace(options, trials=len(files), patience=None, sampler=these(files))
@@ -138,7 +138,7 @@ class _Study:
         found = self._ledger.record().asked
         notes: list[str] = []
         ended: int | None = None
-        if found:
+        if found and isinstance(self._ledger.record(), Begun):
             self._show()
         # Rows end after the sessions: what the device is doing for one of them is not waited for.
         with contextlib.ExitStack() as self._ending, self._device.open() as evaluating, self._device.open() as timing:
@@ -154,7 +154,7 @@ class _Study:
             try:
                 notes += self._search(began)
             except KeyboardInterrupt as error:
-                if self._ledger.record().baseline is None:  # there is nothing to show
+                if not isinstance(self._ledger.record(), Begun):  # there is nothing to show
                     raise
                 notes.append(f"{told(error)}; the same command goes on from here")
                 ended = status_of(error)
@@ -168,11 +168,10 @@ class _Study:
         times = {"wall_s": round(now - began, 3), "startup_s": round((work.begun or now) - began, 3)}
         done = work.to_json() | times
         self._ledger.note("runs", [*record.runs, done])
-        record = self._ledger.record()
-        if record.baseline is not None:
-            for tracker in self._local:
-                tracker.finish(record)
-            self._tracker.finish(record, hasty=ended is not None)
+        record = self._ledger.begun()
+        for tracker in self._local:
+            tracker.finish(record)
+        self._tracker.finish(record, hasty=ended is not None)
         return Summary(record, done, found, notes, ended)
 
     def _instrument_on(self, session: Session) -> Instrument:
@@ -243,7 +242,7 @@ class _Study:
     def _show(self) -> None:
         """Where the study stands."""
         try:
-            self._reporter.progress(self._ledger.record(), self._options.trials)
+            self._reporter.progress(self._ledger.begun(), self._options.trials)
         except StopStudy:
             self._stopped = True
 
@@ -280,7 +279,7 @@ class _Study:
     def _baseline(self) -> None:
         """The original model, converted and nothing else; a trial too where the space has it."""
         record = self._ledger.record()
-        if record.baseline is not None and self._has(record.baseline):
+        if isinstance(record, Begun) and self._has(record.baseline):
             self._compare(record.baseline)
             return
         first = next(iter(self._workshop.candidates))
@@ -295,9 +294,9 @@ class _Study:
         again = {trial: found for trial, found in record.remeasured.items() if trial != str(BASELINE)}
         if again != record.remeasured:
             self._ledger.note("remeasured", again)
-        self._ledger.note("baseline", outcome.to_json())
+        self._ledger.begin(outcome)
         if asked := self._ledger.ask_for(config):
-            self._ledger.tell(asked.number, outcome, self._prepared.targets, outcome)
+            self._ledger.tell(asked.number, outcome, self._prepared.targets)
         self._tracker.update(self._ledger.record())
         self._show()
 
@@ -328,16 +327,14 @@ class _Study:
 
     def _tell(self, trial: int | None, outcome: Outcome) -> None:
         """Ends a trial, or adds one that nobody asked for."""
-        baseline = self._ledger.record().baseline
-        assert baseline is not None  # it is what a study begins with
         if isinstance(outcome, Refused):
             self._reporter.note(f"{outcome.config} refused: {outcome.reason}")
         if trial is None:
-            self._ledger.add(outcome, self._prepared.targets, baseline)
+            self._ledger.add(outcome, self._prepared.targets)
         else:
-            self._ledger.tell(trial, outcome, self._prepared.targets, baseline)
+            self._ledger.tell(trial, outcome, self._prepared.targets)
         self._show()
-        record = self._ledger.record()
+        record = self._ledger.begun()
         self._patience.see(record.asked, record.hypervolume())
         if trial is not None:
             self._tracker.update(record)
@@ -362,9 +359,7 @@ class _Study:
 
     def _test(self) -> None:
         """The recommended file's quality on the test split, once."""
-        record = self._ledger.record()
-        front = record.front()
-        pick = front.pick() if front else None
+        pick = self._ledger.begun().front().pick()
         if pick is not None:
             test_once(self._ledger, pick, self._tested)
 

@@ -7,6 +7,7 @@ from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.ledger import journal
 from autotune.model.file import read_model
+from autotune.results.record import Begun
 from autotune.space.rules import conflict
 from autotune.study.candidates import Importer, Opened, name_models, open_candidates
 from autotune.study.checks import check_named, check_writable, refuse_changes
@@ -68,7 +69,7 @@ def examine(options: Options, devices: Sequence[Device], pool: Pool, importer: I
         if leader is not None:
             refuse_changes(leader, now, but=("device", "space"))
         before = journal.found(folder, name)
-        if before is not None and before.baseline is not None:
+        if isinstance(before, Begun):
             refuse_changes(before, now, but=("space",))  # what a device has decides on it, too
     limits = {name: candidate.limits for name, candidate in opened.candidates.items()}
     space = fitted_space(options.space, opened.candidates)

@@ -26,10 +26,10 @@ def measure_front(ledger: Ledger, instrument: Instrument, note: Callable[[str], 
     """
     done: set[int] = set()
     while True:
-        record = ledger.record()
+        record = ledger.begun()
         front = record.front()
-        known = front is None or all(str(point.trial) in record.remeasured for point in front.points)
-        if front is None or (known and (done or not whole)):
+        known = all(str(point.trial) in record.remeasured for point in front.points)
+        if known and (done or not whole):
             return
         outcomes = {BASELINE: front.baseline, **{point.trial: point.outcome for point in front.points}}
         outcomes = {trial: outcome for trial, outcome in outcomes.items() if trial not in done}
@@ -73,10 +73,8 @@ def profile_pick(ledger: Ledger, instrument: Instrument) -> None:
         ledger: of the study; gets what was found, and is not asked twice.
         instrument: to run the files with.
     """
-    record = ledger.record()
+    record = ledger.begun()
     front = record.front()
-    if front is None:
-        return
     point = front.pick() or front.nearest()
     outcomes = {BASELINE: front.baseline} | ({} if point is None else {point.trial: point.outcome})
     fresh = {str(trial): outcome for trial, outcome in outcomes.items() if str(trial) not in record.profiles}
@@ -107,8 +105,7 @@ def test_once(ledger: Ledger, point: MeasuredPoint, test: Callable[[Measured], J
     Returns:
         As Record.tests.
     """
-    record = ledger.record()
-    assert record.baseline is not None  # it was measured before any point was
+    record = ledger.begun()
     tests = record.tests
     for trial, outcome in ((point.trial, point.outcome), (BASELINE, record.baseline)):
         if str(trial) not in tests:

@@ -8,7 +8,7 @@ from autotune.files import link
 from autotune.ledger.artifacts import is_file_of
 from autotune.results.front import MeasuredPoint
 from autotune.results.outcome import Measured
-from autotune.results.record import Record
+from autotune.results.record import Begun, Record
 
 
 def cache_of(record: Record) -> ArtifactCache:
@@ -47,9 +47,8 @@ def check_file(record: Record, point: MeasuredPoint) -> None:
 
 def lost_files(record: Record) -> list[str]:
     """Which files of a study's front are not those that were measured, and can't be linked anew; a line each."""
-    front = record.front()
     lines = []
-    for point in [] if front is None else front.points:
+    for point in record.front().points if isinstance(record, Begun) else ():
         try:
             check_file(record, point)
         except UserError as error:

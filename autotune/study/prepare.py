@@ -13,7 +13,7 @@ from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.ledger import journal, siblings
 from autotune.results.meta import DataFacts, Identity, InputTypes, Meta, SplitFacts, StudyOptions
-from autotune.results.record import Record
+from autotune.results.record import Begun
 from autotune.space.rules import conflict
 from autotune.space.space import Space
 from autotune.study.candidates import Candidate, Importer, Opened, open_candidates
@@ -54,7 +54,7 @@ class Prepared:
     name: str
     folder: Path
     meta: Meta
-    leader: Record | None = None
+    leader: Begun | None = None
 
     def remarks(self) -> list[str]:
         """What the user should know of the models before anything is searched."""
@@ -129,7 +129,7 @@ def fitted_space(space: Space, candidates: Mapping[str, Candidate]) -> Space:
     return space if len(candidates) == 1 else space.of_models(tuple(candidates))
 
 
-def place(options: Options, device: Device) -> tuple[Record | None, str, Path]:
+def place(options: Options, device: Device) -> tuple[Begun | None, str, Path]:
     """Where a run for a device keeps what it finds: the study whose files it measures (see siblings), name, folder.
 
     Raises:

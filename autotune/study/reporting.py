@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from autotune.config import Recipe
 from autotune.results.front import Point
-from autotune.results.record import Record
+from autotune.results.record import Begun, Record
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Reporter(Protocol):
         """All that is under way from now on, in the order in which it began."""
         ...
 
-    def progress(self, record: Record, trials: int) -> None:
+    def progress(self, record: Begun, trials: int) -> None:
         """Where the study stands, of how many trials: at its beginning, and with each trial that ends.
 
         May raise StopStudy, which ends the study in order.
@@ -68,7 +68,7 @@ class Silent:
     def working(self, under_way: Sequence[Activity]) -> None:
         pass
 
-    def progress(self, record: Record, trials: int) -> None:
+    def progress(self, record: Begun, trials: int) -> None:
         pass
 
 
@@ -103,7 +103,7 @@ class Summary:
         ended: the exit status for the signal that ended it, None where none did.
     """
 
-    record: Record
+    record: Begun
     work: dict[str, float]
     found: int
     notes: list[str] = field(default_factory=list)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from autotune.ledger.interrupts import status_of
 from autotune.results.front import Point
-from autotune.results.record import Record
+from autotune.results.record import Begun
 from autotune.study.reporting import News, Silent, Summary
 from autotune.terminal.study import console, print_pick, print_summaries, short
 from autotune.track.store import hidden
@@ -33,9 +33,7 @@ class QuietOutput(Silent):
             status: that the command ends with.
         """
         for record in [summary.record for summary in summaries]:
-            front = record.front()
-            if front is not None:
-                print_pick(record, front)
+            print_pick(record, record.front())
 
 
 class PlainOutput(QuietOutput):
@@ -47,12 +45,11 @@ class PlainOutput(QuietOutput):
     def note(self, text: str) -> None:
         console.print(Text(text, style="yellow"), soft_wrap=True)
 
-    def progress(self, record: Record, trials: int) -> None:
+    def progress(self, record: Begun, trials: int) -> None:
         if (record.name, record.asked) == self._seen:  # one that nobody asked for has ended
             return
         self._seen = (record.name, record.asked)
-        front = record.front()
-        pick = front.pick() if front else None
+        pick = record.front().pick()
         best = short(pick, record.quality, record.objectives[1:]) if pick else "nothing meets the targets yet"
         line = f"{record.asked}/{trials} trials · hypervolume {record.hypervolume():.3f} · best: {best}"
         console.print(line, soft_wrap=True)
@@ -87,7 +84,7 @@ class JsonOutput(QuietOutput):
             self._status = text
             self._tell("status", text=text)
 
-    def progress(self, record: Record, trials: int) -> None:
+    def progress(self, record: Begun, trials: int) -> None:
         for point in self._news.of(record):
             self._trial(record, point, trials)
 
@@ -96,18 +93,17 @@ class JsonOutput(QuietOutput):
             record, front = summary.record, summary.record.front()
             for note in summary.notes:
                 self.note(note)
-            if front is not None:
-                pick = front.pick()
-                self._tell(
-                    "front",
-                    study=record.name,
-                    device=record.device,
-                    recommended=None if pick is None else pick.trial,
-                    front=front.to_json(record.meta.device),
-                )
+            pick = front.pick()
+            self._tell(
+                "front",
+                study=record.name,
+                device=record.device,
+                recommended=None if pick is None else pick.trial,
+                front=front.to_json(record.meta.device),
+            )
         self._tell("end", status=status, tracking_uri=tracking_uri)
 
-    def _trial(self, record: Record, point: Point, trials: int) -> None:
+    def _trial(self, record: Begun, point: Point, trials: int) -> None:
         self._tell(
             "trial",
             study=record.name,

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autotune.results.front import ParetoFront
-from autotune.results.record import Record
+from autotune.results.record import Begun
 from autotune.study.reporting import Activity
 from autotune.terminal.lines import PlainOutput
 from autotune.terminal.study import console, short
@@ -78,7 +78,7 @@ class LiveOutput(PlainOutput):
     def working(self, under_way: Sequence[Activity]) -> None:
         self._view.working(under_way)
 
-    def progress(self, record: Record, trials: int) -> None:
+    def progress(self, record: Begun, trials: int) -> None:
         self._view.progress(record, trials)
 
 
@@ -97,7 +97,7 @@ class View:
     _status: tuple[str, float] = ("starting", 0.0)
     _seats: dict[int, tuple[Activity, float]] = field(default_factory=dict)
     _device: Activity | None = None
-    _record: Record | None = None
+    _record: Begun | None = None
     _front: ParetoFront | None = None
     _trials: int = 0
     _first: tuple[int, float] = (0, 0.0)
@@ -125,7 +125,7 @@ class View:
             self._status = ("", now)  # what was waited for has come
         self._device = device
 
-    def progress(self, record: Record, trials: int) -> None:
+    def progress(self, record: Begun, trials: int) -> None:
         """Does what Reporter.progress() says."""
         if self._record is None or record.name != self._record.name:
             now = time.monotonic()

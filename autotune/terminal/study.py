@@ -100,11 +100,7 @@ def print_summary(summary: Summary, tracking_uri: str | None) -> None:
     record = summary.record
     for note in summary.notes:
         console.print(note, style="yellow")
-    front = record.front()
-    if front is None:
-        console.print("stopped before the baseline was measured")
-        return
-    print_front(record, front)
+    print_front(record, record.front())
     console.print(f"\n{_work(summary)}", style="dim", soft_wrap=True)
     console.print(f"front as a picture: {record.folder / 'front.png'}", soft_wrap=True)
     console.print(f"a page to send:     {command(record, 'report')}", soft_wrap=True)

@@ -3,7 +3,6 @@
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -308,7 +307,7 @@ class TrackerContract:
         )
         for _ in range(2):
             tracker = self.tracker(tmp_path)
-            tracker.update(replace(record, baseline=None, points=[]))
+            tracker.update(Record(record.name, record.folder, record.meta))
             tracker.update(record)  # the study may go on, and be marked so
             assert tracker.finish(record) > 0
             assert tracker.finish(record) == self.tracker(tmp_path).finish(record) == 0

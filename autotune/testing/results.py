@@ -10,7 +10,7 @@ from autotune.ledger.artifacts import ScoreFiles
 from autotune.results.front import MeasuredPoint, Point
 from autotune.results.meta import DeviceFacts, Meta, StudyOptions
 from autotune.results.outcome import Certainty, Measured, Measurement, Outcome
-from autotune.results.record import Gaps, Record
+from autotune.results.record import Begun, Gaps
 from autotune.targets.metric import ACCURACY, Metric
 
 
@@ -62,11 +62,11 @@ def toy_meta(*targets: str, quality: Metric = ACCURACY) -> Meta:
     return Meta(quality=quality, targets=targets, options=options, device=DeviceFacts("fake"))
 
 
-def toy_record(folder: Path, *outcomes: Outcome) -> Record:
-    """A record of these outcomes, each with a file of its own; the first is the baseline, too."""
+def toy_record(folder: Path, baseline: Measured, *outcomes: Outcome) -> Begun:
+    """A record of these outcomes, each with a file of its own; the baseline is the first trial, too."""
     folder.mkdir(parents=True, exist_ok=True)
     points: list[Point] = []
-    for number, outcome in enumerate(outcomes):
+    for number, outcome in enumerate((baseline, *outcomes)):
         model = folder / f"{number}.tflite"
         model.write_bytes(f"toy {number}".encode())
         if isinstance(outcome, Measured):
@@ -75,5 +75,4 @@ def toy_record(folder: Path, *outcomes: Outcome) -> Record:
             points.append(Point(number, outcome, {}, None))
     identity = hashlib.sha256(str(folder).encode()).hexdigest()[:32]
     meta, gaps = replace(toy_meta(), id=identity), Gaps(ScoreFiles(folder))
-    baseline = outcomes[0] if outcomes and isinstance(outcomes[0], Measured) else None
-    return Record(folder.name, folder, meta, baseline, points, {}, {}, [], gaps=gaps)
+    return Begun(folder.name, folder, meta, points, gaps=gaps, baseline=baseline)

@@ -43,8 +43,7 @@ class ToySearch:
         """
         self._space = parse(dict(space), "toy", (1,))
         self.ledger = Ledger(folder, "toy", self._space, replace(toy_meta(), seed=seed))
-        self._baseline = _outcome(Config.of({}))
-        self.ledger.note("baseline", self._baseline.to_json())
+        self.ledger.begin(_outcome(Config.of({})))
         self.building: dict[int, Config] = {}
         self.tried: list[Recipe] = []
         self._built: set[str] = set()
@@ -81,15 +80,15 @@ class ToySearch:
         """Ends a trial with the numbers of its file, on the other runtimes, too."""
         config = self.building.pop(number)
         self._built |= {step.key for step in _steps(config.recipe)}
-        self.ledger.tell(number, _outcome(config), [], self._baseline)
+        self.ledger.tell(number, _outcome(config), [])
         for runtime in self._space.runtimes():
             if runtime != config.runtime:
-                self.ledger.add(_outcome(Config(config.recipe, runtime)), [], self._baseline)
+                self.ledger.add(_outcome(Config(config.recipe, runtime)), [])
 
     def refuse(self, number: int) -> None:
         """Ends a trial that can't be shipped."""
         refused = Refused(self.building.pop(number), "no kernels")
-        self.ledger.tell(number, refused, [], self._baseline)
+        self.ledger.tell(number, refused, [])
 
     def fail(self, number: int) -> None:
         """Ends a trial that the machine failed twice."""

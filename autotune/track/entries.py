@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from autotune.config import FIELDS, Config
 from autotune.results.front import Point
 from autotune.results.outcome import Measured
-from autotune.results.record import BASELINE, Record
+from autotune.results.record import BASELINE, Begun, Record
 from autotune.track.summary import summary
 
 FIRST, SECOND = 0, 1
@@ -45,16 +45,14 @@ class Entry:
     ended: int
 
 
-def study_entry(record: Record, *, finished: bool) -> Entry:
+def study_entry(record: Begun, *, finished: bool) -> Entry:
     """The study's own: options, device, versions, its totals, and a summary to read.
 
     Args:
-        record: with a baseline.
+        record: of the study.
         finished: whether nothing more is to come; only then it has a summary, which takes a look at every trial.
     """
     meta, front = record.meta, record.front()
-    assert front is not None  # with a baseline there is one
-    assert record.baseline is not None
     params = {
         **meta.options.to_json(),
         "device": record.device,

@@ -2,7 +2,7 @@
 
 from autotune.files import make_way, sha256
 from autotune.report.picture import draw
-from autotune.results.record import Record
+from autotune.results.record import Begun, Record
 
 NAME = "front.png"
 """Of the file, beside the study's journal."""
@@ -23,7 +23,7 @@ class PictureTracker:
         Raises:
             OSError: the file can't be written.
         """
-        if record.baseline is None:
+        if not isinstance(record, Begun):
             return 0
         path = record.folder / NAME
         before = sha256(path)

@@ -3,7 +3,7 @@
 from autotune.report.reproduce import command
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.outcome import Measured
-from autotune.results.record import Record
+from autotune.results.record import Begun, Record
 from autotune.targets.metric import LATENCY, METRICS, Metric
 from autotune.text.units import median, price, quality_within, scores_within
 from autotune.text.words import listed, missed
@@ -12,14 +12,13 @@ _FACTS = ("cpu", "machine", "cores", "system", "litert")
 """Of a device, those that tell it from another at a glance."""
 
 
-def summary(record: Record) -> str:
+def summary(record: Begun) -> str:
     """What was asked for, what is recommended, the front as a table, and how to take a file of it.
 
     Args:
-        record: with a baseline.
+        record: of the study.
     """
     front = record.front()
-    assert front is not None  # with a baseline there is one
     costs = list(dict.fromkeys([*record.objectives[1:], METRICS["size"]]))
     targets = ", ".join(f"`{target.text}`" for target in front.targets) or "none"
     device = record.meta.device

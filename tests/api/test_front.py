@@ -16,9 +16,10 @@ from autotune.deploy.registration import Registration
 from autotune.model.trust import Trust
 from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Refused
+from autotune.results.record import Record
 from autotune.space.file import parse
 from autotune.study.driver import run
-from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_import, toy_outcome, toy_record
+from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_import, toy_meta, toy_outcome, toy_record
 from tests.cli.conftest import SPACE, Board, options
 
 
@@ -74,7 +75,7 @@ def test_load_of_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no study 'none' in "):
         autotune.load("none", dir=tmp_path)
     with pytest.raises(UserError, match="study 'empty' has no trials yet; run it first"):
-        Front(toy_record(tmp_path / "empty"), None)  # type: ignore[arg-type]  # it does not come to that
+        Front(Record("empty", tmp_path / "empty", toy_meta()), None)  # type: ignore[arg-type]  # it does not come to that
 
 
 def test_pick(front: Front) -> None:

@@ -66,7 +66,7 @@ def test_a_damaged_journal_takes_one_line(asked: list[str], finished: Path, caps
 def test_a_damaged_file_of_the_front_takes_one_line(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On stderr, for each; pick hands it out in no case, and writes nothing."""
     assert finished.is_dir()
-    front = read(Path("runs/toy"), "toy").front()
+    front = read(Path("runs/toy"), "toy").begun().front()
     assert front is not None
     point = front.points[0]
     flip(Path(str(point.model)), 0.5)

@@ -17,7 +17,7 @@ from autotune.files import sha256
 from autotune.results.decision import KNEE, TRIAL, WEIGHTS, DecisionRule
 from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Refused
-from autotune.results.record import BASELINE, Record
+from autotune.results.record import BASELINE, Begun, Record
 from autotune.targets.target import parse
 from autotune.terminal.study import print_pick
 from autotune.testing import toy_measurement, toy_outcome, toy_record
@@ -30,21 +30,21 @@ REFUSED = Refused(Config.of({"delegate": "builtin"}), "no kernel")
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> Record:
+def record(tmp_path: Path) -> Begun:
     """A baseline, a faster trial, one that was refused, and a dominated one."""
     outcomes = (toy_outcome(0.9, 10, 1000), toy_outcome(0.8, 5, 500, quantize="int8", threads=2), REFUSED)
     made = toy_record(tmp_path / "study", *outcomes, toy_outcome(0.7, 20, 2000, delegate="reference"))
     return replace(made, tests={"1": TESTED})
 
 
-def handed(record: Record, trial: int | None, out: Path, targets: tuple[str, ...] = ()) -> tuple[Path, dict[str, Any]]:
+def handed(record: Begun, trial: int | None, out: Path, targets: tuple[str, ...] = ()) -> tuple[Path, dict[str, Any]]:
     """Chosen and handed out."""
     front, point = choose(record, [parse(text)[0] for text in targets], trial)
     assert point is not None
     return hand_out(Picked(record, front, point, Rechecked.unmeasured(record, point)), out)
 
 
-def test_choose_takes_the_recommended_point(record: Record) -> None:
+def test_choose_takes_the_recommended_point(record: Begun) -> None:
     """As the front picks it."""
     front, point = choose(record, None, None)
     assert point == front.pick()
@@ -52,21 +52,21 @@ def test_choose_takes_the_recommended_point(record: Record) -> None:
     assert point.trial == 0
 
 
-def test_choose_by_targets(record: Record) -> None:
+def test_choose_by_targets(record: Begun) -> None:
     """Those of the moment decide."""
     _, point = choose(record, [parse("latency<8ms")[0]], None)
     assert point is not None
     assert point.trial == 1
 
 
-def test_choose_finds_nothing_that_meets_the_targets(record: Record) -> None:
+def test_choose_finds_nothing_that_meets_the_targets(record: Begun) -> None:
     """The front is there all the same."""
     front, point = choose(record, [parse("latency<1ms")[0]], None)
     assert point is None
     assert len(front.points) == 2
 
 
-def test_choose_by_trial(record: Record) -> None:
+def test_choose_by_trial(record: Begun) -> None:
     """Also one that is not on the front."""
     front, point = choose(record, None, 3)
     assert point == record.points[3]
@@ -77,7 +77,7 @@ def test_choose_by_trial(record: Record) -> None:
 @pytest.mark.parametrize(
     ("text", "feasible"), [("latency<8ms", {1}), ("accuracy>=75%", {0, 1}), ("latency<1ms", set())]
 )
-def test_choose_by_trial_and_targets(record: Record, trial: int, text: str, feasible: set[int]) -> None:
+def test_choose_by_trial_and_targets(record: Begun, trial: int, text: str, feasible: set[int]) -> None:
     """Whether the trial is feasible is a matter of the given targets, on the front or off it."""
     own = replace(record, points=[replace(point, violations={"size<1B": 9.0}) for point in record.points])
     for study in (record, own):
@@ -88,27 +88,27 @@ def test_choose_by_trial_and_targets(record: Record, trial: int, text: str, feas
         assert [target.text for target in front.targets] == [text]
 
 
-def test_recipe_of_a_trial_says_whether_it_meets_the_given_targets(record: Record, tmp_path: Path) -> None:
+def test_recipe_of_a_trial_says_whether_it_meets_the_given_targets(record: Begun, tmp_path: Path) -> None:
     """Not whether it met those of the study."""
     assert not handed(record, 0, tmp_path / "out", ("latency<8ms",))[1]["feasible"]
     assert handed(record, 1, tmp_path / "out", ("latency<8ms",))[1]["feasible"]
 
 
 @pytest.mark.parametrize("trial", [2, 4])
-def test_choose_refuses_trials_that_were_not_measured(record: Record, trial: int) -> None:
+def test_choose_refuses_trials_that_were_not_measured(record: Begun, trial: int) -> None:
     """Refused ones, and those that never were."""
     with pytest.raises(UserError, match=f"has no measured trial {trial}; see autotune front study --dir .* --all"):
         choose(record, None, trial)
 
 
-def test_choose_refuses_a_study_without_trials(record: Record) -> None:
+def test_choose_refuses_a_study_without_trials(record: Begun) -> None:
     """Before the baseline, and where all was refused."""
-    for empty in (replace(record, baseline=None, points=[]), replace(record, points=[record.points[2]])):
+    for empty in (Record(record.name, record.folder, record.meta), replace(record, points=[record.points[2]])):
         with pytest.raises(UserError, match="study 'study' has no measured trials yet"):
             choose(empty, None, None)
 
 
-def test_file_and_recipe_lie_side_by_side(record: Record, tmp_path: Path) -> None:
+def test_file_and_recipe_lie_side_by_side(record: Begun, tmp_path: Path) -> None:
     """In a folder that is made where it is missing, named by study and trial."""
     file, recipe = handed(record, 1, tmp_path / "new" / "out")
     assert file == tmp_path / "new" / "out" / "study-1.tflite"
@@ -117,7 +117,7 @@ def test_file_and_recipe_lie_side_by_side(record: Record, tmp_path: Path) -> Non
     assert sorted(path.name for path in file.parent.iterdir()) == ["study-1.json", "study-1.md", "study-1.tflite"]
 
 
-def test_recipe_says_what_was_handed_out(record: Record, tmp_path: Path) -> None:
+def test_recipe_says_what_was_handed_out(record: Begun, tmp_path: Path) -> None:
     """How it was made, what it measured where, and what was asked for."""
     _, recipe = handed(record, 1, tmp_path / "out", ("latency<8ms",))
     outcome = record.measured[1].outcome
@@ -154,7 +154,7 @@ def test_recipe_says_what_was_handed_out(record: Record, tmp_path: Path) -> None
     }
 
 
-def test_recipe_says_how_far_its_latency_is_to_be_trusted(record: Record, tmp_path: Path) -> None:
+def test_recipe_says_how_far_its_latency_is_to_be_trusted(record: Begun, tmp_path: Path) -> None:
     """Its interval, whether it is stable, and whether it is an emulator's."""
     timed = record.measured[1].outcome.timed(toy_measurement(5.0, "rounds differ by 20%"))
     shaky = replace(
@@ -167,7 +167,7 @@ def test_recipe_says_how_far_its_latency_is_to_be_trusted(record: Record, tmp_pa
     assert (recipe["verdict"], recipe["emulated"]) == ("rounds differ by 20%", True)
 
 
-def test_recipe_names_what_is_as_good(record: Record, tmp_path: Path) -> None:
+def test_recipe_names_what_is_as_good(record: Begun, tmp_path: Path) -> None:
     """The trials that meet the targets and whose quality can't be told apart from the file's."""
     near = replace(record.measured[1], trial=7, outcome=toy_outcome(0.81, 6, 500, quantize="float16"))
     more = replace(record, points=[*record.points, near])
@@ -175,25 +175,25 @@ def test_recipe_names_what_is_as_good(record: Record, tmp_path: Path) -> None:
     assert handed(more, 1, tmp_path / "out", ("latency<5.5ms",))[1]["tied_with"] == []
 
 
-def test_recipe_without_a_test_score(record: Record, tmp_path: Path) -> None:
+def test_recipe_without_a_test_score(record: Begun, tmp_path: Path) -> None:
     """Says that there is none."""
     assert handed(record, 0, tmp_path / "out")[1]["test"] is None
 
 
-def test_handing_out_again_replaces(record: Record, tmp_path: Path) -> None:
+def test_handing_out_again_replaces(record: Begun, tmp_path: Path) -> None:
     """The second time is as the first."""
     first, _ = handed(record, 1, tmp_path)
     first.write_bytes(b"old")
     assert handed(record, 1, tmp_path)[0].read_bytes() == b"toy 1"
 
 
-def test_the_studys_file_stays(record: Record, tmp_path: Path) -> None:
+def test_the_studys_file_stays(record: Begun, tmp_path: Path) -> None:
     """It is copied, not moved."""
     handed(record, 1, tmp_path / "out")
     assert (record.folder / "1.tflite").read_bytes() == b"toy 1"
 
 
-def test_out_that_is_no_folder(record: Record, tmp_path: Path) -> None:
+def test_out_that_is_no_folder(record: Begun, tmp_path: Path) -> None:
     """A file in the way is an error with the option's name."""
     (tmp_path / "out").write_text("a file")
     for folder in (tmp_path / "out", tmp_path / "out" / "below"):
@@ -202,7 +202,7 @@ def test_out_that_is_no_folder(record: Record, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_file_that_is_not_the_one_that_was_measured(kind: str, record: Record, tmp_path: Path) -> None:
+def test_file_that_is_not_the_one_that_was_measured(kind: str, record: Begun, tmp_path: Path) -> None:
     """Gone, cut, flipped, whatever: the message says which and what to do, and nothing is written."""
     front, point = choose(record, None, 1)
     assert point is not None
@@ -215,7 +215,7 @@ def test_file_that_is_not_the_one_that_was_measured(kind: str, record: Record, t
     assert not (tmp_path / "out").exists()
 
 
-def test_a_study_that_kept_no_checksum(record: Record, tmp_path: Path) -> None:
+def test_a_study_that_kept_no_checksum(record: Begun, tmp_path: Path) -> None:
     """Its files are handed out; one that was cut is told by its size."""
     outcome = record.measured[1].outcome
     before = replace(outcome, sha256=None, metrics=outcome.metrics | {"size_bytes": 5.0})
@@ -227,7 +227,7 @@ def test_a_study_that_kept_no_checksum(record: Record, tmp_path: Path) -> None:
         handed(old, 1, tmp_path / "out")
 
 
-def test_a_copy_that_went_wrong(record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_went_wrong(record: Begun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is not handed out, and does not replace the one that is there."""
     file, _ = handed(record, 1, tmp_path / "out")
 
@@ -248,21 +248,21 @@ def test_recipe_for_the_delegate_of_a_plug_in(tmp_path: Path) -> None:
     assert recipe["load"].startswith("# ")
 
 
-def looked_at(record: Record, trial: int, found: Rechecked, *targets: str) -> list[str]:
+def looked_at(record: Begun, trial: int, found: Rechecked, *targets: str) -> list[str]:
     """What a second look says of a trial."""
     front, point = choose(record, [parse(text)[0] for text in targets], trial)
     assert point is not None
     return Picked(record, front, point, found).remarks
 
 
-def timed(record: Record, trial: int, latency_ms: float) -> Record:
+def timed(record: Begun, trial: int, latency_ms: float) -> Begun:
     """With a latency that has an interval, of 1 % to either side."""
     [point] = [point for point in record.measured if point.trial == trial]
     again = replace(point, outcome=point.outcome.timed(toy_measurement(latency_ms)))
     return replace(record, points=[again if other is point else other for other in record.points])
 
 
-def test_choose_by_rule(record: Record) -> None:
+def test_choose_by_rule(record: Begun) -> None:
     """The rule decides, among what meets the targets."""
     fast = DecisionRule(WEIGHTS, {"latency": 1})
     _, point = choose(record, None, None, fast)
@@ -282,9 +282,7 @@ def test_choose_by_rule(record: Record) -> None:
         (DecisionRule(WEIGHTS, {"latency": 2.0}), {"by": "weights", "weights": {"latency": 2.0}}),
     ],
 )
-def test_recipe_says_how_it_was_chosen(
-    record: Record, tmp_path: Path, rule: DecisionRule, told: dict[str, Any]
-) -> None:
+def test_recipe_says_how_it_was_chosen(record: Begun, tmp_path: Path, rule: DecisionRule, told: dict[str, Any]) -> None:
     """The rule with its weights, and what it would have taken otherwise."""
     front, _ = choose(record, None, None)
     _, recipe = hand_out(Picked(record, front, record.measured[0], Rechecked(), rule), tmp_path / "out")
@@ -298,7 +296,7 @@ def test_recipe_says_how_it_was_chosen(
     }
 
 
-def test_recipe_has_what_a_second_look_found(record: Record, tmp_path: Path) -> None:
+def test_recipe_has_what_a_second_look_found(record: Begun, tmp_path: Path) -> None:
     """The latency as it is now beside the study's, the test, and every remark."""
     front, point = choose(timed(record, 1, 5.0), None, 1)
     assert point is not None
@@ -321,14 +319,14 @@ def test_recipe_has_what_a_second_look_found(record: Record, tmp_path: Path) -> 
     ("now", "meet", "told"),
     [(5.0, True, False), (5.09, True, False), (5.2, False, False), (4.5, False, True), (5.5, False, True)],
 )
-def test_a_latency_that_has_moved(record: Record, now: float, meet: bool, told: bool) -> None:
+def test_a_latency_that_has_moved(record: Begun, now: float, meet: bool, told: bool) -> None:
     """Is worth a word where the intervals do not meet and the change is more than the device's own."""
     study = timed(record, 1, 5.0)
     assert drift(study.measured[1], toy_measurement(now)).intervals_meet is meet
     assert bool(looked_at(study, 1, Rechecked(toy_measurement(now)))) is told
 
 
-def test_a_latency_without_an_interval(record: Record) -> None:
+def test_a_latency_without_an_interval(record: Begun) -> None:
     """Of an old study: the number alone is held against what is measured now."""
     assert asdict(drift(record.measured[1], toy_measurement(5.04))) == {
         "change": pytest.approx(0.008),
@@ -337,7 +335,7 @@ def test_a_latency_without_an_interval(record: Record) -> None:
     assert drift(record.measured[1], toy_measurement(5.1)).intervals_meet is False
 
 
-def test_a_target_that_is_missed_by_what_is_measured_now(record: Record) -> None:
+def test_a_target_that_is_missed_by_what_is_measured_now(record: Begun) -> None:
     """Told, where the point met it in the study."""
     study = timed(record, 1, 5.0)
     [line] = looked_at(study, 1, Rechecked(toy_measurement(5.2)), "latency<5.1ms")
@@ -346,7 +344,7 @@ def test_a_target_that_is_missed_by_what_is_measured_now(record: Record) -> None
 
 
 @pytest.mark.parametrize(("value", "told"), [(0.8, False), (0.775, False), (0.77, True), (0.83, True)])
-def test_quality_on_the_test_split(record: Record, value: float, told: bool) -> None:
+def test_quality_on_the_test_split(record: Begun, value: float, told: bool) -> None:
     """Is worth a word where chance does not explain what it is off: ± 0.02 on either side make ± 0.028."""
     scores = TESTED | {"accuracy": value, "interval": [value - 0.02, value + 0.02]}
     lines = looked_at(record, 1, Rechecked(test=scores))
@@ -355,7 +353,7 @@ def test_quality_on_the_test_split(record: Record, value: float, told: bool) -> 
     ] * told
 
 
-def test_target_missed_on_the_test_split(record: Record) -> None:
+def test_target_missed_on_the_test_split(record: Begun) -> None:
     """The bound that the study's number meets."""
     [line] = looked_at(record, 1, Rechecked(test=TESTED), "accuracy>=79.5%")
     assert line.startswith("on the test split it misses accuracy>=79.5% by 0.5 points")
@@ -365,7 +363,7 @@ def test_target_missed_on_the_test_split(record: Record) -> None:
     ("baseline", "told"), [(0.80, False), (0.81, True), (0.9, True), (None, False)], ids=["near", "far", "luck", "old"]
 )
 def test_a_target_beside_the_baseline_on_the_test_split(
-    record: Record, tmp_path: Path, capsys: pytest.CaptureFixture[str], baseline: float | None, told: bool
+    record: Begun, tmp_path: Path, capsys: pytest.CaptureFixture[str], baseline: float | None, told: bool
 ) -> None:
     """Is held against what the baseline scores there, not on validation, where it has 90 %: by pick and at a run's
     end. A study that does not know it says nothing.
@@ -377,13 +375,13 @@ def test_a_target_beside_the_baseline_on_the_test_split(
     point = replace(record.measured[1], violations={})
     tests = record.tests if beside is None else record.tests | {str(BASELINE): beside}
     study = replace(record, meta=meta, points=[point], tests=tests)
-    print_pick(study, study.begun())
+    print_pick(study, study.front())
     shown = capsys.readouterr().out
     assert ("there it misses accuracy>=baseline-1% by" in shown) is told
     assert (f"the baseline {baseline or 0:.1%}" in shown) is (baseline is not None)
 
 
-def test_a_page_lies_beside_them(record: Record, tmp_path: Path) -> None:
+def test_a_page_lies_beside_them(record: Begun, tmp_path: Path) -> None:
     """For people: what the file is, its numbers with their intervals, what speaks against it, and code that runs it."""
     front, point = choose(timed(record, 1, 5.0), [parse("latency<8ms")[0]], 1)
     assert point is not None
@@ -416,7 +414,7 @@ def test_a_page_lies_beside_them(record: Record, tmp_path: Path) -> None:
     ],
     ids=["variables", "resources", "nothing"],
 )
-def test_a_file_that_keeps_state_is_told_of(record: Record, tmp_path: Path, file: bytes, advice: str) -> None:
+def test_a_file_that_keeps_state_is_told_of(record: Begun, tmp_path: Path, file: bytes, advice: str) -> None:
     """By remark, page and recipe: what it was measured as, and what whoever runs it has to do."""
     (record.folder / "1.tflite").write_bytes(file)
     point = record.measured[1]
@@ -430,7 +428,7 @@ def test_a_file_that_keeps_state_is_told_of(record: Record, tmp_path: Path, file
     assert advice in page
 
 
-def test_what_stays_float_in_a_quantized_file_is_told(record: Record) -> None:
+def test_what_stays_float_in_a_quantized_file_is_told(record: Begun) -> None:
     """A recurrent operator's weights, where a scheme was asked for; of a float file there is nothing to say."""
     row = {"name": "w", "operator": "UNIDIRECTIONAL_SEQUENCE_LSTM", "dtype": "float32", "weights": 30}
     dense = {"name": "d", "operator": "FULLY_CONNECTED", "dtype": "int8", "weights": 10}

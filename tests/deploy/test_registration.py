@@ -11,13 +11,13 @@ from autotune.deploy.registration import Registration, tags
 from autotune.errors import UserError
 from autotune.model.trust import Trust
 from autotune.results.meta import DeviceFacts
-from autotune.results.record import Record
+from autotune.results.record import Begun
 from autotune.targets.target import parse
 from autotune.testing import toy_outcome, toy_record
 from tests.damage import flip
 
 
-def picked(record: Record, *targets: str) -> Picked:
+def picked(record: Begun, *targets: str) -> Picked:
     front, point = choose(record, [parse(text)[0] for text in targets], None)
     assert point is not None
     return Picked(record, front, point, Rechecked.unmeasured(record, point))

@@ -7,7 +7,8 @@ import pytest
 from autotune.ledger import importance as module
 from autotune.ledger.importance import importance
 from autotune.results.record import Record
-from autotune.testing import toy_outcome, toy_record
+from autotune.testing import toy_meta, toy_outcome, toy_record
+from tests.points import all_measured
 
 
 def record(folder: Path) -> Record:
@@ -46,5 +47,5 @@ def test_of_many_trials_some_are_drawn(tmp_path: Path, monkeypatch: pytest.Monke
 def test_of_few_trials_nothing_is_said(tmp_path: Path) -> None:
     """Nor where none were measured."""
     few = record(tmp_path).points[:5]
-    assert importance(toy_record(tmp_path, *(point.outcome for point in few))).shares == {}
-    assert importance(toy_record(tmp_path)).order == []
+    assert importance(toy_record(tmp_path, *(point.outcome for point in all_measured(few)))).shares == {}
+    assert importance(Record("toy", tmp_path, toy_meta())).order == []

@@ -13,6 +13,7 @@ from autotune.ledger import journal
 from autotune.ledger.journal import read
 from autotune.ledger.ledger import Ledger
 from autotune.results.outcome import Measured, Refused
+from autotune.results.record import Begun
 from autotune.space.file import parse
 from autotune.targets.target import Target, parse_all
 from autotune.testing import toy_measurement, toy_meta, toy_outcome
@@ -25,10 +26,19 @@ RECIPES = 2 + 2 * 2 * 3
 BASELINE = toy_outcome(0.9, 10.0, 1000)
 
 
-def ledger(folder: Path, space: dict[str, Any] | None = None) -> Ledger:
+def bare(folder: Path, space: dict[str, Any] | None = None) -> Ledger:
+    """A study as its journal has it; new, it has not begun."""
     folder.mkdir(exist_ok=True)
     study = Ledger(folder, "toy", parse(space or SPACE, "toy", (1, 2)), META)
     study.sample_by(optuna.samplers.TPESampler(seed=study.seed, multivariate=True))
+    return study
+
+
+def ledger(folder: Path, space: dict[str, Any] | None = None) -> Ledger:
+    """A study that has begun."""
+    study = bare(folder, space)
+    if not isinstance(study.record(), Begun):
+        study.begin(BASELINE)
     return study
 
 
@@ -46,13 +56,12 @@ def outcome(config: Config, latency_ms: float = 1.0) -> Measured:
 
 
 def tell(study: Ledger, number: int, config: Config, latency_ms: float = 1.0) -> None:
-    study.tell(number, outcome(config, latency_ms), targets(), BASELINE)
+    study.tell(number, outcome(config, latency_ms), targets())
 
 
 def begun(folder: Path, trials: int) -> Ledger:
     """A study with a baseline and so many trials."""
     study = ledger(folder)
-    study.note("baseline", BASELINE.to_json())
     for _ in range(trials):
         asked = study.ask()
         assert asked is not None
@@ -76,7 +85,7 @@ def test_what_is_proposed_again_costs_few_trials(tmp_path: Path) -> None:
     study = ledger(tmp_path)
     for number, config in iter(study.ask, None):
         tell(study, number, config)
-        study.add(outcome(other(config)), targets(), BASELINE)
+        study.add(outcome(other(config)), targets())
     trials = optuna.load_study(study_name="toy", storage=journal.storage(tmp_path)).trials
     tenth = [trial.number for trial in trials if trial.state.is_finished() and trial.values][9]
     assert len(trials) - tenth - 1 <= 3 * (RECIPES - 5) + 1
@@ -92,12 +101,11 @@ def test_never_asks_what_is_under_way(tmp_path: Path) -> None:
 def test_what_is_told_is_read_again(tmp_path: Path) -> None:
     """Outcomes, violations and the baseline survive on disk, without loss."""
     study = ledger(tmp_path)
-    study.note("baseline", BASELINE.to_json())
     asked = study.ask()
     assert asked is not None
     number, config = asked
     tell(study, number, config, latency_ms=10.0)
-    record = read(tmp_path, "toy")
+    record = read(tmp_path, "toy").begun()
     assert record.baseline == BASELINE
     [point] = record.points
     assert (point.trial, point.outcome) == (number, outcome(config, 10.0))
@@ -114,7 +122,7 @@ def test_constraints_reach_optuna(tmp_path: Path) -> None:
         tell(study, *asked, latency_ms=latency)
     asked = study.ask()
     assert asked is not None
-    study.tell(asked.number, Refused(asked.config, "no kernels"), targets(), BASELINE)
+    study.tell(asked.number, Refused(asked.config, "no kernels"), targets())
     trials = optuna.load_study(study_name="toy", storage=journal.storage(tmp_path)).trials
     finished = [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
     assert [dict(trial.constraints) for trial in finished] == [
@@ -129,10 +137,9 @@ def test_constraints_reach_optuna(tmp_path: Path) -> None:
 def test_constraints_are_met_with_margin(tmp_path: Path) -> None:
     """A latency just below the bound whose interval reaches beyond it is told as missed, and read as it was told."""
     study = ledger(tmp_path)
-    study.note("baseline", BASELINE.to_json())
     asked = study.ask()
     assert asked is not None
-    study.tell(asked.number, outcome(asked.config, 4.97).timed(toy_measurement(4.97)), targets(), BASELINE)
+    study.tell(asked.number, outcome(asked.config, 4.97).timed(toy_measurement(4.97)), targets())
     [trial] = optuna.load_study(study_name="toy", storage=journal.storage(tmp_path)).trials
     [point] = read(tmp_path, "toy").points
     assert trial.constraints == point.violations == {"latency<5ms": pytest.approx(4.97 * 1.01 / 5 - 1)}
@@ -144,11 +151,12 @@ def test_objectives_are_optunas(tmp_path: Path) -> None:
     meta = replace(META, objectives=("quality", "size", "memory"))
     study = Ledger(tmp_path, "toy", parse(SPACE, "toy", (1, 2)), meta)
     study.sample_by(optuna.samplers.TPESampler(seed=0, multivariate=True))
+    study.begin(replace(BASELINE, metrics=BASELINE.metrics | {"memory_bytes": 2e6}))
     for memory in ({"memory_bytes": 1e6}, {}):
         asked = study.ask()
         assert asked is not None
         found = outcome(asked.config)
-        study.tell(asked.number, replace(found, metrics=found.metrics | memory), [], BASELINE)
+        study.tell(asked.number, replace(found, metrics=found.metrics | memory), [])
     assert study.ask() is not None
     found_again = optuna.load_study(study_name="toy", storage=journal.storage(tmp_path))
     assert [direction.name for direction in found_again.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
@@ -231,11 +239,10 @@ def test_asking_for_a_configuration(tmp_path: Path) -> None:
 def test_what_comes_with_a_trial_is_told_and_not_counted(tmp_path: Path) -> None:
     """Its file on another runtime: the sampler sees it with its constraints, and nobody is asked for it again."""
     study = ledger(tmp_path)
-    study.note("baseline", BASELINE.to_json())
     asked = study.ask()
     assert asked is not None
     tell(study, *asked)
-    study.add(outcome(other(asked.config), 10.0), targets(), BASELINE)
+    study.add(outcome(other(asked.config), 10.0), targets())
     study.add_failed(other(asked.config), "lost")
     record = read(tmp_path, "toy")
     assert [(point.free, point.violations) for point in record.points] == [
@@ -254,13 +261,12 @@ def test_what_comes_with_a_trial_is_told_and_not_counted(tmp_path: Path) -> None
 def test_what_it_knows_is_what_is_read(tmp_path: Path) -> None:
     """The record that is kept up is that of the journal, however trials end, and in whatever order."""
     study = ledger(tmp_path)
-    study.note("baseline", BASELINE.to_json())
     asked = [one for one in (study.ask() for _ in range(6)) if one]
     for number, config in reversed(asked[3:]):
         tell(study, number, config, latency_ms=1.0 + 2 * number)
-        study.add(outcome(other(config), 9.0), targets(), BASELINE)
+        study.add(outcome(other(config), 9.0), targets())
         assert study.record() == read(tmp_path, "toy")
-    study.tell(asked[0].number, Refused(asked[0].config, "no kernels"), targets(), BASELINE)
+    study.tell(asked[0].number, Refused(asked[0].config, "no kernels"), targets())
     study.fail(asked[1].number, "lost", again=True)
     study.add_failed(other(asked[1].config), "lost")
     assert study.record() == read(tmp_path, "toy")

@@ -17,6 +17,7 @@ from autotune.ledger.artifacts import read_scores
 from autotune.ledger.journal_file import CHECKSUM
 from autotune.model.artifact import Artifact
 from autotune.results.meta import DeviceFacts
+from autotune.results.record import Begun
 from autotune.study.latency_cache import LatencyCache
 from autotune.testing.results import toy_measurement
 from tests.ledger.test_ledger import begun
@@ -54,7 +55,7 @@ def test_journals(tmp_path_factory: pytest.TempPathFactory, content: bytes, draw
     record = read_or_refused(lambda: journal.read(folder, "toy"))
     if record is not None:
         assert len(record.points) <= 2
-        assert record.front() is None or record.hypervolume() >= 0
+        assert not isinstance(record, Begun) or record.hypervolume() >= 0
 
 
 ARTIFACT = Artifact(b"a file's bytes", {"layers": ["conv"], "size": 14})

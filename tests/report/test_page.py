@@ -18,7 +18,7 @@ from autotune.report.page import report, write_report
 from autotune.results.dimensions import Importance
 from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Refused
-from autotune.results.record import BASELINE, Record
+from autotune.results.record import BASELINE, Begun
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 
 KERNEL = {"name": "out", "kind": "CONV_2D", "time_us": 7.5, "start_us": 0.0, "delegate": ""}
@@ -26,7 +26,7 @@ OPERATOR = {"name": "conv;relu", "kind": "CONV_2D", "macs": 1234}
 IMPORTANCE = Importance({"accuracy": {"quantize": 0.9, "prune": 0.1}, "latency": {"quantize": 1.0, "prune": 0.0}}, 3, 5)
 
 
-def record(folder: Path) -> Record:
+def record(folder: Path) -> Begun:
     """With a target, a refused trial, a test score, and profiles of which one has times."""
     part = replace(toy_measurement(0.1), delegated=3, fell_back=("PAD",))
     few = toy_outcome(0.89, 0.1, 300, quantize="int8").timed(part)

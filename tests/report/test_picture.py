@@ -43,12 +43,6 @@ def test_draws_other_objectives(tmp_path: Path) -> None:
     assert len(set(pictures)) == 3
 
 
-def test_nothing_to_draw_draws_nothing(tmp_path: Path) -> None:
-    """A study without a baseline has no picture."""
-    draw(toy_record(tmp_path / "empty"), tmp_path / "front.png")
-    assert not (tmp_path / "front.png").exists()
-
-
 def test_a_baseline_alone_is_drawn(tmp_path: Path) -> None:
     """A study cut off before its first trial outside the baseline."""
     record = replace(toy_record(tmp_path, toy_outcome(0.9, 1.0, 1000)), points=[])

@@ -9,7 +9,7 @@ from autotune.results.decision import DecisionRule, ranked
 from autotune.results.devices import Together, together
 from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Measured
-from autotune.results.record import Record
+from autotune.results.record import Begun
 from autotune.targets.target import parse
 from autotune.testing import toy_outcome, toy_record
 
@@ -22,13 +22,13 @@ def outcome(file: int, quality: float, latency: float, download: float, **config
     return replace(toy_outcome(quality, latency, download, mixed=file / 10, **config), artifact=f"{file:064}")
 
 
-def record(folder: Path, device: str, *outcomes: Measured) -> Record:
+def record(folder: Path, device: str, *outcomes: Measured) -> Begun:
     made = toy_record(folder / device, *outcomes)
     return replace(made, meta=replace(made.meta, device=DeviceFacts(device)))
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> dict[str, Record]:
+def records(tmp_path: Path) -> dict[str, Begun]:
     """Three files on two devices."""
     rows = {"desk": DESK, "board": BOARD}
     return {
@@ -37,13 +37,13 @@ def records(tmp_path: Path) -> dict[str, Record]:
     }
 
 
-def weighed(records: dict[str, Record], *targets: str) -> Together:
+def weighed(records: dict[str, Begun], *targets: str) -> Together:
     found = together(records, [parse(text)[0] for text in targets])
     assert found is not None
     return found
 
 
-def test_the_mean_of_ratios_decides(records: dict[str, Record]) -> None:
+def test_the_mean_of_ratios_decides(records: dict[str, Begun]) -> None:
     """2.5 times as slow on one device is less of a loss than 4 times as slow on the other; which is slow, is not."""
     for order in (("desk", "board"), ("board", "desk")):
         found = weighed({device: records[device] for device in order})
@@ -56,7 +56,7 @@ def test_the_mean_of_ratios_decides(records: dict[str, Record]) -> None:
         }
 
 
-def test_the_worst_quality_counts(records: dict[str, Record]) -> None:
+def test_the_worst_quality_counts(records: dict[str, Begun]) -> None:
     """A file is as good as it is where it is worst, with that one's uncertainty."""
     points = list(records["board"].measured)
     bad = replace(outcome(1, 0.5, 10, 500), certainty=replace(points[1].outcome.certainty, standard_error=0.3))
@@ -66,7 +66,7 @@ def test_the_worst_quality_counts(records: dict[str, Record]) -> None:
     assert (shared.metrics["accuracy"], shared.certainty.standard_error) == (0.5, 0.3)
 
 
-def test_targets_hold_on_every_device(records: dict[str, Record]) -> None:
+def test_targets_hold_on_every_device(records: dict[str, Begun]) -> None:
     """What misses one on one device misses it."""
     found = weighed(records, "latency<20ms")
     assert [point.outcome.artifact for point in found.front.feasible] == [f"{1:064}"]
@@ -74,7 +74,7 @@ def test_targets_hold_on_every_device(records: dict[str, Record]) -> None:
     assert weighed(records, "latency<5ms").front.pick() is None
 
 
-def test_each_device_has_its_runtime(records: dict[str, Record]) -> None:
+def test_each_device_has_its_runtime(records: dict[str, Begun]) -> None:
     """The one that meets the targets there, then the one that costs least."""
     board = records["board"]
     more = record(
@@ -85,10 +85,9 @@ def test_each_device_has_its_runtime(records: dict[str, Record]) -> None:
     assert {device: point.outcome.config.runtime.threads for device, point in each.items()} == {"desk": 1, "board": 4}
 
 
-def test_only_files_that_run_everywhere(records: dict[str, Record]) -> None:
+def test_only_files_that_run_everywhere(records: dict[str, Begun]) -> None:
     """What one device refuses, or has not measured yet, is no candidate; where nothing is left, there is no answer."""
     board = records["board"]
     found = weighed(records | {"board": replace(board, points=board.points[:2])})
     assert found.files.keys() == {f"{0:064}", f"{1:064}"}
     assert together(records | {"board": replace(board, points=[])}, None) is None
-    assert together(records | {"board": replace(board, baseline=None)}, None) is None

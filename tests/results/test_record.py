@@ -10,10 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from autotune.config import Config
+from autotune.errors import UserError
 from autotune.ledger.artifacts import model_path, scores_path
 from autotune.results.front import MeasuredPoint, Point
 from autotune.results.outcome import Outcome, Refused
-from autotune.results.record import Record
+from autotune.results.record import Begun, Record
 from autotune.targets.metric import METRICS
 from autotune.targets.target import parse
 from autotune.task.data.npy import read_array
@@ -23,20 +24,20 @@ REFUSED = Refused(Config.of({"delegate": "builtin"}), "no kernel")
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> Record:
+def record(tmp_path: Path) -> Begun:
     """A baseline, a faster trial, one that was refused, and a dominated one."""
     outcomes = (toy_outcome(0.9, 10, 1000), toy_outcome(0.8, 5, 500, quantize="int8"), REFUSED)
     return toy_record(tmp_path / "study", *outcomes, toy_outcome(0.7, 20, 2000, delegate="reference"))
 
 
-def test_quality_and_targets_are_read_from_meta(record: Record) -> None:
+def test_quality_and_targets_are_read_from_meta(record: Begun) -> None:
     """As the study was started with."""
     started = replace(record, meta=toy_meta("latency<50ms", "size<1MB", quality=METRICS["mae"]))
     assert started.quality == METRICS["mae"]
     assert started.targets == [parse("latency<50ms")[0], parse("size<1MB")[0]]
 
 
-def test_front_is_of_the_measured_points(record: Record) -> None:
+def test_front_is_of_the_measured_points(record: Begun) -> None:
     """Neither refused nor dominated ones."""
     front = record.front()
     assert front is not None
@@ -71,13 +72,16 @@ def test_a_trial_more_is_as_if_it_had_been_there(tmp_path: Path) -> None:
     assert len(record.leading) < 20
 
 
-def test_no_front_before_the_baseline(record: Record) -> None:
-    """There is nothing to hold relative targets against."""
-    assert replace(record, baseline=None).front() is None
-    assert replace(record, baseline=None).hypervolume() == 0.0
+def test_no_front_before_the_baseline(record: Begun) -> None:
+    """There is nothing to hold relative targets against; with a baseline there is all that there was."""
+    bare = Record(record.name, record.folder, record.meta, record.points, gaps=record.gaps)
+    with pytest.raises(UserError, match="study 'study' has no trials yet; run it first"):
+        bare.begun()
+    assert bare.begin(record.baseline) == record == record.begun()
+    assert bare.begin(record.baseline).front() == record.front()
 
 
-def test_front_has_the_studys_own_targets(record: Record) -> None:
+def test_front_has_the_studys_own_targets(record: Begun) -> None:
     """And the violations that the points came with."""
     missed = [replace(point, violations={"latency<1ms": 3.0}) for point in record.points]
     front = replace(record, points=missed, meta=replace(record.meta, targets=("latency<1ms",))).front()
@@ -86,7 +90,7 @@ def test_front_has_the_studys_own_targets(record: Record) -> None:
     assert front.pick() is None
 
 
-def test_front_against_other_targets(record: Record) -> None:
+def test_front_against_other_targets(record: Begun) -> None:
     """The same points, held against what is asked now; the record itself stays as it is."""
     targets = [parse("latency<=baseline/2")[0]]
     front = record.front(targets)
@@ -96,7 +100,7 @@ def test_front_against_other_targets(record: Record) -> None:
     assert [point.violations for point in record.points] == [{}] * 4
 
 
-def test_front_without_targets(record: Record) -> None:
+def test_front_without_targets(record: Begun) -> None:
     """An empty list lifts those of the study."""
     missed = [replace(point, violations={"latency<1ms": 3.0}) for point in record.points]
     front = replace(record, points=missed).front([])
@@ -104,7 +108,7 @@ def test_front_without_targets(record: Record) -> None:
     assert all(point.feasible for point in front.points)
 
 
-def test_judged_are_the_measured_points(record: Record) -> None:
+def test_judged_are_the_measured_points(record: Begun) -> None:
     """With violations of what is asked now, in place of those that they came with."""
     missed = replace(record, points=[replace(point, violations={"mse<1": 3.0}) for point in record.points])
     judged = missed.judged([parse("latency<=baseline/2")[0]])
@@ -112,14 +116,14 @@ def test_judged_are_the_measured_points(record: Record) -> None:
     assert all(set(point.violations) == {"latency<=baseline/2"} for point in judged)
 
 
-def test_hypervolume_is_of_the_measured_points(record: Record) -> None:
+def test_hypervolume_is_of_the_measured_points(record: Begun) -> None:
     """The baseline's is its accuracy; refused points don't count."""
     alone = replace(record, points=[record.points[0], record.points[2]])
     assert alone.hypervolume() == pytest.approx(0.9)
     assert record.hypervolume() > 0.9
 
 
-def scored(folder: Path, *each: NDArray[Any], resampled: bool = False) -> tuple[Record, list[MeasuredPoint]]:
+def scored(folder: Path, *each: NDArray[Any], resampled: bool = False) -> tuple[Begun, list[MeasuredPoint]]:
     """A record of files with these scores of each sample, all of about the same accuracy by their intervals."""
     outcomes = [
         replace(toy_outcome(0.9 - index / 200, 10 - index, 1000), artifact=f"{index}" * 64)
@@ -216,7 +220,7 @@ def test_no_scores_are_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(reads) == 5  # the baseline is a trial, too
 
 
-def test_objectives_of_a_study(record: Record) -> None:
+def test_objectives_of_a_study(record: Begun) -> None:
     """As it was started with; quality, latency and download where it is from before they could be chosen."""
     assert [metric.name for metric in record.objectives] == ["accuracy", "latency", "download"]
     other = replace(record, meta=replace(record.meta, objectives=("quality", "size")))

@@ -7,7 +7,7 @@ import pytest
 
 from autotune.config import Config, Recipe, Runtime
 from autotune.results.outcome import Measured
-from autotune.results.record import Record
+from autotune.results.record import Begun
 from autotune.search.acquisition import Outlook
 from autotune.search.evidence import Known
 from autotune.search.surrogate import Features, Prediction
@@ -27,13 +27,13 @@ def measured(recipe: Recipe, latency_ms: float | None = None) -> Measured:
     return replace(outcome, config=Config(recipe, Runtime()))
 
 
-def record(folder: Path, *recipes: Recipe, targets: tuple[str, ...] = ()) -> Record:
+def record(folder: Path, *recipes: Recipe, targets: tuple[str, ...] = ()) -> Begun:
     found = toy_record(folder, *(measured(recipe) for recipe in recipes))
     found = replace(found, meta=replace(found.meta, targets=targets))
     return replace(found, points=found.judged(found.targets))
 
 
-def outlook(found: Record) -> Outlook:
+def outlook(found: Begun) -> Outlook:
     known = Known()
     known.see(found)
     return Outlook(found, known, RECIPES, Features(RECIPES), Prediction(), Prediction())
@@ -107,7 +107,9 @@ def test_a_kind_that_nobody_measured(recipe: Recipe, tmp_path: Path) -> None:
     """Is taken to be as fast as the baseline, until one of it is measured."""
     some = record(tmp_path, *SOME)
     unknown = outlook(some).gain([recipe], meeting=True)
-    fast = toy_record(tmp_path, *(p.outcome for p in some.points), measured(Recipe(prune=0.3, quantize="dynamic"), 0.1))
+    fast = toy_record(
+        tmp_path, *(p.outcome for p in some.measured), measured(Recipe(prune=0.3, quantize="dynamic"), 0.1)
+    )
     assert outlook(fast).gain([recipe], meeting=True) > unknown
 
 

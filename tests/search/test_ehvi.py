@@ -54,7 +54,7 @@ class Study:
         storage = optuna.storages.InMemoryStorage()
         self.ledger = Ledger(Path(), "toy", parsed, meta, storage=storage)
         baseline = measured(Config.of({}))
-        self.ledger.note("baseline", baseline.to_json())
+        self.ledger.begin(baseline)
         self.baseline = baseline
         self.built: set[str] = set()
         self.tried: list[Recipe] = []
@@ -71,7 +71,7 @@ class Study:
         number, config = asked
         self.built.update(step.key for step in self.steps(config.recipe))
         self.tried.append(config.recipe)
-        self.ledger.tell(number, measured(config), [], self.baseline)
+        self.ledger.tell(number, measured(config), [])
         return config.recipe
 
 
@@ -92,11 +92,11 @@ def test_most_of_the_front_after_a_part_of_the_work() -> None:
         study = Study(sampler=sampler)
         while _trainings(study, study.tried) < 15:
             study.tell(study.choose([]))
-        volumes.append(study.ledger.record().hypervolume())
+        volumes.append(study.ledger.begun().hypervolume())
     study = Study()
     while asked := study.choose([]):
         study.tell(asked)
-    whole = study.ledger.record().hypervolume()
+    whole = study.ledger.begun().hypervolume()
     assert volumes[0] > 0.99 * whole
     assert volumes[0] > volumes[1]
     assert len(study.tried) == 5 * 3 * 4
@@ -133,7 +133,7 @@ def test_nothing_to_learn_from() -> None:
     study = Study(told=())
     asked = study.choose([])
     assert asked is not None
-    study.ledger.tell(asked.number, Refused(asked.config, "no kernels"), [], study.baseline)
+    study.ledger.tell(asked.number, Refused(asked.config, "no kernels"), [])
     other = study.choose([])
     assert other is not None
     assert other.config.recipe != asked.config.recipe

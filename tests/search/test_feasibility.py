@@ -39,13 +39,13 @@ class Told:
         parsed = parse(space, "toy", (1, 2))
         self.ledger = Ledger(Path(), "toy", parsed, meta, storage=optuna.storages.InMemoryStorage())
         self.baseline = timed(Recipe(), 1, 10)
-        self.ledger.note("baseline", self.baseline.to_json())
+        self.ledger.begin(self.baseline)
         self.gate = Gate(self.ledger, parsed.runtimes())
         self.add(timed(Recipe(), 1, 10), timed(Recipe(), 2, 6))
 
     def add(self, *outcomes: Outcome) -> None:
         for outcome in outcomes:
-            self.ledger.add(outcome, self.targets, self.baseline)
+            self.ledger.add(outcome, self.targets)
 
 
 def timed(recipe: Recipe, threads: int, latency: float, verdict: str = "stable") -> Measured:

@@ -257,7 +257,7 @@ def test_the_front_is_measured_once_more(tmp_path: Path) -> None:
     assert set(record.profiles) == {"-1", str(pick.trial)}
     others = [point for point in all_measured(record.points) if str(point.trial) not in record.remeasured]
     assert all(point.outcome.metrics["latency_ms"] == pytest.approx(before[str(point.trial)]) for point in others)
-    assert read(record.folder, "toy").front() == front
+    assert read(record.folder, "toy").begun().front() == front
 
 
 def optuna_trials(folder: Path) -> list[optuna.trial.FrozenTrial]:

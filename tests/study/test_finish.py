@@ -3,10 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from autotune.config import Config, Runtime
 from autotune.devices.client.device import PROBE
 from autotune.devices.device import OperatorTime
-from autotune.errors import Fault
+from autotune.errors import Fault, UserError
 from autotune.ledger.journal import read
 from autotune.ledger.ledger import Ledger
 from autotune.measure.profile import Profile, profiled
@@ -16,7 +18,7 @@ from autotune.study.finish import profile_pick
 from autotune.study.instrument import Instrument
 from autotune.testing import FakeDevice
 from autotune.testing.fakes import FakeSession
-from tests.ledger.test_ledger import BASELINE, ledger, outcome, targets
+from tests.ledger.test_ledger import bare, ledger, outcome, targets
 
 
 class Times(FakeSession):
@@ -47,8 +49,7 @@ class Profiles(Instrument):
 def begun(folder: Path) -> Ledger:
     study = ledger(folder)
     study.note("meta", replace(study.record().meta, device=DeviceFacts("fake")).to_json())
-    study.note("baseline", BASELINE.to_json())
-    study.add(outcome(Config.of({"prune": 0.5, "quantize": "int8", "epochs": 2})), targets(), BASELINE)
+    study.add(outcome(Config.of({"prune": 0.5, "quantize": "int8", "epochs": 2})), targets())
     return study
 
 
@@ -73,6 +74,7 @@ def test_a_fault_costs_nothing_but_the_times(tmp_path: Path) -> None:
 
 def test_without_a_baseline_there_is_nothing_to_profile(tmp_path: Path) -> None:
     """A study that was cut off before it."""
-    study, instrument = ledger(tmp_path / "toy"), Profiles()
-    profile_pick(study, instrument)
+    study, instrument = bare(tmp_path / "toy"), Profiles()
+    with pytest.raises(UserError, match="study 'toy' has no trials yet; run it first"):
+        profile_pick(study, instrument)
     assert instrument.asked == []

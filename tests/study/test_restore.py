@@ -15,7 +15,7 @@ from autotune.errors import UserError
 from autotune.files import sha256
 from autotune.model.artifact import Artifact
 from autotune.results.front import MeasuredPoint
-from autotune.results.record import BASELINE, Record
+from autotune.results.record import BASELINE, Begun
 from autotune.study.measured_file import lost_files
 from autotune.study.reporting import Summary
 from autotune.study.restore import OTHERWISE
@@ -29,7 +29,7 @@ SPACE = {"prune": [0, 0.5], "quantize": ["none", "int8"], "delegate": ["xnnpack"
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> Record:
+def record(tmp_path: Path) -> Begun:
     """Of a study of four files."""
     return study(options(tmp_path, space=SPACE, trials=4)).record
 
@@ -38,7 +38,7 @@ def rerun(folder: Path, pool: FakePool | None = None, reporter: SilentReporter |
     return study(options(folder, space=SPACE, trials=4), pool=pool, reporter=reporter)
 
 
-def files(record: Record) -> dict[int, Path]:
+def files(record: Begun) -> dict[int, Path]:
     return {point.trial: Path(str(point.model)) for point in record.points}
 
 
@@ -59,7 +59,7 @@ def otherwise(step: pipeline.Step, *arguments: Any) -> Artifact:
     return replace(built, data=built.data + b" ")
 
 
-def test_the_checksum_is_kept(record: Record) -> None:
+def test_the_checksum_is_kept(record: Begun) -> None:
     """Of each file with its outcome, the baseline included."""
     for point in all_measured(record.points):
         assert point.outcome.sha256 == hashlib.sha256(files(record)[point.trial].read_bytes()).hexdigest()
@@ -68,7 +68,7 @@ def test_the_checksum_is_kept(record: Record) -> None:
 
 
 @pytest.mark.parametrize("kind", damage.KINDS)
-def test_a_damaged_file_is_linked_anew(kind: str, record: Record) -> None:
+def test_a_damaged_file_is_linked_anew(kind: str, record: Begun) -> None:
     """Where the cache has it: when it is picked, and when the front is looked at."""
     for look in (lambda trial: choose(record, None, trial), lambda _: lost_files(record)):
         for trial, path in files(record).items():
@@ -80,7 +80,7 @@ def test_a_damaged_file_is_linked_anew(kind: str, record: Record) -> None:
         assert all(is_whole(point) for point in front.points)
 
 
-def test_what_is_in_the_cache_is_damaged_too(record: Record, tmp_path: Path) -> None:
+def test_what_is_in_the_cache_is_damaged_too(record: Begun, tmp_path: Path) -> None:
     """As where both are one file: picking it is refused in one line, and the next run builds the very same again."""
     for path in files(record).values():
         damage.flip(path, 0.5)
@@ -99,7 +99,7 @@ def test_what_is_in_the_cache_is_damaged_too(record: Record, tmp_path: Path) -> 
     assert lost_files(again) == []
 
 
-def test_files_that_come_out_otherwise(record: Record, tmp_path: Path) -> None:
+def test_files_that_come_out_otherwise(record: Begun, tmp_path: Path) -> None:
     """Are other files: their trials are void, and they are evaluated and measured as what they are."""
     shutil.rmtree(tmp_path / "runs" / ".cache")
     for path in files(record).values():
@@ -117,7 +117,7 @@ def test_files_that_come_out_otherwise(record: Record, tmp_path: Path) -> None:
     assert sum("it came out otherwise" in note for note in reporter.notes) == 4
 
 
-def test_a_study_from_before_goes_on(record: Record, tmp_path: Path) -> None:
+def test_a_study_from_before_goes_on(record: Begun, tmp_path: Path) -> None:
     """Without checksums its files are what they are, and are linked anew where one is gone."""
     journal = record.folder / "journal.log"
     old = []
@@ -140,7 +140,7 @@ def test_a_study_from_before_goes_on(record: Record, tmp_path: Path) -> None:
         assert choose(again, None, trial)[1] is not None
 
 
-def test_another_study_takes_over_what_is_whole(record: Record, tmp_path: Path) -> None:
+def test_another_study_takes_over_what_is_whole(record: Begun, tmp_path: Path) -> None:
     """A file that is damaged and not in the cache is not taken over: it is built."""
     lost = files(record)[1]
     damage.flip(lost, 0.5)
@@ -152,7 +152,7 @@ def test_another_study_takes_over_what_is_whole(record: Record, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("build", [toy_build, otherwise])
-def test_another_device_measures_what_is_whole(build: Any, record: Record, tmp_path: Path) -> None:
+def test_another_device_measures_what_is_whole(build: Any, record: Begun, tmp_path: Path) -> None:
     """A damaged file is built again for it; one that came out otherwise is not believed to score the same."""
     for path in files(record).values():
         damage.flip(path, 0.5)

@@ -10,14 +10,14 @@ from autotune.deploy.recheck import Rechecked
 from autotune.results.decision import TRIAL, DecisionRule
 from autotune.results.front import ParetoFront
 from autotune.results.outcome import Measured
-from autotune.results.record import Record
+from autotune.results.record import Begun
 from autotune.targets.metric import METRICS
 from autotune.terminal.pick import print_picked
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 
 
 def shown(
-    capsys: pytest.CaptureFixture[str], record: Record, trial: int = 0, found: Rechecked | None = None
+    capsys: pytest.CaptureFixture[str], record: Begun, trial: int = 0, found: Rechecked | None = None
 ) -> list[str]:
     """Line by line, without what pads them."""
     front = record.front()

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from autotune.config import Recipe
-from autotune.results.record import Record
+from autotune.results.record import Begun
 from autotune.study.reporting import Activity
 from autotune.terminal.progress import View, sparkline
 from autotune.testing import toy_measurement, toy_outcome, toy_record
@@ -23,7 +23,7 @@ PRUNED = Recipe(prune=0.5, quantize="int8")
 TIMED = [(0.9, 10.0, 40_000.0), (0.88, 5.0, 20_000.0), (0.85, 2.0, 9_000.0)]
 
 
-def record(folder: Path, *targets: str, count: int = 3) -> Record:
+def record(folder: Path, *targets: str, count: int = 3) -> Begun:
     """Float, int8 and a pruned file, each slower than the next."""
     settings: list[dict[str, Any]] = [{}, {"quantize": "int8", "threads": 2}, {"quantize": "int8", "prune": 0.5}]
     outcomes = [

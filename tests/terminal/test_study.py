@@ -8,7 +8,7 @@ from rich.console import Console
 
 from autotune.config import Value
 from autotune.results.meta import DeviceFacts
-from autotune.results.record import Record
+from autotune.results.record import Begun
 from autotune.terminal.study import print_front, print_pick
 from autotune.terminal.table import TIED
 from autotune.testing import toy_measurement, toy_outcome, toy_record
@@ -34,7 +34,7 @@ def test_a_test_score_that_misses_the_target_is_pointed_out(
     assert ("there it misses accuracy>=0.85" in shown) == misses
 
 
-def shown(record: Record, capsys: pytest.CaptureFixture[str]) -> list[str]:
+def shown(record: Begun, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The lines that a front is printed in."""
     front = record.front()
     assert front is not None

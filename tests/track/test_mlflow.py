@@ -210,7 +210,7 @@ def test_while_the_study_goes_on(tmp_path: Path) -> None:
     """Before there is a baseline there is no run; then it is a running one, and the marks move with the front."""
     record = some_record(tmp_path)
     tracker = MlflowTracker(uri(tmp_path))
-    tracker.update(replace(record, baseline=None, points=[]))
+    tracker.update(Record(record.name, record.folder, record.meta))
     assert runs(tmp_path, record) == ([], [])
     tracker.update(record)
     better = replace(toy_record(tmp_path / "more", toy_outcome(0.95, 0.1, 100)).points[0], trial=9)

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from autotune.testing import toy_outcome, toy_record
+from autotune.results.record import Record
+from autotune.testing import toy_meta, toy_outcome, toy_record
 from autotune.track.picture import PictureTracker
 
 
@@ -21,7 +22,7 @@ def test_draws_once_the_run_has_ended(tmp_path: Path) -> None:
 
 def test_nothing_is_drawn_before_there_is_a_baseline(tmp_path: Path) -> None:
     """And what is there stays."""
-    assert PictureTracker().finish(toy_record(tmp_path / "toy")) == 0
+    assert PictureTracker().finish(Record("toy", tmp_path / "toy", toy_meta())) == 0
     assert not (tmp_path / "toy" / "front.png").exists()
 
 

@@ -16,7 +16,7 @@ from autotune.ledger.artifacts import is_file_of
 from autotune.report.figures import write_front
 from autotune.report.picture import draw
 from autotune.results.front import MeasuredPoint, ParetoFront, Point
-from autotune.results.record import Record
+from autotune.results.record import Begun, Record
 from autotune.tflite.state import state
 from autotune.track.entries import study_entry, trial_entry
 from autotune.track.mlflow.runs import Runs
@@ -50,9 +50,9 @@ class MlflowTracker:
             Fault: the store can't be reached, or refuses something.
         """
         with self._reaching(record) as runs:
-            front = record.front()
-            if front is None:
+            if not isinstance(record, Begun):
                 return
+            front = record.front()
             runs.put(study_entry(record, finished=False))
             ahead = {point.trial for point in front.points} | runs.marked("on_front")
             self._put(runs, record, front, [p for p in record.points if p.trial in ahead or not runs.has(p.trial)])
@@ -68,9 +68,9 @@ class MlflowTracker:
             Fault: the store can't be reached, or refuses something.
         """
         with self._reaching(record) as runs:
-            front = record.front()
-            if front is None:
+            if not isinstance(record, Begun):
                 return 0
+            front = record.front()
             if not runs.tags():
                 runs.put(study_entry(record, finished=False))
             written = self._put(runs, record, front, record.points)
@@ -93,7 +93,7 @@ class MlflowTracker:
                 raise fault from error
             raise
 
-    def _put(self, runs: Runs, record: Record, front: ParetoFront, points: Sequence[Point]) -> int:
+    def _put(self, runs: Runs, record: Begun, front: ParetoFront, points: Sequence[Point]) -> int:
         """How many of these trials' runs were written or changed."""
         on_front = {point.trial for point in front.points}
         pick = front.pick()
@@ -124,7 +124,7 @@ class MlflowTracker:
             runs.add_dataset(context, Dataset(data.name, digest, "local", source, profile=json.dumps(profile)))
         return bool(new)
 
-    def _log_front(self, runs: Runs, record: Record, front: ParetoFront) -> bool:
+    def _log_front(self, runs: Runs, record: Begun, front: ParetoFront) -> bool:
         """The front's artifacts, where they would show anything else than those that are there."""
         device = record.meta.device
         shown = fingerprint([point.to_json(device) for point in record.points], list(record.meta.targets), record.tests)

@@ -15,8 +15,8 @@ def neighbours(search: Search) -> Proposer:
     values = {config.recipe: set(config.recipe.canonical().items()) for config in search.configs()}
 
     def propose(under_way: Sequence[Recipe]) -> Asked | None:
-        front = search.record().front()
-        best = [set(point.outcome.config.recipe.canonical().items()) for point in front.points] if front else []
+        points = search.record().front().points
+        best = [set(point.outcome.config.recipe.canonical().items()) for point in points]
 
         def distance(recipe: Recipe) -> int:
             return min((len(values[recipe] ^ other) for other in best), default=0)
