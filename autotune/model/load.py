@@ -19,7 +19,7 @@ from autotune.model.contents import check_contents
 from autotune.model.file import HDF5
 from autotune.model.keras3 import translate
 from autotune.model.keras_types import ConfigNode, KerasConfig, KerasLayer, KerasModel
-from autotune.model.signature import check_ends
+from autotune.model.signature import check_signature
 from autotune.model.trust import Trust, allow, refused, trusted
 from autotune.task.model_facts import ModelFacts
 
@@ -214,7 +214,9 @@ def _exported(model: KerasModel, batch: int | None = None) -> bytes:
 def _check(model: KerasModel) -> None:
     """Inputs and outputs, where the model knows them: a subclassed one does not. Batches can be set free."""
     if getattr(model, "inputs", None) and getattr(model, "outputs", None):
-        check_ends([[None, *end.shape[1:]] for end in model.inputs], [[None, *end.shape[1:]] for end in model.outputs])
+        check_signature(
+            [[None, *end.shape[1:]] for end in model.inputs], [[None, *end.shape[1:]] for end in model.outputs]
+        )
         if model.inputs[0].dtype == "string":
             raise UserError("takes text; leave the layers that make numbers of it out of the model")
 

@@ -11,7 +11,7 @@ from autotune.errors import UserError, one_line
 from autotune.files import Scratch
 from autotune.model.file import SAVED_MODEL
 from autotune.model.keras_types import KerasConfig, KerasObject
-from autotune.model.signature import Shape, check_ends
+from autotune.model.signature import Shape, check_signature
 from autotune.tflite.custom import missing
 from autotune.tflite.flatbuffer import describe
 
@@ -168,7 +168,7 @@ def _signature(folder: Path) -> str:
         raise UserError(f"has several signatures ({', '.join(sorted(signatures))}); save the model with one of them")
     name, signature = signatures.popitem()
     # Shapes of outputs are often found out by the converter only.
-    check_ends([_shape(tensor) for tensor in signature.inputs.values()], [None] * len(signature.outputs))
+    check_signature([_shape(tensor) for tensor in signature.inputs.values()], [None] * len(signature.outputs))
     return str(name)
 
 

@@ -6,7 +6,7 @@ Shape = list[int | None]
 """With the batch; None for a dimension that is not fixed."""
 
 
-def check_ends(inputs: list[Shape | None], outputs: list[Shape | None]) -> None:
+def check_signature(inputs: list[Shape | None], outputs: list[Shape | None]) -> None:
     """Raises where a model has several inputs or outputs, or shapes that are not fixed.
 
     Args:

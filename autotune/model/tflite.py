@@ -4,7 +4,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from autotune.errors import UserError
-from autotune.model.signature import Shape, check_ends
+from autotune.model.signature import Shape, check_signature
 from autotune.task.model_facts import ModelFacts
 from autotune.tflite.custom import missing
 from autotune.tflite.facts import TensorFacts
@@ -28,7 +28,7 @@ def facts(file: bytes) -> ModelFacts:
     if len(described["signatures"]) > 1:
         names = ", ".join(sorted(described["signatures"]))
         raise UserError(f"has several signatures ({names}); convert the model with one of them")
-    check_ends([_shape(end) for end in described["inputs"]], [_shape(end) for end in described["outputs"]])
+    check_signature([_shape(end) for end in described["inputs"]], [_shape(end) for end in described["outputs"]])
     (entry,), (end,) = described["inputs"], described["outputs"]
     layers = read_layers(file)
     return ModelFacts(

@@ -37,7 +37,7 @@ from autotune.study.prepare import Prepared, prepare
 from autotune.study.reporting import Reporter, Summary
 from autotune.study.restore import restore
 from autotune.study.scheduler import Scheduler, TimeIsUpError
-from autotune.study.warm_start import Elsewhere, earlier
+from autotune.study.warm_start import ScoresElsewhere, earlier
 from autotune.targets.metric import LATENCY
 from autotune.track.background import Background
 from autotune.track.environment import homeless, variables
@@ -147,7 +147,7 @@ class _Study:
             self._building = shared if here else contextlib.nullcontext
             leader = self._prepared.leader
             leased = contextlib.nullcontext if here else shared
-            elsewhere = None if leader is None else Elsewhere(leader)
+            elsewhere = None if leader is None else ScoresElsewhere(leader)
             self._evaluator = Evaluator(self._workshop, evaluating, leased, elsewhere)
             self._instrument = self._instrument_on(timing)
             self._ending.enter_context(contextlib.closing(self._evaluator))

@@ -22,7 +22,7 @@ from autotune.results.outcome import Certainty, EvaluatedOn, Measured, Outcome, 
 from autotune.study.builder import Builder
 from autotune.study.parity import SPREAD, differs, drawn, parity, senseless, shifted
 from autotune.study.reporting import Activity
-from autotune.study.warm_start import Elsewhere, taken
+from autotune.study.warm_start import ScoresElsewhere, adopted
 from autotune.task.data import Split
 from autotune.task.score import Score
 from autotune.task.task import Task
@@ -45,7 +45,7 @@ class Evaluator:
         builder: Builder,
         session: Session,
         leased: Callable[[], AbstractContextManager[None]],
-        elsewhere: Elsewhere | None = None,
+        elsewhere: ScoresElsewhere | None = None,
     ) -> None:
         """
         Args:
@@ -162,7 +162,7 @@ class Evaluator:
         low, high = outcome.interval(task.quality)
         if len(each) != len(data) or shifted(here, each[some], (high - low) / 2):
             return None
-        outcome = taken(outcome, elsewhere.record, self._builder.folder)
+        outcome = adopted(outcome, elsewhere.record, self._builder.folder)
         return replace(outcome, config=config, evaluated_on=EvaluatedOn(elsewhere.record.device, len(some)))
 
     def test(self, outcome: Measured) -> JsonObject:

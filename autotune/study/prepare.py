@@ -25,7 +25,6 @@ from autotune.targets.metric import Metric
 from autotune.targets.target import Target, resolve
 from autotune.task import user_code
 from autotune.task.data import Data, located
-from autotune.task.data.taken import Entry
 from autotune.task.task import Task
 from autotune.tflite.state import KEEPS
 
@@ -67,7 +66,7 @@ class Prepared:
             *(f"{each.task.model} {line}" for each in candidates if (line := each.limits.remark)),
             *(f"{task.model} {KEEPS}" for task in tasks if task.facts.state),
             *(f"{task.model}: {line}" for task in tasks if (line := task.facts.left_float)),
-            *(f"{task.model} {line}" for task in tasks if (line := Entry.of(task.facts).remark(task.data.train.x))),
+            *(f"{task.model} {line}" for task in tasks if (line := task.input.remark(task.data.train.x))),
             *_groups(tasks[0].data),
         ]
 
@@ -206,9 +205,7 @@ def _meta(options: Options, targets: Sequence[Target], goals: Sequence[str], ope
         seed=options.seed,
         quality=task.quality,
         data=_data(task, options.data),
-        inputs={
-            name: InputTypes(Entry.of(task.facts).dtype, str(task.data.train.x.dtype)) for name, task in tasks.items()
-        },
+        inputs={name: InputTypes(task.input.dtype, str(task.data.train.x.dtype)) for name, task in tasks.items()},
         targets=tuple(target.text for target in targets),
         objectives=tuple(goals),
         device=device.facts(),

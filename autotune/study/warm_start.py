@@ -40,7 +40,7 @@ def earlier(identity: Identity, ledger: Ledger, builder: Builder) -> Iterator[Me
         for point in record.measured:
             config = point.outcome.config
             if ledger.admits(config) and not ledger.seen(config) and _is_same_file(point, record, builder):
-                yield taken(point.outcome, record, builder.folder)
+                yield adopted(point.outcome, record, builder.folder)
 
 
 def _read(folder: Path) -> Record | None:
@@ -60,7 +60,7 @@ def _is_same_file(point: MeasuredPoint, record: Record, builder: Builder) -> boo
     return has_file(Path(point.model), point.outcome, cache_of(record))
 
 
-def taken(outcome: Measured, record: Record, folder: Path) -> Measured:
+def adopted(outcome: Measured, record: Record, folder: Path) -> Measured:
     """A file's outcome in another study without its latency; file and scores are among this one's from now on.
 
     Args:
@@ -80,7 +80,7 @@ def taken(outcome: Measured, record: Record, folder: Path) -> Measured:
     return replace(outcome, metrics={key: outcome.metrics[key] for key in keys}, latency=None)
 
 
-class Elsewhere:
+class ScoresElsewhere:
     """What files of a study on another device score there."""
 
     def __init__(self, record: Record) -> None:

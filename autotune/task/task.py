@@ -10,7 +10,7 @@ from autotune.errors import UserError
 from autotune.targets.metric import Metric
 from autotune.task import score, user_code
 from autotune.task.data import Array, Data, Split, stratified_order
-from autotune.task.data.taken import Entry
+from autotune.task.data.model_input import ModelInput
 from autotune.task.labels import Kind, Supervision, class_numbers, fitted
 from autotune.task.losses import MARGINS, Loss
 from autotune.task.model_facts import ModelFacts
@@ -81,6 +81,11 @@ class Task:
             return score.multilabel(self.quality, outputs, labels, logits=self._logits, groups=groups)
         numbers = class_numbers(labels, self.output)
         return score.classification(self.quality, outputs, numbers, logits=self._logits, groups=groups)
+
+    @property
+    def input(self) -> ModelInput:
+        """What the model takes."""
+        return ModelInput.of(self.facts)
 
     @property
     def output(self) -> tuple[int, ...]:
@@ -157,14 +162,14 @@ def make_task(
     supervision = infer_supervision(data, facts, output, loss, metric)
     _check_classes(data, supervision, output)
     calibration = data.calibration
-    entry = Entry.of(facts)
+    model_input = ModelInput.of(facts)
     if calibration is not None:
-        calibration = entry.taken(calibration, "calibration", data.source, pixels=data.pixels)
+        calibration = model_input.converted(calibration, "calibration", data.source, pixels=data.pixels)
     data = replace(
         data,
-        train=_fitted(data.train, "train", entry, output, data, supervision),
-        validation=_fitted(data.validation, "validation", entry, output, data, supervision),
-        test=_fitted(data.test, "test", entry, output, data, supervision),
+        train=_fitted(data.train, "train", model_input, output, data, supervision),
+        validation=_fitted(data.validation, "validation", model_input, output, data, supervision),
+        test=_fitted(data.test, "test", model_input, output, data, supervision),
         calibration=calibration,
     )
     identity = fingerprint(
@@ -214,15 +219,15 @@ def _check_classes(data: Data, supervision: Supervision, output: tuple[int, ...]
 
 
 def _fitted(
-    split: Split, name: str, entry: Entry, output: tuple[int, ...], data: Data, supervision: Supervision
+    split: Split, name: str, model_input: ModelInput, output: tuple[int, ...], data: Data, supervision: Supervision
 ) -> Split:
     """The split in the model's shapes and types.
 
     Raises:
         UserError: it does not fit.
     """
-    x = entry.taken(split.x, name, data.source, pixels=data.pixels)
-    y = entry.real(x) if split.unlabelled else split.y
+    x = model_input.converted(split.x, name, data.source, pixels=data.pixels)
+    y = model_input.real(x) if split.unlabelled else split.y
     checked = fitted(y, name, output, data.source, supervision) if supervision.checks else y
     seen_by_user = supervision.own_loss or (supervision.scorer is not None and name != "train")
     return replace(split, x=x, y=y if seen_by_user else checked)

@@ -39,7 +39,7 @@ def fingerprint(text: str) -> str:
     return f"{name}@{hashlib.sha256(_content(path)).hexdigest()}"
 
 
-def load(identifier: str) -> ModuleType:
+def module(identifier: str) -> ModuleType:
     """The module of FILE.py:FUNCTION, imported once for each content of the file.
 
     Raises:
@@ -55,10 +55,10 @@ def function(identifier: str) -> Function:
     """The function itself.
 
     Raises:
-        UserError: as load(), or the file has no such function.
+        UserError: as module(), or the file has no such function.
     """
     path, name = _parts(identifier)
-    member: object = getattr(load(identifier), name, None)
+    member: object = getattr(module(identifier), name, None)
     if not callable(member):
         raise UserError(f"{path}: has no function {name!r}")
     return member

@@ -68,7 +68,7 @@ ANY: tuple[Array, Array, Array] = np.arange(4.0)[:, np.newaxis], np.zeros(4), np
 
 def calls(mine: str) -> list[int]:
     """Of how many samples each call was."""
-    return list(user_code.load(mine + "calls").calls)
+    return list(user_code.module(mine + "calls").calls)
 
 
 def test_a_metric_of_each_sample(mine: str) -> None:

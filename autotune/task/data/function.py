@@ -112,7 +112,7 @@ def _named(value: object, kind: str, source: str) -> str | None:
         return None
     path = Path(source.rpartition(":")[0]).resolve()
     name = value if isinstance(value, str) else getattr(value, "__name__", repr(value))
-    own = callable(getattr(user_code.load(source), name, None))
+    own = callable(getattr(user_code.module(source), name, None))
     ours = Loss.parse(name) is not None if kind == "loss" else is_quality(name)
     if own and ours:
         raise UserError(f"data {source}: {kind} {name!r} is autotune's and a function of {path.name}; rename yours")

@@ -13,7 +13,7 @@ _WHOLE = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ModelInput:
     """A model's input.
 
     Attributes:
@@ -33,7 +33,7 @@ class Entry:
         """The input of a model with these facts."""
         return cls(facts.input_shape, facts.input_dtype, *(facts.input_quantization or (0.0, 0)))
 
-    def taken(self, x: Array, name: str, source: str, *, pixels: bool = False) -> Array:
+    def converted(self, x: Array, name: str, source: str, *, pixels: bool = False) -> Array:
         """The samples in the form that the model takes.
 
         Floats for a float input are float32. An input of whole numbers gets whole numbers of its own type. A
