@@ -86,7 +86,7 @@ def test_workers_rest_where_they_would_disturb(
             resting.clear()
 
     monkeypatch.setattr(Work, "resting", marked)
-    monkeypatch.setattr("autotune.study.driver.measure_front", lambda *_, **__: None)
+    monkeypatch.setattr("autotune.study.run.measure_front", lambda *_, **__: None)
     device = FakeDevice(quiet=lambda: seen.append(resting.is_set()))
     device.shares_host = shares_host
     study(options(tmp_path, trials=EVERY), device)
