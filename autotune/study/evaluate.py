@@ -293,7 +293,7 @@ class Evaluator:
             return None
         return self._builder.candidates[recipe.model].task.misread(outputs)
 
-    def _inputs(self, name: str, x: NDArray[Any]) -> Path:
+    def _inputs(self, name: str, x: NDArray[Any]) -> Path:  # of the type that the model takes
         """Inputs as a file, written once; by one thread at a time."""
         path = Path(self._scratch.name) / f"{name}.npy"
         if not path.exists():

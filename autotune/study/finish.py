@@ -28,8 +28,8 @@ def measure_front(ledger: Ledger, instrument: Instrument, note: Callable[[str], 
     while True:
         record = ledger.begun()
         front = record.front()
-        known = all(str(point.trial) in record.remeasured for point in front.points)
-        if known and (done or not whole):
+        complete = all(str(point.trial) in record.remeasured for point in front.points)
+        if complete and (done or not whole):
             return
         outcomes = {BASELINE: front.baseline, **{point.trial: point.outcome for point in front.points}}
         outcomes = {trial: outcome for trial, outcome in outcomes.items() if trial not in done}

@@ -8,8 +8,7 @@ from autotune.config import Runtime
 from autotune.devices.device import Session
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.measure.profile import Profile, profiled
-from autotune.measure.rounds import Job, measure
-from autotune.measure.rounds import JobResult as Found
+from autotune.measure.rounds import Job, JobResult, measure
 from autotune.results.outcome import Measured, Measurement, Outcome, Refused
 from autotune.study.builder import Builder
 from autotune.study.latency_cache import LatencyCache
@@ -19,7 +18,9 @@ from autotune.tflite.structure import structure
 PROFILE_S = 0.5
 """Seconds that a file is run for to see where its time goes."""
 
-JobResult = Outcome | Fault
+Timed = Outcome | Fault
+"""An outcome with its latency, refused where it can't be run; or the fault that the device had over it."""
+
 _Key = tuple[str, Runtime]
 
 
@@ -62,7 +63,7 @@ class Instrument:
         latency = self._latencies.get(*self._key(outcome))
         return None if latency is None else _timed(outcome, latency)
 
-    def measure(self, outcomes: Sequence[Measured]) -> list[JobResult]:
+    def measure(self, outcomes: Sequence[Measured]) -> list[Timed]:
         """Evaluated outcomes with their latency; where another file of the structure was measured, with that file's.
 
         Returns:
@@ -72,17 +73,17 @@ class Instrument:
         first: dict[_Key, Measured] = {}
         for key, outcome in zip(keys, outcomes, strict=True):
             first.setdefault(key, outcome)
-        known: dict[_Key, Found] = {key: kept for key in first if (kept := self._latencies.get(*key))}
-        wanted = [key for key in first if key not in known]
-        for key, found in zip(wanted, self._times([first[key] for key in wanted]), strict=True):
-            known[key] = found
-            if isinstance(found, Measurement):
-                self._latencies.put(*key, found)
-        return [timed(outcome, known[key]) for key, outcome in zip(keys, outcomes, strict=True)]
+        results: dict[_Key, JobResult] = {key: latency for key in first if (latency := self._latencies.get(*key))}
+        missing = [key for key in first if key not in results]
+        for key, result in zip(missing, self._times([first[key] for key in missing]), strict=True):
+            results[key] = result
+            if isinstance(result, Measurement):
+                self._latencies.put(*key, result)
+        return [timed(outcome, results[key]) for key, outcome in zip(keys, outcomes, strict=True)]
 
-    def measure_anew(self, outcomes: Sequence[Measured]) -> list[JobResult]:
+    def measure_anew(self, outcomes: Sequence[Measured]) -> list[Timed]:
         """The same outcomes, each file measured itself, whatever is known of its structure."""
-        return [timed(outcome, found) for outcome, found in zip(outcomes, self._times(outcomes), strict=True)]
+        return [timed(outcome, result) for outcome, result in zip(outcomes, self._times(outcomes), strict=True)]
 
     def profile(self, outcome: Measured, device: str) -> Profile:
         """Where the time of an outcome's file goes.
@@ -99,29 +100,29 @@ class Instrument:
         with self._leased(), self._builder.work.under_way(Activity("device", "profile", outcome.config.recipe)):
             return profiled(self._session, model, outcome.config.runtime, device, PROFILE_S)
 
-    def anchor(self, outcome: Measured) -> tuple[JobResult, str | None]:
+    def anchor(self, outcome: Measured) -> tuple[Timed, str | None]:
         """Measures the baseline, whatever is known of it.
 
         Returns:
             Its outcome, and why older measurements are not reused from now on, None where they are.
         """
-        [found] = self._times([outcome])
-        note = self._latencies.anchor(*self._key(outcome), found) if isinstance(found, Measurement) else None
-        return timed(outcome, found), note
+        [result] = self._times([outcome])
+        note = self._latencies.anchor(*self._key(outcome), result) if isinstance(result, Measurement) else None
+        return timed(outcome, result), note
 
-    def _times(self, outcomes: Sequence[Measured]) -> list[Found]:
+    def _times(self, outcomes: Sequence[Measured]) -> list[JobResult]:
         """What was found of each file; a fault where it is gone or damaged, for all where the device is lost."""
         jobs: dict[int, Job] = {}
-        found: dict[int, Found] = {}
+        results: dict[int, JobResult] = {}
         for index, outcome in enumerate(outcomes):
             try:
                 jobs[index] = Job(self._builder.file(outcome), outcome.config.runtime)
             except Fault as error:
-                found[index] = error
-        found |= dict(zip(jobs, self._measured(list(jobs.values())), strict=True))
-        return [found[index] for index in range(len(outcomes))]
+                results[index] = error
+        results |= dict(zip(jobs, self._measured(list(jobs.values())), strict=True))
+        return [results[index] for index in range(len(outcomes))]
 
-    def _measured(self, jobs: Sequence[Job]) -> list[Found]:
+    def _measured(self, jobs: Sequence[Job]) -> list[JobResult]:
         if not jobs:
             return []
         try:
@@ -141,13 +142,13 @@ class Instrument:
         return self._structures[artifact], outcome.config.runtime
 
 
-def timed(outcome: Measured, found: Found) -> JobResult:
+def timed(outcome: Measured, result: JobResult) -> Timed:
     """An evaluated outcome with its latency, refused where it can't be run or its delegate runs nothing of it."""
-    if isinstance(found, Fault):
-        return found
-    if isinstance(found, Infeasible):
-        return Refused(outcome.config, str(found), outcome.artifact)
-    return _timed(outcome, found)
+    if isinstance(result, Fault):
+        return result
+    if isinstance(result, Infeasible):
+        return Refused(outcome.config, str(result), outcome.artifact)
+    return _timed(outcome, result)
 
 
 def _timed(outcome: Measured, latency: Measurement) -> Outcome:

@@ -81,8 +81,8 @@ class Workers:
             arguments = [self._reference(ray, arg) if isinstance(arg, Shared) else arg for arg in call.arguments]
             self._send(Answer(call.number, result=self._called(ray, call.function, *arguments)))
         except Exception as error:  # noqa: BLE001  # what the function raised, or what Ray can't send
-            known = isinstance(error, AutotuneError | RuntimeError)
-            self._send(Answer(call.number, error=error if known else RuntimeError(one_line(error))))
+            ours = isinstance(error, AutotuneError | RuntimeError)
+            self._send(Answer(call.number, error=error if ours else RuntimeError(one_line(error))))
 
     def _reference(self, ray: Ray, shared: Shared) -> object:
         """Ray's to a shared value, which is put into its store once."""

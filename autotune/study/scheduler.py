@@ -15,7 +15,7 @@ from autotune.search.proposals import Proposal
 from autotune.study.baseline import TRIES
 from autotune.study.builder import Builder
 from autotune.study.evaluate import Evaluator
-from autotune.study.instrument import Instrument, JobResult
+from autotune.study.instrument import Instrument, Timed
 from autotune.study.log import log
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class Scheduler:
         self._deadline = deadline
         self._threads = ThreadPoolExecutor(jobs + 2)
         self._building: dict[Future[list[Outcome | Exception]], Proposal] = {}
-        self._measuring: Future[list[JobResult]] | None = None
+        self._measuring: Future[list[Timed]] | None = None
         self._measured: list[tuple[int | None, Measured]] = []
         self._waiting: list[tuple[int | None, Measured]] = []
         self._again: list[Proposal] = []
@@ -191,7 +191,7 @@ class Scheduler:
         outcomes = [outcome for _, outcome in self._measured]
         self._measuring = self._threads.submit(self._timed, outcomes)
 
-    def _timed(self, outcomes: Sequence[Measured]) -> list[JobResult]:
+    def _timed(self, outcomes: Sequence[Measured]) -> list[Timed]:
         with self._builder.work.resting() if self._quiet else contextlib.nullcontext():
             return self._instrument.measure(outcomes)
 
