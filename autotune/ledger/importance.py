@@ -3,14 +3,14 @@
 import math
 import random
 from collections.abc import Sequence
-from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator
 
+from autotune.config import Value
 from autotune.ledger.quiet import quiet
-from autotune.results.dimensions import Importance, spread, varied
+from autotune.results.dimensions import Columns, Importance, spread, varied
 from autotune.results.front import MeasuredPoint, cost
 from autotune.results.record import Record
 from autotune.targets.metric import Metric
@@ -37,18 +37,16 @@ def importance(record: Record) -> Importance:
     measured = record.measured
     points = spread(measured, MOST)
     columns = varied(points) if len(points) >= LEAST else {}
-    shares = {
-        metric.name: found for metric in record.objectives if columns and (found := _shares(points, columns, metric))
-    }
-    return Importance(shares, len(points), len(measured))
+    shares = {metric.name: _shares(points, columns, metric) for metric in record.objectives} if columns else {}
+    return Importance({name: of for name, of in shares.items() if of}, len(points), len(measured))
 
 
 @quiet()
-def _shares(points: Sequence[MeasuredPoint], columns: dict[str, list[Any]], metric: Metric) -> dict[str, float]:
+def _shares(points: Sequence[MeasuredPoint], columns: Columns, metric: Metric) -> dict[str, float]:
     """The dimensions' shares of one objective; empty where it is the same, or not known, for nearly all."""
     values = [_value(point, metric) for point in points]
-    known = [at for at, value in enumerate(values) if math.isfinite(value)]
-    if len(known) < LEAST or len({values[at] for at in known}) < 2:
+    finite = [at for at, value in enumerate(values) if math.isfinite(value)]
+    if len(finite) < LEAST or len({values[at] for at in finite}) < 2:
         return {}
     study = optuna.create_study()
     distributions = {name: _distribution(column) for name, column in columns.items()}
@@ -60,11 +58,12 @@ def _shares(points: Sequence[MeasuredPoint], columns: dict[str, list[Any]], metr
                 params={name: column[at] for name, column in filled.items()},
                 distributions=distributions,
             )
-            for at in known
+            for at in finite
         ]
     )
-    found = optuna.importance.get_param_importances(study, evaluator=FanovaImportanceEvaluator(n_trees=TREES, seed=0))
-    return {name: float(share) for name, share in found.items()}
+    evaluator = FanovaImportanceEvaluator(n_trees=TREES, seed=0)
+    shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {name: float(share) for name, share in shares.items()}
 
 
 def _value(point: MeasuredPoint, metric: Metric) -> float:
@@ -74,14 +73,15 @@ def _value(point: MeasuredPoint, metric: Metric) -> float:
     return math.log10(weighed) if weighed > 0 else math.inf
 
 
-def _filled(column: Sequence[Any]) -> list[Any]:
-    known = [value for value in column if value is not None]
+def _filled(column: Sequence[Value | None]) -> list[Value]:
+    values = [value for value in column if value is not None]
     draw = random.Random(0)  # noqa: S311  # no secret
-    return [draw.choice(known) if value is None else value for value in column]
+    return [draw.choice(values) if value is None else value for value in column]
 
 
-def _distribution(column: Sequence[Any]) -> BaseDistribution:
+def _distribution(column: Sequence[Value | None]) -> BaseDistribution:
     values = {value for value in column if value is not None}
-    if all(isinstance(value, int | float) for value in values):
-        return FloatDistribution(float(min(values)), float(max(values)))
+    numbers = [float(value) for value in values if not isinstance(value, str)]
+    if len(numbers) == len(values):
+        return FloatDistribution(min(numbers), max(numbers))
     return CategoricalDistribution(sorted(values, key=str))

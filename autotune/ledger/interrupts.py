@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
 
 from autotune.errors import AutotuneError, ExitStatus
 
@@ -97,15 +96,13 @@ def uninterrupted() -> Iterator[None]:
         yield
         return
     came: list[tuple[int, FrameType | None]] = []
-    before: dict[int, Any] = {
-        number: signal.signal(number, lambda *call: came.append(call))
-        for number in ENDING
-        if callable(signal.getsignal(number))
-    }
+    before = {number: handler for number in ENDING if callable(handler := signal.getsignal(number))}
+    for number in before:
+        signal.signal(number, lambda number, frame: came.append((number, frame)))
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number, frame in came:
-            before[number](number, frame)
+        for sent, frame in came:
+            before[signal.Signals(sent)](sent, frame)

@@ -42,9 +42,9 @@ def read(folder: Path, name: str) -> Record:
     """
     path = folder / JOURNAL
     if not os.path.lexists(path):
-        known = sorted(path.parent.name for path in folder.parent.glob(f"*/{JOURNAL}"))
+        names = sorted(path.parent.name for path in folder.parent.glob(f"*/{JOURNAL}"))
         raise UserError(
-            f"no study {name!r} in {folder.parent}; there {'is ' + ', '.join(known) if known else 'is none'}"
+            f"no study {name!r} in {folder.parent}; there {'is ' + ', '.join(names) if names else 'is none'}"
         )
     record = found(folder, name)
     if record is None:

@@ -4,16 +4,17 @@ import bisect
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileOpenLock
 
 from autotune.errors import UserError
 from autotune.files import whole
+from autotune.json_object import JsonObject
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ class JournalFile(BaseJournalBackend):
         self._end = end
         self._lock = JournalFileOpenLock(str(path))
 
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+    def read_logs(self, log_number_from: int) -> Iterator[JsonObject]:
         """What was written, from this line on, which was read up to before.
 
         Raises:
@@ -79,7 +80,7 @@ class JournalFile(BaseJournalBackend):
                 self.starts.append(start + len(line))
                 yield log
 
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+    def append_logs(self, logs: list[JsonObject]) -> None:
         """Adds lines: all of them, or none where the disk is full.
 
         Raises:
@@ -168,13 +169,13 @@ def free_name(path: Path) -> Path:
     return aside
 
 
-def _closed(log: Mapping[str, Any]) -> bytes:
+def _closed(log: JsonObject) -> bytes:
     """A line with its checksum and its end."""
     text = json.dumps({**log, CHECKSUM: _checksum(log)}, separators=(",", ":"))
     return f"{text}\n".encode()
 
 
-def _opened(line: bytes) -> dict[str, Any]:
+def _opened(line: bytes) -> JsonObject:
     """A line of the journal, as it was written.
 
     Raises:
@@ -182,12 +183,12 @@ def _opened(line: bytes) -> dict[str, Any]:
     """
     if not line.endswith(b"\n"):
         raise ValueError("no end")
-    log: dict[str, Any] = json.loads(line)
+    log: JsonObject = json.loads(line)
     checksum = log.pop(CHECKSUM, None)
     if checksum is not None and checksum != _checksum(log):
         raise ValueError("another checksum")
     return log
 
 
-def _checksum(log: Mapping[str, Any]) -> int:
+def _checksum(log: JsonObject) -> int:
     return zlib.crc32(json.dumps(log, separators=(",", ":")).encode())

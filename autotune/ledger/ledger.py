@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from autotune.config import Config, Recipe
+from autotune.config import Config, Recipe, Value
+from autotune.json_object import JsonObject
 from autotune.ledger import journal
 from autotune.ledger.artifacts import ScoreFiles
 from autotune.ledger.asked import Asked
@@ -75,13 +75,13 @@ class Ledger:
         else:
             self.mended = None
             self._study = journal.create(storage, name, meta)
-        self._sampler: NoRepeats | None = None
-        self._given = optuna.samplers.RandomSampler()  # for trials of given values: others would learn for nothing
+        self._no_sampler = optuna.samplers.RandomSampler()  # for trials of given values: others would learn for nothing
         self._record = journal.record_of(self._study, folder, Gaps(ScoreFiles(folder)))
         self._trials = Trials(self._study, space)
         # Another seed each time: the same one would propose again what is there already.
-        self.seed = meta.seed + self._trials.found
+        self.seed = meta.seed + self._trials.before
         self._random = random.Random(self.seed)  # noqa: S311  # draws trials, not secrets
+        self.sample_by(optuna.samplers.RandomSampler(seed=self.seed))
         self._open: dict[int, optuna.Trial] = {}
         configs = [point.outcome.config for point in self._record.points]
         self._seen = {config.key for config in configs}
@@ -130,13 +130,13 @@ class Ledger:
         self.note("baseline", baseline.to_json())
 
     @uninterrupted()
-    def note(self, key: str, value: Any) -> None:
+    def note(self, key: str, value: object) -> None:
         """Keeps something about the whole study (JSON)."""
         self._study.set_user_attr(key, value)
         self._record = journal.record_of(self._study, self.folder, self._record.gaps)  # points are judged by notes
 
     def sample_by(self, sampler: optuna.samplers.BaseSampler) -> None:
-        """What ask() asks from now on."""
+        """Has ask() ask this from now on, in place of one that draws at random."""
         self._sampler = NoRepeats(sampler, lambda values: self._is_new(self._space.config(values)))
 
     def every(self, most: int) -> list[Config]:
@@ -149,7 +149,7 @@ class Ledger:
     def again(self) -> Asked | None:
         """A configuration that was cut off, or that failed and is to be tried once more."""
         while self.queued:
-            trial = self._trials.ask(self._given)
+            trial = self._trials.ask(self._no_sampler)
             config = self._space.config(trial.params)
             if config.key not in self._seen and self._fits(config):
                 return self._opened(trial, config)
@@ -160,12 +160,11 @@ class Ledger:
     def ask(self) -> Asked | None:
         """What the sampler proposes: a recipe not tried yet, on one of its runtimes, and the number of its trial.
 
-        Only after sample_by(), and where again() has nothing.
+        Only where again() has nothing.
 
         Returns:
             None where the space has no other recipe.
         """
-        assert self._sampler is not None
         self._sampler.left = RETRIES
         for _ in range(RETRIES):
             trial = self._trials.ask(self._sampler)
@@ -205,7 +204,7 @@ class Ledger:
         if values is None or config.key in self._seen:
             return None
         self._trials.queue(values)
-        trial = self._trials.ask(self._given)
+        trial = self._trials.ask(self._no_sampler)
         assert self._space.config(trial.params).key == config.key, "something else was queued before"
         return self._opened(trial, config)
 
@@ -234,7 +233,7 @@ class Ledger:
         """A trial that nobody asked for: what came with another one, of the same file on another runtime."""
         state, values, constraints = self._told(outcome, targets)
         attributes = {"outcome": json.loads(json.dumps(outcome.to_json())), journal.FREE: True}  # as it is read again
-        trial = self._add(outcome.config, state=state, values=values, user_attrs=attributes, constraints=constraints)
+        trial = self._add(outcome.config, state, attributes, values, constraints)
         self._finished(trial, targets)
         self._seen.add(outcome.config.key)
         self.recipes.add(outcome.config.recipe.key)
@@ -270,13 +269,22 @@ class Ledger:
     @uninterrupted()
     def add_failed(self, config: Config, reason: str) -> None:
         """A trial that nobody asked for, without an outcome."""
-        self._add(config, state=TrialState.FAIL, user_attrs={"fault": reason})
+        self._add(config, TrialState.FAIL, {"fault": reason})
         self._failed(reason)
 
-    def _add(self, config: Config, **given: Any) -> FrozenTrial:
+    def _add(
+        self,
+        config: Config,
+        state: TrialState,
+        attributes: JsonObject,
+        values: list[float] | None = None,
+        constraints: dict[str, float] | None = None,
+    ) -> FrozenTrial:
+        """A trial that nobody asked for. What it is kept with is what optuna.trial.create_trial() takes."""
         params = self._values(config)
-        assert params is not None, "not of the space"
-        return self._trials.add(params, **given)
+        if params is None:
+            raise ValueError(f"{config} is not of the space")
+        return self._trials.add(params, state, attributes, values, constraints)
 
     def _end(
         self,
@@ -323,6 +331,6 @@ class Ledger:
         """All that may become a trial; looked through only where the sampler repeats itself."""
         return self._space.fitting(self._fits)
 
-    def _values(self, config: Config) -> dict[str, Any] | None:
+    def _values(self, config: Config) -> dict[str, Value] | None:
         """A configuration as values of the free dimensions, None where it is outside or makes no sense."""
         return self._space.values(config) if self._fits(config) else None

@@ -8,6 +8,9 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+Params = dict[str, Any]
+"""A trial's values by the names of its dimensions, as Optuna has them."""
+
 
 class NoRepeats(BaseSampler):
     """A sampler that proposes again by itself what is not new: a trial that is dropped costs a write for each value.
@@ -16,7 +19,7 @@ class NoRepeats(BaseSampler):
         left: proposals until it is content with one that is not new.
     """
 
-    def __init__(self, sampler: BaseSampler, is_new: Callable[[dict[str, Any]], bool]) -> None:
+    def __init__(self, sampler: BaseSampler, is_new: Callable[[Params], bool]) -> None:
         self._sampler = sampler
         self._is_new = is_new
         self.left = 0
@@ -25,19 +28,17 @@ class NoRepeats(BaseSampler):
         """See Optuna."""
         return self._sampler.infer_relative_search_space(study, trial)
 
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> Params:
         """See Optuna. Empty while values are still drawn one by one, at random."""
         while True:
             self.left -= 1
-            found = self._sampler.sample_relative(study, trial, search_space)
-            if self.left <= 0 or not found or self._is_new(found):
-                return found
+            params = self._sampler.sample_relative(study, trial, search_space)
+            if self.left <= 0 or not params or self._is_new(params):
+                return params
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
+    ) -> Any:  # Any: as Optuna has it
         """See Optuna."""
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 

@@ -75,30 +75,30 @@ def find(folder: Path, name: str, device: str | None = None) -> Record:
     """
     if device is None:
         return journal.read(folder / name, name)
-    found = siblings(folder, name)
-    if device not in found:
+    records = siblings(folder, name)
+    if device not in records:
         with contextlib.suppress(UserError):  # to be told where it was measured helps more
             device = device_file.find_device(device).name
-    return on(found, device)
+    return on(records, device)
 
 
-def on(found: dict[str, Begun], device: str) -> Begun:
+def on(records: dict[str, Begun], device: str) -> Begun:
     """The study of a device.
 
     Args:
-        found: as siblings() gives it.
+        records: as siblings() gives them.
         device: its name.
 
     Raises:
         UserError: it was not measured there.
     """
-    if device not in found:
-        name = next(iter(found.values())).name if found else ""
+    if device not in records:
+        name = next(iter(records.values())).name if records else ""
         raise UserError(
-            f"study {name!r} was measured on {', '.join(found)}, not on {device}; "
+            f"study {name!r} was measured on {', '.join(records)}, not on {device}; "
             "the same autotune run with --device measures its files there"
         )
-    return found[device]
+    return records[device]
 
 
 def files(record: Record) -> list[Recipe]:

@@ -1,12 +1,12 @@
 """Optuna's trials: queued, asked for, added; and counted, since to ask Optuna for their number it looks at each."""
 
-from typing import Any
-
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from autotune.config import Value
+from autotune.json_object import JsonObject
 from autotune.space.space import Categorical, Dimension, Space
 
 
@@ -14,7 +14,7 @@ class Trials:
     """The trials of one study, which nobody else writes to.
 
     Attributes:
-        found: how many there were at first.
+        before: how many there were at first.
     """
 
     def __init__(self, study: optuna.Study, space: Space) -> None:
@@ -27,7 +27,7 @@ class Trials:
         self._study = study
         self._distributions = {name: _distribution(dim) for name, dim in space.free().items()}
         trials = study.get_trials(deepcopy=False)
-        self.found = self._count = len(trials)
+        self.before = self._count = len(trials)
         self._waiting = sum(trial.state == TrialState.WAITING for trial in trials)
         for trial in trials:
             if trial.state == TrialState.RUNNING:
@@ -39,7 +39,7 @@ class Trials:
         """Whether any wait to be asked for."""
         return self._waiting > 0
 
-    def queue(self, params: dict[str, Any]) -> None:
+    def queue(self, params: dict[str, Value]) -> None:
         """Has a trial of these values asked for, after those that are queued already."""
         self._study.enqueue_trial(params)
         self._count += 1
@@ -59,14 +59,31 @@ class Trials:
             self._count += 1
         return trial
 
-    def add(self, params: dict[str, Any], **given: Any) -> FrozenTrial:
+    def add(
+        self,
+        params: dict[str, Value],
+        state: TrialState,
+        attributes: JsonObject,
+        values: list[float] | None = None,
+        constraints: dict[str, float] | None = None,
+    ) -> FrozenTrial:
         """A trial that nobody asked for.
 
         Args:
-            params: its values.
-            **given: what else there is of it, as optuna.trial.create_trial() takes it.
+            params: its values of the dimensions.
+            state: in which it ended.
+            attributes: of the user, kept with it.
+            values: of the objectives, None where it has none.
+            constraints: by name, above 0 where violated.
         """
-        trial = optuna.trial.create_trial(params=params, distributions=self._distributions, **given)
+        trial = optuna.trial.create_trial(
+            state=state,
+            params=params,
+            distributions=self._distributions,
+            user_attrs=attributes,
+            values=values,
+            constraints=constraints,
+        )
         self._study.add_trial(trial)
         trial.number = self._count
         self._count += 1

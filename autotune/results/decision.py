@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
 
 from autotune.errors import UserError
+from autotune.json_object import JsonObject
 from autotune.results.front import MeasuredPoint, ParetoFront, cost
 from autotune.targets.metric import LATENCY, QUALITY, Metric
 
@@ -33,7 +33,7 @@ class DecisionRule:
     name: str = ONE_SE
     weights: Mapping[str, float] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return {"by": self.name} | ({"weights": dict(self.weights)} if self.weights else {})
 
 
@@ -51,7 +51,7 @@ class Trade:
     change: dict[str, float | None]
     tied: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return {
             "trial": self.point.trial,
             "config": self.point.outcome.config.canonical(),
@@ -70,21 +70,21 @@ def parse_weights(text: str, metrics: Sequence[Metric]) -> dict[str, float]:
     Raises:
         UserError: a name is no objective's or stands there twice, a number is none or below 0, or all are 0.
     """
-    found: dict[str, float] = {}
+    names = [metric.name for metric in metrics]
+    weights: dict[str, float] = {}
     for part in text.split(","):
-        name, _, number = (one.strip() for one in part.partition("="))
-        name = metrics[0].name if name == QUALITY.name else name
-        known = [metric.name for metric in metrics]
-        if name not in known:
-            raise UserError(f"--weights {text!r}: {name!r} is no objective of the study; there are {', '.join(known)}")
-        if name in found:
+        name, _, number = map(str.strip, part.partition("="))
+        name = names[0] if name == QUALITY.name else name
+        if name not in names:
+            raise UserError(f"--weights {text!r}: {name!r} is no objective of the study; there are {', '.join(names)}")
+        if name in weights:
             raise UserError(f"--weights {text!r}: {name} stands there twice")
-        found[name] = _weight(number)
-        if not 0 <= found[name] < math.inf:
+        weights[name] = _weight(number)
+        if not 0 <= weights[name] < math.inf:
             raise UserError(f"--weights {text!r}: {name} needs a number of 0 or more, such as {name}=2")
-    if not any(found.values()):
+    if not any(weights.values()):
         raise UserError(f"--weights {text!r}: one at least must be above 0")
-    return found
+    return weights
 
 
 def parse_rule(by: str | None, weights: str | None, trial: int | None, metrics: Sequence[Metric]) -> DecisionRule:
@@ -142,10 +142,10 @@ def ranked(front: ParetoFront, rule: DecisionRule) -> Iterator[MeasuredPoint]:
     if rule.name in (ONE_SE, TRIAL):
         return _smallest(front)
     points = front.feasible
-    weights = [rule.weights.get(one.name, 0.0) if rule.name == WEIGHTS else 1.0 for one in front.objectives]
+    weights = [rule.weights.get(metric.name, 0.0) if rule.name == WEIGHTS else 1.0 for metric in front.objectives]
     columns = [_normalised([_loss(front, point, metric) for point in points]) for metric in front.objectives]
     rows = zip(*columns, strict=True)
-    sums = [(sum(weight * one for weight, one in zip(weights, row, strict=True)), sum(row)) for row in rows]
+    sums = [(sum(weight * loss for weight, loss in zip(weights, row, strict=True)), sum(row)) for row in rows]
     return (points[index] for index in sorted(range(len(points)), key=sums.__getitem__))
 
 
@@ -165,8 +165,8 @@ def _loss(front: ParetoFront, point: MeasuredPoint, metric: Metric) -> float:
 
 def _normalised(losses: Sequence[float]) -> list[float]:
     """Losses from 0, the best, to 1, the worst, which is also what is not known."""
-    known = [loss for loss in losses if loss < math.inf]
-    low, high = min(known, default=0.0), max(known, default=0.0)
+    finite = [loss for loss in losses if loss < math.inf]
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
     return [min(1.0, (loss - low) / ((high - low) or 1.0)) for loss in losses]
 
 

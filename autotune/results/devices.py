@@ -57,13 +57,13 @@ def together(records: Mapping[str, Begun], targets: Sequence[Target] | None) -> 
     goals = first.objectives
     best = {device: _best(record.judged(wanted), goals) for device, record in records.items()}
     points = {
-        artifact: {device: found[artifact] for device, found in best.items()}
+        artifact: {device: files[artifact] for device, files in best.items()}
         for artifact in best[first.device]
-        if all(artifact in found for found in best.values())
+        if all(artifact in files for files in best.values())
     }
     if not points:
         return None
-    files = {artifact: _shared(list(found.values()), goals) for artifact, found in points.items()}
+    files = {artifact: _shared(list(each.values()), goals) for artifact, each in points.items()}
     baseline = _mean([front.baseline for front in fronts.values()], goals)
     front = front_of(list(files.values()), goals, list(wanted), baseline, first.tied)
     return Together(files, points, front, fronts)
@@ -76,10 +76,7 @@ def _best(points: Sequence[MeasuredPoint], objectives: Sequence[Metric]) -> dict
     def order(point: MeasuredPoint) -> tuple[float, float]:
         return point.miss, math.prod(cost(point.outcome.metrics, metric) for metric in costs)
 
-    found: dict[str, MeasuredPoint] = {}
-    for point in sorted(points, key=order, reverse=True):
-        found[point.outcome.artifact] = point
-    return found
+    return {point.outcome.artifact: point for point in sorted(points, key=order, reverse=True)}  # the last one stays
 
 
 def _shared(points: Sequence[MeasuredPoint], objectives: Sequence[Metric]) -> MeasuredPoint:

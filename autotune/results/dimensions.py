@@ -10,6 +10,9 @@ from autotune.results.front import Point
 
 P = TypeVar("P", bound=Point)
 
+Columns = dict[str, list[Value | None]]
+"""By dimension its value at each point, None where another one would give the same file."""
+
 
 @dataclass(frozen=True)
 class Importance:
@@ -33,7 +36,7 @@ class Importance:
         return sorted(names, key=lambda name: (-max(shares.get(name, 0.0) for shares in self.shares.values()), name))
 
 
-def varied(points: Sequence[Point]) -> dict[str, list[Value | None]]:
+def varied(points: Sequence[Point]) -> Columns:
     """Dimensions that have more than one value, with the value of each point; None where another value would
     give the same file.
 

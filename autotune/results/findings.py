@@ -46,43 +46,45 @@ def findings(rows: Sequence[TimedFile]) -> list[str]:
     Args:
         rows: of one device, each file and runtime once.
     """
-    known = {(row.file, row.runtime): row.measurement for row in rows}
+    measurements = {(row.file, row.runtime): row.measurement for row in rows}
     idle: dict[str, list[bool]] = defaultdict(list)
     ratios: dict[str, list[float | None]] = defaultdict(list)
     for row in rows:
         idle[row.runtime.delegate].append(row.measurement.delegated == 0)
-        for claim, other in _claims(row, known):
+        for claim, other in _claims(row, measurements):
             ratios[claim].append(_ratio(row.measurement, other))
     return [
         *(
-            f"{name} took none of the operators{_of(sum(found), len(found))}"
-            for name, found in idle.items()
-            if any(found)
+            f"{name} took none of the operators{_of(sum(cases), len(cases))}"
+            for name, cases in idle.items()
+            if any(cases)
         ),
-        *(_line(claim, found) for claim, found in ratios.items() if any(found)),
+        *(_line(claim, cases) for claim, cases in ratios.items() if any(cases)),
     ]
 
 
-def _claims(row: TimedFile, known: dict[tuple[Hashable, Runtime], Measurement]) -> Iterator[tuple[str, Measurement]]:
+def _claims(
+    row: TimedFile, measurements: dict[tuple[Hashable, Runtime], Measurement]
+) -> Iterator[tuple[str, Measurement]]:
     """What may be said of a row, each with what it is held against."""
     delegate = row.runtime.delegate
     threads = row.runtime.threads
     for name in _AGAINST.get(delegate, _CPU):
-        if other := known.get((row.file, Runtime(name, threads))):
+        if other := measurements.get((row.file, Runtime(name, threads))):
             yield f"{delegate} bought nothing over {name}", other
             break
-    fewest = min(one.threads for file, one in known if file == row.file and one.delegate == delegate)
+    fewest = min(runtime.threads for file, runtime in measurements if file == row.file and runtime.delegate == delegate)
     if threads > fewest:
         claim = f"{threads} threads bought nothing over {fewest} on {delegate}"
-        yield claim, known[row.file, Runtime(delegate, fewest)]
-    if other := known.get((row.twin, row.runtime)):
+        yield claim, measurements[row.file, Runtime(delegate, fewest)]
+    if other := measurements.get((row.twin, row.runtime)):
         yield f"sparse weights bought nothing on {delegate}", other
 
 
-def _ratio(found: Measurement, other: Measurement) -> float | None:
-    """How many times longer it took, None where it was faster."""
-    faster = found.high_ms < other.low_ms or found.p50_ms <= (1 - WORTH) * other.p50_ms
-    return None if faster else found.p50_ms / other.p50_ms
+def _ratio(measurement: Measurement, other: Measurement) -> float | None:
+    """How many times longer it took than the other, None where it was faster."""
+    faster = measurement.high_ms < other.low_ms or measurement.p50_ms <= (1 - WORTH) * other.p50_ms
+    return None if faster else measurement.p50_ms / other.p50_ms
 
 
 def _line(claim: str, ratios: Sequence[float | None]) -> str:

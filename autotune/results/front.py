@@ -151,8 +151,8 @@ class ParetoFront:
 
     def latency_ties(self, points: Sequence[MeasuredPoint]) -> list[bool]:
         """Whether each of some points' latency's 95 % interval overlaps that of the one before it."""
-        found = [point.outcome.latency for point in points]
-        pairs = zip([None, *found], found, strict=False)
+        latencies = [point.outcome.latency for point in points]
+        pairs = zip([None, *latencies], latencies, strict=False)
         return [a is not None and b is not None and a.low_ms <= b.high_ms and b.low_ms <= a.high_ms for a, b in pairs]
 
     def unsure(self, point: MeasuredPoint) -> list[Target]:
@@ -189,9 +189,9 @@ class ParetoFront:
         ]
 
 
-def overlap(one: MeasuredPoint, other: MeasuredPoint, quality: Metric) -> bool:
+def overlap(point: MeasuredPoint, other: MeasuredPoint, quality: Metric) -> bool:
     """Whether two points' intervals share any quality: all that can be said where samples are not paired."""
-    (low, high), (least, most) = (point.outcome.interval(quality) for point in (one, other))
+    (low, high), (least, most) = (each.outcome.interval(quality) for each in (point, other))
     return low <= most and least <= high
 
 
@@ -232,10 +232,10 @@ def leading(points: Sequence[Point], objectives: Sequence[Metric]) -> list[Measu
     flat = itertools.chain.from_iterable(_losses(point, objectives) for point in measured)
     losses = np.fromiter(flat, float).reshape(len(measured), -1)
     feasible = np.array([point.feasible for point in measured])
-    kept = moocore.is_nondominated(losses)
+    leads = moocore.is_nondominated(losses)
     if feasible.any():
-        kept[feasible] |= moocore.is_nondominated(losses[feasible])
-    return list(itertools.compress(measured, kept))
+        leads[feasible] |= moocore.is_nondominated(losses[feasible])
+    return list(itertools.compress(measured, leads))
 
 
 def _losses(point: MeasuredPoint, objectives: Sequence[Metric]) -> list[float]:

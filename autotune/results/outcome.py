@@ -242,7 +242,7 @@ class Measured:
 
     def to_json(self) -> JsonObject:
         certainty = self.certainty.to_json()
-        known = {
+        facts = {
             "sha256": self.sha256,
             "parity": asdict(self.parity) if isinstance(self.parity, Parity) else self.parity,
             "evaluated_on": self.evaluated_on and asdict(self.evaluated_on),
@@ -252,7 +252,7 @@ class Measured:
             "config": self.config.canonical(),
             "state": self.state,
             "metrics": self.metrics,
-            "facts": {**certainty, **self.stages, **{name: fact for name, fact in known.items() if fact is not None}},
+            "facts": {**certainty, **self.stages, **{name: fact for name, fact in facts.items() if fact is not None}},
             "artifact": self.artifact,
             "reason": None,
         }

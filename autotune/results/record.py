@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from autotune.config import Config, Recipe
 from autotune.errors import UserError
+from autotune.json_object import JsonObject
 from autotune.results.findings import TimedFile, findings
 from autotune.results.front import MeasuredPoint, ParetoFront, Point, front_of, hypervolume, leading, overlap
 from autotune.results.margin import held, violations
@@ -22,7 +23,7 @@ from autotune.targets.objectives import resolve
 from autotune.targets.target import Target, parse
 
 Each = NDArray[Any]
-"""As Score.each."""
+"""What a file scored, as Score.each has it: booleans or floats, and not only of one width."""
 
 Scores = Callable[[Measured], Each | None]
 """What a measured file scored on each sample, None where that is not known."""
@@ -46,21 +47,23 @@ class Gaps:
         self._found: dict[tuple[str | None, str, str | None, str, float], Interval | None] = {}
         self._others: dict[tuple[str | None, str], Each] = {}
 
-    def of(self, one: Measured, other: Measured, factor: float) -> Interval | None:
+    def of(self, outcome: Measured, other: Measured, factor: float) -> Interval | None:
         """What significance.difference() gives, of what two files scored.
 
         Args:
-            one: measured.
-            other: likewise; the same one for many.
+            outcome: of a file.
+            other: of another; the same one for many.
             factor: of the other.
 
         Returns:
             None where there are no scores of one of them, or of other samples.
         """
-        key, known = (*_file(one), *_file(other), factor), self._others.get(_file(other))
+        key = (*_file(outcome), *_file(other), factor)
         if key not in self._found:
-            first, second = self.scores(one), self.scores(other) if known is None else known
-            drawn = one.certainty.resampled
+            first, second = self.scores(outcome), self._others.get(_file(other))
+            if second is None:
+                second = self.scores(other)
+            drawn = outcome.certainty.resampled
             pair = None if first is None or second is None else paired(first, second, resampled=drawn)
             if second is None or pair is None:
                 return None
@@ -105,10 +108,10 @@ class Record:
     meta: Meta
     points: Sequence[Point] = ()
     failed: dict[str, int] = field(default_factory=dict)
-    tests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tests: dict[str, JsonObject] = field(default_factory=dict)
     runs: list[dict[str, float]] = field(default_factory=list)
-    remeasured: dict[str, dict[str, Any]] = field(default_factory=dict)
-    profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
+    remeasured: dict[str, JsonObject] = field(default_factory=dict)
+    profiles: dict[str, JsonObject] = field(default_factory=dict)
     gaps: Gaps = field(default_factory=lambda: Gaps(unscored), repr=False, compare=False)
     damage: str | None = None
 
@@ -132,7 +135,7 @@ class Record:
         return self.name.partition(MARK)[0]
 
     @property
-    def baseline_test(self) -> dict[str, Any] | None:
+    def baseline_test(self) -> JsonObject | None:
         """What the baseline scored on the test split; None before anything was tested, or by this version."""
         return self.tests.get(str(BASELINE))
 
@@ -185,14 +188,14 @@ class Record:
         vars(more).update(asked=self.asked + (not point.free), leading=ahead)
         return more
 
-    def tied(self, one: MeasuredPoint, other: MeasuredPoint) -> bool:
+    def tied(self, point: MeasuredPoint, other: MeasuredPoint) -> bool:
         """Whether two points' quality can't be told apart: by a paired test on the samples that both saw,
         by their intervals where the study did not keep them.
         """
-        first, second = self.gaps.scores(one.outcome), self.gaps.scores(other.outcome)
-        drawn = one.outcome.certainty.resampled
+        first, second = self.gaps.scores(point.outcome), self.gaps.scores(other.outcome)
+        drawn = point.outcome.certainty.resampled
         pair = None if first is None or second is None else paired(first, second, resampled=drawn)
-        return overlap(one, other, self.quality) if pair is None else compare(*pair, resampled=drawn) > LEVEL
+        return overlap(point, other, self.quality) if pair is None else compare(*pair, resampled=drawn) > LEVEL
 
     def findings(self) -> list[str]:
         """What bought nothing on the device: delegates, threads, sparse weights; a line each."""

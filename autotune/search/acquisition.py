@@ -13,7 +13,7 @@ from autotune.results.front import dominated, relative
 from autotune.results.margin import violations
 from autotune.results.record import Begun
 from autotune.results.significance import Interval
-from autotune.search.evidence import Found, Known
+from autotune.search.evidence import Evidence, Numbers
 from autotune.search.surrogate import Features, Prediction
 from autotune.targets.metric import DOWNLOAD
 
@@ -36,13 +36,13 @@ class _Expected:
     Attributes:
         mean, deviation: of its quality, as Outlook._smooth() has it.
         download: in bytes.
-        known: of its kind, for each runtime that is worth it.
+        numbers: of its kind, for each runtime that is worth it.
     """
 
     mean: float
     deviation: float
     download: float
-    known: Sequence[Found]
+    numbers: Sequence[Numbers]
 
 
 class Outlook:
@@ -55,7 +55,7 @@ class Outlook:
     def __init__(
         self,
         record: Begun,
-        known: Known,
+        evidence: Evidence,
         recipes: Iterable[Recipe],
         features: Features,
         quality: Prediction,
@@ -64,7 +64,7 @@ class Outlook:
         """
         Args:
             record: of a study with a measured file.
-            known: has seen it.
+            evidence: has seen it.
             recipes: that will be asked about.
             features: of recipes.
             quality: learns from the record; what it learnt before makes that faster.
@@ -78,17 +78,17 @@ class Outlook:
         axes = np.array([self._axes(point.outcome.metrics) for point in meeting or record.leading])
         self._front = axes[moocore.is_nondominated(axes)]
         self._whole = dominated(self._front)
-        self._margins = {target.text: known.margin(target) for target in self._targets}
-        files = known.newest(LEARNT)
+        self._margins = {target.text: evidence.margin(target) for target in self._targets}
+        files = evidence.newest(LEARNT)
         x = np.array([features.of(outcome.config.recipe) for outcome in files])
         quality.fit(x, np.array([self._smooth(outcome.metrics[self._quality.key]) for outcome in files]))
         download.fit(x, np.log([outcome.metrics[DOWNLOAD.key] for outcome in files]))
-        asked = list(recipes)
-        x = np.array([features.of(recipe) for recipe in asked])
-        found = zip(asked, *quality.at(x), np.exp(download.at(x)[0]), strict=True)
+        unbuilt = list(recipes)
+        x = np.array([features.of(recipe) for recipe in unbuilt])
+        predicted = zip(unbuilt, *quality.at(x), np.exp(download.at(x)[0]), strict=True)
         self._expected = {
-            recipe: _Expected(float(mean), float(deviation), float(size), known.of(recipe) or [(self._baseline, {})])
-            for recipe, mean, deviation, size in found
+            recipe: _Expected(float(mean), float(deviation), float(size), evidence.of(recipe) or [(self._baseline, {})])
+            for recipe, mean, deviation, size in predicted
         }
 
     def gain(self, recipes: Sequence[Recipe], *, meeting: bool) -> float:
@@ -106,23 +106,23 @@ class Outlook:
                 grown += dominated(np.vstack([self._front, rows])) - self._whole
         return grown / len(QUANTILES)
 
-    def _files(self, expected: _Expected, quantile: float) -> Iterator[Found]:
+    def _files(self, expected: _Expected, quantile: float) -> Iterator[Numbers]:
         """The recipe's file on each runtime that is worth it."""
         value = self._rough(expected.mean + quantile * expected.deviation)
-        for metrics, held in expected.known:
+        for metrics, held in expected.numbers:
             yield {**metrics, self._quality.key: value, DOWNLOAD.key: expected.download}, held
 
     def _meets(self, metrics: Mapping[str, float], held: Mapping[str, Interval]) -> bool:
         """Whether what is expected meets the targets with margin: what is known of the kind with its own,
         the quality with the one that is usual.
         """
-        found = dict(held)
+        intervals = dict(held)
         for target in self._targets:
             value = metrics.get(target.metric.key)
             if value is not None and (target.metric in (self._quality, DOWNLOAD) or target.text not in held):
                 below, above = self._margins[target.text]
-                found[target.text] = value - below, value + above
-        return all(violation <= 0 for violation in violations(found, self._targets, self._baseline).values())
+                intervals[target.text] = value - below, value + above
+        return all(violation <= 0 for violation in violations(intervals, self._targets, self._baseline).values())
 
     def _axes(self, metrics: Mapping[str, float]) -> list[float]:
         return relative(metrics, self._objectives, self._baseline)

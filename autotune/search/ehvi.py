@@ -43,18 +43,18 @@ class Ehvi:
         every = {config.recipe.key: config.recipe for config in search.configs()}
         self._left = {key: _Candidate(recipe, self._trainings(recipe)) for key, recipe in every.items()}
         self._features = Features(every.values())
-        self._known = search.gate.known
+        self._evidence = search.gate.evidence
         self._quality = Prediction()
         self._download = Prediction()
 
     def __call__(self, under_way: Sequence[Recipe]) -> Asked | None:
         """A trial of the best recipe, None where all are tried or wait for a training that is under way."""
-        self._left = {key: one for key, one in self._left.items() if key not in self._ledger.recipes}
+        self._left = {key: left for key, left in self._left.items() if key not in self._ledger.recipes}
         busy = {key for recipe in under_way for key in self._trainings(recipe) if not self._search.built(key)}
         groups: dict[str, list[_Candidate]] = defaultdict(list)
-        for one in self._left.values():
-            if not busy & one.trainings.keys():
-                groups[next(reversed(one.trainings), "")].append(one)
+        for candidate in self._left.values():
+            if not busy & candidate.trainings.keys():
+                groups[next(reversed(candidate.trainings), "")].append(candidate)
         if not groups:
             return None
         drawn = sorted(groups) if len(groups) <= WEIGHED else self._random.sample(sorted(groups), WEIGHED)
@@ -67,27 +67,28 @@ class Ehvi:
         Only what meets the targets counts; where nothing is expected to, all that is not known to miss one.
         """
         record = self._ledger.begun()
-        recipes = [one.recipe for group in groups for one in group]
+        recipes = [candidate.recipe for group in groups for candidate in group]
         if not record.measured:
             return self._random.choice(recipes)  # there is nothing to learn from
-        self._known.see(record)
-        outlook = Outlook(record, self._known, recipes, self._features, self._quality, self._download)
+        self._evidence.see(record)
+        outlook = Outlook(record, self._evidence, recipes, self._features, self._quality, self._download)
         for meeting in (True, False):
             if not meeting:
-                passing = ([one for one in group if self._search.gate.passes(one.recipe)] for group in groups)
+                passes = self._search.gate.passes
+                passing = ([candidate for candidate in group if passes(candidate.recipe)] for group in groups)
                 groups = [group for group in passing if group]
                 if not groups:
                     return None
-            gains = [outlook.gain([one.recipe for one in group], meeting=meeting) for group in groups]
+            gains = [outlook.gain([each.recipe for each in group], meeting=meeting) for group in groups]
             if max(gains) > 0:
                 break
         order = [gain / self._cost(group[0]) for gain, group in zip(gains, groups, strict=True)]
         best = groups[order.index(max(order))]
-        return max((one.recipe for one in best), key=lambda recipe: outlook.gain([recipe], meeting=meeting))
+        return max((candidate.recipe for candidate in best), key=lambda recipe: outlook.gain([recipe], meeting=meeting))
 
-    def _cost(self, one: _Candidate) -> float:
+    def _cost(self, candidate: _Candidate) -> float:
         """A candidate's cost in epochs of training."""
-        return OVERHEAD + sum(epochs for key, epochs in one.trainings.items() if not self._search.built(key))
+        return OVERHEAD + sum(epochs for key, epochs in candidate.trainings.items() if not self._search.built(key))
 
     def _trainings(self, recipe: Recipe) -> dict[str, float]:
         return {step.key: float(step.parameters.get("epochs", 1)) for step in self._search.steps(recipe) if step.trains}

@@ -1,8 +1,8 @@
 """What the measured files of a study tell of files that were not built."""
 
 import bisect
+import itertools
 from collections.abc import Hashable, Mapping, Sequence
-from itertools import islice
 from statistics import median
 
 import moocore
@@ -22,11 +22,11 @@ WEIGHTS = {"prune", "cluster", "prune_schedule", "cluster_init", "cluster_scope"
 COSTS = (LATENCY, METRICS["memory"])
 """What differs between runtimes of one file."""
 
-Found = tuple[Mapping[str, float], Mapping[str, Interval]]
+Numbers = tuple[Mapping[str, float], Mapping[str, Interval]]
 """Metrics of a file, and what it holds against the targets."""
 
 
-class Known:
+class Evidence:
     """What the measured files of a study tell of others. Each point is looked at once, however many there are."""
 
     def __init__(self) -> None:
@@ -55,14 +55,14 @@ class Known:
 
     def newest(self, most: int) -> list[Measured]:
         """The first outcome of each file, the newest file first, and so many at most."""
-        return list(islice(reversed(self._files.values()), most))
+        return list(itertools.islice(reversed(self._files.values()), most))
 
     def margin(self, target: Target) -> Interval:
         """How far what files hold against a target on quality reaches below and above its value, in the median."""
         below, above = self._reach.get(target.text, ((0.0,), (0.0,)))
         return median(below), median(above)
 
-    def of(self, recipe: Recipe) -> Sequence[Found]:
+    def of(self, recipe: Recipe) -> Sequence[Numbers]:
         """A file of the recipe's kind on each runtime, without runtimes that are no better than another at anything;
         none where nothing of the kind was measured.
         """
@@ -71,9 +71,8 @@ class Known:
             return ()
         if name not in self._best:
             rows = list(self._kinds[name].values())
-            costs = np.array([[cost(metrics, one) for one in COSTS] for metrics, _ in rows])
-            stays = moocore.is_nondominated(costs)
-            self._best[name] = [row for row, one in zip(rows, stays, strict=True) if one]
+            costs = np.array([[cost(metrics, metric) for metric in COSTS] for metrics, _ in rows])
+            self._best[name] = list(itertools.compress(rows, moocore.is_nondominated(costs)))
         return self._best[name]
 
     def alike(self, recipe: Recipe) -> Mapping[Runtime, Point]:
@@ -84,8 +83,8 @@ class Known:
         self._points: dict[int, Point] = {}
         self._files: dict[Recipe, Measured] = {}
         self._structures: dict[Hashable, dict[Runtime, Point]] = {}
-        self._kinds: dict[Hashable, dict[Runtime, Found]] = {}
-        self._best: dict[Hashable, list[Found]] = {}
+        self._kinds: dict[Hashable, dict[Runtime, Numbers]] = {}
+        self._best: dict[Hashable, list[Numbers]] = {}
         self._reach: dict[str, tuple[list[float], list[float]]] = {}
 
     def _learn(self, point: MeasuredPoint, targets: Sequence[Target]) -> None:

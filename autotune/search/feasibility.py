@@ -6,7 +6,7 @@ from dataclasses import replace
 from autotune.config import Config, Recipe, Runtime
 from autotune.ledger.ledger import Ledger
 from autotune.results.front import MeasuredPoint
-from autotune.search.evidence import Known
+from autotune.search.evidence import Evidence
 from autotune.targets.metric import DOWNLOAD
 from autotune.targets.target import Target
 
@@ -15,7 +15,7 @@ class Gate:
     """Judges recipes by files of their structure, before they are built.
 
     Attributes:
-        known: what the study's files tell; shared with who asks the gate.
+        evidence: what the study's files tell; shared with who asks the gate.
     """
 
     def __init__(self, ledger: Ledger, runtimes: Sequence[Runtime]) -> None:
@@ -27,8 +27,8 @@ class Gate:
         record = ledger.record()
         self._ledger = ledger
         self._runtimes = runtimes
-        self.known = Known()
-        self._targets = [one for one in record.targets if one.metric not in (record.quality, DOWNLOAD)]
+        self.evidence = Evidence()
+        self._targets = [target for target in record.targets if target.metric not in (record.quality, DOWNLOAD)]
 
     def misses(self, recipe: Recipe) -> dict[str, float]:
         """How far a file of the recipe misses the targets for sure, by their texts, on the runtime where that is least.
@@ -40,14 +40,14 @@ class Gate:
         if not self._targets or recipe.canonical().get("mixed"):  # which layers are spared depends on the weights
             return {}
         record = self._ledger.begun()
-        self.known.see(record)
-        alike = self.known.alike(recipe)
+        self.evidence.see(record)
+        alike = self.evidence.alike(recipe)
         wanted = [runtime for runtime in self._runtimes if self._ledger.admits(Config(recipe, runtime))]
         points = [alike[runtime] for runtime in wanted if runtime in alike]
-        found = [self._missed(point, record.baseline.metrics) for point in points if isinstance(point, MeasuredPoint)]
-        if len(points) < len(wanted) or not found or not all(found):
+        misses = [self._missed(point, record.baseline.metrics) for point in points if isinstance(point, MeasuredPoint)]
+        if len(points) < len(wanted) or not misses or not all(misses):
             return {}
-        return min(found, key=lambda missed: sum(missed.values()))
+        return min(misses, key=lambda missed: sum(missed.values()))
 
     def passes(self, recipe: Recipe) -> bool:
         """Whether a file of the recipe may meet the targets."""
@@ -60,7 +60,7 @@ class Gate:
             None where nothing is to be gained by it: what it would tell is known or bounded by no target, or the
             space has no such file.
         """
-        if not self._targets or not recipe.trains or self.known.alike(recipe):
+        if not self._targets or not recipe.trains or self.evidence.alike(recipe):
             return None
         share = recipe.prune if recipe.prune_pattern == "xnnpack" else 0.0
         twin = replace(recipe, prune=share, cluster=0, fine_tune="none" if share else recipe.fine_tune)

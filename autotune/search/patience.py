@@ -16,17 +16,17 @@ class Patience:
         self._volume = 0.0
         self._since = 0
 
-    def see(self, asked: int, hypervolume: float) -> None:
+    def see(self, trials: int, hypervolume: float) -> None:
         """Takes note of where the study is.
 
         Args:
-            asked: trials that were asked for.
+            trials: that were asked for.
             hypervolume: of what they gave.
         """
         if hypervolume > MOVED * self._volume:
             self._volume = hypervolume
-            self._since = asked
+            self._since = trials
 
-    def is_over(self, asked: int) -> bool:
+    def is_over(self, trials: int) -> bool:
         """Whether to stop, after so many trials."""
-        return self._trials is not None and asked - self._since >= self._trials
+        return self._trials is not None and trials - self._since >= self._trials

@@ -3,9 +3,8 @@
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from autotune.config import SCHEMES, Config, Recipe
+from autotune.config import SCHEMES, Config, Recipe, Value
 from autotune.ledger.asked import Asked
 from autotune.ledger.ledger import Ledger
 from autotune.search.feasibility import Gate
@@ -130,7 +129,7 @@ class Proposals:
         trial = self._ledger.again()
         return None if trial is None else self._with_others(trial)
 
-    def _plain(self, recipes: Iterator[Mapping[str, Any]]) -> Iterator[Proposal]:
+    def _plain(self, recipes: Iterator[Mapping[str, Value]]) -> Iterator[Proposal]:
         """Proposals of plain ways that were not tried, on the first runtime and with the first training that fit."""
         for values in recipes:
             while proposal := self._again():
@@ -156,7 +155,7 @@ class Proposals:
         configs = (Config(config.recipe, runtime) for runtime in self._runtimes)
         return tuple(other for other in configs if self._ledger.admits(other) and not self._ledger.seen(other))
 
-    def _schemes(self) -> Iterator[Mapping[str, Any]]:
+    def _schemes(self) -> Iterator[Mapping[str, Value]]:
         """Plain int4 is seldom any good, so of it there is the one that spares most layers."""
         plain = self._space.first() | {"prune": 0, "cluster": 0}
         spared = {"int4": self._space.highest("mixed")}
@@ -164,7 +163,7 @@ class Proposals:
             if scheme != "qat":
                 yield {**plain, "quantize": scheme, "model": model, "mixed": spared.get(scheme, 0)}
 
-    def _combinations(self) -> Iterator[Mapping[str, Any]]:
+    def _combinations(self) -> Iterator[Mapping[str, Value]]:
         """The middle of what the space has of pruning and clustering, with int8 or what it has in its place."""
         prune, cluster = self._middle("prune"), self._middle("cluster")
         schemes = self._space.dimensions.get("quantize", Categorical(("none",)))
@@ -175,7 +174,7 @@ class Proposals:
             values = {"model": model, "prune": share, "cluster": clusters, "quantize": scheme, "mixed": 0}
             yield self._space.first() | values
 
-    def _middle(self, name: str) -> Any:
+    def _middle(self, name: str) -> Value:
         """The middle one of a dimension's values that do something, 0 where it has none."""
         dim = self._space.dimensions.get(name, Categorical((0,)))
         values = sorted(value for value in grid(dim) or coarse_grid(dim) if value)

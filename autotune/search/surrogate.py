@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.config import Recipe
+from autotune.config import Recipe, Value
 
 Array = NDArray[np.float64]
 
@@ -23,12 +23,12 @@ class Features:
         Args:
             recipes: all that may be asked for.
         """
-        seen: dict[str, set[Any]] = {}
+        seen: dict[str, set[Value]] = {}
         for recipe in recipes:
             for name, value in recipe.canonical().items():
                 seen.setdefault(name, set()).add(value)
-        self._ranks: dict[str, dict[Any, float]] = {}
-        self._names: list[tuple[str, Any]] = []
+        self._ranks: dict[str, dict[Value, float]] = {}
+        self._names: list[tuple[str, Value]] = []
         for name, values in seen.items():
             if any(isinstance(value, str) for value in values):
                 self._names += [(name, value) for value in sorted(values, key=str)]
@@ -38,7 +38,7 @@ class Features:
     def of(self, recipe: Recipe) -> Array:
         """The recipe's point (d,); settings that don't matter to it are 0."""
         values = recipe.canonical()
-        ranks = [known.get(values.get(name, 0), 0.0) for name, known in self._ranks.items()]
+        ranks = [ranked.get(values.get(name, 0), 0.0) for name, ranked in self._ranks.items()]
         return np.array([*ranks, *(float(values.get(name) == value) for name, value in self._names)])
 
 
@@ -46,7 +46,7 @@ class Prediction:
     """A Gaussian process over features (Rasmussen & Williams, 2006): Matérn 5/2, a length for each axis."""
 
     def __init__(self) -> None:
-        self._kernel: Any = None
+        self._kernel: Any = None  # Any: scikit-learn has no types
         self._fitted = 0
 
     def fit(self, x: Array, y: Array) -> None:
@@ -73,7 +73,7 @@ class Prediction:
         return mean * self._spread + self._mean, deviation * self._spread
 
 
-def _ranked(name: str, values: set[Any]) -> dict[Any, float]:
+def _ranked(name: str, values: set[Value]) -> dict[Value, float]:
     """Each value's rank from 0 to 1; of clusters the fewer the higher, but none at 0."""
     ordered = sorted(values, key=(lambda value: -value if value else -np.inf) if name == "cluster" else None)
     return {value: index / max(1, len(ordered) - 1) for index, value in enumerate(ordered)}

@@ -9,7 +9,7 @@ from autotune.config import Config, Recipe, Runtime
 from autotune.results.outcome import Measured
 from autotune.results.record import Begun
 from autotune.search.acquisition import Outlook
-from autotune.search.evidence import Known
+from autotune.search.evidence import Evidence
 from autotune.search.surrogate import Features, Prediction
 from autotune.testing import toy_outcome, toy_record
 
@@ -34,7 +34,7 @@ def record(folder: Path, *recipes: Recipe, targets: tuple[str, ...] = ()) -> Beg
 
 
 def outlook(found: Begun) -> Outlook:
-    known = Known()
+    known = Evidence()
     known.see(found)
     return Outlook(found, known, RECIPES, Features(RECIPES), Prediction(), Prediction())
 
@@ -64,12 +64,12 @@ def test_what_is_known_grows_with_the_study(tmp_path: Path) -> None:
         whole,
         points=[replace(p, held=dict.fromkeys(p.held, (p.outcome.metrics["accuracy"],) * 2)) for p in whole.measured],
     )
-    known = Known()
+    known = Evidence()
     for count in range(1, len(SOME) + 1):
         known.see(replace(whole, points=whole.points[:count]))
     for found in (whole, sharp):
         known.see(found)
-        at_once = Known()
+        at_once = Evidence()
         at_once.see(found)
         assert [one.config.recipe for one in known.newest(3)] == SOME[:1:-1]
         assert known.margin(found.targets[0]) == at_once.margin(found.targets[0])
@@ -80,7 +80,7 @@ def test_what_is_known_grows_with_the_study(tmp_path: Path) -> None:
 def test_a_file_counts_once(tmp_path: Path) -> None:
     """With its first outcome, and as new as its last; its kind is known as it was measured last on each runtime."""
     found = toy_record(tmp_path, measured(Recipe()), measured(Recipe(prune=0.5)), measured(Recipe(), latency_ms=9.0))
-    known = Known()
+    known = Evidence()
     known.see(found)
     assert known.newest(9) == [found.points[0].outcome, found.points[1].outcome]
     assert [metrics["latency_ms"] for metrics, _ in known.of(Recipe(prune=0.9))] == [9.0]
