@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 from autotune.errors import ExitStatus
-from autotune.ledger.journal import JOURNAL, found
+from autotune.ledger.journal import JOURNAL, read_if_any
 from benchmarks import kinds
 from benchmarks.kinds import ROOT, Kind, store
 
@@ -159,7 +159,7 @@ class Victim:
     def remember(self) -> None:
         """Takes what is finished for what the next runs are held against."""
         path = self.study / JOURNAL
-        record = found(self.study, self.kind.name)
+        record = read_if_any(self.study, self.kind.name)
         if record is not None and record.damage is None:
             data = path.read_bytes()
             self._journal = data[: data.rfind(b"\n") + 1]
@@ -189,7 +189,7 @@ class Victim:
     def unfinished(self) -> list[str]:
         """What is wrong about a run that ended by itself, and should be whole."""
         wrong = [] if self.status in (ExitStatus.DONE, ExitStatus.UNMET) else [self.ending]
-        record = found(self.study, self.kind.name)
+        record = read_if_any(self.study, self.kind.name)
         asked = 0 if record is None else record.asked
         if self.status in (ExitStatus.DONE, ExitStatus.UNMET) and asked < self.kind.trials:
             wrong.append(f"{asked} trials of {self.kind.trials}")
@@ -240,7 +240,7 @@ class Victim:
         return None
 
     def _points(self) -> dict[int, Any]:
-        record = found(self.study, self.kind.name)
+        record = read_if_any(self.study, self.kind.name)
         return {} if record is None else {point.trial: _as_told(point.outcome.to_json()) for point in record.points}
 
     def _watch(self, ended: threading.Event) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from autotune.cli import devices, pick, streams, study, track
 from autotune.cli.options import FORMAT, Parser, add
 from autotune.errors import AutotuneError, ExitStatus, UserError
-from autotune.ledger.interrupts import in_order, status_of, told
+from autotune.ledger.interrupts import in_order, reason_of, status_of
 from autotune.options import OPTIONS
 from autotune.track.environment import homeless, variables
 from autotune.track.store import hidden, tracking_uri
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             status: int = arguments.command(arguments)
             return status
     except KeyboardInterrupt as error:
-        _say(told(error))
+        _say(reason_of(error))
         return status_of(error)
     except (AutotuneError, OSError) as error:
         goes_on = arguments.command is _run and not isinstance(error, UserError)

@@ -37,7 +37,7 @@ def status_of(error: BaseException) -> int:
     return ExitStatus.INTERRUPTED if isinstance(error, KeyboardInterrupt) else ExitStatus.FAULT
 
 
-def told(error: KeyboardInterrupt) -> str:
+def reason_of(error: KeyboardInterrupt) -> str:
     """What ended a program, in words."""
     return str(error) or "interrupted"
 

@@ -38,7 +38,7 @@ def read(folder: Path, name: str) -> Record:
     """A study's record, without writing to it; as far as its journal is whole.
 
     Raises:
-        UserError: as found(), or there is no such study, or nothing of it is whole.
+        UserError: as read_if_any(), or there is no such study, or nothing of it is whole.
     """
     path = folder / JOURNAL
     if not os.path.lexists(path):
@@ -46,13 +46,13 @@ def read(folder: Path, name: str) -> Record:
         raise UserError(
             f"no study {name!r} in {folder.parent}; there {'is ' + ', '.join(names) if names else 'is none'}"
         )
-    record = found(folder, name)
+    record = read_if_any(folder, name)
     if record is None:
         raise UserError(f"study {name!r}: {path} is damaged or empty")
     return record
 
 
-def found(folder: Path, name: str) -> Record | None:
+def read_if_any(folder: Path, name: str) -> Record | None:
     """What read() gives; None where a run of this name begins anew: there is no journal, or nothing of it is whole.
 
     Raises:
@@ -75,7 +75,7 @@ def _opened(folder: Path, name: str) -> tuple[Record | None, Damage | None]:
     """A study's record as far as its journal is whole, and where that ends; None where it has not begun there.
 
     Raises:
-        UserError: as found().
+        UserError: as read_if_any().
     """
     path = folder / JOURNAL
 
@@ -155,7 +155,7 @@ def mend(folder: Path, name: str) -> str | None:
         What became of what was damaged, None where nothing was.
 
     Raises:
-        UserError: as found().
+        UserError: as read_if_any().
     """
     path = folder / JOURNAL
     for left in (path.with_name(path.name + ".lock"), *folder.glob(".new-*")):

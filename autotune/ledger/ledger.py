@@ -63,7 +63,7 @@ class Ledger:
             storage: of Optuna's, in place of the journal; empty.
 
         Raises:
-            UserError: as journal.found().
+            UserError: as journal.read_if_any().
         """
         self._fits = fits
         self.folder = folder
@@ -213,7 +213,7 @@ class Ledger:
         """Ends a trial. Targets become constraints, above 0 where one is not met with margin; a refused
         configuration has no values at all.
         """
-        self._end(self._open.pop(number), outcome, *self._told(outcome, targets), targets)
+        self._end(self._open.pop(number), outcome, *self._result(outcome, targets), targets)
 
     @uninterrupted()
     def leave_out(self, number: int, missed: Mapping[str, float]) -> None:
@@ -231,14 +231,14 @@ class Ledger:
     @uninterrupted()
     def add(self, outcome: Outcome, targets: Sequence[Target]) -> None:
         """A trial that nobody asked for: what came with another one, of the same file on another runtime."""
-        state, values, constraints = self._told(outcome, targets)
+        state, values, constraints = self._result(outcome, targets)
         attributes = {"outcome": json.loads(json.dumps(outcome.to_json())), journal.FREE: True}  # as it is read again
         trial = self._add(outcome.config, state, attributes, values, constraints)
         self._finished(trial, targets)
         self._seen.add(outcome.config.key)
         self.recipes.add(outcome.config.recipe.key)
 
-    def _told(
+    def _result(
         self, outcome: Outcome, targets: Sequence[Target]
     ) -> tuple[TrialState, list[float] | None, dict[str, float]]:
         """State, values and constraints of an outcome's trial."""
@@ -295,7 +295,7 @@ class Ledger:
         constraints: Mapping[str, float],
         targets: Sequence[Target],
     ) -> None:
-        """Tells Optuna of an outcome, with what is to be told as _told() has it."""
+        """Tells Optuna of an outcome, with what is to be told as _result() has it."""
         trial.set_user_attr("outcome", outcome.to_json())
         for text, violation in constraints.items():
             trial.set_constraint(text, violation)

@@ -28,9 +28,9 @@ def first(folder: Path, name: str) -> Begun | None:
         name: as the user gave it.
 
     Raises:
-        UserError: as journal.found().
+        UserError: as journal.read_if_any().
     """
-    record = journal.found(folder / name, name)
+    record = journal.read_if_any(folder / name, name)
     return record if isinstance(record, Begun) else None
 
 

@@ -68,7 +68,7 @@ def examine(options: Options, devices: Sequence[Device], pool: Pool, importer: I
         now = identity(options, targets, goals, opened, device)
         if leader is not None:
             refuse_changes(leader, now, but=("device", "space"))
-        before = journal.found(folder, name)
+        before = journal.read_if_any(folder, name)
         if isinstance(before, Begun):
             refuse_changes(before, now, but=("space",))  # what a device has decides on it, too
     limits = {name: candidate.limits for name, candidate in opened.candidates.items()}

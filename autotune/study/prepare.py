@@ -99,7 +99,7 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer, op
     meta = _meta(options, targets, goals, opened, device)
     if leader is not None:
         refuse_changes(leader, meta.identity, but=("device", "space"))
-    if (before := journal.found(folder, name)) is not None:
+    if (before := journal.read_if_any(folder, name)) is not None:
         refuse_changes(before, meta.identity)
     space = fitted_space(options.space, candidates)
     goal = objectives.resolve(goals, quality)

@@ -8,7 +8,7 @@ from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Device
 from autotune.errors import AutotuneError, UserError
 from autotune.json_object import JsonObject
-from autotune.ledger.interrupts import status_of, told
+from autotune.ledger.interrupts import reason_of, status_of
 from autotune.ledger.ledger import Ledger
 from autotune.results.outcome import Measured, Refused
 from autotune.results.record import BASELINE, Begun
@@ -63,7 +63,7 @@ class Run:
         except KeyboardInterrupt as error:
             if not isinstance(self.ledger.record(), Begun):  # there is nothing to show
                 raise
-            return [f"{told(error)}; the same command goes on from here"], status_of(error)
+            return [f"{reason_of(error)}; the same command goes on from here"], status_of(error)
         return [] if note is None else [note], None
 
     def _begin(self) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from autotune.ledger.interrupts import ENDING, Ended, in_order, status_of, told, uninterrupted
+from autotune.ledger.interrupts import ENDING, Ended, in_order, reason_of, status_of, uninterrupted
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +99,7 @@ def test_each_signal_ends_what_runs_in_order(number: int, words: str, status: in
     """As Ctrl-C does, with a status by which a shell and a service manager know it."""
     with pytest.raises(Ended) as raised, in_order():
         os.kill(os.getpid(), number)
-    assert (told(raised.value), status_of(raised.value)) == (words, status)
+    assert (reason_of(raised.value), status_of(raised.value)) == (words, status)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
@@ -132,7 +132,7 @@ def test_what_is_ignored_or_others_handle_is_left() -> None:
 
 def test_ctrl_c_that_nobody_took_has_its_status() -> None:
     """A program that tunes leaves it to Python."""
-    assert (told(KeyboardInterrupt()), status_of(KeyboardInterrupt())) == ("interrupted", 130)
+    assert (reason_of(KeyboardInterrupt()), status_of(KeyboardInterrupt())) == ("interrupted", 130)
 
 
 TWICE = """

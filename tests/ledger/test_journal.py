@@ -49,7 +49,7 @@ def _goes_on(folder: Path, points: Sequence[Point]) -> None:
     """
     path = folder / journal.JOURNAL
     damaged = path.read_bytes()
-    found = journal.found(folder, "toy")
+    found = journal.read_if_any(folder, "toy")
     kept = [] if found is None else found.points
     assert [point.outcome for point in kept] == [point.outcome for point in points[: len(kept)]]
     study = ledger(folder)
@@ -128,7 +128,7 @@ def test_killed_at_its_birth(whole: Path, tmp_path: Path) -> None:
         (folder / journal.JOURNAL).write_bytes(b"".join(data.splitlines(keepends=True)[:lines]))
         with pytest.raises(UserError, match=r"study 'toy': .* is damaged or empty"):
             read(folder, "toy")
-        assert journal.found(folder, "toy") is None
+        assert journal.read_if_any(folder, "toy") is None
         assert ledger(folder).mended is None
         assert read(folder, "toy").points == []
 
@@ -189,7 +189,7 @@ def test_a_study_under_another_name_is_left_alone(whole: Path, tmp_path: Path) -
     """A folder that was called otherwise does not get a second study into its journal."""
     folder = Path(shutil.copytree(whole, tmp_path / "other"))
     before = (folder / journal.JOURNAL).read_bytes()
-    for opened in (read, journal.found, journal.mend):
+    for opened in (read, journal.read_if_any, journal.mend):
         with pytest.raises(UserError, match=r"study 'other': .* is of study 'toy'; call its folder so again"):
             opened(folder, "other")
     assert (folder / journal.JOURNAL).read_bytes() == before
