@@ -28,6 +28,7 @@ class Figures:
         loose: modules at the root, without __init__ and __main__.
         rows: of the contract of imports.
         anys: places of `Any`, save imports: file, line, whether a reason stands beside it.
+        behind: places of names that stand for Any and nothing else: objects of libraries without types.
         vague: places of locals with a name of VAGUE.
         measured: places of asserts that something is not None.
         circles: groups of modules that import each other.
@@ -37,6 +38,7 @@ class Figures:
     loose: list[str]
     rows: list[str]
     anys: list[tuple[str, int, bool]]
+    behind: list[tuple[str, int, str]]
     vague: list[tuple[str, int, str]]
     measured: list[tuple[str, int]]
     circles: list[list[str]]
@@ -54,6 +56,7 @@ def figures(root: Path = ROOT) -> Figures:
         loose=sorted(loose),
         rows=contract["layers"],
         anys=[(name, *place) for name, source in sources.items() for place in _anys(source)],
+        behind=list(_behind(trees)),
         vague=[(name, *place) for name, tree in trees.items() for place in _vague(tree)],
         measured=[(name, line) for name, tree in trees.items() for line in _measured(tree)],
         circles=_circles(trees),
@@ -64,9 +67,30 @@ def _anys(source: str) -> Iterator[tuple[int, bool]]:
     """Lines with `Any` in code; its reason is a comment on the line, or a docstring below its alias."""
     lines = source.split("\n")
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.NAME and token.string == "Any" and "import" not in token.line:
+        imported = token.line.startswith(("from ", "import "))
+        if token.type == tokenize.NAME and token.string == "Any" and not imported:
             alias = token.line[:1].isalpha() and " = " in token.line and lines[token.end[0]].startswith('"""')
             yield token.start[0], alias or "#" in token.line
+
+
+def _behind(trees: dict[str, ast.Module]) -> Iterator[tuple[str, int, str]]:
+    """Places of names that a module has for Any, there and where they are imported."""
+    made = {_module(path): set(_aliases(tree)) for path, tree in trees.items()}
+    for path, tree in trees.items():
+        imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+        imported = ({alias.name for alias in node.names} & made.get(str(node.module), set()) for node in imports)
+        names = made[_module(path)].union(*imported)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in names:
+                yield path, node.lineno, node.id
+
+
+def _aliases(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Name) and node.value.id == "Any":
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if isinstance(target, ast.Name):
+                yield target.id
 
 
 def _vague(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -138,6 +162,7 @@ def main(root: Path = ROOT) -> None:
         ("import circles", len(now.circles), 0),
         ("Any per 1,000 lines", round(len(now.anys) / thousands, 1), 10),
         ("of which without a reason", len(without), 0),
+        ("with names that stand for Any alone", round((len(now.anys) + len(now.behind)) / thousands, 1), 10),
         (f"locals named {', '.join(VAGUE)} per 1,000 lines", round(len(now.vague) / thousands, 2), 1),
         ("asserts that something was measured", len(now.measured), 0),
     ):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from autotune import Front, Saved
+from autotune.compress.worker import start
 from tests.docs.test_examples import ROOT, blocks
 
 PAGE = ROOT / "docs" / "python.md"
@@ -16,6 +17,7 @@ PAGE = ROOT / "docs" / "python.md"
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the page's names stand for in the end."""
+    start(2)  # what runs in this process later asks for as many
     folder = tmp_path_factory.mktemp("page")
     for name, called in (("digits.keras", "model.keras"), ("digits.npz", "data.npz")):
         shutil.copy(ROOT / "experiments" / "digits" / name, folder / called)
