@@ -834,6 +834,7 @@ def test_what_was_measured_when_a_study_is_interrupted_is_told(tmp_path: Path, m
         return found
 
     monkeypatch.setattr(Instrument, "measure", interrupted)
+    monkeypatch.setattr("autotune.study.scheduler.LAST_WORDS", LONG)  # however busy the machine is
     record = study(options(tmp_path, trials=EVERY), device).record
     assert finished
     assert {point.outcome.config.key for point in record.points} >= set(finished)
