@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from autotune.deploy.recheck import Rechecked
-from autotune.json_object import JsonObject
 from autotune.results.front import MeasuredPoint, ParetoFront
-from autotune.results.outcome import Certainty, Measurement
+from autotune.results.outcome import Measurement, Scored
 from autotune.results.record import Begun
 from autotune.study.latency_cache import CHANGED
 from autotune.targets.metric import LATENCY
@@ -58,20 +57,18 @@ def _doubts_of_latency(record: Begun, front: ParetoFront, point: MeasuredPoint, 
         yield f"as measured now: {missed(front, judged)}"
 
 
-def _doubts_of_test(
-    front: ParetoFront, point: MeasuredPoint, scores: JsonObject, baseline: JsonObject | None
-) -> Iterator[str]:
+def _doubts_of_test(front: ParetoFront, point: MeasuredPoint, tested: Scored, baseline: Scored | None) -> Iterator[str]:
     quality = front.quality
-    seen, value = point.outcome.metrics[quality.key], scores[quality.key]
+    seen, value = point.outcome.metrics[quality.key], tested.scores[quality.key]
     if _apart(
         (seen, *point.outcome.interval(quality)),
-        (value, *Certainty.from_json(scores).interval(value, quality)),
+        (value, *tested.interval(quality)),
     ):
         yield (
             f"its {quality.name} is {number(value, quality)} on the test split and {number(seen, quality)} on "
             "validation, further apart than chance makes them: quote the former"
         )
-    if missing := missed_there(front, scores, baseline):
+    if missing := missed_there(front, tested, baseline):
         yield f"on the test split it misses {missing}: the search's best is partly luck; ask for a margin"
 
 

@@ -23,7 +23,7 @@ from autotune.results.record import Begun, Record
 from autotune.study.measured_file import check_file
 from autotune.targets.metric import DOWNLOAD, LATENCY, METRICS
 from autotune.targets.target import Target
-from autotune.text.units import milliseconds, price, quality_within, scores_within
+from autotune.text.units import milliseconds, price, quality_within, tested_within
 from autotune.tflite.recurrent import left_float
 from autotune.tflite.state import KEEPS, State, state
 
@@ -143,8 +143,8 @@ class Picked:
             **{key: value for key, value in point.to_json(self.record.meta.device).items() if key != "model"},
             "runners_up": [trade.to_json() for trade in self.runners_up],
             "remeasured": None if rechecked.latency is None else _remeasured(point, rechecked.latency),
-            "test": rechecked.test,
-            "baseline_test": rechecked.baseline,
+            "test": rechecked.test and rechecked.test.to_json(),
+            "baseline_test": rechecked.baseline and rechecked.baseline.to_json(),
             "remarks": self.remarks,
             "standard_error": point.outcome.certainty.standard_error,
             "interval": list(point.outcome.interval(self.front.quality)),
@@ -237,7 +237,7 @@ def _row(picked: Picked) -> str:
     quality, outcome = picked.front.quality, picked.point.outcome
     runtime = outcome.config.runtime
     latency = picked.rechecked.latency or outcome.latency
-    test = "not evaluated" if picked.rechecked.test is None else scores_within(picked.rechecked.test, quality)
+    test = "not evaluated" if picked.rechecked.test is None else tested_within(picked.rechecked.test, quality)
     median = milliseconds(outcome.metrics[LATENCY.key])
     if latency is not None:
         median = f"{milliseconds(latency.p50_ms)} ±{latency.reach:.1%}"

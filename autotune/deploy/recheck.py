@@ -12,7 +12,6 @@ from autotune.deploy.reopen import reopened
 from autotune.devices import device_file
 from autotune.devices.device import Device, Session, in_use
 from autotune.errors import Fault, Infeasible, UserError, one_line
-from autotune.json_object import JsonObject
 from autotune.ledger import journal
 from autotune.ledger.ledger import Ledger
 from autotune.measure.cooling import rest
@@ -20,7 +19,7 @@ from autotune.measure.rounds import Job, measure
 from autotune.model.load import import_model
 from autotune.model.trust import Trust
 from autotune.results.front import MeasuredPoint
-from autotune.results.outcome import Measurement, Outcome
+from autotune.results.outcome import Measurement, Outcome, Scored
 from autotune.results.record import BASELINE, Record
 from autotune.space.space import Space
 from autotune.study.builder import Builder
@@ -49,9 +48,9 @@ class Rechecked:
     """
 
     latency: Measurement | None = None
-    test: JsonObject | None = None
+    test: Scored | None = None
     remarks: list[str] = field(default_factory=list)
-    baseline: JsonObject | None = None
+    baseline: Scored | None = None
 
     @classmethod
     def unmeasured(cls, record: Record, point: MeasuredPoint, *remarks: str) -> Self:
@@ -160,7 +159,7 @@ def _measured(point: MeasuredPoint, device: Device, session: Session, leased: Le
 
 def _tested(
     record: Record, point: MeasuredPoint, builder: Builder, session: Session, leased: Leased
-) -> dict[str, JsonObject]:
+) -> dict[str, Scored]:
     """What test_once() gives; what can't be kept is not looked at."""
     with (
         journal.exclusive(record.folder, record.name),

@@ -159,7 +159,7 @@ def _metrics(picked: Picked) -> dict[str, float]:
     if rechecked.latency is not None:
         metrics["latency_remeasured_ms"] = rechecked.latency.p50_ms
     if rechecked.test is not None:
-        metrics[f"test_{quality.key}"] = rechecked.test[quality.key]
+        metrics[f"test_{quality.key}"] = rechecked.test.scores[quality.key]
     return metrics
 
 

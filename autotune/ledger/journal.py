@@ -21,7 +21,7 @@ from autotune.ledger.journal_file import Damage, JournalFile, cut, free_name, op
 from autotune.ledger.quiet import quiet
 from autotune.results.front import MeasuredPoint, Point
 from autotune.results.meta import Meta
-from autotune.results.outcome import Measured, Measurement, Outcome, Refused, outcome_from_json
+from autotune.results.outcome import Measured, Measurement, Outcome, Refused, Scored, outcome_from_json
 from autotune.results.record import BASELINE, Begun, Gaps, Record
 from autotune.targets.target import Target
 
@@ -230,7 +230,7 @@ def record_of(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:
         study.study_name,
         folder,
         Meta.from_json(attrs["meta"]),
-        tests=attrs.get("tests", {}),
+        tests={trial: Scored.from_json(values) for trial, values in attrs.get("tests", {}).items()},
         runs=attrs.get("runs", []),
         remeasured=again,
         profiles=attrs.get("profiles", {}),

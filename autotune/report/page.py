@@ -27,7 +27,7 @@ from autotune.results.front import MeasuredPoint, ParetoFront, Point
 from autotune.results.outcome import Measured
 from autotune.results.record import Begun, Record
 from autotune.targets.metric import DOWNLOAD, LATENCY, METRICS, Metric
-from autotune.text.units import amount, change, clock, number, price, scores_within, size
+from autotune.text.units import amount, change, clock, number, price, size, tested_within
 from autotune.text.words import missed, missed_there
 
 ROWS = 500
@@ -99,7 +99,7 @@ def report(record: Begun, importance: Importance) -> str:
         best=best,
         today=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         measured=measured,
-        scores_within=scores_within,
+        tested_within=tested_within,
         drawn=min(measured - len(front.points), DRAWN),
         sliced=min(measured, SLICED),
         best_figures=_key_figures(record, front, best.outcome) if best else [],
@@ -167,8 +167,8 @@ def _doubts(record: Record, front: ParetoFront, pick: MeasuredPoint | None) -> I
         if rivals := front.rivals(pick):
             names = ", ".join(str(rival.trial) for rival in rivals)
             yield f"in {front.quality.name} the recommendation can't be told apart from trial {names}"
-        scores = record.tests.get(str(pick.trial))
-        if scores is not None and (missing := missed_there(front, scores, record.baseline_test)):
+        tested = record.tests.get(str(pick.trial))
+        if tested is not None and (missing := missed_there(front, tested, record.baseline_test)):
             yield f"on the test split the recommendation misses {missing}: the search's best is partly luck"
     if record.meta.device.emulated:
         yield "latencies are an emulator's"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from autotune.results.outcome import Measured
+from autotune.results.outcome import Measured, Scored
 from autotune.results.significance import Interval
 from autotune.targets.metric import LATENCY, Metric
 from autotune.targets.target import Target
@@ -53,15 +53,13 @@ def held(
     return intervals
 
 
-def missed_on_test(
-    targets: Sequence[Target], quality: Metric, scores: Mapping[str, float], baseline: Mapping[str, float] | None
-) -> list[Target]:
+def missed_on_test(targets: Sequence[Target], quality: Metric, tested: Scored, baseline: Scored | None) -> list[Target]:
     """The targets on quality that a file misses on the test split, by its value there.
 
     Args:
         targets: that it was to meet.
         quality: the metric of quality.
-        scores: of the file on the test split, by key.
+        tested: what the file scored there.
         baseline: likewise its own; None where nobody knows it. Nothing is said then of targets that are relative
             to it: what it scores on other samples is no measure.
     """
@@ -70,7 +68,7 @@ def missed_on_test(
         for target in targets
         if target.metric == quality
         and (baseline is not None or not target.factor)
-        and not target.met(scores[quality.key], baseline or {})
+        and not target.met(tested.scores[quality.key], {} if baseline is None else baseline.scores)
     ]
 
 

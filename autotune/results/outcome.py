@@ -13,7 +13,10 @@ from autotune.tflite.facts import LayerFacts
 LONGEST = 1e12
 """Milliseconds that no inference takes."""
 
-_FACTS = ("standard_error", "interval", "resampled", "samples", "groups", "sha256", "parity", "evaluated_on", "latency")
+_CERTAINTY = ("standard_error", "interval", "resampled", "samples", "groups")
+"""Of a value, how sure it is, in JSON."""
+
+_FACTS = (*_CERTAINTY, "sha256", "parity", "evaluated_on", "latency")
 """What a measured outcome's facts in JSON are, besides what its stages say."""
 
 
@@ -189,6 +192,36 @@ class Certainty:
             values.get("samples"),
             values.get("groups"),
         )
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a file scored on the test split, which no search has seen. JSON in and out.
+
+    Attributes:
+        scores: the quality's value, under its metric's key.
+        certainty: of it.
+    """
+
+    scores: dict[str, float]
+    certainty: Certainty
+
+    def interval(self, quality: Metric) -> Interval:
+        """The quality's 95 % interval."""
+        return self.certainty.interval(self.scores[quality.key], quality)
+
+    def to_json(self) -> JsonObject:
+        return {**self.scores, **self.certainty.to_json()}
+
+    @classmethod
+    def from_json(cls, values: JsonObject) -> Self:
+        """The score that to_json() gave.
+
+        Raises:
+            KeyError, TypeError: there is no standard error, or no interval.
+        """
+        scores = {name: value for name, value in values.items() if name not in _CERTAINTY}
+        return cls(scores, Certainty.from_json(values))
 
 
 @dataclass(frozen=True)

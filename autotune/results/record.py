@@ -16,7 +16,7 @@ from autotune.results.findings import TimedFile, findings
 from autotune.results.front import MeasuredPoint, ParetoFront, Point, front_of, hypervolume, leading, overlap
 from autotune.results.margin import held, violations
 from autotune.results.meta import InputTypes, Meta
-from autotune.results.outcome import Measured
+from autotune.results.outcome import Measured, Scored
 from autotune.results.significance import LEVEL, Interval, compare, difference, paired
 from autotune.targets.metric import Metric
 from autotune.targets.objectives import resolve
@@ -108,7 +108,7 @@ class Record:
     meta: Meta
     points: Sequence[Point] = ()
     failed: dict[str, int] = field(default_factory=dict)
-    tests: dict[str, JsonObject] = field(default_factory=dict)
+    tests: dict[str, Scored] = field(default_factory=dict)
     runs: list[dict[str, float]] = field(default_factory=list)
     remeasured: dict[str, JsonObject] = field(default_factory=dict)
     profiles: dict[str, JsonObject] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class Record:
         return self.name.partition(MARK)[0]
 
     @property
-    def baseline_test(self) -> JsonObject | None:
+    def baseline_test(self) -> Scored | None:
         """What the baseline scored on the test split; None before anything was tested, or by this version."""
         return self.tests.get(str(BASELINE))
 

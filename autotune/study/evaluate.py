@@ -15,10 +15,9 @@ from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Session
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.files import Scratch, make_way, whole
-from autotune.json_object import JsonObject
 from autotune.ledger.artifacts import model_path, scores_path
 from autotune.model.artifact import Artifact
-from autotune.results.outcome import Certainty, EvaluatedOn, Measured, Outcome, Parity, Refused
+from autotune.results.outcome import Certainty, EvaluatedOn, Measured, Outcome, Parity, Refused, Scored
 from autotune.study.builder import Builder
 from autotune.study.parity import SPREAD, differs, drawn, parity, senseless, shifted
 from autotune.study.reporting import Activity
@@ -165,11 +164,8 @@ class Evaluator:
         outcome = adopted(outcome, elsewhere.record, self._builder.folder)
         return replace(outcome, config=config, evaluated_on=EvaluatedOn(elsewhere.record.device, len(some)))
 
-    def test(self, outcome: Measured) -> JsonObject:
+    def test(self, outcome: Measured) -> Scored:
         """What a measured file scores on the test split, which no search has seen.
-
-        Returns:
-            The quality under its metric's key, and how sure that is, as Certainty.to_json().
 
         Raises:
             Fault: the file is gone or damaged, or the device failed.
@@ -180,7 +176,7 @@ class Evaluator:
             inputs = self._inputs(f"test-{config.recipe.model}", task.data.test.x)
             outputs = self._session.outputs(self._builder.file(outcome), config.runtime, inputs)
         score = self._score(task, outputs, task.data.test)
-        return {task.quality.key: score.value, **_certainty(score, task.data.test).to_json()}
+        return Scored({task.quality.key: score.value}, _certainty(score, task.data.test))
 
     def _under_way(self, recipe: Recipe) -> AbstractContextManager[None]:
         return self._builder.work.under_way(Activity("device", "evaluate", recipe))

@@ -7,7 +7,7 @@ from autotune.errors import Fault, UserError
 from autotune.json_object import JsonObject
 from autotune.ledger.ledger import Ledger
 from autotune.results.front import MeasuredPoint
-from autotune.results.outcome import Measured, Outcome
+from autotune.results.outcome import Measured, Outcome, Scored
 from autotune.results.record import BASELINE, Record
 from autotune.study.instrument import Instrument
 
@@ -92,7 +92,7 @@ def _profile(instrument: Instrument, outcome: Measured, device: str) -> JsonObje
     return {"parts": [asdict(part) for part in profile.parts], "untold": profile.untold}
 
 
-def test_once(ledger: Ledger, point: MeasuredPoint, test: Callable[[Measured], JsonObject]) -> dict[str, JsonObject]:
+def test_once(ledger: Ledger, point: MeasuredPoint, test: Callable[[Measured], Scored]) -> dict[str, Scored]:
     """What a file and the baseline score on the test split: as the study has it, else found out and kept.
 
     Nobody looks twice.
@@ -110,5 +110,5 @@ def test_once(ledger: Ledger, point: MeasuredPoint, test: Callable[[Measured], J
     for trial, outcome in ((point.trial, point.outcome), (BASELINE, record.baseline)):
         if str(trial) not in tests:
             tests = tests | {str(trial): test(outcome)}
-            ledger.note("tests", tests)
+            ledger.note("tests", {trial: tested.to_json() for trial, tested in tests.items()})
     return tests

@@ -7,10 +7,9 @@ from functools import partial
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Device
 from autotune.errors import AutotuneError, UserError
-from autotune.json_object import JsonObject
 from autotune.ledger.interrupts import reason_of, status_of
 from autotune.ledger.ledger import Ledger
-from autotune.results.outcome import Measured, Refused
+from autotune.results.outcome import Measured, Refused, Scored
 from autotune.results.record import BASELINE, Begun
 from autotune.search.patience import Patience
 from autotune.search.proposals import Proposal, Proposals
@@ -171,6 +170,6 @@ class Run:
         if pick is not None:
             test_once(self.ledger, pick, self._tested)
 
-    def _tested(self, outcome: Measured) -> JsonObject:
+    def _tested(self, outcome: Measured) -> Scored:
         with self.leases.building():
             return self.evaluator.test(outcome)

@@ -16,7 +16,7 @@ from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.targets.metric import LATENCY, Metric
 from autotune.terminal.study import console, print_doubts, short
 from autotune.terminal.table import TIED
-from autotune.text.units import milliseconds, number, quality_within, scores_within
+from autotune.text.units import milliseconds, number, quality_within, tested_within
 from autotune.text.words import missed
 
 
@@ -113,11 +113,11 @@ def _second_look(front: ParetoFront, point: MeasuredPoint, rechecked: Rechecked)
         lines.append(f"its {front.quality.name} is that on {same.device}: {same.samples} samples score so here, too")
     if rechecked.test is not None:
         seen = quality_within(point.outcome, front.quality)
-        tested = scores_within(rechecked.test, front.quality)
-        samples = f"the {rechecked.test['samples']} test samples that the search never saw"
+        tested = tested_within(rechecked.test, front.quality)
+        samples = f"the {rechecked.test.certainty.samples} test samples that the search never saw"
         beside = ""
         if rechecked.baseline is not None:
-            beside = f", where the baseline has {number(rechecked.baseline[front.quality.key], front.quality)}"
+            beside = f", where the baseline has {number(rechecked.baseline.scores[front.quality.key], front.quality)}"
         lines.append(f"{front.quality.name} {seen} on validation, {tested} on {samples}{beside}")
     return lines
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from autotune.json_object import JsonObject
 from autotune.report.reproduce import command
 from autotune.results.front import MeasuredPoint, ParetoFront
-from autotune.results.outcome import Certainty
+from autotune.results.outcome import Scored
 from autotune.results.record import Record
 from autotune.study.reporting import Summary
 from autotune.targets.metric import DOWNLOAD, LATENCY, Metric
@@ -129,9 +128,9 @@ def print_pick(record: Record, front: ParetoFront) -> None:
         console.print(
             f"  in {front.quality.name} it can't be told apart from trial {', '.join(names)}{more}", soft_wrap=True
         )
-    scores = record.tests.get(str(pick.trial))
-    if scores is not None:
-        _print_test(front, scores, record.baseline_test)
+    tested = record.tests.get(str(pick.trial))
+    if tested is not None:
+        _print_test(front, tested, record.baseline_test)
     console.print(f"  {pick.model}", style="cyan", soft_wrap=True)
 
 
@@ -148,18 +147,17 @@ def _emulated(record: Record) -> bool:
     return bool(record.meta.device.emulated)
 
 
-def _print_test(front: ParetoFront, scores: JsonObject, baseline: JsonObject | None) -> None:
+def _print_test(front: ParetoFront, tested: Scored, baseline: Scored | None) -> None:
     """What the recommended file scored on the test split; and a word where that misses a target."""
-    value = scores[front.quality.key]
-    low, high = (number(end, front.quality) for end in Certainty.from_json(scores).interval(value, front.quality))
-    scored = f"{number(value, front.quality)} (95 % interval {low} to {high})"
+    low, high = (number(end, front.quality) for end in tested.interval(front.quality))
+    scored = f"{number(tested.scores[front.quality.key], front.quality)} (95 % interval {low} to {high})"
     if baseline is not None:
-        scored += f", the baseline {number(baseline[front.quality.key], front.quality)}"
+        scored += f", the baseline {number(baseline.scores[front.quality.key], front.quality)}"
     console.print(
-        f"  on the {scores['samples']} test samples that the search never saw: {front.quality.name} {scored}",
+        f"  on the {tested.certainty.samples} test samples that the search never saw: {front.quality.name} {scored}",
         soft_wrap=True,
     )
-    if missing := missed_there(front, scores, baseline):
+    if missing := missed_there(front, tested, baseline):
         console.print(
             f"  there it misses {missing}: the search's best is partly luck; ask for a margin, or pick another",
             style="yellow",

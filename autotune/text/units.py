@@ -3,8 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from autotune.json_object import JsonObject
-from autotune.results.outcome import Certainty, Measured
+from autotune.results.outcome import Certainty, Measured, Scored
 from autotune.targets.metric import Metric
 
 UNSTABLE = "!"
@@ -21,9 +20,9 @@ def within(value: float, certainty: Certainty, quality: Metric) -> str:
     return f"{number(value, quality)} ({low} to {high})"
 
 
-def scores_within(scores: JsonObject, quality: Metric) -> str:
-    """What a file scored on the test split, as Record.tests has it, with its 95 % interval."""
-    return within(scores[quality.key], Certainty.from_json(scores), quality)
+def tested_within(tested: Scored, quality: Metric) -> str:
+    """What a file scored on the test split, with its 95 % interval."""
+    return within(tested.scores[quality.key], tested.certainty, quality)
 
 
 def quality_within(outcome: Measured, quality: Metric) -> str:

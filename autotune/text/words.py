@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.margin import missed_on_test
+from autotune.results.outcome import Scored
 from autotune.targets.metric import Metric
 from autotune.targets.target import Target
 from autotune.text.units import amount, distance
@@ -35,16 +36,17 @@ def missed(front: ParetoFront, point: MeasuredPoint) -> str:
     )
 
 
-def missed_there(front: ParetoFront, scores: Mapping[str, float], baseline: Mapping[str, float] | None) -> str:
+def missed_there(front: ParetoFront, tested: Scored, baseline: Scored | None) -> str:
     """Targets that a point misses on the test split, without the word.
 
     Args:
         front: with the targets.
-        scores: of a file there, by key.
+        tested: what a file scored there.
         baseline: likewise its own, None where nobody knows it.
     """
-    missing = missed_on_test(front.targets, front.quality, scores, baseline)
-    return ", ".join(_by(target, scores, baseline or {}) for target in missing)
+    missing = missed_on_test(front.targets, front.quality, tested, baseline)
+    beside = {} if baseline is None else baseline.scores
+    return ", ".join(_by(target, tested.scores, beside) for target in missing)
 
 
 def _by(target: Target, metrics: Mapping[str, float], baseline: Mapping[str, float]) -> str:

@@ -95,7 +95,7 @@ def trial_entry(record: Record, point: Point, extra: Iterable[str] = (), *, on_f
     measured = outcome if isinstance(outcome, Measured) else None
     metrics = {} if measured is None else _metrics(measured, quality)
     if test := record.tests.get(str(point.trial)):
-        metrics[f"test_{quality}"] = test[quality]
+        metrics[f"test_{quality}"] = test.scores[quality]
     return Entry(
         f"{point.trial}: {outcome.config}",
         "FAILED" if measured is None else "FINISHED",

@@ -5,7 +5,7 @@ from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.outcome import Measured
 from autotune.results.record import Begun, Record
 from autotune.targets.metric import LATENCY, METRICS, Metric
-from autotune.text.units import median, price, quality_within, scores_within
+from autotune.text.units import median, price, quality_within, tested_within
 from autotune.text.words import listed, missed
 
 _FACTS = ("cpu", "machine", "cores", "system", "litert")
@@ -47,7 +47,7 @@ def _recommended(record: Record, front: ParetoFront, costs: list[Metric]) -> str
         return f"nothing meets the targets{near}"
     numbers = ", ".join([_quality(pick.outcome, front), *(_gain(pick, front.baseline, cost) for cost in costs)])
     test = record.tests.get(str(pick.trial))
-    tested = "" if test is None else f"; {scores_within(test, front.quality)} on {test['samples']} test samples"
+    tested = "" if test is None else f"; {tested_within(test, front.quality)} on {test.certainty.samples} test samples"
     return f"trial {pick.trial}, {pick.outcome.config}: {numbers}{tested}"
 
 

@@ -57,7 +57,7 @@ def test_pick_by_another_rule(device: FakeDevice, finished: Path, capsys: pytest
     assert recipe["rule"] == {"by": "weights", "weights": {"download": 1}}
     assert recipe["runners_up"]
     assert str(recipe["trial"]) not in before
-    assert read(finished, "toy").tests[str(recipe["trial"])] == recipe["test"]
+    assert read(finished, "toy").tests[str(recipe["trial"])].to_json() == recipe["test"]
     assert "the knee: nearest to the best accuracy, latency and download at once" in pick(capsys, "--by", "knee")
 
 

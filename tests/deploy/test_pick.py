@@ -16,7 +16,7 @@ from autotune.errors import UserError
 from autotune.files import sha256
 from autotune.results.decision import KNEE, TRIAL, WEIGHTS, DecisionRule
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Refused
+from autotune.results.outcome import Certainty, Refused, Scored
 from autotune.results.record import BASELINE, Begun, Record
 from autotune.targets.target import parse
 from autotune.terminal.study import print_pick
@@ -25,7 +25,7 @@ from tests.compress import tables
 from tests.damage import KINDS
 from tests.tflite import stateful
 
-TESTED = {"accuracy": 0.79, "standard_error": 0.01, "interval": [0.77, 0.81], "samples": 100}
+TESTED = Scored({"accuracy": 0.79}, Certainty(0.01, (0.77, 0.81), samples=100))
 REFUSED = Refused(Config.of({"delegate": "builtin"}), "no kernel")
 
 
@@ -133,7 +133,7 @@ def test_recipe_says_what_was_handed_out(record: Begun, tmp_path: Path) -> None:
         "rule": {"by": "one-se"},
         "runners_up": [],
         "remeasured": None,
-        "test": TESTED,
+        "test": TESTED.to_json(),
         "baseline_test": None,
         "remarks": [],
         "standard_error": 0.01,
@@ -306,7 +306,7 @@ def test_recipe_has_what_a_second_look_found(record: Begun, tmp_path: Path) -> N
     assert recipe["remeasured"]["p50_ms"] == 10.0
     assert recipe["remeasured"]["change"] == pytest.approx(1.0)
     assert recipe["remeasured"]["intervals_meet"] is False
-    assert recipe["test"] == TESTED
+    assert recipe["test"] == TESTED.to_json()
     assert [remark.partition(":")[0] for remark in recipe["remarks"]] == [
         "the data is gone",
         "its latency is now 10 ms, +100% off the search's, and the intervals do not meet",
@@ -346,7 +346,7 @@ def test_a_target_that_is_missed_by_what_is_measured_now(record: Begun) -> None:
 @pytest.mark.parametrize(("value", "told"), [(0.8, False), (0.775, False), (0.77, True), (0.83, True)])
 def test_quality_on_the_test_split(record: Begun, value: float, told: bool) -> None:
     """Is worth a word where chance does not explain what it is off: ± 0.02 on either side make ± 0.028."""
-    scores = TESTED | {"accuracy": value, "interval": [value - 0.02, value + 0.02]}
+    scores = Scored({"accuracy": value}, replace(TESTED.certainty, bounds=(value - 0.02, value + 0.02)))
     lines = looked_at(record, 1, Rechecked(test=scores))
     assert [line.partition(",")[0] for line in lines] == [
         f"its accuracy is {value:.1%} on the test split and 80.0% on validation"
@@ -368,7 +368,7 @@ def test_a_target_beside_the_baseline_on_the_test_split(
     """Is held against what the baseline scores there, not on validation, where it has 90 %: by pick and at a run's
     end. A study that does not know it says nothing.
     """
-    beside = None if baseline is None else TESTED | {"accuracy": baseline}
+    beside = None if baseline is None else replace(TESTED, scores={"accuracy": baseline})
     lines = looked_at(record, 1, Rechecked(test=TESTED, baseline=beside), "accuracy>=baseline-1%")
     assert bool(lines) is told
     meta = replace(record.meta, targets=("accuracy>=baseline-1%", "latency<8ms"))

@@ -74,7 +74,7 @@ def test_another_file_is_tested_once(record: Record, tmp_path: Path) -> None:
     found = looked(record, point)
     assert found.remarks == []
     assert found.test is not None
-    assert found.test["samples"] == 100
+    assert found.test.certainty.samples == 100
     kept = again(tmp_path)
     assert kept.tests == record.tests | {str(point.trial): found.test}
     assert len(kept.points) == len(record.points)
@@ -85,9 +85,9 @@ def test_another_file_is_tested_once(record: Record, tmp_path: Path) -> None:
 
 def test_the_baseline_is_tested_where_the_study_has_not(record: Record) -> None:
     """One from before that was done; the point's own test stays as it is."""
-    older = {trial: found for trial, found in record.tests.items() if trial != str(BASELINE)}
+    older = {trial: tested for trial, tested in record.tests.items() if trial != str(BASELINE)}
     ledger = Ledger(record.folder, record.name, Space({}, ""), record.meta)
-    ledger.note("tests", older)
+    ledger.note("tests", {trial: tested.to_json() for trial, tested in older.items()})
     device, point = FakeDevice(), recommended(record)
     found = looked(ledger.record(), point, device)
     assert found.test == older[str(point.trial)]
@@ -275,4 +275,4 @@ def test_what_is_kept_finds_the_data_from_any_folder(
     assert more.meta.options.device == "desk"
     found = looked(more, another(more))
     assert found.test is not None
-    assert found.test["samples"] == 150
+    assert found.test.certainty.samples == 150

@@ -17,7 +17,7 @@ from autotune.report import page as module
 from autotune.report.page import report, write_report
 from autotune.results.dimensions import Importance
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Refused
+from autotune.results.outcome import Certainty, Refused, Scored
 from autotune.results.record import BASELINE, Begun
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 
@@ -41,10 +41,10 @@ def record(folder: Path) -> Begun:
         "-1": {"parts": [{"time": KERNEL, "operator": OPERATOR}], "untold": ""},
         "1": {"parts": [{"time": None, "operator": OPERATOR}], "untold": "fake doesn't tell"},
     }
-    scores = {"accuracy": 0.5, "standard_error": 0.02, "interval": [0.45, 0.55], "samples": 321}
+    tested = Scored({"accuracy": 0.5}, Certainty(0.02, (0.45, 0.55), samples=321))
     device = DeviceFacts("fake", memory_bytes=25_000_000_000)
     meta = replace(made.meta, targets=("accuracy>=80%",), versions={"keras": "9.8.7"}, device=device)
-    return replace(made, meta=meta, profiles=profiles, tests={"1": scores}, failed={"a lost worker": 2})
+    return replace(made, meta=meta, profiles=profiles, tests={"1": tested}, failed={"a lost worker": 2})
 
 
 def text(page: str) -> str:
@@ -100,7 +100,7 @@ def test_targets_beside_the_baseline_on_the_test_split(tmp_path: Path, baseline:
     made = record(tmp_path)
     made = replace(made, meta=replace(made.meta, targets=("accuracy>=baseline-1%",)))
     if baseline is not None:
-        made.tests[str(BASELINE)] = made.tests["1"] | {"accuracy": baseline}
+        made.tests[str(BASELINE)] = replace(made.tests["1"], scores={"accuracy": baseline})
     found = text(report(made, IMPORTANCE))
     assert ("the recommendation misses accuracy>=baseline-1% by 1 point:" in found) is told
     assert (f"the baseline {baseline or 0:.1%} (45.0% to 55.0%)" in found) is (baseline is not None)

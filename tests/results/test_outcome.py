@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from autotune.config import Config
-from autotune.results.outcome import Measured, Outcome, Refused, outcome_from_json
+from autotune.results.outcome import Measured, Outcome, Refused, Scored, outcome_from_json
 from autotune.targets.metric import ACCURACY
 from autotune.testing import toy_measurement, toy_outcome
 
@@ -44,6 +44,15 @@ null,"memory_bytes":1750768.0,"rounds_ms":[0.5,0.5],"runs":40192,"operators":7,"
 def test_json_is_what_journals_have(line: str) -> None:
     """Byte for byte, in the order in which it was written: others read journals, too."""
     assert json.dumps(outcome_from_json(json.loads(line)).to_json(), separators=(",", ":")) == line
+
+
+def test_json_of_a_test_score() -> None:
+    """As journals and recipes have it, in this order."""
+    written = '{"accuracy":0.88,"standard_error":0.03,"interval":[0.8,0.93],"resampled":false,"samples":100,"groups":9}'
+    tested = Scored.from_json(json.loads(written))
+    assert (tested.scores, tested.certainty.samples) == ({"accuracy": 0.88}, 100)
+    assert tested.interval(ACCURACY) == (0.8, 0.93)
+    assert json.dumps(tested.to_json(), separators=(",", ":")) == written
 
 
 def test_json_of_a_study_from_before() -> None:

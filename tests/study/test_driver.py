@@ -24,7 +24,7 @@ from autotune.measure.statistics import LEAST_ROUNDS
 from autotune.model.artifact import Artifact
 from autotune.model.trust import Trust
 from autotune.results.meta import Identity
-from autotune.results.outcome import Certainty, Measured
+from autotune.results.outcome import Certainty, Measured, Scored
 from autotune.results.record import BASELINE, Record
 from autotune.space.file import parse
 from autotune.study.candidates import Importer
@@ -312,8 +312,9 @@ def test_a_study_that_goes_on_is_held_against_what_the_device_was(tmp_path: Path
 def test_the_time_is_up_with_a_metric_of_the_user_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That one needs a worker, and those are ended: the study ends in order, and says what it left out."""
 
-    def scored(self: Any, point: Any) -> dict[str, Any]:
-        return {"accuracy": 1.0, "samples": self._builder.pool.submit(len, "12").result()}
+    def scored(self: Any, outcome: Measured) -> Scored:
+        samples = self._builder.pool.submit(len, "12").result()
+        return Scored({"accuracy": 1.0}, Certainty(0.0, (1.0, 1.0), samples=samples))
 
     monkeypatch.setattr("autotune.study.evaluate.Evaluator.test", scored)
     reporter = SilentReporter()
@@ -321,7 +322,7 @@ def test_the_time_is_up_with_a_metric_of_the_user_s(tmp_path: Path, monkeypatch:
     assert summary.notes == ["the time is up; the same command goes on from here"]
     assert any("was not evaluated on the test split: the workers were ended" in note for note in reporter.notes)
     again = study(options(tmp_path)).record
-    assert [found["samples"] for found in again.tests.values()] == [2, 2]
+    assert [found.certainty.samples for found in again.tests.values()] == [2, 2]
 
 
 @pytest.mark.parametrize("error", [Infeasible("no answer"), Fault("lost")])
@@ -572,8 +573,8 @@ def test_the_winner_and_the_baseline_alone_are_tested(tmp_path: Path) -> None:
     assert pick is not None
     assert list(summary.record.tests) == [str(pick.trial), str(BASELINE)]
     assert summary.record.baseline_test is not None
-    assert summary.record.baseline_test["accuracy"] == pytest.approx(0.9)
-    assert summary.record.tests[str(pick.trial)]["samples"] == 100
+    assert summary.record.baseline_test.scores["accuracy"] == pytest.approx(0.9)
+    assert summary.record.tests[str(pick.trial)].certainty.samples == 100
     again = FakeDevice()
     study(options(tmp_path), again)
     assert again.calls == []
@@ -594,7 +595,7 @@ def test_groups_are_drawn_whole_to_the_end(tmp_path: Path) -> None:
     assert record.baseline is not None
     assert alone.baseline is not None
     assert record.baseline_test is not None
-    for certainty in (record.baseline.certainty, Certainty.from_json(record.baseline_test)):
+    for certainty in (record.baseline.certainty, record.baseline_test.certainty):
         assert (certainty.samples, certainty.groups, certainty.resampled) == (100, 10, False)
     low, high = record.baseline.interval(record.quality)
     before = alone.baseline.interval(record.quality)

@@ -9,7 +9,7 @@ from autotune.deploy.pick import Picked
 from autotune.deploy.recheck import Rechecked
 from autotune.results.decision import TRIAL, DecisionRule
 from autotune.results.front import ParetoFront
-from autotune.results.outcome import Measured
+from autotune.results.outcome import Certainty, Measured, Scored
 from autotune.results.record import Begun
 from autotune.targets.metric import METRICS
 from autotune.terminal.pick import print_picked
@@ -66,8 +66,9 @@ def test_other_objectives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_then_and_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The search's numbers beside those of the second look, and what is amiss."""
     record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000).timed(toy_measurement(10)))
-    scores = {"accuracy": 0.89, "standard_error": 0.01, "interval": [0.87, 0.91], "samples": 100}
-    found = Rechecked(toy_measurement(10.13, "it was hot"), scores, ["a remark [of old]"], scores | {"accuracy": 0.92})
+    tested = Scored({"accuracy": 0.89}, Certainty(0.01, (0.87, 0.91), samples=100))
+    baseline = replace(tested, scores={"accuracy": 0.92})
+    found = Rechecked(toy_measurement(10.13, "it was hot"), tested, ["a remark [of old]"], baseline)
     assert shown(capsys, record, 0, found)[2:] == [
         "latency 10 ms in the search, 10.1 ms now: 1.3% off, the intervals meet",
         "accuracy 90.0% (88.0% to 92.0%) on validation, 89.0% (87.0% to 91.0%) on the 100 test samples that the "

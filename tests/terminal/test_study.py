@@ -8,6 +8,7 @@ from rich.console import Console
 
 from autotune.config import Value
 from autotune.results.meta import DeviceFacts
+from autotune.results.outcome import Certainty, Scored
 from autotune.results.record import Begun
 from autotune.terminal.study import print_front, print_pick
 from autotune.terminal.table import TIED
@@ -21,7 +22,7 @@ def test_a_test_score_that_misses_the_target_is_pointed_out(
 ) -> None:
     """The search's own number met it; the samples it never saw may not."""
     record = toy_record(tmp_path, toy_outcome(0.9, 1.0, 1000))
-    tests = {"0": {"accuracy": scored, "standard_error": 0.01, "interval": [0.81, 0.89], "samples": 100}}
+    tests = {"0": Scored({"accuracy": scored}, Certainty(0.01, (0.81, 0.89), samples=100))}
     record = replace(record, meta=replace(record.meta, targets=("accuracy>=0.85",)), tests=tests)
     front = record.front()
     assert front is not None

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from autotune.results.outcome import Certainty, Scored
 from autotune.testing import toy_outcome, toy_record
 from autotune.track.summary import summary
 
@@ -11,7 +12,7 @@ def test_says_what_is_recommended_and_how_to_take_it(tmp_path: Path) -> None:
     """With its numbers, what they are of the baseline's, the front as a table, and the test split where it was seen."""
     record = toy_record(tmp_path / "demo", toy_outcome(0.9, 1.0, 1000), toy_outcome(0.9, 0.5, 500, quantize="int8"))
     record = replace(record, meta=replace(record.meta, targets=("latency<1ms",)))
-    tested = {"accuracy": 0.88, "standard_error": 0.01, "interval": [0.86, 0.9], "samples": 50}
+    tested = Scored({"accuracy": 0.88}, Certainty(0.01, (0.86, 0.9), samples=50))
     text = summary(replace(record, tests={"1": tested}))
     assert "trial 1, int8 on xnnpack, 1 thread: accuracy 90.0% (88.0% to 92.0%)" in text
     assert "latency 500 us (50% of the baseline's)" in text

@@ -127,7 +127,8 @@ class MlflowTracker:
     def _log_front(self, runs: Runs, record: Begun, front: ParetoFront) -> bool:
         """The front's artifacts, where they would show anything else than those that are there."""
         device = record.meta.device
-        shown = fingerprint([point.to_json(device) for point in record.points], list(record.meta.targets), record.tests)
+        tests = {trial: tested.to_json() for trial, tested in record.tests.items()}
+        shown = fingerprint([point.to_json(device) for point in record.points], list(record.meta.targets), tests)
         if runs.tags().get(_SHOWN) == shown:
             return False
         client = MlflowClient(tracking_uri=self._uri)
@@ -164,13 +165,14 @@ def _add_model(record: Record, point: MeasuredPoint, folder: Path) -> None:
     if is_file_of(Path(point.model), outcome):
         file.symlink_to(Path(point.model).resolve())
     file_state = state(file.read_bytes()) if file.exists() else ""
+    tested = record.tests.get(str(point.trial))
     sheet = {
         **point.to_json(record.meta.device),
         "model": file.name,
         "study": record.name,
         "interval": facts.get("interval"),
         "measurement": facts.get("latency"),
-        "test": record.tests.get(str(point.trial)),
+        "test": tested and tested.to_json(),
         "violations": point.violations,
         "layers": facts.get("layers"),
         "training": facts.get("training"),
