@@ -223,9 +223,10 @@ def _write_trace(path: Path, times: "Sequence[OperatorTime]", title: str) -> Non
 
 
 def _status(results: "Sequence[object]") -> int:
-    """Done where anything was measured; else by what stood in the way."""
+    """Done where anything was measured; else by what stood in the way: with nothing to measure, the input."""
     statuses = {result.exit_status if isinstance(result, AutotuneError) else ExitStatus.DONE for result in results}
-    return next(status for status in (ExitStatus.DONE, ExitStatus.FAULT, ExitStatus.INPUT) if status in statuses)
+    best = (status for status in (ExitStatus.DONE, ExitStatus.FAULT) if status in statuses)
+    return next(best, ExitStatus.INPUT)
 
 
 def _print_json(value: object) -> None:

@@ -77,6 +77,16 @@ def test_import_is_quick() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_public_names_are_there() -> None:
+    """Each when it is asked for, also by a star and in dir(); another is missing in Python's own words."""
+    names: dict[str, Any] = {}
+    exec("from autotune import *", names)
+    assert set(autotune.__all__) <= names.keys() & set(dir(autotune))
+    assert names["tune"] is autotune.tune
+    with pytest.raises(AttributeError, match="module 'autotune' has no attribute 'tone'"):
+        _ = autotune.tone  # type: ignore[attr-defined]  # as it says
+
+
 def test_types_are_shipped() -> None:
     """The package says that it is typed."""
     assert Path(str(autotune.__file__)).with_name("py.typed").is_file()
