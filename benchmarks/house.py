@@ -29,6 +29,7 @@ class Figures:
         rows: of the contract of imports.
         anys: places of `Any`, save imports: file, line, whether a reason stands beside it.
         behind: places of names that stand for Any and nothing else: objects of libraries without types.
+        within: places of names of types that have Any in them: a JSON object's values, an array's numbers.
         vague: places of locals with a name of VAGUE.
         measured: places of asserts that something is not None.
         circles: groups of modules that import each other.
@@ -39,6 +40,7 @@ class Figures:
     rows: list[str]
     anys: list[tuple[str, int, bool]]
     behind: list[tuple[str, int, str]]
+    within: list[tuple[str, int, str]]
     vague: list[tuple[str, int, str]]
     measured: list[tuple[str, int]]
     circles: list[list[str]]
@@ -56,7 +58,8 @@ def figures(root: Path = ROOT) -> Figures:
         loose=sorted(loose),
         rows=contract["layers"],
         anys=[(name, *place) for name, source in sources.items() for place in _anys(source)],
-        behind=list(_behind(trees)),
+        behind=list(_named(trees, alone=True)),
+        within=list(_named(trees, alone=False)),
         vague=[(name, *place) for name, tree in trees.items() for place in _vague(tree)],
         measured=[(name, line) for name, tree in trees.items() for line in _measured(tree)],
         circles=_circles(trees),
@@ -73,9 +76,9 @@ def _anys(source: str) -> Iterator[tuple[int, bool]]:
             yield token.start[0], alias or "#" in token.line
 
 
-def _behind(trees: dict[str, ast.Module]) -> Iterator[tuple[str, int, str]]:
-    """Places of names that a module has for Any, there and where they are imported."""
-    made = {_module(path): set(_aliases(tree)) for path, tree in trees.items()}
+def _named(trees: dict[str, ast.Module], *, alone: bool) -> Iterator[tuple[str, int, str]]:
+    """Places of names that a module has for Any, alone or within another type, there and where they are imported."""
+    made = {_module(path): set(_aliases(tree, alone)) for path, tree in trees.items()}
     for path, tree in trees.items():
         imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
         imported = ({alias.name for alias in node.names} & made.get(str(node.module), set()) for node in imports)
@@ -85,11 +88,12 @@ def _behind(trees: dict[str, ast.Module]) -> Iterator[tuple[str, int, str]]:
                 yield path, node.lineno, node.id
 
 
-def _aliases(tree: ast.Module) -> Iterator[str]:
+def _aliases(tree: ast.Module, alone: bool) -> Iterator[str]:
     for node in tree.body:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Name) and node.value.id == "Any":
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Name | ast.Subscript):
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-            if isinstance(target, ast.Name):
+            parts = {part.id for part in ast.walk(node.value) if isinstance(part, ast.Name)}
+            if isinstance(target, ast.Name) and "Any" in parts and isinstance(node.value, ast.Name) == alone:
                 yield target.id
 
 
@@ -156,6 +160,7 @@ def main(root: Path = ROOT) -> None:
     now = figures(root)
     thousands = now.lines / 1000
     without = [f"{file}:{line}" for file, line, reason in now.anys if not reason]
+    everything = len(now.anys) + len(now.behind) + len(now.within)
     for name, value, wanted in (
         ("loose modules at the package root", len(now.loose), 10),
         ("rows of the import contract", len(now.rows), 18),
@@ -163,6 +168,7 @@ def main(root: Path = ROOT) -> None:
         ("Any per 1,000 lines", round(len(now.anys) / thousands, 1), 10),
         ("of which without a reason", len(without), 0),
         ("with names that stand for Any alone", round((len(now.anys) + len(now.behind)) / thousands, 1), 10),
+        ("likewise, and types with Any in them", round(everything / thousands, 1), "-"),
         (f"locals named {', '.join(VAGUE)} per 1,000 lines", round(len(now.vague) / thousands, 2), 1),
         ("asserts that something was measured", len(now.measured), 0),
     ):

@@ -64,9 +64,18 @@ def checked(key: str, value: object, annotation: object) -> object:
         ValueError: it can't be that; in one line, what it must be.
     """
     try:
-        return (_KEYS.get(key) or _adapter(annotation)).validate_python(value)
+        if key in _KEYS:
+            return _KEYS[key].validate_python(value)
+        if isinstance(value, list) and _takes_tuples(annotation):  # YAML has no tuples
+            return _adapter(annotation).validate_python(tuple(value))
+        return _adapter(annotation).validate_python(value)
     except ValidationError as error:
         raise ValueError(_problem(key, value, annotation, error.errors())) from error
+
+
+def _takes_tuples(annotation: object) -> bool:
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return any(get_origin(kind) is tuple for kind in kinds)
 
 
 def _adapter(annotation: Any) -> TypeAdapter[object]:  # any type that a class may ask for

@@ -41,9 +41,10 @@ class Simulator:
         strict: bool = False,
         flags: Mapping[str, Sequence[str]] | None = None,
         start: str | Sequence[str] = "now",
+        pins: tuple[int, ...] | None = None,
         **_: Any,
     ) -> None:
-        self.name, self.given = name, [speed, seed, strict, flags, start]
+        self.name, self.given = name, [speed, seed, strict, flags, start, pins]
 
 
 @pytest.fixture
@@ -113,10 +114,12 @@ def test_what_is_asked_for_goes_before_the_file() -> None:
 @pytest.mark.usefixtures("_simulator")
 def test_a_plug_in_of_any_types() -> None:
     """A device file reaches its keywords, and values are of the types that it asks for."""
-    path = file("transport: simulator\nspeed: 2\nseed: 3\nstrict: true\nflags: {gpu: [a, b]}\nstart: [at, once]\n")
-    device: Any = find_device(path)
-    assert device.given == [2, 3, True, {"gpu": ["a", "b"]}, ["at", "once"]]
+    content = "transport: simulator\nspeed: 2\nseed: 3\nstrict: true\nflags: {gpu: [a, b]}\nstart: [at, once]\n"
+    device: Any = find_device(file(f"{content}pins: [1, 2]\n"))
+    assert device.given == [2, 3, True, {"gpu": ["a", "b"]}, ["at", "once"], (1, 2)]
     assert device.name == "board"
+    with pytest.raises(UserError, match=r"pins can't be .*; it must be a list, each a whole number$"):
+        find_device(file(f"{content}pins: [1, a]\n"))
 
 
 def test_keywords_are_those_of_the_class_and_of_its_options() -> None:
