@@ -1,7 +1,7 @@
 """JSON as Python has it, and dataclasses that are an object of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Self, TypeAlias
 
 JsonObject = dict[str, Any]
@@ -32,9 +32,14 @@ class JsonFields:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:  # Any: as JsonObject
-        """The object that to_json() gave, of this version or another."""
+        """The object that to_json() gave, of this version or another.
+
+        Raises:
+            ValueError: it lacks a name that has no default; says which.
+        """
         names = cls.names()
         mine = {name: value for name, value in values.items() if name in names and value is not None}
+        check_names(cls, mine)
         more = {name: value for name, value in values.items() if name not in mine}
         arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in mine.items()}
         return cls(more=more, order=tuple(values), **arguments)
@@ -44,6 +49,21 @@ class JsonFields:
         mine = {name: getattr(self, name) for name in self.names()}
         values = {name: as_json(value) for name, value in mine.items() if value is not None} | dict(self.more)
         return {name: values[name] for name in dict.fromkeys((*self.order, *values)) if name in values}
+
+
+def check_names(kind: type, values: Mapping[str, object]) -> None:
+    """Refuses an object of JSON that lacks names of a dataclass.
+
+    Args:
+        kind: the dataclass.
+        values: the object.
+
+    Raises:
+        ValueError: says which.
+    """
+    required = [each.name for each in fields(kind) if each.default is MISSING and each.default_factory is MISSING]
+    if missing := [name for name in required if name not in values]:
+        raise ValueError(f"no {', '.join(missing)}")
 
 
 def as_json(value: object) -> Json:

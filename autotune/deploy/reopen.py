@@ -76,18 +76,25 @@ class _NoPool:
 
 
 def _options(record: Record, trust: Trust) -> Options:
-    """What the study was asked for, as far as models and data depend on it."""
+    """What the study was asked for, as far as models and data depend on it.
+
+    Raises:
+        UserError: that was not kept.
+    """
     options = record.meta.options
+    models, data, loss, metric, seed = options.model, options.data, options.loss, options.metric, options.seed
+    if models is None or data is None or loss is None or metric is None or seed is None:
+        raise UserError(f"study {record.name!r} has not kept what its models and data were opened with; run it anew")
     return Options(
-        models=tuple(Path(model) for model in options.model),
-        data=options.data,
-        space=Space({}, options.space),
+        models=tuple(Path(model) for model in models),
+        data=data,
+        space=Space({}, options.space or ""),
         targets=[],
         name=record.name,
         folder=record.folder.parent,
-        seed=options.seed,
-        loss=None if user_code.is_function(options.loss) else options.loss,  # then it is the data's own
-        metric=options.metric if is_quality(options.metric) else None,  # likewise
+        seed=seed,
+        loss=None if user_code.is_function(loss) else loss,  # then it is the data's own
+        metric=metric if is_quality(metric) else None,  # likewise
         validation_share=RunOptions.validation_share if options.validation_share is None else options.validation_share,
         exclude=options.excluded or (),
         trust=trust,

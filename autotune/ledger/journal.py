@@ -34,6 +34,10 @@ FREE = "free"
 """Attribute of trials that nobody asked for."""
 
 
+class MetaError(ValueError):
+    """What a study was started with can't be understood; says why in a line."""
+
+
 def read(folder: Path, name: str) -> Record:
     """A study's record, without writing to it; as far as its journal is whole.
 
@@ -56,7 +60,8 @@ def read_if_any(folder: Path, name: str) -> Record | None:
     """What read() gives; None where a run of this name begins anew: there is no journal, or nothing of it is whole.
 
     Raises:
-        UserError: the journal can't be read, is of a study of another name, or from a newer version of autotune.
+        UserError: the journal can't be read or understood, is of a study of another name, or from a newer version of
+            autotune.
     """
     path = folder / JOURNAL
     if not path.is_file():
@@ -98,6 +103,11 @@ def _opened(folder: Path, name: str) -> tuple[Record | None, Damage | None]:
         return opened(path, record)
     except OSError as error:
         raise UserError(f"study {name!r}: {path} can't be read: {error.strerror}") from error
+    except MetaError as error:
+        raise UserError(
+            f"study {name!r}: {path} doesn't tell what the study was started with ({error}); "
+            "use the version of autotune that wrote it, or choose another --name"
+        ) from error
 
 
 @contextmanager
@@ -218,18 +228,14 @@ def record_of(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:
 
     Raises:
         UserError: it is from a newer version of autotune.
+        MetaError: what it was started with can't be understood.
     """
     attrs = study.user_attrs
-    if attrs["meta"].get("format", 0) > FORMAT:
-        raise UserError(
-            f"study {study.study_name!r} is from a newer version of autotune "
-            f"({attrs['meta'].get('versions', {}).get(PACKAGE, 'unknown')}); update autotune, or choose another --name"
-        )
     again = attrs.get("remeasured", {})
     record = Record(
         study.study_name,
         folder,
-        Meta.from_json(attrs["meta"]),
+        _meta(study),
         tests={trial: Scored.from_json(values) for trial, values in attrs.get("tests", {}).items()},
         runs=attrs.get("runs", []),
         remeasured=again,
@@ -247,6 +253,27 @@ def record_of(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:
         if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
             points.append(point_of(trial, record, targets))
     return replace(record, points=points, failed=dict(failed))
+
+
+def _meta(study: optuna.Study) -> Meta:
+    """What a study was started with.
+
+    Raises:
+        UserError, MetaError: as record_of().
+    """
+    values = study.user_attrs["meta"]
+    try:
+        if values.get("format", 0) > FORMAT:
+            raise UserError(
+                f"study {study.study_name!r} is from a newer version of autotune "
+                f"({values.get('versions', {}).get(PACKAGE, 'unknown')}); update autotune, or choose another --name"
+            )
+        meta = Meta.from_json(values)
+        record = Record(study.study_name, Path(), meta)
+        _ = record.targets, record.objectives  # which are texts until then
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise MetaError(str(error)) from error
+    return meta
 
 
 def point_of(trial: FrozenTrial, record: Record, targets: Sequence[Target]) -> Point:

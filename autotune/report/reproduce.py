@@ -16,7 +16,7 @@ _INLINE = "in "
 
 def study_command(record: Record) -> str:
     """The command that runs the study once more; --custom-objects and --trust are for the user to give."""
-    space = record.meta.options.space
+    space = record.meta.options.space or ""
     inline = space.startswith(_INLINE)
     words = [space.removeprefix(_INLINE)] if inline else []
     words += [] if inline or not space else ["--space", space]
@@ -59,10 +59,10 @@ def _run(record: Record, words: list[str]) -> str:
         "--device": options.device,
         "--seed": options.seed,
         "--loss": None if user_code.is_function(options.loss) else options.loss,
-        "--metric": options.metric if is_quality(options.metric) else None,
+        "--metric": options.metric if options.metric and is_quality(options.metric) else None,
         "--validation-share": None if share == RunOptions.validation_share else share,
     }
-    setting = [word for model in options.model for word in ("--model", model)]
+    setting = [word for model in options.model or () for word in ("--model", model)]
     setting += [word for option, value in values.items() if value is not None for word in (option, str(value))]
     setting += [word for layer in options.excluded or () for word in ("--exclude", layer)]
     here = words[:1] if words and not words[0].startswith("-") else []

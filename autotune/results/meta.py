@@ -1,10 +1,10 @@
 """What a study was started with, as its journal keeps it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from autotune.json_object import JsonFields
+from autotune.json_object import JsonFields, JsonObject, check_names
 from autotune.targets.metric import Metric
 from autotune.targets.objectives import USUAL
 
@@ -44,7 +44,7 @@ class DeviceFacts(JsonFields):
 
 @dataclass(frozen=True, kw_only=True)
 class StudyOptions(JsonFields):
-    """What a study's user asked for, as far as models and data depend on it.
+    """What a study's user asked for, as far as models and data depend on it. None for what was not kept.
 
     Attributes:
         model: paths of the candidates, the first of which is the baseline.
@@ -59,14 +59,14 @@ class StudyOptions(JsonFields):
         excluded: names of layers, or patterns of them, that were left alone; None as above.
     """
 
-    model: tuple[str, ...]
-    data: str
+    model: tuple[str, ...] | None = None
+    data: str | None = None
     validation_share: float | None = None
     device: str | None = None
-    space: str
-    loss: str
-    metric: str
-    seed: int
+    space: str | None = None
+    loss: str | None = None
+    metric: str | None = None
+    seed: int | None = None
     excluded: tuple[str, ...] | None = None
 
 
@@ -107,7 +107,7 @@ class Identity(JsonFields):
 
 @dataclass(frozen=True)
 class SplitFacts(JsonFields):
-    """What tells a split from others.
+    """What tells a split from others. None for what was not kept.
 
     Attributes:
         samples: number of them.
@@ -115,9 +115,9 @@ class SplitFacts(JsonFields):
         fingerprint: 64 hex digits.
     """
 
-    samples: int
-    shape: tuple[int, ...]
-    fingerprint: str
+    samples: int | None = None
+    shape: tuple[int, ...] | None = None
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -180,18 +180,41 @@ class Meta(JsonFields):
     targets: tuple[str, ...] = ()
     objectives: tuple[str, ...] = USUAL
     device: DeviceFacts
-    options: StudyOptions
+    options: StudyOptions = field(default_factory=StudyOptions)
     identity: Identity = field(default_factory=Identity)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:  # Any: as JsonObject
-        inputs = {name: InputTypes.from_json(types) for name, types in values.get("inputs", {}).items()}
-        objects = {
-            "quality": Metric(**values["quality"]),
-            "data": DataFacts.from_json(values.get("data", {})),
-            "inputs": inputs,
-            "device": DeviceFacts.from_json(values["device"]),
-            "options": StudyOptions.from_json(values["options"]),
-            "identity": Identity.from_json(values.get("identity", {})),
-        }
+        """The meta that to_json() gave, of this version or another.
+
+        Raises:
+            ValueError: it can't be understood; says in a line what is missing or wrong.
+        """
+        objects = {}
+        for name, read in _READ.items():
+            if values.get(name) is not None:
+                try:
+                    objects[name] = read(values[name])
+                except (AttributeError, KeyError, TypeError, ValueError) as error:
+                    raise ValueError(f"{name}: {error}") from error
         return super().from_json({**values, **objects})
+
+
+def _metric(values: JsonObject) -> Metric:
+    check_names(Metric, values)
+    return Metric(**values)
+
+
+def _inputs(values: JsonObject) -> dict[str, InputTypes]:
+    return {name: InputTypes.from_json(types) for name, types in values.items()}
+
+
+_READ: dict[str, Callable[[JsonObject], object]] = {
+    "quality": _metric,
+    "data": DataFacts.from_json,
+    "inputs": _inputs,
+    "device": DeviceFacts.from_json,
+    "options": StudyOptions.from_json,
+    "identity": Identity.from_json,
+}
+"""How the names of a study's meta are read that hold objects."""

@@ -158,6 +158,8 @@ def test_what_is_in_memory_is_kept_with_the_study() -> None:
     """So that the same call goes on, and the command line finds it."""
     front = tuned(model=Toy("mine"), data=arrays())
     options = front._record.meta.options
+    assert options.model is not None
+    assert options.data is not None
     for path, name in ((options.model[0], "mine.keras"), (options.data, "data.npz")):
         assert Path(path).name == name
         assert Path(path).is_relative_to(Path("runs/mine/given").resolve())

@@ -58,7 +58,7 @@ def looked(record: Record, point: MeasuredPoint, device: FakeDevice | None = Non
 
 def test_the_recommended_file_is_measured_and_not_tested_again(record: Record) -> None:
     """Its test is the study's; nothing is opened for it, nor its outputs looked at."""
-    (Path(record.meta.options.data)).unlink()
+    (Path(str(record.meta.options.data))).unlink()
     device, point = FakeDevice(), recommended(record)
     found = looked(record, point, device)
     assert found.latency is not None
@@ -204,7 +204,7 @@ def test_data_that_is_not_what_it_was(
     record: Record, tmp_path: Path, change: Callable[[Path], None], says: str
 ) -> None:
     """One line, and the file is measured all the same. Of other data nobody knows what the search has seen."""
-    change(Path(record.meta.options.data))
+    change(Path(str(record.meta.options.data)))
     found = looked(record, another(record))
     assert found.latency is not None
     assert found.test is None

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from autotune.compress.cache import FACTS, ArtifactCache
 from autotune.config import Runtime
+from autotune.errors import UserError
 from autotune.ledger import journal
 from autotune.ledger.artifacts import read_scores
-from autotune.ledger.journal_file import CHECKSUM
+from autotune.ledger.journal_file import CHECKSUM, JournalFile
 from autotune.model.artifact import Artifact
 from autotune.results.meta import DeviceFacts
 from autotune.results.record import Begun
@@ -56,6 +57,69 @@ def test_journals(tmp_path_factory: pytest.TempPathFactory, content: bytes, draw
     if record is not None:
         assert len(record.points) <= 2
         assert not isinstance(record, Begun) or record.hypervolume() >= 0
+
+
+OPTIONAL = ("format", "versions", "id", "seed", "data", "inputs", "targets", "objectives", "options", "identity")
+"""Names of a study's meta that need not be there, nor all that is in them."""
+
+
+def kept_meta(content: bytes) -> dict[str, Any]:
+    """What a journal says that its study was started with."""
+    logs = map(json.loads, content.splitlines())
+    return next(log["user_attr"]["meta"] for log in logs if "meta" in log.get("user_attr", {}))
+
+
+def with_meta(folder: Path, content: bytes, meta: dict[str, Any]) -> Path:
+    """A study of another meta, as a version of autotune would have written it, with checksums; its folder."""
+    logs = [json.loads(line) for line in content.splitlines()]
+    for log in logs:
+        if "meta" in log.get("user_attr", {}):
+            log["user_attr"]["meta"] = meta
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / journal.JOURNAL).unlink(missing_ok=True)
+    bare = [{key: value for key, value in log.items() if key != CHECKSUM} for log in logs]
+    JournalFile(folder / journal.JOURNAL).append_logs(bare)
+    return folder
+
+
+@st.composite
+def lacking(draw: st.DrawFn, tree: Any) -> Any:
+    """An object of JSON that lacks a name, or one of the objects within it does."""
+    name = draw(st.sampled_from(sorted(tree)))
+    if isinstance(tree[name], dict) and tree[name] and draw(st.booleans()):
+        return tree | {name: draw(lacking(tree[name]))}
+    return {key: value for key, value in tree.items() if key != name}
+
+
+@given(draw=st.data())
+def test_metas(tmp_path_factory: pytest.TempPathFactory, content: bytes, draw: st.DataObject) -> None:
+    """A study whose meta lacks a name is opened, or a line says which one it is and why not."""
+    folder = tmp_path_factory.getbasetemp() / "metas" / "toy"
+    with_meta(folder, content, draw.draw(lacking(kept_meta(content))))
+    record = read_or_refused(lambda: journal.read(folder, "toy"))
+    assert record is None or len(record.points) == 2
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_names_that_a_meta_may_lack(name: str, tmp_path: Path, content: bytes) -> None:
+    """The study is opened with all of its points."""
+    whole = kept_meta(content)
+    rest = {key: value for key, value in whole.items() if key != name}
+    for meta in (rest, rest | {name: {}} if isinstance(whole.get(name), dict) else rest):
+        assert len(journal.read(with_meta(tmp_path, content, meta), "toy").points) == 2
+
+
+def test_names_that_a_meta_needs(tmp_path: Path, content: bytes) -> None:
+    """What is missing is said, of which study, and what to do; by whoever opens it, and its journal stays."""
+    with_meta(tmp_path, content, kept_meta(content) | {"device": {}})
+    before = (tmp_path / journal.JOURNAL).read_bytes()
+    for opened in (journal.read, journal.read_if_any, journal.mend):
+        with pytest.raises(
+            UserError,
+            match=r"study 'toy': .* started with \(device: no device\); use the version .*, or choose another",
+        ):
+            opened(tmp_path, "toy")
+    assert (tmp_path / journal.JOURNAL).read_bytes() == before
 
 
 ARTIFACT = Artifact(b"a file's bytes", {"layers": ["conv"], "size": 14})

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from autotune.results.meta import DeviceFacts, Identity, Meta
 from autotune.targets.metric import METRICS
 
@@ -90,6 +92,29 @@ def test_a_study_from_before_is_read() -> None:
     assert (meta.format, meta.versions, meta.data.splits, meta.inputs) == (0, {}, {}, {})
     assert meta.objectives == ("quality", "latency", "download") == meta.identity.objectives
     assert meta.options.to_json() == options
+
+
+def test_what_a_study_did_not_keep_is_none() -> None:
+    """Names may lack that only some of what is done with a study needs; its JSON does not get them."""
+    meta = Meta.from_json({name: KEPT[name] for name in ("quality", "device")} | {"options": {}, "data": {}})
+    assert (meta.options.model, meta.options.data, meta.options.seed) == (None, None, None)
+    assert meta.options.to_json() == {}
+    assert Meta.from_json(KEPT | {"data": {"splits": {"test": {}}}}).data.splits["test"].samples is None
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"quality": None}, "no quality"),
+        ({"quality": {"name": "mae", "key": "mae"}}, "quality: no kind, better"),
+        ({"device": {"cores": 4}}, "device: no device"),
+        ({"inputs": ["uint8"]}, "inputs: 'list' object has no attribute 'items'"),
+    ],
+)
+def test_a_meta_that_cant_be_understood(change: dict[str, Any], reason: str) -> None:
+    """What is missing is said, and of what."""
+    with pytest.raises(ValueError, match=f"^{reason}$"):
+        Meta.from_json(KEPT | change)
 
 
 def test_what_makes_another_study() -> None:
