@@ -188,9 +188,7 @@ class Front:
         """Nothing meets the targets, said of each device by itself: on all of them together nothing was measured."""
         from autotune.text.words import missed
 
-        near = together.front.nearest()
-        if near is None:
-            return Unmet("nothing meets the targets; no file was measured on every device", None)
+        near = together.nearest
         how = "; ".join(
             f"on {device} {missed(together.fronts[device], point) or 'meets them'}"
             for device, point in together.on_each(near).items()

@@ -10,7 +10,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from autotune.errors import Infeasible, one_line
-from autotune.model.artifact import Array
+from autotune.task.data import Array
 from autotune.tflite.flatbuffer import activations
 from autotune.tflite.state import state
 

@@ -8,9 +8,10 @@ from autotune.compress.training import compressible, fine_tune, kernel, settings
 from autotune.config import Recipe
 from autotune.errors import Infeasible
 from autotune.json_object import JsonObject
-from autotune.model.artifact import Array, Artifact, pack
+from autotune.model.artifact import Artifact, pack
 from autotune.model.keras_types import KerasLayer, KerasObject, KerasTensor
 from autotune.model.load import open_base
+from autotune.task.data import Array
 
 CENTROIDS = {
     "kmeans++": "KMEANS_PLUS_PLUS",

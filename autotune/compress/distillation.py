@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from autotune.compress.stage import TrainingData
 from autotune.errors import Infeasible
-from autotune.model.artifact import Array
 from autotune.model.keras_types import KerasModel, KerasObject, KerasTensor
+from autotune.task.data import Array
 from autotune.task.losses import BINARY, Loss
 
 TEMPERATURE = 4.0

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from autotune.compress.keras_preprocessing import joined, split
 from autotune.compress.training import KERNELS, compressible, wrap_layers
 from autotune.errors import Infeasible
-from autotune.model.artifact import Array
 from autotune.model.keras_facts import layers_of
 from autotune.model.keras_types import KerasLayer, KerasModel, KerasObject, KerasTensor
+from autotune.task.data import Array
 
 BATCH = 100
 """Calibration samples that are run at once."""

@@ -4,8 +4,8 @@ import numpy as np
 
 from autotune.compress.preprocessing import is_lost, rounded
 from autotune.compress.training import wrap_layers
-from autotune.model.artifact import Array
 from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
+from autotune.task.data import Array
 
 BATCH = 100
 """Calibration samples that are run at once."""

@@ -11,8 +11,8 @@ from tensorflow_model_optimization.python.core.quantization.keras.graph_transfor
     transforms,
 )
 
-from autotune.model.artifact import Array
 from autotune.model.keras_types import KerasModel, KerasObject
+from autotune.task.data import Array
 
 _WEIGHTED = "Conv2D|DepthwiseConv2D|Dense"
 _LINEAR = {"activation": "linear"}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from autotune.compress.calibration import Ranges, off_powers_of_two, outputs_of, quietly, ranges_of, run_each
 from autotune.compress.preprocessing import is_lost, preprocessing, rounded
 from autotune.errors import Fault, Infeasible, one_line
-from autotune.model.artifact import Array
+from autotune.task.data import Array
 from autotune.tflite.facts import FileFacts
 from autotune.tflite.flatbuffer import Layer, describe, named, read_layers
 

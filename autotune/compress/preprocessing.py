@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autotune.model.artifact import Array
+from autotune.task.data import Array
 from autotune.tflite.flatbuffer import constant, opened, reading
 from autotune.tflite.operators import Operator, operators
 

@@ -5,7 +5,8 @@ from typing import Protocol
 
 from autotune.config import Recipe
 from autotune.json_object import JsonObject
-from autotune.model.artifact import Array, Artifact
+from autotune.model.artifact import Artifact
+from autotune.task.data import Array
 
 
 def so_far(base: bytes, parent: bytes | None) -> bytes:

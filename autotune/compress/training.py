@@ -12,11 +12,12 @@ from autotune.compress.distillation import distillation_loss, lessons
 from autotune.compress.stage import TrainingData
 from autotune.config import TRAINING, Recipe, snap
 from autotune.json_object import JsonObject
-from autotune.model.artifact import Array, is_tflite
+from autotune.model.artifact import is_tflite
 from autotune.model.keras_facts import layers_of
 from autotune.model.keras_types import KerasConfig, KerasLayer, KerasModel, KerasObject, KerasTensor
 from autotune.model.load import open_base
 from autotune.task import user_code
+from autotune.task.data import Array
 from autotune.task.losses import IGNORED, MARGINS, OF_CLASSES, Loss
 from autotune.tflite.flatbuffer import named
 

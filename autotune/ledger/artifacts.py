@@ -4,7 +4,7 @@ from pathlib import Path
 
 from autotune.files import sha256
 from autotune.results.outcome import Measured
-from autotune.results.record import Each
+from autotune.results.scores import Each
 from autotune.task.data.npy import read_array
 
 

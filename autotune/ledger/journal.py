@@ -279,11 +279,12 @@ def _meta(study: optuna.Study) -> Meta:
 def point_of(trial: FrozenTrial, record: Record, targets: Sequence[Target]) -> Point:
     """A finished trial, held against targets where the study has begun."""
     outcome = _outcome(trial.user_attrs["outcome"], record.remeasured.get(str(trial.number)))
-    model = str(model_path(record.folder, outcome.artifact)) if outcome.artifact else None
     free = trial.user_attrs.get(FREE, False)
     began, ended = (when.timestamp() if when else 0.0 for when in (trial.datetime_start, trial.datetime_complete))
-    if isinstance(outcome, Refused) or model is None:
+    if isinstance(outcome, Refused):
+        model = str(model_path(record.folder, outcome.artifact)) if outcome.artifact else None
         return Point(trial.number, outcome, {}, model, free, began=began, ended=ended)
+    model = str(model_path(record.folder, outcome.artifact))
     point = MeasuredPoint(trial.number, outcome, {}, model, free, began=began, ended=ended)
     return record.judge(point, targets) if isinstance(record, Begun) else point
 

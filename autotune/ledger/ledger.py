@@ -18,10 +18,10 @@ from autotune.ledger.asked import Asked
 from autotune.ledger.interrupts import uninterrupted
 from autotune.ledger.no_repeats import NoRepeats
 from autotune.ledger.trials import Trials
-from autotune.results.front import MeasuredPoint, cost
+from autotune.results.front import cost
 from autotune.results.meta import Meta
 from autotune.results.outcome import Measured, Outcome, Refused
-from autotune.results.record import BASELINE, Begun, Gaps, Record
+from autotune.results.record import Begun, Gaps, Record
 from autotune.space.space import Space
 from autotune.targets.target import Target
 
@@ -246,8 +246,7 @@ class Ledger:
             return TrialState.PRUNED, None, {"refused": 1.0}
         quality, *costs = self._record.objectives
         values = [outcome.metrics[quality.key], *(cost(outcome.metrics, metric) for metric in costs)]
-        judged = self.begun().judge(MeasuredPoint(BASELINE, outcome, {}, ""), targets)
-        return TrialState.COMPLETE, values, judged.violations
+        return TrialState.COMPLETE, values, self.begun().violations_of(outcome, targets)
 
     @uninterrupted()
     def fail(self, number: int, reason: str, *, again: bool) -> None:

@@ -5,12 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autotune.json_object import JsonObject
-
-Array = NDArray[Any]
-"""An array of whatever type: weights, or what a model takes and gives."""
+from autotune.task.data import Array
 
 Weights = list[Array]
 """A model's weights, as Keras orders them: arrays of any shapes and types."""

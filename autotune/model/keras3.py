@@ -10,10 +10,10 @@ import numpy as np
 
 from autotune.errors import UserError, one_line
 from autotune.model import keras3_activations
-from autotune.model.artifact import Array
 from autotune.model.keras3_graph import leaves, rewrite_model
 from autotune.model.keras3_layers import MODELS
 from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
+from autotune.task.data import Array
 
 TOLERANCE = 1e-4
 """Largest difference of outputs, relative to their largest magnitude: float32 rounding."""

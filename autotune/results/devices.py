@@ -19,7 +19,7 @@ class Together:
     """Files that run on all of some devices.
 
     Attributes:
-        files: each as a point, with what it is to all devices: of the quality the worst, of each cost the
+        files: at least one, each as a point, with what it is to all devices: of the quality the worst, of each cost the
             geometric mean, of each target the worst violation. Trial and runtime are those on the first device.
             By artifact, as the next one.
         points: what a file is on each device, on the runtime that suits it there.
@@ -31,6 +31,11 @@ class Together:
     points: dict[str, dict[str, MeasuredPoint]]
     front: ParetoFront
     fronts: dict[str, ParetoFront]
+
+    @property
+    def nearest(self) -> MeasuredPoint:
+        """The file that misses the targets by least."""
+        return min(self.front.points, key=lambda point: point.miss)
 
     def on_each(self, point: MeasuredPoint) -> dict[str, MeasuredPoint]:
         """What one of the files is on each device."""

@@ -5,9 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
-
-from numpy.typing import NDArray
+from typing import Self
 
 from autotune.config import Config, Recipe
 from autotune.errors import UserError
@@ -17,13 +15,11 @@ from autotune.results.front import MeasuredPoint, ParetoFront, Point, front_of, 
 from autotune.results.margin import held, violations
 from autotune.results.meta import InputTypes, Meta
 from autotune.results.outcome import Measured, Scored
+from autotune.results.scores import Each
 from autotune.results.significance import LEVEL, Interval, compare, difference, paired
 from autotune.targets.metric import Metric
 from autotune.targets.objectives import resolve
 from autotune.targets.target import Target, parse
-
-Each = NDArray[Any]
-"""What a file scored, as Score.each has it: booleans or floats, and not only of one width."""
 
 Scores = Callable[[Measured], Each | None]
 """What a measured file scored on each sample, None where that is not known."""
@@ -44,8 +40,8 @@ class Gaps:
             scores: of the study.
         """
         self.scores = scores
-        self._found: dict[tuple[str | None, str, str | None, str, float], Interval | None] = {}
-        self._others: dict[tuple[str | None, str], Each] = {}
+        self._found: dict[tuple[str, str, str, str, float], Interval | None] = {}
+        self._others: dict[tuple[str, str], Each] = {}
 
     def of(self, outcome: Measured, other: Measured, factor: float) -> Interval | None:
         """What significance.difference() gives, of what two files scored.
@@ -72,7 +68,7 @@ class Gaps:
         return self._found[key]
 
 
-def _file(outcome: Measured) -> tuple[str | None, str]:
+def _file(outcome: Measured) -> tuple[str, str]:
     """The key by which what a file scored is known: its own, and what it ran on."""
     return outcome.artifact, outcome.config.runtime.delegate
 
@@ -246,13 +242,21 @@ class Begun(Record):
 
     def judge(self, point: MeasuredPoint, targets: Sequence[Target]) -> MeasuredPoint:
         """A measured point, held against targets."""
-        outcome, baseline = point.outcome, self.baseline
+        intervals = self._held(point.outcome, targets)
+        return replace(point, violations=violations(intervals, targets, self.baseline.metrics), held=intervals)
+
+    def violations_of(self, outcome: Measured, targets: Sequence[Target]) -> dict[str, float]:
+        """What a measured file misses targets by, as margin.violations()."""
+        return violations(self._held(outcome, targets), targets, self.baseline.metrics)
+
+    def _held(self, outcome: Measured, targets: Sequence[Target]) -> dict[str, Interval]:
+        """What a measured file has to hold against targets, as margin.held()."""
+        baseline = self.baseline
 
         def gap(factor: float) -> Interval | None:
             return self.gaps.of(outcome, baseline, factor)
 
-        intervals = held(outcome, targets, self.quality, baseline.metrics, gap)
-        return replace(point, violations=violations(intervals, targets, baseline.metrics), held=intervals)
+        return held(outcome, targets, self.quality, baseline.metrics, gap)
 
     def hypervolume(self) -> float:
         """The measured points' hypervolume, as front.hypervolume()."""

@@ -6,14 +6,13 @@ long for each value, of which a front takes one for each of its points.
 
 import math
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # `autotune --help` comes by here, and does without
     import numpy as np
     from numpy.typing import NDArray
 
-    Each = NDArray[Any]  # booleans or floats, and not only of one width
-    """A file's score on each sample: booleans where it is right or wrong there, else floats; or of each resample."""
+    from autotune.results.scores import Each
 
 Interval = tuple[float, float]
 

@@ -166,9 +166,8 @@ class Proposals:
     def _combinations(self) -> Iterator[Mapping[str, Value]]:
         """The middle of what the space has of pruning and clustering, with int8 or what it has in its place."""
         prune, cluster = self._middle("prune"), self._middle("cluster")
-        schemes = self._space.dimensions.get("quantize", Categorical(("none",)))
-        assert isinstance(schemes, Categorical)  # names
-        after = next((name for name in ("int8", "dynamic") if name in schemes.values), schemes.values[0])
+        schemes = self._space.schemes()
+        after = next((name for name in ("int8", "dynamic") if name in schemes), schemes[0])
         steps = ((0, 0, "qat"), (prune, 0, after), (0, cluster, after), (prune, cluster, after))
         for model, (share, clusters, scheme) in itertools.product(self._models, steps):
             values = {"model": model, "prune": share, "cluster": clusters, "quantize": scheme, "mixed": 0}

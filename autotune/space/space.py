@@ -116,6 +116,11 @@ class Space:
         """The same for each of several candidate models."""
         return replace(self, dimensions={"model": Categorical(tuple(names)), **self.dimensions})
 
+    def schemes(self) -> tuple[str, ...]:
+        """The quantization schemes that may be sampled."""
+        dim = self.dimensions.get("quantize")
+        return tuple(map(str, dim.values)) if isinstance(dim, Categorical) else (Recipe().quantize,)
+
     def lessons(self) -> tuple[str, ...]:
         """What pruning and clustering may learn from."""
         dim = self.dimensions.get("fine_tune")

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.results.outcome import Parity
-from autotune.results.record import Each
+from autotune.results.scores import Each
 from autotune.results.significance import wilson
 
 SAMPLES = 100

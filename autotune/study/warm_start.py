@@ -13,7 +13,8 @@ from autotune.ledger.ledger import Ledger
 from autotune.results.front import MeasuredPoint
 from autotune.results.meta import Identity
 from autotune.results.outcome import Measured
-from autotune.results.record import Each, Record
+from autotune.results.record import Record
+from autotune.results.scores import Each
 from autotune.study.builder import Builder
 from autotune.study.measured_file import cache_of, has_file
 from autotune.targets.metric import DOWNLOAD, METRICS

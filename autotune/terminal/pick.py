@@ -62,12 +62,8 @@ def print_together(together: Together, rule: DecisionRule, picked: Mapping[str, 
 
 def print_nearest_together(together: Together) -> None:
     """What to say where no file meets the targets on every device."""
-    nearest = together.front.nearest()
-    if nearest is None:
-        console.print("no file was measured on every device", style="bold red")
-        return
     console.print("no file meets the targets on every device; nearest is this one:", style="bold red")
-    for device, point in together.on_each(nearest).items():
+    for device, point in together.on_each(together.nearest).items():
         front = together.fronts[device]
         summary = f"trial {point.trial}, {short(point, front.quality, front.objectives[1:])}"
         console.print(f"  on {device} {summary}: {missed(front, point) or 'meets them'}", soft_wrap=True)

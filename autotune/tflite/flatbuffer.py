@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -50,10 +49,6 @@ _OPERATORS = _names(schema.BuiltinOperator)
 _TYPES = _names(schema.TensorType)
 
 
-Array = NDArray[Any]
-"""Weights, of whatever type a file has them in."""
-
-
 @dataclass(frozen=True)
 class Layer:
     """An operator and its constant weights; of a recurrent operator one of its matrices.
@@ -72,7 +67,7 @@ class Layer:
     operator: str
     outputs: tuple[str, ...]
     dtype: str
-    values: Array
+    values: NDArray[np.generic]
     axis: int
     sparse: bool
 
@@ -248,7 +243,7 @@ def _weights(model: schema.ModelT, graph: schema.SubGraphT, operator: schema.Ope
                 yield index, 0
 
 
-def _values(data: NDArray[np.uint8], tensor: schema.TensorT) -> Array:
+def _values(data: NDArray[np.uint8], tensor: schema.TensorT) -> NDArray[np.generic]:
     """The tensor as an array: a view of its bytes, or a copy where they need unpacking."""
     values = data.view(_NUMPY[tensor.type])
     if tensor.type == schema.TensorType.INT4:
@@ -260,7 +255,9 @@ def _values(data: NDArray[np.uint8], tensor: schema.TensorT) -> Array:
     return values.reshape(tensor.shape)
 
 
-def _densified(values: Array, sparsity: schema.SparsityParametersT, shape: NDArray[np.int32]) -> Array:
+def _densified(
+    values: NDArray[np.generic], sparsity: schema.SparsityParametersT, shape: NDArray[np.int32]
+) -> NDArray[np.generic]:
     """Values of a sparse tensor, each at its place (the levels of TACO, Kjolstad et al., 2017, as the schema has them).
 
     Each level is dense or a list of indices; they follow sparsity.traversalOrder, in which numbers from

@@ -114,6 +114,8 @@ def test_judged_are_the_measured_points(record: Begun) -> None:
     judged = missed.judged([parse("latency<=baseline/2")[0]])
     assert [(point.trial, point.feasible) for point in judged] == [(0, False), (1, True), (3, False)]
     assert all(set(point.violations) == {"latency<=baseline/2"} for point in judged)
+    for point in judged:
+        assert missed.violations_of(point.outcome, [parse("latency<=baseline/2")[0]]) == point.violations
 
 
 def test_hypervolume_is_of_the_measured_points(record: Begun) -> None:

@@ -375,6 +375,15 @@ def test_delegates(content: dict[str, Any], delegates: tuple[str, ...]) -> None:
     assert space(**content).delegates() == delegates
 
 
+@pytest.mark.parametrize(
+    ("content", "schemes"),
+    [({"quantize": ["int8", "none"]}, ("int8", "none")), ({"quantize": "int8"}, ("int8",)), ({"prune": 0}, ("none",))],
+)
+def test_schemes(content: dict[str, Any], schemes: tuple[str, ...]) -> None:
+    """Likewise."""
+    assert space(**content).schemes() == schemes
+
+
 def test_fingerprint_is_of_what_may_be_sampled() -> None:
     """Neither source, order of dimensions, nor how one value is written changes it."""
     one = parse({"prune": [0.5], "cluster": [0, 16]}, "a", [1])

@@ -13,7 +13,7 @@ from autotune.config import fingerprint
 from autotune.errors import UserError
 
 Array = NDArray[Any]
-"""Samples, labels or outputs, of whichever numbers they are: each function says of which."""
+"""Samples, labels, outputs or weights, of whichever numbers they are: each function says of which."""
 
 TOLERANCE = 0.01
 """How far calibration inputs may leave the range of the training inputs, as a share of that range."""
