@@ -28,10 +28,10 @@ from autotune.study.leases import Leases
 from autotune.study.log import logged
 from autotune.study.options import Options
 from autotune.study.pool import Pool
-from autotune.study.prepare import Prepared, prepare
+from autotune.study.prepare import prepare
 from autotune.study.recorder import Recorder
 from autotune.study.reporting import Reporter, Summary
-from autotune.study.run import Run
+from autotune.study.run import Run, Setup
 from autotune.study.scheduler import Scheduler
 from autotune.study.warm_start import ScoresElsewhere
 from autotune.track.background import Background
@@ -84,7 +84,7 @@ def run(
                 reporter.note(ledger.mended)
             with Background(trackers, reporter.note) as tracker:
                 tracker.update(ledger.record())
-                return _run(options, prepared, device, pool, ledger, reporter, tracker, local, began)
+                return _run(Setup(options, prepared, device, pool, ledger, reporter, tracker, began), local)
 
 
 def _following(options: Options, leader: Begun) -> Options:
@@ -93,30 +93,21 @@ def _following(options: Options, leader: Begun) -> Options:
     return replace(options, trials=len(files), patience=None, sampler=these(files))
 
 
-def _run(
-    options: Options,
-    prepared: Prepared,
-    device: Device,
-    pool: Pool,
-    ledger: Ledger,
-    reporter: Reporter,
-    tracker: Background,
-    local: Sequence[Tracker],
-    began: float,
-) -> Summary:
+def _run(setup: Setup, local: Sequence[Tracker]) -> Summary:
     """Runs a study whose journal is open, and keeps what the run took."""
+    ledger, options, tracker = setup.ledger, setup.options, setup.tracker
     patience = Patience(options.patience)
-    recorder = Recorder(ledger, prepared.targets, options.trials, patience, reporter, tracker)
+    recorder = Recorder(ledger, setup.prepared.targets, options.trials, patience, setup.reporter, tracker)
     before = ledger.record()
     if before.asked and isinstance(before, Begun):
         recorder.show()
-    with _composed(options, prepared, device, pool, ledger, reporter, tracker, patience, recorder, began) as running:
+    with _composed(setup, recorder) as running:
         notes, ended = running.go()
     if ended is not None:
         running.scheduler.salvage()
     now = time.monotonic()
     work = running.builder.work
-    times = {"wall_s": round(now - began, 3), "startup_s": round((work.begun or now) - began, 3)}
+    times = {"wall_s": round(now - setup.began, 3), "startup_s": round((work.begun or now) - setup.began, 3)}
     done = work.to_json() | times
     ledger.note("runs", [*ledger.record().runs, done])
     record = ledger.begun()
@@ -127,21 +118,13 @@ def _run(
 
 
 @contextlib.contextmanager
-def _composed(
-    options: Options,
-    prepared: Prepared,
-    device: Device,
-    pool: Pool,
-    ledger: Ledger,
-    reporter: Reporter,
-    tracker: Background,
-    patience: Patience,
-    recorder: Recorder,
-    began: float,
-) -> Iterator[Run]:
+def _composed(setup: Setup, recorder: Recorder) -> Iterator[Run]:
     """A run's parts, put together on sessions of the device, which are open for as long."""
+    options, prepared, device, ledger = setup.options, setup.prepared, setup.device, setup.ledger
     candidates = prepared.candidates
-    builder = Builder(candidates, options.exclude, prepared.cache, pool, ledger.folder, options.jobs, reporter.working)
+    builder = Builder(
+        candidates, options.exclude, prepared.cache, setup.pool, ledger.folder, options.jobs, setup.reporter.working
+    )
     gate = Gate(ledger, prepared.space.runtimes())
     search = Search(ledger, prepared.space, builder.steps, builder.built, gate, ledger.seed)
     proposals = Proposals(ledger, prepared.space, list(candidates), options.trials, options.sampler(search), gate)
@@ -149,11 +132,11 @@ def _composed(
     latencies = LatencyCache(options.folder / ".cache" / "latency", device.facts())
     # The scheduler ends after the sessions: what the device is doing for one of them is not waited for.
     with contextlib.ExitStack() as ending, device.open() as evaluating, device.open() as timing:
-        leases = Leases(device, evaluating, timing, reporter, tracker.hushed)
+        leases = Leases(device, evaluating, timing, setup.reporter, setup.tracker.hushed)
         evaluator = Evaluator(builder, evaluating, leases.evaluating, elsewhere)
         ending.enter_context(contextlib.closing(evaluator))
-        cool = partial(rest, device, timing, reporter.status)
-        instrument = Instrument(builder, timing, latencies, leases.timing, reporter.status, cool)
+        cool = partial(rest, device, timing, setup.reporter.status)
+        instrument = Instrument(builder, timing, latencies, leases.timing, setup.reporter.status, cool)
         scheduler = Scheduler(
             options.jobs,
             builder,
@@ -163,27 +146,11 @@ def _composed(
             quiet=device.shares_host,
             tell=recorder.tell,
             fail=recorder.fail,
-            deadline=None if options.timeout is None else began + options.timeout,
+            deadline=None if options.timeout is None else setup.began + options.timeout,
         )
         ending.enter_context(contextlib.closing(scheduler))
-        baseline = Baseline(builder, evaluator, instrument, leases.building, reporter.note)
+        baseline = Baseline(builder, evaluator, instrument, leases.building, setup.reporter.note)
         try:
-            yield Run(
-                options,
-                prepared,
-                device,
-                ledger,
-                builder,
-                leases,
-                evaluator,
-                instrument,
-                baseline,
-                scheduler,
-                proposals,
-                patience,
-                recorder,
-                reporter,
-                tracker,
-            )
+            yield Run(setup, recorder, builder, leases, evaluator, instrument, baseline, scheduler, proposals)
         finally:
             instrument.stop()

@@ -16,6 +16,7 @@ class Recorder:
     """Ends trials.
 
     Attributes:
+        patience: with a front that stands still.
         stopped: whether a callback has ended the study: nothing new is begun.
     """
 
@@ -40,7 +41,7 @@ class Recorder:
         self._ledger = ledger
         self._targets = targets
         self._trials = trials
-        self._patience = patience
+        self.patience = patience
         self._reporter = reporter
         self._tracker = tracker
         self.stopped = False
@@ -67,7 +68,7 @@ class Recorder:
             self._ledger.tell(trial, outcome, self._targets)
         self.show()
         record = self._ledger.begun()
-        self._patience.see(record.asked, record.hypervolume())
+        self.patience.see(record.asked, record.hypervolume())
         if trial is not None:
             self._tracker.update(record)
 
