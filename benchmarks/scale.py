@@ -83,7 +83,7 @@ def measured(config: Config) -> Measured:
     latency *= 1 if runtime.delegate == "xnnpack" else 1.3
     accuracy = 0.9 - lost + noise.gauss(0, 0.004)
     found = toy_outcome(accuracy, latency, download * noise.uniform(0.99, 1.01), **config.canonical())
-    return found.timed(toy_measurement(latency))
+    return found.with_latency(toy_measurement(latency))
 
 
 class Study:
@@ -115,7 +115,7 @@ class Study:
     def run(self, trials: int) -> None:
         """Asks and tells, as the driver does, until so many outcomes are told."""
         while len(self.tells) < trials:
-            assert not self._patience.is_over(self._ledger.asked)
+            assert not self._patience.is_over(self._ledger.trials_asked)
             row, seconds = timed(lambda: next(self._plain, None) or self._proposals.sampled([]))
             self.asks.append((len(self.tells), seconds))
             assert row is not None
@@ -134,7 +134,7 @@ class Study:
             self._ledger.tell(trial, outcome, self._targets)
         record = self._ledger.begun()
         self._reporter.progress(record, TRIALS)
-        self._patience.see(record.asked, record.hypervolume())
+        self._patience.see(record.trials_done, record.hypervolume())
 
     def _steps(self, recipe: Recipe) -> list[pipeline.Step]:
         return pipeline.steps(recipe, "scale")

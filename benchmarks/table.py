@@ -138,7 +138,7 @@ def _row(builder: Builder, evaluator: Evaluator, recipe: Recipe) -> dict[str, An
         "download_bytes": artifact.facts["download_bytes"],
         "quality": {
             config.runtime.delegate: _quality(outcome)
-            for config, outcome in zip(configs, evaluator.evaluate_row(configs), strict=True)
+            for config, outcome in zip(configs, evaluator.evaluate_runtimes(configs), strict=True)
         },
     }
 

@@ -190,7 +190,7 @@ class Victim:
         """What is wrong about a run that ended by itself, and should be whole."""
         wrong = [] if self.status in (ExitStatus.DONE, ExitStatus.UNMET) else [self.ending]
         record = read_if_any(self.study, self.kind.name)
-        asked = 0 if record is None else record.asked
+        asked = 0 if record is None else record.trials_done
         if self.status in (ExitStatus.DONE, ExitStatus.UNMET) and asked < self.kind.trials:
             wrong.append(f"{asked} trials of {self.kind.trials}")
         return wrong

@@ -133,7 +133,7 @@ def test_killed_driver_goes_on(killed: tuple[Path, dict[int, Any]], study: tuple
     configs = [json.dumps(outcome["config"], sort_keys=True) for outcome in after.values()]
     assert len(configs) == len(set(configs))
     record = read(folder / "runs" / "first", "first")
-    assert record.asked == TRIALS
+    assert record.trials_done == TRIALS
     assert " trials were there already" in study[1]
 
 

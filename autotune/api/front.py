@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autotune.api.picks import Pick, PickForAll, Unmet, told
+from autotune.api.picks import Pick, PickForAll, Unmet, in_a_line
 from autotune.json_object import JsonObject
 from autotune.results.front import MeasuredPoint, ParetoFront, Point
 from autotune.results.outcome import Measured
@@ -181,7 +181,7 @@ class Front:
         near = front.nearest()
         how = "nothing but the baseline was measured"
         if near is not None:
-            how = f"nearest is trial {near.trial}: {told(front, near)}: {missed(front, near)}"
+            how = f"nearest is trial {near.trial}: {in_a_line(front, near)}: {missed(front, near)}"
         return Unmet(f"nothing meets the targets; {how}", near)
 
     def _unmet_together(self, together: "Together") -> Unmet:
@@ -242,7 +242,7 @@ class Front:
         pick = self.recommended
         best = "nothing meets the targets"
         if pick is not None:
-            best = f"recommended is trial {pick.trial}, {told(self._front, pick)}"
+            best = f"recommended is trial {pick.trial}, {in_a_line(self._front, pick)}"
         return f"<Front of study {self.name!r} on {self.device}: {len(self)} points; {best}>"
 
     def _repr_html_(self) -> str:

@@ -141,7 +141,7 @@ class Pick:
         return Picked(self._record, self._front, self.point, rechecked, self._rule)
 
     def __repr__(self) -> str:
-        return f"<Pick: trial {self.point.trial}, {told(self._front, self.point)}>"
+        return f"<Pick: trial {self.point.trial}, {in_a_line(self._front, self.point)}>"
 
 
 class PickForAll:
@@ -204,7 +204,7 @@ def _saved(file: Path, recipe: JsonObject, remarks: list[str]) -> Saved:
     return Saved(file, file.with_suffix(".json"), file.with_suffix(".md"), remarks, uri)
 
 
-def told(front: ParetoFront, point: MeasuredPoint) -> str:
+def in_a_line(front: ParetoFront, point: MeasuredPoint) -> str:
     """A point in one line."""
     from autotune.terminal.study import short
 

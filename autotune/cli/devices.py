@@ -107,7 +107,7 @@ def _devices(arguments: argparse.Namespace) -> int:
 
 def _bench(arguments: argparse.Namespace) -> int:
     from autotune.devices.device_file import find_device
-    from autotune.measure.bench import bench, found_in, read_tflite, runtimes
+    from autotune.measure.bench import bench, bench_findings, read_tflite, runtimes
     from autotune.measure.rounds import Job
     from autotune.terminal.devices import print_rows, progress
 
@@ -123,7 +123,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         return _sustain(arguments, device, jobs)
     with progress() as say:
         rows = bench(device, jobs, say, arguments.load)
-    findings = found_in(rows)
+    findings = bench_findings(rows)
     facts = device.facts()
     if arguments.json:
         _print_json({"device": facts.to_json(), "results": [_row(row) for row in rows], "findings": findings})

@@ -41,18 +41,18 @@ class QuantizationAware:
     def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
         if "continues" in parameters:
             shorter = so_far(base, parent)
-            begun, model = reopened(base, shorter, parameters)
+            initial, model = reopened(base, shorter, parameters)
             apart = bool(unpack(shorter)[-1])
         else:
             model = flattened(open_base(base, parent))
             if any(layer.weights and named(layer.name, data.excluded) for layer in layers_of(model)):
                 raise Infeasible("layers that are excluded would be quantized all the same, by LiteRT's converter")
-            begun = model.get_weights()
+            initial = model.get_weights()
             apart = stays_float(model, data.calibration)
             model = _quantization_aware(model, parameters, apart=apart)
             begin_ranges(model, data.calibration)
         facts = fine_tune(model, base, parameters, data, [])
-        return Artifact(pack([*begun, *model.get_weights(), np.array(apart)]), facts)
+        return Artifact(pack([*initial, *model.get_weights(), np.array(apart)]), facts)
 
 
 def reopened(base: bytes, trained: bytes, parameters: JsonObject) -> tuple[Weights, KerasModel]:
@@ -68,11 +68,11 @@ def reopened(base: bytes, trained: bytes, parameters: JsonObject) -> tuple[Weigh
     """
     model = flattened(open_base(base))
     *weights, apart = unpack(trained)
-    begun = weights[: len(model.weights)]
-    model.set_weights(begun)
+    initial = weights[: len(model.weights)]
+    model.set_weights(initial)
     model = _quantization_aware(model, parameters, apart=bool(apart))
-    model.set_weights(weights[len(begun) :])
-    return begun, model
+    model.set_weights(weights[len(initial) :])
+    return initial, model
 
 
 def _quantization_aware(model: KerasModel, parameters: JsonObject, *, apart: bool) -> KerasModel:

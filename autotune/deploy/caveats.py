@@ -52,7 +52,7 @@ def _doubts_of_latency(record: Begun, front: ParetoFront, point: MeasuredPoint, 
         )
     if not now.stable:
         yield f"its latency now is not stable: {now.verdict}"
-    judged = record.judge(replace(point, outcome=point.outcome.timed(now)), front.targets)
+    judged = record.judge(replace(point, outcome=point.outcome.with_latency(now)), front.targets)
     if point.feasible and not judged.feasible:
         yield f"as measured now: {missed(front, judged)}"
 

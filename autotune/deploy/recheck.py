@@ -26,7 +26,7 @@ from autotune.study.builder import Builder
 from autotune.study.candidates import Importer
 from autotune.study.evaluate import FAILURES, Evaluator
 from autotune.study.finish import test_once
-from autotune.study.instrument import timed
+from autotune.study.instrument import with_result
 from autotune.study.measured_file import cache_of, check_file
 from autotune.study.pool import Pool, RayPool
 
@@ -72,7 +72,7 @@ def recheck_found(record: Record, point: MeasuredPoint, called: str | None, say:
         UserError: as recheck().
     """
     try:
-        device = _found(record, called)
+        device = _device(record, called)
     except UserError as error:
         return Rechecked.unmeasured(record, point, f"{UNMEASURED}: {error}; see --device")
     pool = RayPool(1, partial(start, trust=trust))
@@ -82,7 +82,7 @@ def recheck_found(record: Record, point: MeasuredPoint, called: str | None, say:
         pool.close()
 
 
-def _found(record: Record, called: str | None) -> Device:
+def _device(record: Record, called: str | None) -> Device:
     """The study's device: by what the user calls it now, or by what it was called then.
 
     Raises:
@@ -151,7 +151,7 @@ def _measured(point: MeasuredPoint, device: Device, session: Session, leased: Le
     job = Job(Path(point.model), point.outcome.config.runtime)
     with leased(shared=False):
         [result] = measure(session, [job], status=say, rest=partial(rest, device, session, say))
-    again = timed(point.outcome, result)
+    again = with_result(point.outcome, result)
     if isinstance(again, Fault):
         raise again
     return again

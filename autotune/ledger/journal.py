@@ -296,7 +296,7 @@ def _outcome(values: JsonObject, again: JsonObject | None) -> Outcome:
         return outcome
     if "refused" in again:
         return Refused(outcome.config, again["refused"], outcome.artifact)
-    return outcome.timed(Measurement.from_json(again))
+    return outcome.with_latency(Measurement.from_json(again))
 
 
 def _baseline(values: JsonObject, again: JsonObject | None) -> Measured:

@@ -92,9 +92,9 @@ class Ledger:
         return self._values(config) is not None
 
     @property
-    def asked(self) -> int:
+    def trials_asked(self) -> int:
         """Trials that were asked for and are finished or open."""
-        return self._record.asked + len(self._open)
+        return self._record.trials_done + len(self._open)
 
     @property
     def queued(self) -> bool:

@@ -136,7 +136,7 @@ def sustain(device: Device, job: Job, seconds: float, say: Say, load: int = 0) -
         return [BenchWindow.of(window) for window in session.sustain(job.model, job.runtime, seconds)]
 
 
-def found_in(rows: Sequence[BenchRow]) -> list[str]:
+def bench_findings(rows: Sequence[BenchRow]) -> list[str]:
     """What bought nothing, see findings."""
     twins = _twins(list(dict.fromkeys(row.model for row in rows)))
     return findings(

@@ -91,7 +91,7 @@ def front_figure(record: Begun, costs: Sequence[Metric] | None = None, *, legend
     return figure
 
 
-def _told(record: Record, front: ParetoFront, point: MeasuredPoint, pick: MeasuredPoint | None) -> list[str]:
+def _lines(record: Record, front: ParetoFront, point: MeasuredPoint, pick: MeasuredPoint | None) -> list[str]:
     """A measured point in lines of text: what it is, its numbers, which targets it misses."""
     best = " · recommended" if pick is not None and point.trial == pick.trial else ""
     misses = missed(front, point)
@@ -157,7 +157,7 @@ def _texts(record: Record, front: ParetoFront, points: Sequence[MeasuredPoint]) 
     """What is shown under the pointer."""
     pick = front.pick()
     return {
-        "text": [_written(_told(record, front, point, pick)) for point in points],
+        "text": [_written(_lines(record, front, point, pick)) for point in points],
         "hovertemplate": "%{text}<extra></extra>",
     }
 

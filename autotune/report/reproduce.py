@@ -22,7 +22,7 @@ def study_command(record: Record) -> str:
     words += [] if inline or not space else ["--space", space]
     words += [word for target in record.meta.targets for word in ("--target", target)]
     words += [word for metric in record.objectives for word in ("--objective", _objective(record, metric.name))]
-    return _run(record, [*words, "--trials", str(max(record.asked, 1)), "--name", record.asked_as])
+    return _run(record, [*words, "--trials", str(max(record.trials_done, 1)), "--name", record.asked_as])
 
 
 def _objective(record: Record, name: str) -> str:

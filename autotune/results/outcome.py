@@ -269,7 +269,7 @@ class Measured:
         """The quality's 95 % interval."""
         return self.certainty.interval(self.metrics[quality.key], quality)
 
-    def timed(self, latency: Measurement) -> Self:
+    def with_latency(self, latency: Measurement) -> Self:
         """The same with this latency."""
         return replace(self, metrics=self.metrics | latency.metrics(), latency=latency)
 

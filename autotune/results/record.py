@@ -89,7 +89,7 @@ class Record:
         failed: number of trials that the machine or we failed, by reason.
         tests: what the picked trials scored on the test split, by trial; that of the baseline by BASELINE, since
             targets relative to it are held against that.
-        runs: what each run of the study did, as Work.to_json(), with wall_s and startup_s.
+        runs: what each run of the study did, as Usage.to_json(), with wall_s and startup_s.
         remeasured: the latencies of those that were on the front, taken once more at the end, as
             Measurement.to_json(), or {"refused": reason}, by trial; that of the baseline by BASELINE.
             Outcomes have them already.
@@ -112,7 +112,7 @@ class Record:
     damage: str | None = None
 
     @cached_property
-    def asked(self) -> int:
+    def trials_done(self) -> int:
         """Finished trials that were asked for, without those that came with them for free."""
         return sum(not point.free for point in self.points)
 
@@ -181,7 +181,7 @@ class Record:
         if isinstance(point, MeasuredPoint):
             ahead = leading(sorted([*ahead, point], key=lambda other: other.trial), self.objectives)
         more = replace(self, points=points)
-        vars(more).update(asked=self.asked + (not point.free), leading=ahead)
+        vars(more).update(trials_done=self.trials_done + (not point.free), leading=ahead)
         return more
 
     def tied(self, point: MeasuredPoint, other: MeasuredPoint) -> bool:

@@ -34,7 +34,7 @@ class _Expected:
     """What a recipe's file is expected to be like.
 
     Attributes:
-        mean, deviation: of its quality, as Outlook._smooth() has it.
+        mean, deviation: of its quality, as Acquisition._smooth() has it.
         download: in bytes.
         numbers: of its kind, for each runtime that is worth it.
     """
@@ -45,7 +45,7 @@ class _Expected:
     numbers: Sequence[Numbers]
 
 
-class Outlook:
+class Acquisition:
     """Expected improvements of a study's hypervolume.
 
     Latency, size and memory belong to a file's structure, which recipes of a kind share: they are known

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from autotune.config import Recipe
 from autotune.ledger.asked import Asked
-from autotune.search.acquisition import Outlook
+from autotune.search.acquisition import Acquisition
 from autotune.search.search import Search
 from autotune.search.surrogate import Features, Prediction
 
@@ -71,7 +71,7 @@ class Ehvi:
         if not record.measured:
             return self._random.choice(recipes)  # there is nothing to learn from
         self._evidence.see(record)
-        outlook = Outlook(record, self._evidence, recipes, self._features, self._quality, self._download)
+        acquisition = Acquisition(record, self._evidence, recipes, self._features, self._quality, self._download)
         for meeting in (True, False):
             if not meeting:
                 passes = self._search.gate.passes
@@ -79,12 +79,14 @@ class Ehvi:
                 groups = [group for group in passing if group]
                 if not groups:
                     return None
-            gains = [outlook.gain([each.recipe for each in group], meeting=meeting) for group in groups]
+            gains = [acquisition.gain([each.recipe for each in group], meeting=meeting) for group in groups]
             if max(gains) > 0:
                 break
         order = [gain / self._cost(group[0]) for gain, group in zip(gains, groups, strict=True)]
         best = groups[order.index(max(order))]
-        return max((candidate.recipe for candidate in best), key=lambda recipe: outlook.gain([recipe], meeting=meeting))
+        return max(
+            (candidate.recipe for candidate in best), key=lambda recipe: acquisition.gain([recipe], meeting=meeting)
+        )
 
     def _cost(self, candidate: _Candidate) -> float:
         """A candidate's cost in epochs of training."""

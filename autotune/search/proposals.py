@@ -63,7 +63,7 @@ class Proposals:
     @property
     def left(self) -> int:
         """Trials that may still be asked for."""
-        return self._trials - self._ledger.asked
+        return self._trials - self._ledger.trials_asked
 
     @property
     def done(self) -> bool:
@@ -72,11 +72,11 @@ class Proposals:
 
     def unfinished(self) -> Iterator[Proposal]:
         """What an earlier run was cut off from."""
-        begun = set[Recipe]()  # these have every runtime that lacks
+        resumed = set[Recipe]()  # these have every runtime that lacks
         while proposal := self._again():
-            begun.add(proposal.recipe)
+            resumed.add(proposal.recipe)
             yield proposal
-        yield from (proposal for proposal in self._lacking() if proposal.recipe not in begun)
+        yield from (proposal for proposal in self._lacking() if proposal.recipe not in resumed)
 
     def _lacking(self) -> Iterator[Proposal]:
         """Runtimes that files which were built were not tried on."""

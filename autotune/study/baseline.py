@@ -21,7 +21,7 @@ TRIES = 2
 """How often a configuration may meet a fault before it is given up."""
 
 
-class Baseline:
+class BaselineCheck:
     """The original model, converted and nothing else."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Baseline:
             try:
                 with self._building():
                     evaluated = self._evaluator.evaluate(config)
-                return evaluated if isinstance(evaluated, Refused) else self._timed(evaluated)
+                return evaluated if isinstance(evaluated, Refused) else self._anchored(evaluated)
             except Fault as error:
                 faults += 1
                 if faults == TRIES:
@@ -87,7 +87,7 @@ class Baseline:
         Raises:
             Fault: the device failed.
         """
-        outcome = self._timed(baseline)
+        outcome = self._anchored(baseline)
         before = baseline.metrics[LATENCY.key]
         now = outcome.metrics[LATENCY.key] if isinstance(outcome, Measured) else None
         if now is not None and not abs(now / before - 1) > CHANGED:
@@ -99,7 +99,7 @@ class Baseline:
         )
         return True
 
-    def _timed(self, evaluated: Measured) -> Outcome:
+    def _anchored(self, evaluated: Measured) -> Outcome:
         """The same with its latency as it is now."""
         outcome, reason = self._instrument.anchor(evaluated)
         if isinstance(outcome, Fault):

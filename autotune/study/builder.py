@@ -22,7 +22,7 @@ from autotune.study.candidates import Candidate
 from autotune.study.measured_file import has_file
 from autotune.study.pool import Pool
 from autotune.study.reporting import Activity
-from autotune.study.usage import Work
+from autotune.study.usage import Usage
 
 REFUSED = "refused"
 """In an artifact's facts: why there is none."""
@@ -57,7 +57,7 @@ class Builder:
         """
         self.candidates = candidates
         self.folder = folder
-        self.work = Work(watch)
+        self.usage = Usage(watch)
         self._excluded = excluded
         self._cache = cache
         self.pool = pool
@@ -136,7 +136,7 @@ class Builder:
                 artifact = self._cache.get(step.key)
                 if artifact is None:
                     return self._built(step, recipe, parent)
-        self.work.count(step, built=False)
+        self.usage.count(step, built=False)
         if REFUSED in artifact.facts:
             raise Infeasible(artifact.facts[REFUSED])
         return artifact
@@ -144,9 +144,9 @@ class Builder:
     def _built(self, step: pipeline.Step, recipe: Recipe, parent: bytes | None) -> Artifact:
         if self._stopped.is_set():
             raise Fault("stopped")
-        with self.work.under_way(Activity("worker", step.stage, recipe, step.trains)):
+        with self.usage.under_way(Activity("worker", step.stage, recipe, step.trains)):
             base, data = self._inputs(recipe.model)
-            self.work.count(step, built=True)
+            self.usage.count(step, built=True)
             try:
                 artifact = self.pool.submit(pipeline.build, step, base, parent, data).result()
             except Infeasible as error:  # would be refused again: no need to train for it twice

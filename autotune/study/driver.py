@@ -18,7 +18,7 @@ from autotune.search.patience import Patience
 from autotune.search.proposals import Proposals
 from autotune.search.samplers import these
 from autotune.search.search import Search
-from autotune.study.baseline import Baseline
+from autotune.study.baseline import BaselineCheck
 from autotune.study.builder import Builder
 from autotune.study.candidates import Importer, Opened
 from autotune.study.evaluate import Evaluator
@@ -99,22 +99,22 @@ def _run(setup: Setup, local: Sequence[Tracker]) -> Summary:
     patience = Patience(options.patience)
     recorder = Recorder(ledger, setup.prepared.targets, options.trials, patience, setup.reporter, tracker)
     before = ledger.record()
-    if before.asked and isinstance(before, Begun):
+    if before.trials_done and isinstance(before, Begun):
         recorder.show()
     with _composed(setup, recorder) as running:
         notes, ended = running.go()
     if ended is not None:
         running.scheduler.salvage()
     now = time.monotonic()
-    work = running.builder.work
-    times = {"wall_s": round(now - setup.began, 3), "startup_s": round((work.begun or now) - setup.began, 3)}
-    done = work.to_json() | times
+    usage = running.builder.usage
+    times = {"wall_s": round(now - setup.began, 3), "startup_s": round((usage.began or now) - setup.began, 3)}
+    done = usage.to_json() | times
     ledger.note("runs", [*ledger.record().runs, done])
     record = ledger.begun()
     for each in local:
         each.finish(record)
     tracker.finish(record, hasty=ended is not None)
-    return Summary(record, done, before.asked, notes, ended)
+    return Summary(record, done, before.trials_done, notes, ended)
 
 
 @contextlib.contextmanager
@@ -149,8 +149,8 @@ def _composed(setup: Setup, recorder: Recorder) -> Iterator[Run]:
             deadline=None if options.timeout is None else setup.began + options.timeout,
         )
         ending.enter_context(contextlib.closing(scheduler))
-        baseline = Baseline(builder, evaluator, instrument, leases.building, setup.reporter.note)
+        baseline_check = BaselineCheck(builder, evaluator, instrument, leases.building, setup.reporter.note)
         try:
-            yield Run(setup, recorder, builder, leases, evaluator, instrument, baseline, scheduler, proposals)
+            yield Run(setup, recorder, builder, leases, evaluator, instrument, baseline_check, scheduler, proposals)
         finally:
             instrument.stop()

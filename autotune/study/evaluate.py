@@ -75,12 +75,12 @@ class Evaluator:
         Raises:
             Fault: a worker or the device failed.
         """
-        [outcome] = self.evaluate_row([config])
+        [outcome] = self.evaluate_runtimes([config])
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    def evaluate_row(self, configs: Sequence[Config]) -> list[Outcome | Exception]:
+    def evaluate_runtimes(self, configs: Sequence[Config]) -> list[Outcome | Exception]:
         """The same for one recipe on several runtimes. Its file is evaluated once on each delegate: threads
         share the outputs among themselves, and no output's sum. (LiteRT's own float kernels add up in another
         order, which is a difference of rounding: tests/study/test_threads.py.)
@@ -179,7 +179,7 @@ class Evaluator:
         return Scored({task.quality.key: score.value}, _certainty(score, task.data.test))
 
     def _under_way(self, recipe: Recipe) -> AbstractContextManager[None]:
-        return self._builder.work.under_way(Activity("device", "evaluate", recipe))
+        return self._builder.usage.under_way(Activity("device", "evaluate", recipe))
 
     def _keep(self, score: Score, key: str, delegate: str) -> None:
         """What pairs the score with other files', for comparisons on the same samples."""

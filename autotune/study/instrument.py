@@ -18,7 +18,7 @@ from autotune.tflite.structure import structure
 PROFILE_S = 0.5
 """Seconds that a file is run for to see where its time goes."""
 
-Timed = Outcome | Fault
+TimedOutcome = Outcome | Fault
 """An outcome with its latency, refused where it can't be run; or the fault that the device had over it."""
 
 _Key = tuple[str, Runtime]
@@ -61,9 +61,9 @@ class Instrument:
     def known(self, outcome: Measured) -> Outcome | None:
         """An evaluated outcome with the latency of its structure, None where that was not measured."""
         latency = self._latencies.get(*self._key(outcome))
-        return None if latency is None else _timed(outcome, latency)
+        return None if latency is None else _with_latency(outcome, latency)
 
-    def measure(self, outcomes: Sequence[Measured]) -> list[Timed]:
+    def measure(self, outcomes: Sequence[Measured]) -> list[TimedOutcome]:
         """Evaluated outcomes with their latency; where another file of the structure was measured, with that file's.
 
         Returns:
@@ -79,11 +79,11 @@ class Instrument:
             results[key] = result
             if isinstance(result, Measurement):
                 self._latencies.put(*key, result)
-        return [timed(outcome, results[key]) for key, outcome in zip(keys, outcomes, strict=True)]
+        return [with_result(outcome, results[key]) for key, outcome in zip(keys, outcomes, strict=True)]
 
-    def measure_anew(self, outcomes: Sequence[Measured]) -> list[Timed]:
+    def measure_anew(self, outcomes: Sequence[Measured]) -> list[TimedOutcome]:
         """The same outcomes, each file measured itself, whatever is known of its structure."""
-        return [timed(outcome, result) for outcome, result in zip(outcomes, self._times(outcomes), strict=True)]
+        return [with_result(outcome, result) for outcome, result in zip(outcomes, self._times(outcomes), strict=True)]
 
     def profile(self, outcome: Measured, device: str) -> Profile:
         """Where the time of an outcome's file goes.
@@ -97,10 +97,10 @@ class Instrument:
             Fault: the device or the way to it failed, or the file is gone or damaged.
         """
         model = self._builder.file(outcome)
-        with self._leased(), self._builder.work.under_way(Activity("device", "profile", outcome.config.recipe)):
+        with self._leased(), self._builder.usage.under_way(Activity("device", "profile", outcome.config.recipe)):
             return profiled(self._session, model, outcome.config.runtime, device, PROFILE_S)
 
-    def anchor(self, outcome: Measured) -> tuple[Timed, str | None]:
+    def anchor(self, outcome: Measured) -> tuple[TimedOutcome, str | None]:
         """Measures the baseline, whatever is known of it.
 
         Returns:
@@ -108,7 +108,7 @@ class Instrument:
         """
         [result] = self._times([outcome])
         note = self._latencies.anchor(*self._key(outcome), result) if isinstance(result, Measurement) else None
-        return timed(outcome, result), note
+        return with_result(outcome, result), note
 
     def _times(self, outcomes: Sequence[Measured]) -> list[JobResult]:
         """What was found of each file; a fault where it is gone or damaged, for all where the device is lost."""
@@ -126,7 +126,7 @@ class Instrument:
         if not jobs:
             return []
         try:
-            with self._leased(), self._builder.work.under_way(Activity("device", "measure")):
+            with self._leased(), self._builder.usage.under_way(Activity("device", "measure")):
                 return measure(self._session, jobs, status=self._status, rest=self._rest, stopped=self._stopped.is_set)
         except Fault as error:  # the device was lost while we waited for it
             return [error] * len(jobs)
@@ -142,18 +142,18 @@ class Instrument:
         return self._structures[artifact], outcome.config.runtime
 
 
-def timed(outcome: Measured, result: JobResult) -> Timed:
+def with_result(outcome: Measured, result: JobResult) -> TimedOutcome:
     """An evaluated outcome with its latency, refused where it can't be run or its delegate runs nothing of it."""
     if isinstance(result, Fault):
         return result
     if isinstance(result, Infeasible):
         return Refused(outcome.config, str(result), outcome.artifact)
-    return _timed(outcome, result)
+    return _with_latency(outcome, result)
 
 
-def _timed(outcome: Measured, latency: Measurement) -> Outcome:
+def _with_latency(outcome: Measured, latency: Measurement) -> Outcome:
     """Likewise, of a file that can be run."""
     if latency.delegated == 0:
         reason = f"{outcome.config.runtime.delegate} runs none of the file's {latency.operators} operators"
         return Refused(outcome.config, reason, outcome.artifact)
-    return outcome.timed(latency)
+    return outcome.with_latency(latency)

@@ -22,7 +22,7 @@ import cloudpickle
 
 from autotune.errors import Broken, Fault
 from autotune.files import Scratch, for_sockets
-from autotune.study.ray_messages import Answer, Call, Line, Setting, Shared, Value
+from autotune.study.ray_messages import Answer, Call, Line, RayOptions, Shared, Value
 from autotune.study.ray_process import END_S
 from autotune.track.environment import homeless
 
@@ -97,7 +97,7 @@ class RayPool:
         with self._lock:
             if self._closing:
                 raise Fault("the workers were ended")
-            ray = self._ray = self._ray or self._begun()
+            ray = self._ray = self._ray or self._started()
             self._calls[pending.number] = pending
         ray.send(pending)
         return pending.future
@@ -113,12 +113,12 @@ class RayPool:
         self._scratch.cleanup()
         self._sessions.cleanup()
 
-    def _begun(self) -> "_Ray":
+    def _started(self) -> "_Ray":
         address = self._address or _of_this_program()
         folder = Path(self._scratch.name, str(next(self._numbers)))
         folder.mkdir()
-        setting = Setting(self._jobs, self._start, address, str(folder), self._sessions.name, sys.path)
-        return _Ray(setting, self._settle, self._ended)
+        options = RayOptions(self._jobs, self._start, address, str(folder), self._sessions.name, sys.path)
+        return _Ray(options, self._settle, self._ended)
 
     def _settle(self, answer: Answer) -> None:
         with self._lock:
@@ -146,7 +146,7 @@ class RayPool:
             calls = list(self._calls.values())
             if calls:
                 try:
-                    ray = self._ray = self._begun()
+                    ray = self._ray = self._started()
                 except OSError as error:
                     self._fail(self._calls, Broken(f"the workers can't be started: {error}"))
         for pending in calls:
@@ -191,10 +191,10 @@ class _Ray:
         reason: why it ended.
     """
 
-    def __init__(self, setting: Setting, settle: Callable[[Answer], None], ended: "Callable[[_Ray], None]") -> None:
+    def __init__(self, options: RayOptions, settle: Callable[[Answer], None], ended: "Callable[[_Ray], None]") -> None:
         """
         Args:
-            setting: of it.
+            options: of it.
             settle: gets the answers to calls.
             ended: told when it has ended; both from a thread.
         """
@@ -202,23 +202,23 @@ class _Ray:
         self.reason = "its process ended"
         self._settle = settle
         self._ended = ended
-        self._printed = Path(setting.folder, "ray.log")
+        self._printed = Path(options.folder, "ray.log")
         self._sent = set[int]()
         self._lock = threading.Lock()
         self._socket, theirs = socket.socketpair()
         self._connection = Connection(os.dup(self._socket.fileno()))
-        command = [sys.executable, "-P", "-c", _BOOT, json.dumps(setting.path), str(theirs.fileno())]
+        command = [sys.executable, "-P", "-c", _BOOT, json.dumps(options.path), str(theirs.fileno())]
         with theirs, self._printed.open("wb") as printed:
             self._process = subprocess.Popen(
                 command,
-                env=_environment(setting.address),
+                env=_environment(options.address),
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=printed,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self._put(setting)
+        self._put(options)
         self._listener = threading.Thread(target=self._listen, name="ray", daemon=True)
         self._listener.start()
 
@@ -243,7 +243,7 @@ class _Ray:
         self._process.kill()
         self._listener.join()
 
-    def _put(self, message: Setting | Value | Call) -> None:
+    def _put(self, message: RayOptions | Value | Call) -> None:
         data = cloudpickle.dumps(message)
         with suppress(OSError):  # it has ended, which is told in its turn
             self._connection.send_bytes(data)

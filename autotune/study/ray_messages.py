@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Setting:
+class RayOptions:
     """What the process is to do.
 
     Attributes:

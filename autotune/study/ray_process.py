@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 import cloudpickle
 
 from autotune.errors import one_line
-from autotune.study.ray_messages import Answer, Line, Setting, State, Value
+from autotune.study.ray_messages import Answer, Line, RayOptions, State, Value
 from autotune.study.ray_workers import Ray, Workers
 
 log = logging.getLogger("autotune.worker")
@@ -39,7 +39,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever is interrupted closes the connection
     connection = Connection(int(sys.argv[-1]))
     lock = threading.Lock()
-    setting: Setting = cloudpickle.loads(connection.recv_bytes())
+    options: RayOptions = cloudpickle.loads(connection.recv_bytes())
 
     def send(message: Answer | Line | State) -> None:
         data = cloudpickle.dumps(message)
@@ -48,10 +48,10 @@ def main() -> None:
 
     log.addHandler(_Sent(send))
     log.setLevel(logging.INFO)
-    workers = Workers(setting, send)
+    workers = Workers(options, send)
     threading.Thread(target=_listen, args=(connection, workers), daemon=True).start()
     try:
-        ray, own = connect(setting)
+        ray, own = connect(options)
         workers.begin(ray)
     except Exception as error:  # whatever Ray says of it, it does not start
         logging.getLogger("autotune.worker").exception("Ray does not start")
@@ -75,7 +75,7 @@ def _listen(connection: Connection, workers: Workers) -> None:
         try:
             message = cloudpickle.loads(connection.recv_bytes())
         except (EOFError, OSError):  # closed, or its other end was killed
-            if not workers.begun.done():
+            if not workers.ray.done():
                 os._exit(0)
             workers.closed.set()
             return
@@ -94,7 +94,7 @@ class _Sent(logging.Handler):
         self._send(Line(self.format(record)))
 
 
-def connect(setting: Setting) -> tuple[Ray, bool]:
+def connect(options: RayOptions) -> tuple[Ray, bool]:
     """Ray, connected to the cluster at the address, or to one of its own on loopback; and whether it is its own.
 
     A machine that belongs to a cluster, by RAY_ADDRESS or by what was started on it, gets one of its own, too.
@@ -102,18 +102,18 @@ def connect(setting: Setting) -> tuple[Ray, bool]:
     import ray
     from ray._private import services
 
-    if setting.address:
-        ray.init(address=setting.address, log_to_driver=False, logging_level="ERROR")
+    if options.address:
+        ray.init(address=options.address, log_to_driver=False, logging_level="ERROR")
         return ray, False
     services.get_node = _patient(services.get_node)
     ray.init(
         address="local",
-        num_cpus=setting.jobs,
+        num_cpus=options.jobs,
         include_dashboard=False,
         log_to_driver=False,
         logging_level="ERROR",
         object_store_memory=512 * 1024**2,
-        _temp_dir=setting.sessions,
+        _temp_dir=options.sessions,
     )
     return ray, True
 

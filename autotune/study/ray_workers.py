@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import AutotuneError, Lost, one_line
-from autotune.study.ray_messages import Answer, Call, Setting, Shared, Value
+from autotune.study.ray_messages import Answer, Call, RayOptions, Shared, Value
 
 log = logging.getLogger("autotune.worker")
 
@@ -32,21 +32,21 @@ class Workers:
     """Ray actors, reused and replaced.
 
     Attributes:
-        begun: Ray, once there are any.
+        ray: Ray, once there are any.
         closed: set when they are to end.
     """
 
-    def __init__(self, setting: Setting, send: Callable[[Answer], None]) -> None:
+    def __init__(self, options: RayOptions, send: Callable[[Answer], None]) -> None:
         """
         Args:
-            setting: of the process.
+            options: of the process.
             send: gets the answers.
         """
-        self._setting = setting
+        self._options = options
         self._send = send
-        self.begun: Future[Ray] = Future()
+        self.ray: Future[Ray] = Future()
         self.closed = threading.Event()
-        self._threads = ThreadPoolExecutor(setting.jobs, thread_name_prefix="calls")
+        self._threads = ThreadPoolExecutor(options.jobs, thread_name_prefix="calls")
         self._idle: queue.SimpleQueue[_Hired] = queue.SimpleQueue()
         self._hired: list[_Hired] = []
         self._numbers = itertools.count(1)
@@ -56,9 +56,9 @@ class Workers:
 
     def begin(self, ray: Ray) -> None:
         """Starts them."""
-        for _ in range(self._setting.jobs):
+        for _ in range(self._options.jobs):
             self._idle.put(self._hire(ray))
-        self.begun.set_result(ray)
+        self.ray.set_result(ray)
 
     def keep(self, value: Value) -> None:
         """Keeps a value for calls to come."""
@@ -72,11 +72,11 @@ class Workers:
         """Ends them; what they were doing is lost."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for worker in list(self._hired):
-            self.begun.result().kill(worker.actor)
+            self.ray.result().kill(worker.actor)
         self._threads.shutdown(wait=True)
 
     def _answer(self, call: Call) -> None:
-        ray = self.begun.result()
+        ray = self.ray.result()
         try:
             arguments = [self._reference(ray, arg) if isinstance(arg, Shared) else arg for arg in call.arguments]
             self._send(Answer(call.number, result=self._called(ray, call.function, *arguments)))
@@ -115,8 +115,8 @@ class Workers:
         if instead_of is not None:
             self._hired.remove(instead_of)
         number = next(self._numbers)
-        printed = None if self._setting.address else Path(self._setting.folder, f"printed-{number}")
-        actor = ray.remote(num_cpus=1)(_Worker).remote(self._setting.start, printed)
+        printed = None if self._options.address else Path(self._options.folder, f"printed-{number}")
+        actor = ray.remote(num_cpus=1)(_Worker).remote(self._options.start, printed)
         worker = _Hired(actor, number, printed)
         self._hired.append(worker)
         return worker

@@ -16,7 +16,6 @@ class Recorder:
     """Ends trials.
 
     Attributes:
-        patience: with a front that stands still.
         stopped: whether a callback has ended the study: nothing new is begun.
     """
 
@@ -41,10 +40,15 @@ class Recorder:
         self._ledger = ledger
         self._targets = targets
         self._trials = trials
-        self.patience = patience
+        self._patience = patience
         self._reporter = reporter
         self._tracker = tracker
         self.stopped = False
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the front has stood still for as many trials as it may."""
+        return self._patience.is_over(self._ledger.trials_asked)
 
     def show(self) -> None:
         """Says where the study stands."""
@@ -68,7 +72,7 @@ class Recorder:
             self._ledger.tell(trial, outcome, self._targets)
         self.show()
         record = self._ledger.begun()
-        self.patience.see(record.asked, record.hypervolume())
+        self._patience.see(record.trials_done, record.hypervolume())
         if trial is not None:
             self._tracker.update(record)
 

@@ -97,14 +97,14 @@ class Summary:
 
     Attributes:
         record: the study afterwards.
-        work: counts and seconds, as Work.to_json(), with wall_s and startup_s.
-        found: finished trials that were there before.
+        usage: counts and seconds, as Usage.to_json(), with wall_s and startup_s.
+        trials_before: finished trials that were there before.
         notes: why it ended early, for the user.
         ended: the exit status for the signal that ended it, None where none did.
     """
 
     record: Begun
-    work: dict[str, float]
-    found: int
+    usage: dict[str, float]
+    trials_before: int
     notes: list[str] = field(default_factory=list)
     ended: int | None = None

@@ -46,7 +46,7 @@ def restore(ledger: Ledger, builder: Builder, evaluator: Evaluator, note: Callab
 
 def _evaluated(points: list[MeasuredPoint], evaluator: Evaluator, note: Callable[[str], None]) -> Iterator[Outcome]:
     """The same file's outcomes on the runtimes of these points; what fails is noted."""
-    for outcome in evaluator.evaluate_row([point.outcome.config for point in points]):
+    for outcome in evaluator.evaluate_runtimes([point.outcome.config for point in points]):
         if isinstance(outcome, Exception):
             note(f"{points[0].outcome.config.recipe}: {one_line(outcome)}")
         else:

@@ -12,7 +12,7 @@ from autotune.ledger.ledger import Ledger
 from autotune.results.outcome import Measured, Refused, Scored
 from autotune.results.record import BASELINE, Begun
 from autotune.search.proposals import Proposal, Proposals
-from autotune.study.baseline import Baseline, check_measurable, no_better_than_chance
+from autotune.study.baseline import BaselineCheck, check_measurable, no_better_than_chance
 from autotune.study.builder import Builder
 from autotune.study.evaluate import Evaluator
 from autotune.study.finish import measure_front, profile_pick, test_once
@@ -64,7 +64,7 @@ class Run:
     leases: Leases
     evaluator: Evaluator
     instrument: Instrument
-    baseline: Baseline
+    baseline_check: BaselineCheck
     scheduler: Scheduler
     proposals: Proposals
 
@@ -92,12 +92,12 @@ class Run:
         """
         setup = self.setup
         record = setup.ledger.record()
-        if isinstance(record, Begun) and self.baseline.is_there(record.baseline):
-            return not self.proposals.done and self.baseline.has_changed(record.baseline)
+        if isinstance(record, Begun) and self.baseline_check.is_there(record.baseline):
+            return not self.proposals.done and self.baseline_check.has_changed(record.baseline)
         first = next(iter(setup.prepared.candidates))
         config = Config(Recipe(model=first), Runtime(setup.device.delegates[0], setup.device.threads[0]))
         setup.reporter.status("measuring the baseline")
-        outcome = self.baseline.measure(config)
+        outcome = self.baseline_check.measure(config)
         if isinstance(outcome, Refused):
             raise UserError(f"model {setup.options.models[0]}: refused even as it is: {outcome.reason}")
         check_measurable(setup.prepared.targets, setup.prepared.objectives, outcome.metrics, setup.device.name)
@@ -120,9 +120,9 @@ class Run:
             self._take_over()
             plain, trained = (iter(()), iter(())) if setup.prepared.leader else self.proposals.baselines()
             for group in (self.proposals.unfinished(), plain):
-                scheduler.work(self._unless_stopped(partial(next, group, None)))
+                scheduler.drain(self._unless_stopped(partial(next, group, None)))
                 setup.tracker.update(setup.ledger.record())
-            scheduler.work(self._unless_stopped(lambda: next(trained, None) or self._next(scheduler.recipes)))
+            scheduler.drain(self._unless_stopped(lambda: next(trained, None) or self._next(scheduler.recipes)))
         except TimeIsUpError:
             setup.pool.close()  # what is still being built would disturb what follows
             scheduler.finish()
@@ -156,18 +156,18 @@ class Run:
             setup.reporter.note(f"{files} files of earlier studies are taken over; they count for no trial")
         for outcome in {outcome.config.key: outcome for outcome in outcomes}.values():
             self.scheduler.take(outcome)
-        self.scheduler.work(lambda: None)  # measured and told, before a runtime of theirs is thought to be untried
+        self.scheduler.drain(lambda: None)  # measured and told, before a runtime of theirs is thought to be untried
 
     def _next(self, under_way: Sequence[Recipe]) -> Proposal | None:
         """What the sampler proposes, None at the end of the search or while it waits for what is under way."""
-        return None if self.recorder.patience.is_over(self.setup.ledger.asked) else self.proposals.sampled(under_way)
+        return None if self.recorder.out_of_patience else self.proposals.sampled(under_way)
 
     def _why(self) -> str:
         """Why a search ended before its trials did."""
         setup = self.setup
         if setup.prepared.leader:
             return f"the other files of study {setup.prepared.leader.name!r} do not fit device {setup.device.name}"
-        if self.recorder.patience.is_over(setup.ledger.asked):
+        if self.recorder.out_of_patience:
             return f"the front has not moved for {setup.options.patience} trials; --patience goes on for longer"
         may = " that may meet the targets by its structure" if setup.prepared.targets else ""
         return f"every configuration of the space{may} was tried"

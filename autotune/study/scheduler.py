@@ -1,4 +1,4 @@
-"""Rows under way: a recipe's file is built, evaluated on every runtime, measured in quiet, and told."""
+"""Proposals under way: a recipe's file is built, evaluated on every runtime, measured in quiet, and told."""
 
 import contextlib
 import time
@@ -15,7 +15,7 @@ from autotune.search.proposals import Proposal
 from autotune.study.baseline import TRIES
 from autotune.study.builder import Builder
 from autotune.study.evaluate import Evaluator
-from autotune.study.instrument import Instrument, Timed
+from autotune.study.instrument import Instrument, TimedOutcome
 from autotune.study.log import log
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class TimeIsUpError(Exception):
 
 
 class Scheduler:
-    """Works rows off, as many at a time as there are workers, while their source has more."""
+    """Works proposals off, as many at a time as there are workers, while their source has more."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Scheduler:
         self._deadline = deadline
         self._threads = ThreadPoolExecutor(jobs + 2)
         self._building: dict[Future[list[Outcome | Exception]], Proposal] = {}
-        self._measuring: Future[list[Timed]] | None = None
+        self._measuring: Future[list[TimedOutcome]] | None = None
         self._measured: list[tuple[int | None, Measured]] = []
         self._waiting: list[tuple[int | None, Measured]] = []
         self._again: list[Proposal] = []
@@ -84,7 +84,7 @@ class Scheduler:
     @property
     def recipes(self) -> list[Recipe]:
         """What is being built."""
-        return [row.recipe for row in self._building.values()]
+        return [proposal.recipe for proposal in self._building.values()]
 
     def close(self, *, wait: bool = False) -> None:
         """Begins nothing more, and lets the device go.
@@ -118,20 +118,20 @@ class Scheduler:
     def _tell_built(self) -> None:
         """Tells or puts by what has come of the builds that are over."""
         for future in [future for future in self._building if future.done()]:
-            row = self._building.pop(future)
+            proposal = self._building.pop(future)
             for index, result in enumerate(_result(future)):
                 if isinstance(result, Outcome):
-                    self._sort(row.trial if index == 0 else None, row.configs[index], result)
+                    self._sort(proposal.trial if index == 0 else None, proposal.configs[index], result)
 
     def take(self, outcome: Outcome) -> None:
         """Tells what was evaluated before, once its latency is known."""
         self._sort(None, outcome.config, outcome)
 
-    def work(self, source: Callable[[], Proposal | None]) -> None:
-        """Works until the source has no more rows and all that it gave are told.
+    def drain(self, source: Callable[[], Proposal | None]) -> None:
+        """Works until the source has no more proposals and all that it gave are told.
 
         Args:
-            source: the next row, None where there is none now; asked again after each outcome.
+            source: the next proposal, None where there is none now; asked again after each outcome.
 
         Raises:
             TimeIsUpError: the deadline has come.
@@ -147,7 +147,7 @@ class Scheduler:
             self._collect()
 
     def _fill(self, source: Callable[[], Proposal | None]) -> bool:
-        """Begins rows while there are workers for them. False where the source has none.
+        """Begins proposals while there are workers for them. False where the source has none.
 
         A measurement in quiet waits for trainings under way; meanwhile what needs no training is begun still.
 
@@ -158,28 +158,28 @@ class Scheduler:
             due = self._is_due()
             if due and not any(map(self._builder.trains, self.recipes)):
                 return True
-            row = self._again.pop() if self._again else source()
-            if row is None:
+            proposal = self._again.pop() if self._again else source()
+            if proposal is None:
                 return bool(self._building)  # an outcome may give it an idea
             if self._deadline is not None and time.monotonic() > self._deadline:
                 raise TimeIsUpError
-            if due and self._builder.trains(row.recipe):
-                self._again.append(row)
+            if due and self._builder.trains(proposal.recipe):
+                self._again.append(proposal)
                 return True
             if not self._building:
                 self._held.enter_context(self._hold())
                 self._since = time.monotonic()
-            self._builder.work.row(self._jobs)
-            self._building[self._threads.submit(self._evaluator.evaluate_row, row.configs)] = row
+            self._builder.usage.proposal_begun(self._jobs)
+            self._building[self._threads.submit(self._evaluator.evaluate_runtimes, proposal.configs)] = proposal
         return True
 
     def _is_due(self) -> bool:
         """Whether nothing long may be begun for now: the device is measured, is to be, or is let go for a moment."""
         if not self._quiet:
             return False
-        rows = len({outcome.config.recipe.key for _, outcome in self._waiting})
+        recipes = len({outcome.config.recipe.key for _, outcome in self._waiting})
         held = bool(self._building) and time.monotonic() - self._since > HELD_S
-        return self._measuring is not None or rows >= WAITING or held
+        return self._measuring is not None or recipes >= WAITING or held
 
     def _measure(self, more: bool) -> None:
         """Begins to measure what waits for it, where the device is quiet enough."""
@@ -189,10 +189,10 @@ class Scheduler:
             return
         self._measured, self._waiting = self._waiting, []
         outcomes = [outcome for _, outcome in self._measured]
-        self._measuring = self._threads.submit(self._timed, outcomes)
+        self._measuring = self._threads.submit(self._measured_in_quiet, outcomes)
 
-    def _timed(self, outcomes: Sequence[Measured]) -> list[Timed]:
-        with self._builder.work.resting() if self._quiet else contextlib.nullcontext():
+    def _measured_in_quiet(self, outcomes: Sequence[Measured]) -> list[TimedOutcome]:
+        with self._builder.usage.resting() if self._quiet else contextlib.nullcontext():
             return self._instrument.measure(outcomes)
 
     def _collect(self) -> None:
@@ -210,9 +210,9 @@ class Scheduler:
         if not done:
             raise TimeIsUpError
         for future in [future for future in self._building if future in done]:
-            row = self._building.pop(future)
+            proposal = self._building.pop(future)
             for index, result in enumerate(future.result()):
-                self._sort(row.trial if index == 0 else None, row.configs[index], result)
+                self._sort(proposal.trial if index == 0 else None, proposal.configs[index], result)
             if not self._building:
                 self._held.pop_all().close()
         if self._measuring is not None and self._measuring in done:

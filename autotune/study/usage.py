@@ -11,7 +11,7 @@ from autotune.study.reporting import Activity
 
 
 @dataclass
-class Work:
+class Usage:
     """What was done and what was not: counts, and the time in which something was under way.
 
     Attributes:
@@ -20,10 +20,10 @@ class Work:
         reused: stages that came from the cache.
         reused_training: those of them that would have trained.
         busy: seconds in which at least one build, evaluation or measurement was under way.
-        begun: when the first of them began, on the clock of time.monotonic(); 0 before it.
-        idle: seconds that workers had nothing to do while a row waited, summed over the workers. A row waited
-            for as long as one is begun later; to wait for an outcome that the row needs counts too.
-        searching: seconds from the first row that was begun to the last, which idle is summed over.
+        began: when the first of them began, on the clock of time.monotonic(); 0 before it.
+        idle: seconds that workers had nothing to do while a proposal waited, summed over the workers. A proposal waited
+            for as long as one is begun later; to wait for an outcome that the proposal needs counts too.
+        searching: seconds from the first proposal that was begun to the last, which idle is summed over.
     """
 
     watch: Callable[[Sequence[Activity]], None] = field(default=lambda _: None, repr=False)
@@ -32,7 +32,7 @@ class Work:
     reused: int = 0
     reused_training: int = 0
     busy: float = 0.0
-    begun: float = 0.0
+    began: float = 0.0
     idle: float = 0.0
     searching: float = 0.0
     _under_way: list[Activity] = field(default_factory=list, repr=False)
@@ -47,7 +47,7 @@ class Work:
     def under_way(self, activity: Activity) -> Iterator[None]:
         """Marks a build, an evaluation or a measurement."""
         with self._settled() as now:
-            self.begun = self.begun or now
+            self.began = self.began or now
             self._under_way.append(activity)
             self.watch(tuple(self._under_way))
         try:
@@ -57,8 +57,8 @@ class Work:
                 self._under_way.remove(activity)
                 self.watch(tuple(self._under_way))
 
-    def row(self, workers: int) -> None:
-        """Marks that a row is begun: it waited while workers had nothing to do.
+    def proposal_begun(self, workers: int) -> None:
+        """Marks that a proposal is begun: it waited while workers had nothing to do.
 
         Args:
             workers: that may be busy from now on.

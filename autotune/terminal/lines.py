@@ -46,12 +46,12 @@ class PlainOutput(QuietOutput):
         console.print(Text(text, style="yellow"), soft_wrap=True)
 
     def progress(self, record: Begun, trials: int) -> None:
-        if (record.name, record.asked) == self._seen:  # one that nobody asked for has ended
+        if (record.name, record.trials_done) == self._seen:  # one that nobody asked for has ended
             return
-        self._seen = (record.name, record.asked)
+        self._seen = (record.name, record.trials_done)
         pick = record.front().pick()
         best = short(pick, record.quality, record.objectives[1:]) if pick else "nothing meets the targets yet"
-        line = f"{record.asked}/{trials} trials · hypervolume {record.hypervolume():.3f} · best: {best}"
+        line = f"{record.trials_done}/{trials} trials · hypervolume {record.hypervolume():.3f} · best: {best}"
         console.print(line, soft_wrap=True)
         console.file.flush()
 
@@ -111,7 +111,7 @@ class JsonOutput(QuietOutput):
             state=point.outcome.state,
             reason=point.reason,
             free=point.free,
-            done=record.asked,
+            done=record.trials_done,
             trials=trials,
             hypervolume=record.hypervolume(),
         )

@@ -129,7 +129,7 @@ class View:
         """Does what Reporter.progress() says."""
         if self._record is None or record.name != self._record.name:
             now = time.monotonic()
-            self._first = (record.asked, now)
+            self._first = (record.trials_done, now)
             self._volumes = []
             self._status = ("", now)
         self._front = record.front()
@@ -144,7 +144,7 @@ class View:
         if self._record is None and not self._seats and self._device is None:
             return
         workers = self._workers(max(1, min(WORKERS, height - 8)))
-        results = [*self._found(fancy=options.encoding.startswith("utf"))]
+        results = [*self._results(fancy=options.encoding.startswith("utf"))]
         yield _labelled([*workers, self._on_device(), *results], width)
         rows = min(ROWS, height - len(workers) - len(results) - 5)  # its blank line, its header, the baseline
         if self._front is not None and rows > 0:
@@ -157,7 +157,7 @@ class View:
         if self._record is None:
             text = "measuring the baseline" if self._seats or self._device else self._status[0]
             return Text(f"{elapsed}  {text}", no_wrap=True, overflow="ellipsis")
-        done = self._record.asked
+        done = self._record.trials_done
         name = f"{self._record.name} on {self._record.device}  " if width >= NARROW else ""
         line = Table.grid(padding=(0, 1))
         for _ in range(3):
@@ -196,7 +196,7 @@ class View:
             return "device", _since(self._device.since, text or _described(self._device))
         return "device", _since(since, text) if text else Text("idle", style="dim")
 
-    def _found(self, *, fancy: bool) -> Iterator[tuple[str, Text]]:
+    def _results(self, *, fancy: bool) -> Iterator[tuple[str, Text]]:
         """The best so far against the targets, and the hypervolume with how it grew."""
         if self._record is None or self._front is None:
             return

@@ -100,7 +100,7 @@ def print_summary(summary: Summary, tracking_uri: str | None) -> None:
     for note in summary.notes:
         console.print(note, style="yellow")
     print_front(record, record.front())
-    console.print(f"\n{_work(summary)}", style="dim", soft_wrap=True)
+    console.print(f"\n{_usage(summary)}", style="dim", soft_wrap=True)
     console.print(f"front as a picture: {record.folder / 'front.png'}", soft_wrap=True)
     console.print(f"a page to send:     {command(record, 'report')}", soft_wrap=True)
     console.print(f"take a file home:   {command(record, 'pick')}", soft_wrap=True)
@@ -181,12 +181,12 @@ def _short(front: ParetoFront, point: MeasuredPoint) -> str:
     return short(point, front.quality, front.objectives[1:])
 
 
-def _work(summary: Summary) -> str:
-    work = summary.work
-    done = f"{work['trained']} stages trained, {work['converted']} converted, {work['reused']} taken from the cache"
-    if not work["trained"] and not work["converted"]:
-        done = f"nothing was trained or converted: {work['reused']} stages taken from the cache"
-    if summary.found:
-        done += f"; {summary.found} trials were there already"
-    busy = work["busy_s"] / work["wall_s"]
-    return f"{clock(work['wall_s'])} in all, {busy:.0%} of it building, evaluating or measuring; {done}"
+def _usage(summary: Summary) -> str:
+    usage = summary.usage
+    done = f"{usage['trained']} stages trained, {usage['converted']} converted, {usage['reused']} taken from the cache"
+    if not usage["trained"] and not usage["converted"]:
+        done = f"nothing was trained or converted: {usage['reused']} stages taken from the cache"
+    if summary.trials_before:
+        done += f"; {summary.trials_before} trials were there already"
+    busy = usage["busy_s"] / usage["wall_s"]
+    return f"{clock(usage['wall_s'])} in all, {busy:.0%} of it building, evaluating or measuring; {done}"

@@ -74,7 +74,7 @@ def study_entry(record: Begun, *, finished: bool) -> Entry:
         "FINISHED" if finished else "RUNNING",
         {"device": record.device, **({"mlflow.note.content": summary(record)} if finished else {})},
         {name: _text(value) for name, value in params.items() if value is not None},
-        _numbers({**_at(record.asked, totals), **_at(again, baseline)}),
+        _numbers({**_at(record.trials_done, totals), **_at(again, baseline)}),
         _milliseconds(min((point.began for point in record.points), default=0.0)),
         _milliseconds(max((point.ended for point in record.points), default=0.0)),
     )

@@ -156,7 +156,7 @@ def test_recipe_says_what_was_handed_out(record: Begun, tmp_path: Path) -> None:
 
 def test_recipe_says_how_far_its_latency_is_to_be_trusted(record: Begun, tmp_path: Path) -> None:
     """Its interval, whether it is stable, and whether it is an emulator's."""
-    timed = record.measured[1].outcome.timed(toy_measurement(5.0, "rounds differ by 20%"))
+    timed = record.measured[1].outcome.with_latency(toy_measurement(5.0, "rounds differ by 20%"))
     shaky = replace(
         record,
         meta=replace(record.meta, device=DeviceFacts("fake", emulated=True)),
@@ -258,7 +258,7 @@ def looked_at(record: Begun, trial: int, found: Rechecked, *targets: str) -> lis
 def timed(record: Begun, trial: int, latency_ms: float) -> Begun:
     """With a latency that has an interval, of 1 % to either side."""
     [point] = [point for point in record.measured if point.trial == trial]
-    again = replace(point, outcome=point.outcome.timed(toy_measurement(latency_ms)))
+    again = replace(point, outcome=point.outcome.with_latency(toy_measurement(latency_ms)))
     return replace(record, points=[again if other is point else other for other in record.points])
 
 

@@ -139,7 +139,7 @@ def test_constraints_are_met_with_margin(tmp_path: Path) -> None:
     study = ledger(tmp_path)
     asked = study.ask()
     assert asked is not None
-    study.tell(asked.number, outcome(asked.config, 4.97).timed(toy_measurement(4.97)), targets())
+    study.tell(asked.number, outcome(asked.config, 4.97).with_latency(toy_measurement(4.97)), targets())
     [trial] = optuna.load_study(study_name="toy", storage=journal.storage(tmp_path)).trials
     [point] = read(tmp_path, "toy").points
     assert trial.constraints == point.violations == {"latency<5ms": pytest.approx(4.97 * 1.01 / 5 - 1)}
@@ -249,7 +249,7 @@ def test_what_comes_with_a_trial_is_told_and_not_counted(tmp_path: Path) -> None
         (False, {"latency<5ms": -0.8}),
         (True, {"latency<5ms": 1.0}),
     ]
-    assert record.asked == study.asked == 1
+    assert record.trials_done == study.trials_asked == 1
     assert record.failed == {"lost": 1}
     assert study.seen(other(asked.config))
     assert ledger(tmp_path).seen(other(asked.config))
@@ -278,7 +278,7 @@ def test_what_it_knows_is_what_is_read(tmp_path: Path) -> None:
     study.note("remeasured", {str(asked[3].number): toy_measurement(9.0).to_json()})
     record = study.record()
     assert record == read(tmp_path, "toy")
-    assert (record.asked, study.asked, len(record.points)) == (5, 6, 8)
+    assert (record.trials_done, study.trials_asked, len(record.points)) == (5, 6, 8)
     assert record.points == sorted(record.points, key=lambda point: point.trial)
 
 

@@ -69,7 +69,7 @@ def test_another_device_only_measures(tmp_path: Path) -> None:
     assert record.name == "toy@board"
     assert record.device == "board"
     assert {p.outcome.config.key for p in record.points} == {p.outcome.config.key for p in first.points}
-    assert record.asked == len(siblings.files(first)) > 1
+    assert record.trials_done == len(siblings.files(first)) > 1
     before = {p.outcome.config.key: p.outcome for p in all_measured(first.points)}
     for point in all_measured(record.points):
         outcome, was = point.outcome, before[point.outcome.config.key]
@@ -100,7 +100,7 @@ def test_new_files_of_the_search_are_measured_by_the_next_run(tmp_path: Path) ->
     few = study(options(tmp_path), Board()).record
     more = study(options(tmp_path, trials=12)).record
     summary = study(options(tmp_path), Board())
-    assert summary.found == few.asked < summary.record.asked == len(siblings.files(more))
+    assert summary.trials_before == few.trials_done < summary.record.trials_done == len(siblings.files(more))
     assert {p.trial for p in few.points} < {p.trial for p in summary.record.points}
 
 
@@ -109,7 +109,7 @@ def test_the_searching_study_goes_on_on_its_own_device(tmp_path: Path) -> None:
     study(options(tmp_path, trials=6))
     study(options(tmp_path), Board())
     record = study(options(tmp_path, trials=7)).record
-    assert (record.name, record.asked) == ("toy", 7)
+    assert (record.name, record.trials_done) == ("toy", 7)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import Cooling, MeasureOptions, Session, Window, cores
 from autotune.errors import Fault, Infeasible, UserError
-from autotune.measure.bench import BenchRow, BenchWindow, bench, found_in, read_tflite, runtimes, sustain
+from autotune.measure.bench import BenchRow, BenchWindow, bench, bench_findings, read_tflite, runtimes, sustain
 from autotune.measure.rounds import Job
 from autotune.results.outcome import Measurement
 from autotune.testing import FakeDevice, toy_measurement
@@ -168,13 +168,13 @@ def test_a_sparse_file_is_held_against_its_twin(
     dense.write_bytes(tables.edited(tables.small(), change) if change else tables.small())
     other.write_bytes(sparse(values))
     rows = [BenchRow(path, Runtime(), toy_measurement(1)) for path in (other, dense)]
-    assert found_in(rows) == (["sparse weights bought nothing on xnnpack: as fast"] if found else [])
+    assert bench_findings(rows) == (["sparse weights bought nothing on xnnpack: as fast"] if found else [])
 
 
 def test_what_was_not_measured_is_not_held_against_anything() -> None:
     """Refusals and faults say nothing of speed."""
     rows = [BenchRow(PROBE, Runtime(), toy_measurement(1)), BenchRow(PROBE, Runtime("builtin"), Infeasible("no"))]
-    assert found_in(rows) == []
+    assert bench_findings(rows) == []
 
 
 @pytest.mark.usefixtures("brief")

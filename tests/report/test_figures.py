@@ -9,8 +9,8 @@ from autotune.targets.metric import METRICS
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 
 OUTCOMES = (
-    toy_outcome(0.9, 1.0, 1000).timed(toy_measurement(1.0)),
-    toy_outcome(0.8, 0.1, 300, quantize="int8", prune=0.5).timed(toy_measurement(0.1)),
+    toy_outcome(0.9, 1.0, 1000).with_latency(toy_measurement(1.0)),
+    toy_outcome(0.8, 0.1, 300, quantize="int8", prune=0.5).with_latency(toy_measurement(0.1)),
     toy_outcome(0.7, 0.5, 500, quantize="qat"),
 )
 

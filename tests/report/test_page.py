@@ -29,12 +29,12 @@ IMPORTANCE = Importance({"accuracy": {"quantize": 0.9, "prune": 0.1}, "latency":
 def record(folder: Path) -> Begun:
     """With a target, a refused trial, a test score, and profiles of which one has times."""
     part = replace(toy_measurement(0.1), delegated=3, fell_back=("PAD",))
-    few = toy_outcome(0.89, 0.1, 300, quantize="int8").timed(part)
+    few = toy_outcome(0.89, 0.1, 300, quantize="int8").with_latency(part)
     made = toy_record(
         folder,
-        toy_outcome(0.9, 1.0, 1000).timed(toy_measurement(1.0)),
+        toy_outcome(0.9, 1.0, 1000).with_latency(toy_measurement(1.0)),
         replace(few, artifact="1" * 64),
-        toy_outcome(0.7, 0.5, 200, quantize="int8", prune=0.5).timed(toy_measurement(0.5, "drifts")),
+        toy_outcome(0.7, 0.5, 200, quantize="int8", prune=0.5).with_latency(toy_measurement(0.5, "drifts")),
         Refused(Config.of({"quantize": "int16x8"}), "no kernels for <it>"),
     )
     profiles = {

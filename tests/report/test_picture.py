@@ -33,7 +33,10 @@ def test_draws_a_study_with_targets(tmp_path: Path) -> None:
 
 def test_draws_other_objectives(tmp_path: Path) -> None:
     """One cost alone, or memory that is not known of every point."""
-    outcomes = (toy_outcome(0.9, 1.0, 1000).timed(toy_measurement(1.0)), toy_outcome(0.8, 0.1, 300, quantize="int8"))
+    outcomes = (
+        toy_outcome(0.9, 1.0, 1000).with_latency(toy_measurement(1.0)),
+        toy_outcome(0.8, 0.1, 300, quantize="int8"),
+    )
     pictures = []
     for costs in (["size"], ["memory", "latency"], ["latency", "download"]):
         record = toy_record(tmp_path, *outcomes)

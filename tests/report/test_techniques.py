@@ -62,10 +62,10 @@ def test_delegates_and_what_they_left() -> None:
     part = replace(whole, delegated=2, fell_back=("SOFTMAX x 2", "PAD"))
     silent = replace(whole, delegated=None)
     outcomes = [
-        toy_outcome(0.9, 1.0, 1).timed(whole),
-        replace(toy_outcome(0.9, 1.0, 1, quantize="int8").timed(part), artifact="1"),
-        replace(toy_outcome(0.9, 1.0, 1, quantize="int8", threads=2).timed(part), artifact="1"),
-        toy_outcome(0.9, 1.0, 1, delegate="builtin").timed(silent),
+        toy_outcome(0.9, 1.0, 1).with_latency(whole),
+        replace(toy_outcome(0.9, 1.0, 1, quantize="int8").with_latency(part), artifact="1"),
+        replace(toy_outcome(0.9, 1.0, 1, quantize="int8", threads=2).with_latency(part), artifact="1"),
+        toy_outcome(0.9, 1.0, 1, delegate="builtin").with_latency(silent),
         toy_outcome(0.9, 1.0, 1, delegate="builtin"),
     ]
     [(name, found)] = delegation(outcomes).items()

@@ -148,7 +148,9 @@ def test_trade() -> None:
 def test_trade_of_latencies_that_are_not_told_apart() -> None:
     """Their intervals overlap."""
     points = [
-        MeasuredPoint(trial, toy_outcome(0.9 - trial / 5, 1, 1000 - trial).timed(toy_measurement(latency)), {}, "m")
+        MeasuredPoint(
+            trial, toy_outcome(0.9 - trial / 5, 1, 1000 - trial).with_latency(toy_measurement(latency)), {}, "m"
+        )
         for trial, latency in enumerate((5.0, 5.05))
     ]
     of = front_of(points, USUAL, [], BASELINE)

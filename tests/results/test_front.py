@@ -313,7 +313,7 @@ def test_json_of_a_front() -> None:
 def test_latencies_are_tied_where_their_intervals_overlap() -> None:
     """With the point above, on either side of it; each reaches 1 % to either side. What has none is not."""
     timed = [
-        replace(point, outcome=point.outcome.timed(toy_measurement(point.outcome.metrics["latency_ms"])))
+        replace(point, outcome=point.outcome.with_latency(toy_measurement(point.outcome.metrics["latency_ms"])))
         for point in points((0.9, 10, 100), (0.8, 9.9, 99), (0.7, 9.98, 98), (0.6, 9, 97))
     ]
     *_, last = points(*[(0.5, 9, 96)] * 5)

@@ -39,7 +39,7 @@ def test_exact_values_have_no_margin() -> None:
 )
 def test_latency_by_its_interval(bound: str, met: bool) -> None:
     """It reaches 1 % to either side of 10 ms."""
-    outcome = toy_outcome(0.9, 10, 1000).timed(toy_measurement(10))
+    outcome = toy_outcome(0.9, 10, 1000).with_latency(toy_measurement(10))
     [violation] = against(outcome, f"latency<{bound}").values()
     assert (violation <= 0) == met
     [slower] = against(outcome, f"latency>{bound}").values()

@@ -67,7 +67,11 @@ def test_a_trial_more_is_as_if_it_had_been_there(tmp_path: Path) -> None:
         anew = replace(record)
         assert len(record.points) == number
         assert record.leading == anew.leading
-        assert (record.asked, record.front(), record.hypervolume()) == (anew.asked, anew.front(), anew.hypervolume())
+        assert (record.trials_done, record.front(), record.hypervolume()) == (
+            anew.trials_done,
+            anew.front(),
+            anew.hypervolume(),
+        )
     assert record.points == points
     assert len(record.leading) < 20
 

@@ -8,7 +8,7 @@ import pytest
 from autotune.config import Config, Recipe, Runtime
 from autotune.results.outcome import Measured
 from autotune.results.record import Begun
-from autotune.search.acquisition import Outlook
+from autotune.search.acquisition import Acquisition
 from autotune.search.evidence import Evidence
 from autotune.search.surrogate import Features, Prediction
 from autotune.testing import toy_outcome, toy_record
@@ -33,10 +33,10 @@ def record(folder: Path, *recipes: Recipe, targets: tuple[str, ...] = ()) -> Beg
     return replace(found, points=found.judged(found.targets))
 
 
-def outlook(found: Begun) -> Outlook:
+def acquisition(found: Begun) -> Acquisition:
     known = Evidence()
     known.see(found)
-    return Outlook(found, known, RECIPES, Features(RECIPES), Prediction(), Prediction())
+    return Acquisition(found, known, RECIPES, Features(RECIPES), Prediction(), Prediction())
 
 
 SOME = [Recipe(), Recipe(quantize="int8"), Recipe(prune=0.5), Recipe(prune=0.9), Recipe(prune=0.5, quantize="int8")]
@@ -44,14 +44,14 @@ SOME = [Recipe(), Recipe(quantize="int8"), Recipe(prune=0.5), Recipe(prune=0.9),
 
 def test_what_compresses_further_gains_more(tmp_path: Path) -> None:
     """Between what was measured there is less to be gained than beyond it."""
-    found = outlook(record(tmp_path, *SOME))
+    found = acquisition(record(tmp_path, *SOME))
     beyond, between = Recipe(prune=0.7, quantize="int8"), Recipe(prune=0.3)
     assert found.gain([beyond], meeting=True) > found.gain([between], meeting=True) > 0
 
 
 def test_files_of_one_training_gain_together(tmp_path: Path) -> None:
     """At least as much as each alone, at most as much as all of them apart."""
-    found = outlook(record(tmp_path, *SOME))
+    found = acquisition(record(tmp_path, *SOME))
     pair = [Recipe(prune=0.7), Recipe(prune=0.7, quantize="int8")]
     apart = [found.gain([one], meeting=True) for one in pair]
     assert max(apart) <= found.gain(pair, meeting=True) <= sum(apart) + 1e-12
@@ -90,7 +90,7 @@ def test_a_file_counts_once(tmp_path: Path) -> None:
 def test_latency_is_known_of_the_kind(tmp_path: Path) -> None:
     """A pruned file takes what its dense twin was measured to take: it gains nothing where that is too long."""
     targets = ("latency<5ms",)
-    found = outlook(record(tmp_path, *SOME, targets=targets))
+    found = acquisition(record(tmp_path, *SOME, targets=targets))
     assert found.gain([Recipe(prune=0.7)], meeting=True) == 0
     assert found.gain([Recipe(prune=0.7)], meeting=False) > 0
     assert found.gain([Recipe(prune=0.7, quantize="int8")], meeting=True) > 0
@@ -98,7 +98,7 @@ def test_latency_is_known_of_the_kind(tmp_path: Path) -> None:
 
 def test_a_quality_that_is_out_of_reach_gains_nothing(tmp_path: Path) -> None:
     """Where every part of the prediction misses the target."""
-    found = outlook(record(tmp_path, *SOME, Recipe(prune=0.7), targets=("accuracy>=0.85",)))
+    found = acquisition(record(tmp_path, *SOME, Recipe(prune=0.7), targets=("accuracy>=0.85",)))
     assert found.gain([Recipe(prune=0.9, quantize="int8")], meeting=True) == 0
 
 
@@ -106,11 +106,11 @@ def test_a_quality_that_is_out_of_reach_gains_nothing(tmp_path: Path) -> None:
 def test_a_kind_that_nobody_measured(recipe: Recipe, tmp_path: Path) -> None:
     """Is taken to be as fast as the baseline, until one of it is measured."""
     some = record(tmp_path, *SOME)
-    unknown = outlook(some).gain([recipe], meeting=True)
+    unknown = acquisition(some).gain([recipe], meeting=True)
     fast = toy_record(
         tmp_path, *(p.outcome for p in some.measured), measured(Recipe(prune=0.3, quantize="dynamic"), 0.1)
     )
-    assert outlook(fast).gain([recipe], meeting=True) > unknown
+    assert acquisition(fast).gain([recipe], meeting=True) > unknown
 
 
 def test_a_target_is_expected_to_be_met_with_margin(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_target_is_expected_to_be_met_with_margin(tmp_path: Path) -> None:
     wide = record(tmp_path, *SOME, targets=("accuracy>=0.87",))
     sharp = [replace(p, held=dict.fromkeys(p.held, (p.outcome.metrics["accuracy"],) * 2)) for p in wide.measured]
     recipe = Recipe(prune=0.3, quantize="int8")
-    gains = [outlook(found).gain([recipe], meeting=True) for found in (wide, replace(wide, points=sharp))]
+    gains = [acquisition(found).gain([recipe], meeting=True) for found in (wide, replace(wide, points=sharp))]
     assert 0 < gains[0] < gains[1]
 
 
@@ -130,4 +130,4 @@ def test_memory_that_is_not_known_of_every_runtime(tmp_path: Path) -> None:
         point.outcome.metrics["memory_bytes"] = 5e5
     found = replace(found, points=found.judged(found.targets))
     assert [point.feasible for point in found.points] == [True, True, True, False, False]
-    assert outlook(found).gain([Recipe(prune=0.7), Recipe(prune=0.7, quantize="int8")], meeting=True) >= 0
+    assert acquisition(found).gain([Recipe(prune=0.7), Recipe(prune=0.7, quantize="int8")], meeting=True) >= 0

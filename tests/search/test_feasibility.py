@@ -52,7 +52,7 @@ def timed(recipe: Recipe, threads: int, latency: float, verdict: str = "stable")
     """A file of 1 MB with an interval of 1 % to either side of its latency."""
     outcome = toy_outcome(0.9, latency, 1e6)
     outcome = replace(outcome, config=Config(recipe, Runtime("xnnpack", threads)))
-    return outcome.timed(toy_measurement(latency, verdict))
+    return outcome.with_latency(toy_measurement(latency, verdict))
 
 
 PRUNED = Recipe(prune=0.5)
@@ -148,7 +148,7 @@ def test_the_study_is_told_and_nothing_is_trained(tmp_path: Path, sampler: Any) 
     assert [point.outcome.config.recipe.key for point in floats if point not in left_out] == [Recipe().key]
     told = f"{len(left_out)} configurations were not built: files of their structure miss a target, whatever they learn"
     assert told in reporter.notes
-    assert record.asked == 1 + 6
+    assert record.trials_done == 1 + 6
     trials = optuna.load_study(study_name="toy", storage=_journal(record.folder)).trials
     missed = [trial.constraints for trial in trials if trial.number in {point.trial for point in left_out}]
     assert all(found["latency<0.05ms"] == pytest.approx(1.0) for found in missed)

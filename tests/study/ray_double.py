@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cloudpickle
 
-from autotune.study.ray_messages import Answer, Call, Setting, State
+from autotune.study.ray_messages import Answer, Call, RayOptions, State
 
 BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from tests.study.ray_double import main; main()"
 
@@ -18,7 +18,7 @@ def main() -> None:
     The last word of the plan is what every start from then on does. $STARTS is the file that counts them.
     """
     connection = Connection(int(sys.argv[-1]))
-    setting: Setting = cloudpickle.loads(connection.recv_bytes())
+    options: RayOptions = cloudpickle.loads(connection.recv_bytes())
     starts, plan = Path(os.environ["STARTS"]), os.environ["PLAN"].split()
     number = len(starts.read_text()) if starts.exists() else 0
     starts.write_text("+" * (number + 1))
@@ -28,7 +28,7 @@ def main() -> None:
     if does in ("fail", "die"):
         os._exit(1)
     connection.send_bytes(cloudpickle.dumps(State()))
-    setting.start(1)
+    options.start(1)
     while True:
         try:
             message = cloudpickle.loads(connection.recv_bytes())

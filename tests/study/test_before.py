@@ -82,8 +82,8 @@ def test_it_goes_on(runs: Path) -> None:
         pool.close()
     assert journal.read_bytes().startswith(before)
     assert {
-        "found": summary.found,
-        "asked": summary.record.asked,
+        "found": summary.trials_before,
+        "asked": summary.record.trials_done,
         "failed": summary.record.failed,
         "notes": reporter.notes,
         "stages": sorted(step.stage for step in pool.built),

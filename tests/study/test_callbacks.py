@@ -51,7 +51,7 @@ class Raising(SilentReporter):
         self._trials, self._error = trials, error
 
     def progress(self, record: object, trials: int) -> None:
-        if getattr(record, "asked", 0) >= self._trials:
+        if getattr(record, "trials_done", 0) >= self._trials:
             raise self._error("enough")
 
 
@@ -59,20 +59,20 @@ def test_a_study_that_is_stopped_ends_in_order(tmp_path: Path) -> None:
     """Nothing new is begun, what is under way is finished, the front is measured once more; and it can go on."""
     summary = study(options(tmp_path), reporter=Raising(2, StopStudy))
     record = summary.record
-    assert 2 <= record.asked < 12
+    assert 2 <= record.trials_done < 12
     front = record.front()
     assert front is not None
     assert {str(point.trial) for point in front.points} <= set(record.remeasured)
     assert record.tests
     assert summary.notes == ["stopped by a callback; the same command goes on from here"]
     again = study(options(tmp_path))
-    assert (again.found, again.record.asked, again.notes) == (record.asked, 12, [])
+    assert (again.trials_before, again.record.trials_done, again.notes) == (record.trials_done, 12, [])
 
 
 def test_any_other_exception_reaches_the_caller(tmp_path: Path) -> None:
     """What is finished is kept, and the study is free to go on."""
     with pytest.raises(ZeroDivisionError, match="enough"):
         study(options(tmp_path, trials=3), reporter=Raising(2, ZeroDivisionError))
-    found = read(tmp_path / "runs" / "toy", "toy").asked
+    found = read(tmp_path / "runs" / "toy", "toy").trials_done
     assert found >= 2
-    assert study(options(tmp_path, trials=3)).found == found
+    assert study(options(tmp_path, trials=3)).trials_before == found

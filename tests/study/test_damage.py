@@ -42,7 +42,7 @@ def test_a_study_that_was_killed_at_its_birth_can_be_run(tmp_path: Path) -> None
         folder.mkdir(parents=True)
         (folder / JOURNAL).write_bytes(content)
         reporter = SilentReporter()
-        assert study(options(tmp_path, space=SPACE, trials=1), reporter=reporter).record.asked == 1
+        assert study(options(tmp_path, space=SPACE, trials=1), reporter=reporter).record.trials_done == 1
         assert not any("damaged" in note for note in reporter.notes)
         shutil.rmtree(folder)
 
@@ -100,5 +100,5 @@ def test_damaged_studies_do_not_break_a_new_one(runs: Path, tmp_path: Path) -> N
         kind(other / JOURNAL)
     shutil.copytree(runs, tmp_path / "runs", dirs_exist_ok=True)
     reporter = SilentReporter()
-    assert study(options(tmp_path, space=SPACE, name="new", trials=1), reporter=reporter).record.asked == 1
+    assert study(options(tmp_path, space=SPACE, name="new", trials=1), reporter=reporter).record.trials_done == 1
     assert any("files of earlier studies are taken over" in note for note in reporter.notes)

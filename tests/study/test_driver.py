@@ -147,8 +147,8 @@ def test_no_stage_is_built_twice(tmp_path: Path) -> None:
     summary = study(options(tmp_path, trials=EVERY, jobs=4), pool=pool)
     keys = [step.key for step in pool.built]
     assert len(keys) == len(set(keys))
-    assert summary.work["trained"] == sum(step.trains for step in pool.built) == 1 + 2 + 4
-    assert summary.work["trained"] + summary.work["converted"] == len(pool.built)
+    assert summary.usage["trained"] == sum(step.trains for step in pool.built) == 1 + 2 + 4
+    assert summary.usage["trained"] + summary.usage["converted"] == len(pool.built)
 
 
 def test_a_second_identical_run_builds_nothing(tmp_path: Path) -> None:
@@ -157,14 +157,14 @@ def test_a_second_identical_run_builds_nothing(tmp_path: Path) -> None:
     pool, device = FakePool(), FakeDevice()
     summary = study(options(tmp_path, name="other", trials=EVERY // 2), device, pool)
     assert pool.built == []
-    assert summary.work["trained"] == summary.work["converted"] == summary.work["reused_training"] == 0
+    assert summary.usage["trained"] == summary.usage["converted"] == summary.usage["reused_training"] == 0
     assert len(summary.record.points) == EVERY
     front = summary.record.front()
     assert front is not None
     anew = {"baseline", *(point.trial for point in front.points)}
     assert device.calls.count("latency") == LEAST_ROUNDS * (1 + len(anew))  # the baseline at both ends, the front
     device = FakeDevice()
-    assert study(options(tmp_path, trials=EVERY // 2), device, pool).found == EVERY // 2
+    assert study(options(tmp_path, trials=EVERY // 2), device, pool).trials_before == EVERY // 2
     assert device.calls == []
 
 
@@ -195,7 +195,7 @@ def test_waits_for_a_device_that_is_in_use(tmp_path: Path) -> None:
             time.sleep(0.01)
         assert device.calls.count("latency") == 0
         device.leave(shared=False)
-        assert waiting.result().record.asked == 12
+        assert waiting.result().record.trials_done == 12
     assert [note for note in reporter.notes if "waiting" in note] == [
         "waiting for device fake, which is in use (another session)"
     ]
@@ -238,7 +238,7 @@ def test_the_front_is_measured_once_more(tmp_path: Path) -> None:
 
     class Slows(SilentReporter):
         def progress(self, record: Record, trials: int) -> None:
-            device.slower = 1.5 if record.asked == trials else 1.0
+            device.slower = 1.5 if record.trials_done == trials else 1.0
 
     asked = options(tmp_path, "latency<=90%*baseline")
     record = study(asked, device, reporter=Slows()).record
@@ -345,7 +345,7 @@ def test_a_failure_on_the_test_split_does_not_cost_the_study(
 def test_a_fault_over_the_baseline_is_tried_again(tmp_path: Path) -> None:
     """A connection that is lost once does not end the study before it began."""
     record = study(options(tmp_path), FakeDevice(faults=1)).record
-    assert record.asked == 12
+    assert record.trials_done == 12
     with pytest.raises(Fault, match="the connection was lost"):
         study(options(tmp_path, name="other"), FakeDevice(faults=2))
 
@@ -502,7 +502,7 @@ def test_baselines_come_before_anything_sampled(tmp_path: Path) -> None:
         (0.5, 16, "int8"),
     }
     assert record.points[1].outcome.config == Config(record.points[0].outcome.config.recipe, Runtime("builtin", 1))
-    assert study(options(tmp_path, name="few", trials=2)).record.asked == 2
+    assert study(options(tmp_path, name="few", trials=2)).record.trials_done == 2
 
 
 def test_every_file_is_told_on_every_runtime(tmp_path: Path) -> None:
@@ -513,7 +513,7 @@ def test_every_file_is_told_on_every_runtime(tmp_path: Path) -> None:
     for point in record.points:
         runtimes.setdefault(point.outcome.config.recipe, set()).add(point.outcome.config.runtime)
     assert {len(found) for found in runtimes.values()} == {4}
-    assert len(runtimes) == record.asked == 12
+    assert len(runtimes) == record.trials_done == 12
     assert len(optuna_trials(record.folder)) == 12 * 4
     finals = [step for step in pool.built if step.stage == "quantize"]
     assert len(finals) == 12
@@ -526,7 +526,7 @@ def test_a_row_that_was_cut_off_is_made_whole(tmp_path: Path, monkeypatch: pytes
         assert len(study(options(tmp_path)).record.points) == 12
     record = study(options(tmp_path)).record
     assert len(record.points) == 24
-    assert record.asked == 12
+    assert record.trials_done == 12
 
 
 def test_stops_where_the_front_stands_still(tmp_path: Path) -> None:
@@ -534,7 +534,7 @@ def test_stops_where_the_front_stands_still(tmp_path: Path) -> None:
     reporter = SilentReporter()
     space = SPACE | {"prune": [0], "epochs": {"low": 1, "high": 30}}  # epochs make no toy file any better
     record = study(options(tmp_path, space=space, trials=60, patience=4), reporter=reporter).record
-    assert record.asked < 20
+    assert record.trials_done < 20
     assert any("the front has not moved for 4 trials" in note for note in reporter.notes)
 
 
@@ -544,7 +544,7 @@ def test_a_kill_among_the_baselines_loses_none(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         first = study(options(folder, space=space, jobs=1), pool=Interrupting(2)).record
-        assert first.asked < len(space["quantize"])
+        assert first.trials_done < len(space["quantize"])
         record = study(options(folder, space=space)).record
         keys = [point.outcome.config.key for point in record.points]
         assert len(keys) == len(set(keys)) == 24
@@ -711,7 +711,7 @@ def test_a_lost_connection_costs_the_measurement_in_hand(tmp_path: Path) -> None
 
     device.call = call  # type: ignore[method-assign]  # one fault, at a time of our choosing
     record = study(options(tmp_path), device).record
-    assert record.asked == 12
+    assert record.trials_done == 12
     assert record.failed == {"the connection was lost": 1}
 
 
@@ -738,7 +738,7 @@ def test_a_broken_tracker_costs_no_trial(tmp_path: Path) -> None:
         raise ConnectionError("server unreachable")
 
     reporter = SilentReporter()
-    assert study(options(tmp_path), reporter=reporter, trackers=none).record.asked == 12
+    assert study(options(tmp_path), reporter=reporter, trackers=none).record.trials_done == 12
     *_, last = [note for note in reporter.notes if "server unreachable" in note]
     folder = tmp_path / "runs"
     assert last == f"tracking is behind (server unreachable); autotune sync toy --dir {folder} catches up"
@@ -753,7 +753,7 @@ def test_a_picture_that_can_not_be_drawn_ends_the_run(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="no space left"):
         study(options(tmp_path, trials=3), local=[Full()])
-    assert study(options(tmp_path, trials=3)).found == 3
+    assert study(options(tmp_path, trials=3)).trials_before == 3
 
 
 class Interrupting(FakePool):
@@ -791,7 +791,7 @@ def test_interrupted_study_goes_on(tmp_path: Path) -> None:
     assert 0 < len(done) < EVERY
     assert first.notes == ["interrupted; the same command goes on from here"]
     second = study(options(tmp_path, trials=EVERY))
-    assert second.found == first.record.asked
+    assert second.trials_before == first.record.trials_done
     keys = [point.outcome.config.key for point in second.record.points]
     assert len(keys) == len(set(keys)) == EVERY
 
@@ -917,7 +917,7 @@ def test_changed_studies_are_refused(tmp_path: Path, what: str) -> None:
 def test_more_trials_may_be_asked_for(tmp_path: Path) -> None:
     """The same study goes on to the new number."""
     study(options(tmp_path, trials=5))
-    assert study(options(tmp_path, trials=9)).record.asked == 9
+    assert study(options(tmp_path, trials=9)).record.trials_done == 9
 
 
 @pytest.mark.parametrize(
@@ -976,7 +976,7 @@ def test_a_full_disk_costs_the_trial_in_hand(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(ArtifactCache, "put", put_or_fail)
     reporter = SilentReporter()
     record = study(options(tmp_path), reporter=reporter).record
-    assert record.asked == 12
+    assert record.trials_done == 12
     assert any("No space left on device; queued again" in note for note in reporter.notes)
 
 

@@ -45,7 +45,7 @@ def test_another_device_alone(tmp_path: Path) -> None:
     before = studies(tmp_path, "desk")[0].record
     [summary] = studies(tmp_path, "board")
     assert summary.record.name == "toy@board"
-    assert summary.record.asked == before.asked
+    assert summary.record.trials_done == before.trials_done
 
 
 def test_time_is_for_all_of_them(tmp_path: Path) -> None:

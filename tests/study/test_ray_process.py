@@ -6,7 +6,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from autotune.study import ray_process, ray_workers
-from autotune.study.ray_messages import Answer, Call, Setting
+from autotune.study.ray_messages import Answer, Call, RayOptions
 from autotune.study.ray_process import _patient
 from autotune.study.ray_workers import Workers
 
@@ -27,7 +27,7 @@ def ray(memory: int) -> MagicMock:
 def test_a_worker_that_grew_is_replaced(memory: int, replaced: int, tmp_path: Any) -> None:
     """Beyond its memory a worker gives way to a fresh one, between two calls."""
     answers: list[Answer] = []
-    workers, fake = Workers(Setting(1, begin, None, str(tmp_path), str(tmp_path), []), answers.append), ray(memory)
+    workers, fake = Workers(RayOptions(1, begin, None, str(tmp_path), str(tmp_path), []), answers.append), ray(memory)
     workers.begin(fake)
     for number in range(3):
         workers.call(Call(number, abs, (-7,)))

@@ -16,7 +16,7 @@ from autotune.search.proposals import Proposal
 from autotune.search.samplers import grid
 from autotune.study import scheduler
 from autotune.study.scheduler import Scheduler
-from autotune.study.usage import Work
+from autotune.study.usage import Usage
 from autotune.testing import FakeDevice, FakePool, toy_build
 from tests.devices.processes import LONG
 from tests.study.test_driver import EVERY, SPACE, options, study
@@ -76,16 +76,16 @@ def test_workers_rest_where_they_would_disturb(
 ) -> None:
     """Rows are measured in quiet, which is no idleness, on a device that shares this machine, and on no other."""
     resting, seen = threading.Event(), []
-    rest = Work.resting
+    rest = Usage.resting
 
     @contextmanager
-    def marked(work: Work) -> Iterator[None]:
+    def marked(work: Usage) -> Iterator[None]:
         with rest(work):
             resting.set()
             yield
             resting.clear()
 
-    monkeypatch.setattr(Work, "resting", marked)
+    monkeypatch.setattr(Usage, "resting", marked)
     monkeypatch.setattr("autotune.study.run.measure_front", lambda *_, **__: None)
     device = FakeDevice(quiet=lambda: seen.append(resting.is_set()))
     device.shares_host = shares_host
@@ -103,7 +103,7 @@ def test_short_work_is_let_in_beside_the_training_that_quiet_waits_for(monkeypat
     order: list[str] = []
     let_in = threading.Event()
 
-    def evaluate_row(configs: Sequence[Config]) -> list[Measured]:
+    def evaluate_runtimes(configs: Sequence[Config]) -> list[Measured]:
         recipe = configs[0].recipe
         order.append(str(recipe))
         if recipe.quantize == "dynamic":
@@ -117,8 +117,8 @@ def test_short_work_is_let_in_beside_the_training_that_quiet_waits_for(monkeypat
         return outcomes
 
     told: list[Outcome] = []
-    builder: Any = SimpleNamespace(work=Work(), stop=lambda: None, trains=lambda recipe: recipe.trains)
-    evaluator: Any = SimpleNamespace(evaluate_row=evaluate_row)
+    builder: Any = SimpleNamespace(usage=Usage(), stop=lambda: None, trains=lambda recipe: recipe.trains)
+    evaluator: Any = SimpleNamespace(evaluate_runtimes=evaluate_runtimes)
     instrument: Any = SimpleNamespace(known=lambda outcome: None, measure=measure)
     with closing(
         Scheduler(
@@ -133,7 +133,7 @@ def test_short_work_is_let_in_beside_the_training_that_quiet_waits_for(monkeypat
             deadline=None,
         )
     ) as working:
-        working.work(lambda: next(source, None))
+        working.drain(lambda: next(source, None))
     prune, int8, dynamic, cluster = (str(config.recipe) for config in configs)
     assert set(order[:3]) == {prune, int8, dynamic}
     assert order[3:] == ["measured", cluster, "measured"]

@@ -33,7 +33,7 @@ def test_another_space_and_other_targets(tmp_path: Path) -> None:
         assert Path(str(point.model)).parent.parent == record.folder
         assert Path(str(point.model)).read_bytes() == Path(str(shared[key].model)).read_bytes()
         assert point.violations.keys() == {"latency<0.05ms"}
-    assert record.asked == 1
+    assert record.trials_done == 1
 
 
 def test_only_the_same_samples_count(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_damaged_study_is_passed_over(tmp_path: Path) -> None:
     """Its own next run says so."""
     study(options(tmp_path))
     (tmp_path / "runs" / "toy" / "journal.log").write_text("not a journal\n" * 2)
-    assert study(options(tmp_path, name="other")).record.asked == 12
+    assert study(options(tmp_path, name="other")).record.trials_done == 12
 
 
 def test_targets_that_nobody_asked_for_before(tmp_path: Path) -> None:

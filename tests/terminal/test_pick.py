@@ -65,7 +65,7 @@ def test_other_objectives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_then_and_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The search's numbers beside those of the second look, and what is amiss."""
-    record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000).timed(toy_measurement(10)))
+    record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000).with_latency(toy_measurement(10)))
     tested = Scored({"accuracy": 0.89}, Certainty(0.01, (0.87, 0.91), samples=100))
     baseline = replace(tested, scores={"accuracy": 0.92})
     found = Rechecked(toy_measurement(10.13, "it was hot"), tested, ["a remark [of old]"], baseline)

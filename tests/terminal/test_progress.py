@@ -27,7 +27,7 @@ def record(folder: Path, *targets: str, count: int = 3) -> Begun:
     """Float, int8 and a pruned file, each slower than the next."""
     settings: list[dict[str, Any]] = [{}, {"quantize": "int8", "threads": 2}, {"quantize": "int8", "prune": 0.5}]
     outcomes = [
-        toy_outcome(*numbers, **config).timed(toy_measurement(numbers[1]))
+        toy_outcome(*numbers, **config).with_latency(toy_measurement(numbers[1]))
         for numbers, config in zip(TIMED, settings, strict=True)
     ]
     found = toy_record(folder, *outcomes)

@@ -66,7 +66,7 @@ def test_a_front_without_ties_does_not_speak_of_them(tmp_path: Path, capsys: pyt
 def test_a_front_says_which_latencies_are_tied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By the same mark, on the second of two whose intervals overlap."""
     numbers = [(0.9, 10, 1000), (0.8, 9.9, 900), (0.7, 1, 800)]
-    outcomes = [toy_outcome(*three).timed(toy_measurement(three[1])) for three in numbers]
+    outcomes = [toy_outcome(*three).with_latency(toy_measurement(three[1])) for three in numbers]
     lines = shown(toy_record(tmp_path, *outcomes), capsys)
     assert [TIED in line for line in lines[1:5]] == [False, False, True, False]
     assert f"{TIED} 9.9 ms ±1.0%" in lines[3]
@@ -76,8 +76,8 @@ def test_a_front_says_which_latencies_are_tied(tmp_path: Path, capsys: pytest.Ca
 def test_a_latency_that_is_not_to_be_trusted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where a file is recommended it says so, as where the front is; nothing where there is nothing to say."""
     outcome = toy_outcome(0.9, 10, 1000)
-    good = toy_record(tmp_path, outcome.timed(toy_measurement(10)))
-    bad = toy_record(tmp_path, outcome.timed(toy_measurement(10, "rounds differ by 20%")))
+    good = toy_record(tmp_path, outcome.with_latency(toy_measurement(10)))
+    bad = toy_record(tmp_path, outcome.with_latency(toy_measurement(10, "rounds differ by 20%")))
     bad = replace(bad, meta=replace(bad.meta, device=DeviceFacts("fake", emulated=True)))
     text = "\n".join(shown(bad, capsys))
     assert "* recommended: trial 0: accuracy 90.0%, ! 10 ms ±1.0%, 1.0 kB" in text
@@ -92,7 +92,7 @@ def test_a_latency_that_is_not_to_be_trusted(tmp_path: Path, capsys: pytest.Capt
 
 def test_what_meets_a_target_by_its_value_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where nothing meets the targets, the nearest miss says in words why it is one, and what would help."""
-    outcome = toy_outcome(0.871, 10, 1000).timed(toy_measurement(10))
+    outcome = toy_outcome(0.871, 10, 1000).with_latency(toy_measurement(10))
     record = toy_record(tmp_path, outcome)
     for text, line in (
         (
@@ -131,7 +131,7 @@ def test_a_doubt_about_a_difference_says_so(paired: bool, tmp_path: Path, capsys
 
 def test_objectives_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Memory as a column of its own, "?" where it is not known; by name in the recommendation."""
-    outcomes = [toy_outcome(0.9, 10, 1000).timed(toy_measurement(10)), toy_outcome(0.8, 5, 900, prune=0.5)]
+    outcomes = [toy_outcome(0.9, 10, 1000).with_latency(toy_measurement(10)), toy_outcome(0.8, 5, 900, prune=0.5)]
     record = toy_record(tmp_path, *outcomes)
     record = replace(record, meta=replace(record.meta, objectives=("quality", "latency", "size", "memory")))
     lines = shown(record, capsys)
@@ -161,7 +161,9 @@ def test_the_widest_row_of_a_front_fits(tmp_path: Path, capsys: pytest.CaptureFi
     }
     first = toy_outcome(0.999, 99.9, 99_990_000, delegate="openvino_cpu", threads=16, **widest)
     second = toy_outcome(0.998, 99.8, 99_980_000, delegate="openvino_cpu", threads=16, **widest)
-    outcomes = [one.timed(toy_measurement(one.metrics["latency_ms"], "rounds differ")) for one in (first, second)]
+    outcomes = [
+        one.with_latency(toy_measurement(one.metrics["latency_ms"], "rounds differ")) for one in (first, second)
+    ]
     lines = shown(toy_record(tmp_path, *outcomes), capsys)
     assert f"{TIED} {UNSTABLE} 99.8 ms ±1.0%" in lines[3]
     assert max(map(len, lines[:4])) <= 120
@@ -177,7 +179,8 @@ def test_a_front_fits_the_terminal(
     pruned: dict[str, Value] = {"prune": 0.5, "cluster": 16, "quantize": "int8", "mixed": 0.5}
     outcomes = [toy_outcome(0.9, 10, 146_400), toy_outcome(0.88, 5.25, 90_000, **pruned)]
     lines = shown(
-        toy_record(tmp_path, *[one.timed(toy_measurement(one.metrics["latency_ms"])) for one in outcomes]), capsys
+        toy_record(tmp_path, *[one.with_latency(toy_measurement(one.metrics["latency_ms"])) for one in outcomes]),
+        capsys,
     )
     assert all(len(line) <= width for line in lines[:4])
     for text in ("88.0%", "5.25 ms", *(["90.0 kB", "xnnpack x1"] if width > 40 else [])):

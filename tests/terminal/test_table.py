@@ -10,7 +10,7 @@ from autotune.targets.metric import METRICS
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 from autotune.text.words import missed
 
-OUTCOME = toy_outcome(0.861, 10, 1000).timed(toy_measurement(10))
+OUTCOME = toy_outcome(0.861, 10, 1000).with_latency(toy_measurement(10))
 """Its accuracy's interval reaches from 84.1 % to 88.1 %, its latency's from 9.9 to 10.1 ms."""
 
 

@@ -142,7 +142,7 @@ def test_marks_move_with_the_front(tmp_path: Path) -> None:
 
 def test_how_far_a_latency_is_to_be_trusted(tmp_path: Path) -> None:
     """Its interval as metrics, its verdict and whether it is an emulator's as tags."""
-    outcome = toy_outcome(0.9, 1.0, 1000).timed(toy_measurement(1.0, "rounds differ by 20%"))
+    outcome = toy_outcome(0.9, 1.0, 1000).with_latency(toy_measurement(1.0, "rounds differ by 20%"))
     record = toy_record(tmp_path / "study", outcome)
     record = replace(record, meta=replace(record.meta, device=DeviceFacts("fake", emulated=True)))
     MlflowTracker(uri(tmp_path)).update(record)
@@ -155,18 +155,20 @@ def test_what_was_measured_once_more(tmp_path: Path) -> None:
     """Runs have the front's numbers, whichever are larger, and are judged by them; what was before is their history."""
     outcomes = [toy_outcome(0.9, 1.0, 1000), toy_outcome(0.8, 0.5, 500), toy_outcome(0.7, 0.4, 400)]
     record = toy_record(
-        tmp_path / "study", *(one.timed(toy_measurement(one.metrics["latency_ms"])) for one in outcomes)
+        tmp_path / "study", *(one.with_latency(toy_measurement(one.metrics["latency_ms"])) for one in outcomes)
     )
     MlflowTracker(uri(tmp_path)).update(record)
     first, second, third = record.measured
-    slower = replace(second, outcome=second.outcome.timed(toy_measurement(0.25, "drifts")), violations={"latency": 0.2})
+    slower = replace(
+        second, outcome=second.outcome.with_latency(toy_measurement(0.25, "drifts")), violations={"latency": 0.2}
+    )
     refused = Refused(third.outcome.config, "died")
     assert record.baseline is not None
     told = {"-1": {}, "1": {}, "2": {"refused": "died"}}
     MlflowTracker(uri(tmp_path)).finish(
         replace(
             record,
-            baseline=record.baseline.timed(toy_measurement(0.8)),
+            baseline=record.baseline.with_latency(toy_measurement(0.8)),
             points=[replace(first, violations={"latency": 0.1}), slower, Point(third.trial, refused, {}, None)],
             remeasured=told,
         )

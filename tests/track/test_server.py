@@ -65,7 +65,7 @@ def test_a_server_that_is_not_there_costs_no_trial(
     options = Options((model,), str(data), space, parse_all(["latency<0.06ms"])[0], "toy", Path("runs"), trials=2)
     reporter = SilentReporter()
     found = run(options, FakeDevice(), FakePool(), reporter, lambda: [MlflowTracker(server.uri)], toy_import)
-    assert found.record.asked == 2
+    assert found.record.trials_done == 2
     said = [note for note in reporter.notes if "Connection refused" in note]
     assert said[-1].startswith(f"tracking is behind (MLflow at {server.uri} can't be reached: Connection refused)")
     assert said[-1].endswith("autotune sync toy catches up")

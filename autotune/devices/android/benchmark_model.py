@@ -308,10 +308,10 @@ def _table(text: str) -> list[dict[str, str]]:
     # kinds may hold commas, such as "Convolution (NHWC, F32) GEMM"; in CSV names don't
     cut = (line.strip("\t").rsplit(separator, len(header) - 1) for line in lines[1:])
     rows = [dict(zip(header, (cell.strip() for cell in row), strict=True)) for row in cut if len(row) == len(header)]
-    return [row for row in rows if {"name", "node type", "avg ms"} <= row.keys() and _timed(row)]
+    return [row for row in rows if {"name", "node type", "avg ms"} <= row.keys() and _has_times(row)]
 
 
-def _timed(row: dict[str, str]) -> bool:
+def _has_times(row: dict[str, str]) -> bool:
     """Whether a row's times are some."""
     times = [row[column] for column in ("avg ms", "start") if column in row]
     return all(re.fullmatch(r"\d{1,12}(\.\d{1,20})?", time, re.ASCII) for time in times)

@@ -51,7 +51,7 @@ class Runs:
         self._study = study
         # User, source and commit, as MLflow's own runs have.
         self._context: Mapping[str, str] = resolve_tags({MLFLOW_SOURCE_NAME: "autotune"})
-        runs = sorted(self._found(), key=lambda run: run.info.start_time or 0, reverse=True)
+        runs = sorted(self._search_runs(), key=lambda run: run.info.start_time or 0, reverse=True)
         self._there = {run.data.tags.get(TRIAL): _there(run) for run in runs}  # of several, the one begun first
         self.datasets = {name for run in runs if TRIAL not in run.data.tags for name in _datasets(run)}
 
@@ -130,7 +130,7 @@ class Runs:
         run = self._client.create_run(self._experiment, entry.began or None, tags, entry.name)
         return _There(run.info.run_id, run.info.status, tags, set(), {})
 
-    def _found(self) -> Iterator[Run]:
+    def _search_runs(self) -> Iterator[Run]:
         token: str | None = ""
         while token is not None:
             query = f"tags.`{STUDY}` = '{self._study}'"
