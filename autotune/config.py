@@ -18,6 +18,9 @@ float16 weights; int8 weights with activations quantized at run time (dynamic) o
 with activations quantized at run time (int4).
 """
 
+MOST_THREADS = 1024
+"""What a space or a command may ask for."""
+
 NAMES = {
     "quantize": SCHEMES,
     "prune_pattern": ("unstructured", "2by4", "xnnpack"),

@@ -13,7 +13,7 @@ from autotune.errors import UserError
 from autotune.files import is_file
 from autotune.json_object import JsonObject
 from autotune.model.trust import Trust
-from autotune.options import OPTIONS, RunOptions
+from autotune.options import DATA, MODELS, OPTIONS, RunOptions
 from autotune.plugins import resource
 from autotune.space import file as space_file
 from autotune.space.space import Categorical, Space
@@ -24,7 +24,6 @@ from autotune.yaml_file import Lines, place, read_yaml
 if TYPE_CHECKING:
     from autotune.study.options import Options
 
-DATA = "an .npz file, a folder of class folders of images, tfds:NAME or FILE.py:FUNCTION"
 KEYS = {name: option.kind for name, option in OPTIONS.items() if option.in_files}
 """What an experiment file may say, and as what."""
 
@@ -94,18 +93,11 @@ class Settings:
             objectives=self.objectives,
             name=values.name,
             folder=self.folder,
-            trials=values.trials,
-            patience=values.patience,
             sampler=plugins.load("samplers", values.sampler),
-            timeout=values.timeout,
             jobs=jobs,
-            seed=values.seed,
-            loss=values.loss,
-            metric=values.metric,
-            validation_share=values.validation_share,
-            exclude=values.exclude,
             trust=self.trust,
             device=located(spec),
+            **values.as_said(),
         )
         return options, remarks
 
@@ -172,7 +164,7 @@ def settings_of(call: Mapping[str, object]) -> Settings:
     experiment = str(call.get("experiment") or "")
     values, lines = read(experiment) if experiment else ({}, {})
     values |= call
-    for key, what in (("model", "a .keras, .h5 or .tflite file, or a SavedModel folder"), ("data", DATA)):
+    for key, what in (("model", MODELS), ("data", DATA)):
         if not values.get(key):
             raise UserError(f"no --{key} ({what}), and no experiment that names one")
     options = _options(values)

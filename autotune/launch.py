@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 
-from autotune import plugins
 from autotune.compress.worker import start
 from autotune.devices import device_file
 from autotune.devices.device import Device, cores
@@ -15,6 +14,7 @@ from autotune.study import examine, on_devices, pool
 from autotune.study.options import Options
 from autotune.study.reporting import Reporter, Summary
 from autotune.track.picture import PictureTracker
+from autotune.track.store import tracker_of
 from autotune.track.tracker import Tracker
 
 
@@ -29,7 +29,7 @@ def launch(settings: Settings, reporter: Reporter, tracking_uri: str | None) -> 
     Args:
         settings: what is asked for.
         reporter: told of progress.
-        tracking_uri: MLflow's store, None for none.
+        tracking_uri: of MLflow's store or a plug-in's, None for none.
 
     Returns:
         As run_on().
@@ -71,4 +71,4 @@ def _runs(settings: Settings, devices: Sequence[Device], jobs: int, reporter: Re
 
 
 def _trackers(uri: str | None) -> list[Tracker]:
-    return [plugins.load("trackers", "mlflow")(uri)] if uri else []
+    return [tracker_of(uri)] if uri else []

@@ -10,8 +10,8 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from os import PathLike
 from typing import Any
 
-MOST_THREADS = 1024
-"""What a space or a command may ask for."""
+from autotune.config import MOST_THREADS
+from autotune.targets.metric import QUALITIES
 
 MOST_CPU = 65_535
 """The largest number of a CPU; Linux counts no further than 8191."""
@@ -82,6 +82,12 @@ def duration(text: str) -> float:
     return seconds
 
 
+MODELS = "a .keras, .h5 or .tflite file, or a SavedModel folder"
+"""What a model may be, for help and messages."""
+
+DATA = "an .npz file, a folder of class folders of images, tfds:NAME or FILE.py:FUNCTION"
+"""Likewise."""
+
 LOCAL = "local"
 DEVICE = f"{LOCAL} (default), ssh:HOST, adb, adb:SERIAL, a device file, or the name of one in devices/"
 TRACKING = "sqlite:///mlflow.db"
@@ -141,11 +147,8 @@ def _spelled(
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """What a run is told, as it was written, with the defaults of what was not.
-
-    A model and data of the caller's process are paths to be. See study.options.Options for what comes of it.
-    """
+class _Inputs:
+    """What a run can't do without, and what there is to choose from; first on the command line."""
 
     experiment: str | None = field(
         default=None,
@@ -160,12 +163,10 @@ class RunOptions:
     model: tuple[str | PathLike[str], ...] = field(
         metadata=_spelled(
             TEXT_OR_TEXTS,
-            ".keras, legacy .h5 or .tflite file, or SavedModel folder; repeated: candidates, the first the baseline",
+            f"{MODELS}; repeated: candidates, the first the baseline",
         )
     )
-    data: str | PathLike[str] = field(
-        metadata=_spelled(TEXT, ".npz, folder of class folders of images, tfds:NAME, or FILE.py:FUNCTION")
-    )
+    data: str | PathLike[str] = field(metadata=_spelled(TEXT, DATA))
     space: str | Mapping[str, object] = field(
         default="full",
         metadata=_spelled(
@@ -193,6 +194,22 @@ class RunOptions:
             metavar="NAME",
         ),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsSaid:
+    """What a study has as it was said; see study.options.Options, which inherits it.
+
+    Attributes:
+        trials: of the study in all, those of earlier runs included.
+        patience: trials without a better front after which the search ends, None for no end.
+        timeout: seconds after which nothing new is begun, None for no limit.
+        seed: of splits, shuffles and the sampler.
+        loss, metric: None where model and labels shall say.
+        validation_share: of the test samples that becomes validation, where there is none.
+        exclude: names of layers, or patterns of them, to leave alone.
+    """
+
     trials: int = field(
         default=60,
         metadata=_spelled(
@@ -200,16 +217,10 @@ class RunOptions:
             "files to build and measure in all, those of earlier runs included (default: {default})",
         ),
     )
-    patience: int = field(
+    patience: int | None = field(
         default=15,
         metadata=_spelled(
             Kind((int,), positive), "end after so many trials without a better front (default: {default})"
-        ),
-    )
-    sampler: str = field(
-        default="ehvi",
-        metadata=_spelled(
-            TEXT, "of trials: {default} (default), tpe, nsga2, random, grid, gp, or a plug-in's", metavar="NAME"
         ),
     )
     timeout: float | None = field(
@@ -221,22 +232,15 @@ class RunOptions:
             in_files=False,
         ),
     )
-    jobs: int | None = field(
-        default=None,
-        metadata=_spelled(Kind((int,), jobs), "workers that build (default: one a core, as memory allows)"),
-    )
     seed: int = field(
         default=0,
         metadata=_spelled(Kind((int,), natural), "of splits, shuffles and sampling (default: {default})"),
     )
-    name: str = field(metadata=_spelled(TEXT, "of the study (default: the experiment's or the model's)"))
     loss: str | None = field(
         default=None,
         metadata=_spelled(TEXT, "where model and labels don't say: sparse_categorical_crossentropy, mse, …"),
     )
-    metric: str | None = field(
-        default=None, metadata=_spelled(TEXT, "accuracy, top5 (or any K), auc, f1, miou, mae or mse")
-    )
+    metric: str | None = field(default=None, metadata=_spelled(TEXT, f"{', '.join(QUALITIES)}, where K is any number"))
     validation_share: float = field(
         default=0.5,
         metadata=_spelled(
@@ -249,6 +253,30 @@ class RunOptions:
         default=(),
         metadata=_spelled(TEXTS, "neither prune, cluster nor quantize it; *, may be repeated", metavar="LAYER"),
     )
+
+    def as_said(self) -> dict[str, Any]:  # of the fields' own types
+        """The values of these fields alone, by name."""
+        return {each.name: getattr(self, each.name) for each in fields(AsSaid)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(AsSaid, _Inputs):
+    """What a run is told, as it was written, with the defaults of what was not.
+
+    A model and data of the caller's process are paths to be. See study.options.Options for what comes of it.
+    """
+
+    sampler: str = field(
+        default="ehvi",
+        metadata=_spelled(
+            TEXT, "of trials: {default} (default), tpe, nsga2, random, grid, gp, or a plug-in's", metavar="NAME"
+        ),
+    )
+    jobs: int | None = field(
+        default=None,
+        metadata=_spelled(Kind((int,), jobs), "workers that build (default: one a core, as memory allows)"),
+    )
+    name: str = field(metadata=_spelled(TEXT, "of the study (default: the experiment's or the model's)"))
     custom_objects: tuple[str, ...] = field(
         default=(), metadata=_spelled(TEXTS, "a .py file or module that registers custom classes", metavar="MODULE")
     )

@@ -11,6 +11,7 @@ from autotune.cli.options import FORMAT, Parser, add
 from autotune.errors import AutotuneError, ExitStatus, UserError
 from autotune.ledger.interrupts import in_order, reason_of, status_of
 from autotune.options import OPTIONS
+from autotune.targets.metric import QUALITIES
 from autotune.track.environment import homeless, variables
 from autotune.track.store import hidden, tracking_uri
 
@@ -66,12 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-RUN = """Search, build and measure.
+RUN = f"""Search, build and measure.
 
 example:
   autotune run --model model.keras --data data.npz --target "latency<50ms" --target "accuracy>=baseline-1%"
 
-targets: METRIC<BOUND with the task's metric (accuracy, top5, auc, f1, miou, mae, mse; "quality" stands for any),
+targets: METRIC<BOUND with the task's metric ({", ".join(QUALITIES)}; "quality" stands for any),
 latency, latency_p90, size, download; units us, ms, s, B, kB, MB, KiB, MiB, %; bounds may be relative:
 baseline-1%, baseline*0.5, 50%*baseline. Quote them: the shell takes < and > for redirections. latency=50ms
 and --max-latency 50ms mean the same as "latency<=50ms". A target is met where its 95 % interval is on

@@ -10,7 +10,7 @@ from autotune.cli.options import FORMAT, Commands, add, warn_of_damage, warn_of_
 from autotune.errors import ExitStatus, UserError
 from autotune.options import TRACKING, RunOptions, positive
 from autotune.track.environment import at_import
-from autotune.track.store import hidden, tracking_uri
+from autotune.track.store import hidden, mlflow_uri, tracker_of, tracking_uri
 
 HOST = "127.0.0.1"
 
@@ -46,7 +46,6 @@ def add_commands(commands: Commands) -> None:
 def _sync(arguments: argparse.Namespace) -> int:
     from contextlib import ExitStack
 
-    from autotune import plugins
     from autotune.ledger import journal, siblings
 
     uri = tracking_uri(arguments.tracking_uri)
@@ -55,7 +54,7 @@ def _sync(arguments: argparse.Namespace) -> int:
     records = siblings.siblings(Path(arguments.dir or RunOptions.dir), arguments.study)
     if not records:
         raise UserError(f"study {arguments.study!r} has no trials yet; run it first")
-    tracker = plugins.load("trackers", "mlflow")(uri)
+    tracker = tracker_of(uri)
     with ExitStack() as held:
         for record in records.values():  # whoever runs it writes to MLflow, too
             held.enter_context(journal.exclusive(record.folder, record.name))
@@ -69,7 +68,7 @@ def _sync(arguments: argparse.Namespace) -> int:
 
 
 def _ui(arguments: argparse.Namespace) -> int:
-    uri = tracking_uri(arguments.tracking_uri)
+    uri = mlflow_uri(arguments.tracking_uri)
     if uri is None:
         raise UserError("--tracking-uri none: there is nothing to show")
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():

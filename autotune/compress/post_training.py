@@ -87,6 +87,12 @@ WEIGHTS = {"float16": "float16", "int4": "int4"}
 """The type of weights that a scheme gives, where it is not int8."""
 
 
+def weights(scheme: str, operator: str) -> str:
+    """The type that a scheme gives to the weights of an operator."""
+    kind = WEIGHTS.get(scheme, "int8")
+    return "int8" if kind == "int4" and operator not in FOUR_BITS else kind
+
+
 def quantize(
     file: bytes,
     scheme: str,

@@ -100,9 +100,7 @@ def _type(scheme: str, layer: LayerFacts) -> str:
     """What a scheme makes of this layer's weights."""
     if scheme == "none":
         return str(layer["dtype"])
-    if scheme == "int4" and layer["operator"] not in post_training.FOUR_BITS:
-        return "int8"
-    return post_training.WEIGHTS.get(scheme, "int8")
+    return post_training.weights(scheme, layer["operator"])
 
 
 def _pruned(layer: LayerFacts, pattern: str) -> bool:

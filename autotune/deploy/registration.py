@@ -20,7 +20,7 @@ from autotune.model.trust import Trust
 from autotune.results.front import MeasuredPoint
 from autotune.track.mlflow import registry
 from autotune.track.mlflow.registry import Function, Origin
-from autotune.track.store import hidden, tracking_uri
+from autotune.track.store import hidden, mlflow_uri
 
 EXAMPLES = 2
 """Samples of a model's input example."""
@@ -55,7 +55,7 @@ class Registration:
             raise UserError("--alias goes with --register: it is of a registered model")
         alias = registry.ALIAS if alias is None else alias
         registry.check(name, alias)
-        uri = tracking_uri(store)
+        uri = mlflow_uri(store)
         if uri is None:
             raise UserError("--register needs an MLflow store; --tracking-uri or $MLFLOW_TRACKING_URI says none")
         return cls(uri, name, alias)

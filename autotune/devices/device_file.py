@@ -15,8 +15,6 @@ from autotune.yaml_file import place, read_yaml
 FOLDER = "devices"
 """Where device files are looked for by name, in the working folder."""
 
-SHORT = {"ssh": "host", "adb": "serial"}
-"""What stands behind the colon of a transport's short form, as in ssh:HOST."""
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -41,9 +39,9 @@ def find_device(spec: str, **more: object) -> Device:
     if path is not None:
         return _described(path, more)
     transport, colon, rest = spec.partition(":")
-    if colon and rest and transport in SHORT:
-        return _made(spec, transport, {"name": rest, SHORT[transport]: rest, **more})
     names = {point.name for point in entry_points(group="autotune.devices")}
+    if colon and rest and transport in names and (key := _short(plugins.load("devices", transport))):
+        return _made(spec, transport, {"name": rest, key: rest, **more})
     if spec not in names:
         files = ", ".join(path.stem for path in device_files())
         here = f"; in {FOLDER}/ there are {files}" if files else ""
@@ -130,7 +128,8 @@ def _made(source: str, transport: str, values: Mapping[str, object]) -> Device:
     parameters = inspect.signature(kind).parameters.values()
     needed = [each.name for each in parameters if each.default is each.empty and each.kind is not each.VAR_KEYWORD]
     if lacking := [name for name in needed if name not in values and name != "name"]:
-        short = f"write {transport}:{SHORT[transport].upper()}, or " if transport in SHORT else ""
+        key = _short(kind)
+        short = f"write {transport}:{key.upper()}, or " if key else ""
         raise UserError(
             f"device {source}: transport {transport} needs {', '.join(lacking)}; {short}say so in a device file"
         )
@@ -139,6 +138,12 @@ def _made(source: str, transport: str, values: Mapping[str, object]) -> Device:
     except TypeError as error:  # such as a value that the class has settled itself
         raise UserError(f"device {source}: {one_line(error)}") from error
     return device
+
+
+def _short(kind: type) -> str | None:
+    """The keyword that stands behind the colon of a class's short form, as in ssh:HOST; None where it has none."""
+    key: str | None = getattr(kind, "short", None)
+    return key
 
 
 def _arguments(kind: type, values: Mapping[str, object]) -> dict[str, object]:

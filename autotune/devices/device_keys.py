@@ -17,8 +17,9 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from autotune.config import MOST_THREADS
 from autotune.devices.device import Cooling
-from autotune.options import MOST_CPU, MOST_THREADS, duration
+from autotune.options import MOST_CPU, duration
 
 _STRICT = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
 

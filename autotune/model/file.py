@@ -7,6 +7,7 @@ from pathlib import Path
 
 from autotune.errors import UserError
 from autotune.files import check_memory
+from autotune.options import MODELS
 
 SAVED_MODEL = "saved_model.pb"
 """The file that makes a folder a SavedModel."""
@@ -68,7 +69,7 @@ def _check(path: Path, data: bytes) -> None:
         raise UserError(f"model {path}: not a .tflite file, in spite of its name")
     else:
         hint = f"; give its folder {path.parent}" if path.name == SAVED_MODEL else "; save the model in one of these"
-        raise UserError(f"model {path}: not a .keras, .h5 or .tflite file or a SavedModel folder{hint}")
+        raise UserError(f"model {path}: not {MODELS}{hint}")
 
 
 def _packed(folder: Path) -> bytes:

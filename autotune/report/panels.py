@@ -3,21 +3,29 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from autotune.config import SCHEMES
 from autotune.results.front import MeasuredPoint
 from autotune.targets.metric import LATENCY, Metric
 
 PANELS = 2
 """Costs that the quality is drawn against at most."""
 
-COLOURS = dict(
-    zip(
-        SCHEMES,
-        ("#4d4d4d", "#1f77b4", "#2ca02c", "#17becf", "#d62728", "#9467bd", "#8c564b", "#ff7f0e"),
-        strict=True,
-    )
-)
+_LOOKS = {
+    "none": ("#4d4d4d", "float32"),
+    "float16": ("#1f77b4", "float16"),
+    "dynamic": ("#2ca02c", "dynamic range"),
+    "weight_int8": ("#17becf", "int8 weights only"),
+    "int8": ("#d62728", "full integer"),
+    "int16x8": ("#9467bd", "int8 weights, int16 activations"),
+    "int4": ("#8c564b", "int4"),
+    "qat": ("#ff7f0e", "quantization-aware training"),
+}
+"""Of each of config.SCHEMES its colour, and what papers call it."""
+
+COLOURS = {name: colour for name, (colour, _) in _LOOKS.items()}
 """Of quantization schemes."""
+
+TITLES = {name: title for name, (_, title) in _LOOKS.items()}
+"""Likewise."""
 
 TONES = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#8c564b")
 """Of objectives."""

@@ -5,20 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from autotune.config import SCHEMES, Recipe, Runtime
+from autotune.report.panels import TITLES
 from autotune.results.front import MeasuredPoint, Point
 from autotune.results.outcome import Measured
 from autotune.targets.metric import LATENCY
-
-_TITLES = {
-    "none": "float32",
-    "float16": "float16",
-    "dynamic": "dynamic range",
-    "weight_int8": "int8 weights only",
-    "int8": "full integer",
-    "int16x8": "int8 weights, int16 activations",
-    "int4": "int4",
-    "qat": "quantization-aware training",
-}
 
 
 def techniques(points: Iterable[Point], runtime: Runtime) -> list[tuple[str, Point]]:
@@ -51,7 +41,7 @@ def _place(kind: tuple[str, str, bool, bool]) -> tuple[str, int, bool, int]:
 def _title(recipe: Recipe) -> str:
     parts = [f"pruned {recipe.prune:.0%}"] if recipe.prune else []
     parts += [f"clustered to {recipe.cluster}"] if recipe.cluster else []
-    parts += [_TITLES[recipe.quantize]] if recipe.quantize != "none" or not parts else []
+    parts += [TITLES[recipe.quantize]] if recipe.quantize != "none" or not parts else []
     spared = f", {recipe.mixed:.0%} of the layers more precise" if recipe.mixed and recipe.matters("mixed") else ""
     return (f"{recipe.model}: " if recipe.model else "") + " + ".join(parts) + spared
 

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from autotune.config import FIELDS, NAMES, Runtime, Value, snap
+from autotune.config import FIELDS, MOST_THREADS, NAMES, Runtime, Value, snap
 from autotune.errors import UserError
 from autotune.json_object import JsonObject
-from autotune.options import MOST_THREADS
 from autotune.plugins import resource
 from autotune.space.space import Categorical, Dimension, Range, Space, grid
 from autotune.yaml_file import Lines, place, read_yaml

@@ -1,6 +1,7 @@
 """Metrics: what is measured of every candidate, in which unit, and which way is good."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,7 +67,14 @@ METRICS = {
 }
 """Every metric by name, save topK for each K: of quality (one per task), and of cost."""
 
-QUALITIES = ("accuracy", "topK", "auc", "f1", "miou", "mae", "mse")
+FITTING: Mapping[str, tuple[str, ...]] = {
+    "classes": ("accuracy", "topK", "auc", "f1", "miou"),
+    "multilabel": ("f1", "auc", "miou"),
+    "quantities": ("mae", "mse"),
+}
+"""The metrics that go with each kind of labels; the usual one first."""
+
+QUALITIES = tuple(dict.fromkeys(name for names in FITTING.values() for name in names))
 """What a task's metric can be, besides the user's own."""
 
 _TOP = re.compile(r"top([1-9]\d{0,5})")
@@ -81,7 +89,7 @@ def find(name: str) -> Metric | None:
 
 def is_quality(name: str) -> bool:
     """Whether it is the name of one of QUALITIES."""
-    return name in QUALITIES[2:] or name == ACCURACY.name or _TOP.fullmatch(name) is not None
+    return (name in QUALITIES and name != "topK") or _TOP.fullmatch(name) is not None
 
 
 def quality(name: str, better: Literal["lower", "higher"]) -> Metric:

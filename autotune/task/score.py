@@ -11,6 +11,7 @@ from autotune.results.outcome import Certainty
 from autotune.results.significance import FEW, Interval, normal, student, wilson
 from autotune.targets.metric import ACCURACY, Metric
 from autotune.task.data import Array
+from autotune.task.labels import Kind, class_numbers
 from autotune.task.metrics import auc, class_overlaps, f1, miou, overlaps, top_hits
 
 RESAMPLES = 200
@@ -50,6 +51,39 @@ class Score:
             groups: that the samples are of, None where each is on its own.
         """
         return Certainty(self.standard_error, (self.low, self.high), self.resampled, samples, groups)
+
+
+def of_labels(
+    kind: Kind, metric: Metric, outputs: Array, labels: Array, *, logits: bool, groups: Array | None = None
+) -> Score:
+    """The score of a model's outputs, as it is taken of labels of this kind.
+
+    Args:
+        kind: of the labels.
+        metric: one that goes with the kind.
+        outputs: (n, *output shape).
+        labels: as Split.y.
+        logits: whether outputs are logits, not probabilities.
+        groups: as mean_of().
+    """
+    if kind == "quantities":
+        return errors(metric, outputs, labels.reshape(outputs.shape), groups)
+    if kind == "multilabel":
+        return multilabel(metric, outputs, labels, logits=logits, groups=groups)
+    return classification(metric, outputs, class_numbers(labels, outputs.shape[1:]), logits=logits, groups=groups)
+
+
+def threshold(kind: Kind, output: tuple[int, ...], *, logits: bool) -> float | None:
+    """As Task.half: the output above which a question is answered with yes.
+
+    Args:
+        kind: of the labels.
+        output: the shape of a model's output for a sample.
+        logits: whether outputs are logits, not probabilities.
+    """
+    if kind == "quantities":
+        return float("nan")
+    return _half(logits) if kind == "multilabel" or output[-1] == 1 else None
 
 
 def errors(metric: Metric, outputs: Array, labels: Array, groups: Array | None = None) -> Score:

@@ -1,22 +1,12 @@
 """Which loss and metric go with the labels: the user's word, the data's, the model file's."""
 
 from autotune.errors import UserError
-from autotune.targets.metric import QUALITIES, Metric, is_quality, quality
+from autotune.targets.metric import FITTING, QUALITIES, Metric, is_quality, quality
 from autotune.task import user_code
 from autotune.task.data import Array, Data, one_hot
 from autotune.task.labels import Kind, Supervision, answers, classes, distributions, two_sided, zeros_and_ones
 from autotune.task.losses import BINARY, ERRORS, GAPS, OF_CLASSES, OF_DISTRIBUTIONS, SIGNS, Loss
 from autotune.task.model_facts import ModelFacts
-
-FITTING = {
-    "classes": ("accuracy", "topK", "auc", "f1", "miou"),
-    "multilabel": ("f1", "auc", "miou"),
-    "quantities": ERRORS,
-}
-"""The metrics that go with each kind of labels."""
-
-USUAL = {"classes": "accuracy", "multilabel": "f1", "quantities": "mae"}
-"""The metric where nobody names one."""
 
 NAMES = {
     "mean_squared_error": "mse",
@@ -205,7 +195,7 @@ def _quality(wanted: str | None, where: str, kind: Kind, facts: ModelFacts, outp
         UserError: the named one does not fit.
     """
     names = [NAMES.get(name, name) for name in facts.compiled_metrics]
-    name = wanted or next((name for name in names if name in FITTING[kind]), USUAL[kind])
+    name = wanted or next((name for name in names if name in FITTING[kind]), FITTING[kind][0])
     metric = quality(name, "higher")
     top = metric.name.startswith("top")
     if ("topK" if top else metric.name) not in FITTING[kind]:

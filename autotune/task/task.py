@@ -75,12 +75,7 @@ class Task:
         if len(outputs) != len(labels):
             raise ValueError(f"{len(outputs)} outputs for {len(labels)} labels")
         outputs = outputs.reshape(len(outputs), *self.output)
-        if self.labels == "quantities":
-            return score.errors(self.quality, outputs, labels.reshape(outputs.shape), groups)
-        if self.labels == "multilabel":
-            return score.multilabel(self.quality, outputs, labels, logits=self._logits, groups=groups)
-        numbers = class_numbers(labels, self.output)
-        return score.classification(self.quality, outputs, numbers, logits=self._logits, groups=groups)
+        return score.of_labels(self.labels, self.quality, outputs, labels, logits=self._logits, groups=groups)
 
     @property
     def input(self) -> ModelInput:
@@ -120,11 +115,7 @@ class Task:
         """The output above which a question is answered with yes; None where the largest output
         decides, NaN where the model decides nothing.
         """
-        if self.labels == "quantities":
-            return float("nan")
-        if self.labels == "multilabel" or self.output[-1] == 1:
-            return 0.0 if self._logits else 0.5
-        return None
+        return score.threshold(self.labels, self.output, logits=self._logits)
 
     @property
     def _logits(self) -> bool:

@@ -15,6 +15,7 @@ from autotune.targets.metric import DOWNLOAD, LATENCY, Metric
 from autotune.terminal.table import TIED, front_table, short_table, width_of
 from autotune.text.units import UNSTABLE, clock, median, number, price
 from autotune.text.words import doubt, listed, missed, missed_there
+from autotune.track.store import is_mlflow
 
 
 class _Console(Console):
@@ -104,7 +105,7 @@ def print_summary(summary: Summary, tracking_uri: str | None) -> None:
     console.print(f"front as a picture: {record.folder / 'front.png'}", soft_wrap=True)
     console.print(f"a page to send:     {command(record, 'report')}", soft_wrap=True)
     console.print(f"take a file home:   {command(record, 'pick')}", soft_wrap=True)
-    if tracking_uri is not None:
+    if tracking_uri is not None and is_mlflow(tracking_uri):
         console.print(f"all trials:         autotune ui --tracking-uri {shlex.quote(tracking_uri)}", soft_wrap=True)
 
 

@@ -1,17 +1,22 @@
-"""Which MLflow store is meant, and how its address is shown: without its password."""
+"""Which store is meant, MLflow's or a plug-in's, and how its address is shown: without its password."""
 
 import os
 import re
 from importlib.metadata import entry_points
 from urllib.parse import unquote
 
+from autotune import plugins
 from autotune.errors import UserError
 from autotune.options import TRACKING
+from autotune.track.tracker import Tracker
 
 SCHEMES = frozenset(
     {"", "databricks", "databricks-uc", "file", "http", "https", "mssql", "mysql", "postgresql", "sqlite", "uc"}
 )
 """Of MLflow's own stores, "" for a folder. MLflow is not asked: it takes seconds to be imported."""
+
+MLFLOW = "mlflow"
+"""The tracker of all stores that are no plug-in's."""
 
 _HIDDEN = "***"
 
@@ -33,13 +38,13 @@ _passwords: set[str] = set()
 
 
 def tracking_uri(uri: str | None) -> str | None:
-    """The MLflow store to use, None for none. From then on hidden() knows its password.
+    """The store to use, None for none. From then on hidden() knows its password.
 
     Args:
         uri: as the user says it; "none" for none.
 
     Raises:
-        UserError: where its password ends can't be told, or MLflow has no store of its kind.
+        UserError: where its password ends can't be told, or neither MLflow nor a plug-in has a store of its kind.
     """
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or TRACKING
     if uri == "none":
@@ -52,8 +57,41 @@ def tracking_uri(uri: str | None) -> str | None:
     if "://" in uri and ("@" in name or "@" in secret or unfinished):
         raise UserError("the tracking address: write '@' in its user name and password as %40, '/' as %2F")
     _passwords.update({secret, unquote(secret)} - {""})
-    _check_scheme(uri)
+    if _plugged(uri) is None:
+        _check_scheme(uri)
     return uri
+
+
+def mlflow_uri(uri: str | None) -> str | None:
+    """The same where nothing but MLflow will do.
+
+    Raises:
+        UserError: as tracking_uri(), or it is a plug-in's.
+    """
+    store = tracking_uri(uri)
+    if store is not None and (name := _plugged(store)) is not None:
+        raise UserError(f"the tracking address: {name}: is no store of MLflow's; give one by --tracking-uri")
+    return store
+
+
+def tracker_of(uri: str) -> Tracker:
+    """The tracker for an address, as tracking_uri() gives it: a plug-in's where that begins with its name, as in
+    csv:FILE, else MLflow's.
+    """
+    tracker: Tracker = plugins.load("trackers", _plugged(uri) or MLFLOW)(uri)
+    return tracker
+
+
+def is_mlflow(uri: str) -> bool:
+    """Whether an address, as tracking_uri() gives it, is of a store of MLflow's."""
+    return _plugged(uri) is None
+
+
+def _plugged(uri: str) -> str | None:
+    """The plug-in's tracker whose name an address begins with, None where there is none."""
+    name, colon, _ = uri.partition(":")
+    names = {point.name for point in entry_points(group="autotune.trackers")} - {MLFLOW}
+    return name if colon and name in names else None
 
 
 def _check_scheme(uri: str) -> None:

@@ -4,13 +4,14 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autotune import plugins
-from autotune.devices import device_keys
+from autotune.devices import device_file, device_keys
 from autotune.devices.android.device import AdbDevice
 from autotune.devices.client.command import CommandDevice
 from autotune.devices.client.local import LocalDevice
@@ -18,6 +19,7 @@ from autotune.devices.client.ssh import SshDevice
 from autotune.devices.device import Cooling, MeasureOptions
 from autotune.devices.device_file import device_files, find_device, keywords
 from autotune.errors import UserError
+from autotune.testing import FakeDevice
 from tests.conftest import ROOT
 
 
@@ -263,3 +265,20 @@ def test_what_a_class_does_not_take() -> None:
 def test_the_examples_are_right(name: str) -> None:
     """Those that are shipped can be copied as they are."""
     assert find_device(str(ROOT / "docs" / "examples" / "devices" / f"{name}.yaml")).name == name
+
+
+def test_a_plug_in_has_a_short_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its class says what stands behind the colon; it is called so, too."""
+
+    class Box(FakeDevice):
+        short = "container"
+
+        def __init__(self, name: str, container: str) -> None:
+            super().__init__()
+            self.name = f"{name} {container}"
+
+    monkeypatch.setattr(device_file, "entry_points", lambda group: [EntryPoint("box", "", group)])
+    monkeypatch.setattr("autotune.plugins.load", lambda kind, name: Box)
+    assert device_file.find_device("box:web").name == "web web"
+    with pytest.raises(UserError, match="write box:CONTAINER, or say so in a device file"):
+        device_file.find_device("box")

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from autotune.config import Config
+from autotune.config import SCHEMES, Config
+from autotune.report.panels import COLOURS, TITLES
 from autotune.report.techniques import delegation, techniques
 from autotune.results.front import Point
 from autotune.results.outcome import Refused
@@ -71,3 +72,9 @@ def test_delegates_and_what_they_left() -> None:
     [(name, found)] = delegation(outcomes).items()
     assert (name, found.files, found.whole) == ("xnnpack", 2, 1)
     assert found.left == {"SOFTMAX": 1, "PAD": 1}
+
+
+def test_each_scheme_has_its_looks() -> None:
+    """A colour of its own, and a title, in the order in which schemes are tried."""
+    assert tuple(COLOURS) == tuple(TITLES) == SCHEMES
+    assert len(set(COLOURS.values())) == len(SCHEMES)

@@ -237,9 +237,9 @@ def test_metric_that_does_not_fit(labels: Array, metric: str, reason: str) -> No
     ("labels", "output", "loss", "metric", "fitting"),
     [
         (CLASSES, 4, "sparse_categorical_crossentropy", "mae", "accuracy or topK or auc or f1 or miou"),
-        (QUANTITIES, 1, "mse", "accuracy", "mse or mae"),
-        (CLASSES % 2, 1, "mse", "accuracy", "mse or mae"),
-        (np.eye(4)[CLASSES], 4, "mae", "accuracy", "mse or mae"),
+        (QUANTITIES, 1, "mse", "accuracy", "mae or mse"),
+        (CLASSES % 2, 1, "mse", "accuracy", "mae or mse"),
+        (np.eye(4)[CLASSES], 4, "mae", "accuracy", "mae or mse"),
     ],
 )
 def test_metric_that_does_not_fit_the_loss(labels: Array, output: int, loss: str, metric: str, fitting: str) -> None:

@@ -60,6 +60,14 @@ class TestMlflowTracker(TrackerContract):
         return {int(run.data.tags["autotune.trial"]): run.data.tags["state"] for run in children}
 
 
+def test_says_how_much_it_wrote(tmp_path: Path) -> None:
+    """What update() leaves to finish(), such as files; nothing where all is there."""
+    record, tracker = some_record(tmp_path), MlflowTracker(uri(tmp_path))
+    tracker.update(record)
+    assert tracker.finish(record) > 0
+    assert tracker.finish(record) == 0
+
+
 def some_record(folder: Path) -> Record:
     refused = Refused(toy_outcome(0, 1, 1, delegate="builtin").config, "no kernels")
     pruned = toy_outcome(0.85, 0.5, 500, prune=0.5, quantize="int8")

@@ -1,6 +1,6 @@
 """Which store is meant, and that the password of its address is shown nowhere."""
 
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 import pytest
 
@@ -106,3 +106,14 @@ def test_all_of_mlflow_s_stores_are_known() -> None:
 
     plugins = {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
     assert set(_tracking_store_registry._registry) - plugins == store.SCHEMES
+
+
+def test_a_plug_in_has_the_addresses_that_begin_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All others are MLflow's, and where it has to be MLflow that is said."""
+    point = EntryPoint("csv", "builtins:str", "autotune.trackers")
+    monkeypatch.setattr(store, "entry_points", lambda group: [point])
+    monkeypatch.setattr("autotune.plugins.entry_points", lambda group: [point])
+    assert tracking_uri("csv:trials.csv") == "csv:trials.csv"
+    assert str(store.tracker_of("csv:trials.csv")) == "csv:trials.csv"
+    with pytest.raises(UserError, match="csv: is no store of MLflow's"):
+        store.mlflow_uri("csv:trials.csv")

@@ -25,6 +25,8 @@ PLACES = ("/data/local/tmp/benchmark_model", "/data/local/tmp/android_aarch64_be
 class AdbDevice(ProbedDevice):
     """An Android phone. See devices.device.Device."""
 
+    short = "serial"
+
     def __init__(
         self,
         name: str = "adb",

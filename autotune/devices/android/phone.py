@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from autotune.config import MOST_THREADS
 from autotune.devices.runner.child import last_line
 from autotune.devices.runner.server import KEPT_DAYS
 from autotune.errors import Fault, UserError
 from autotune.json_object import JsonObject
-from autotune.options import MOST_THREADS
 from autotune.results.meta import DeviceFacts
 
 FOLDER = "/data/local/tmp/autotune"

@@ -56,6 +56,8 @@ OPTIONS = {
 class SshDevice(RunnerDevice):
     """A board."""
 
+    short = "host"
+
     def __init__(
         self,
         name: str,
