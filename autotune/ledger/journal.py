@@ -21,8 +21,9 @@ from autotune.ledger.journal_file import Damage, JournalFile, cut, free_name, op
 from autotune.ledger.quiet import quiet
 from autotune.results.front import MeasuredPoint, Point
 from autotune.results.meta import Meta
-from autotune.results.outcome import Measured, Measurement, Outcome, Refused, Scored, outcome_from_json
+from autotune.results.outcome import Measured, Refused, Scored, outcome_from_json
 from autotune.results.record import BASELINE, Begun, Gaps, Record
+from autotune.results.remeasured import Remeasured, remeasured_from_json, with_second
 from autotune.targets.target import Target
 
 JOURNAL, LOCK = "journal.log", "lock"
@@ -231,19 +232,19 @@ def record_of(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:
         MetaError: what it was started with can't be understood.
     """
     attrs = study.user_attrs
-    again = attrs.get("remeasured", {})
+    remeasured = {trial: remeasured_from_json(values) for trial, values in attrs.get("remeasured", {}).items()}
     record = Record(
         study.study_name,
         folder,
         _meta(study),
         tests={trial: Scored.from_json(values) for trial, values in attrs.get("tests", {}).items()},
         runs=attrs.get("runs", []),
-        remeasured=again,
+        remeasured=remeasured,
         profiles=attrs.get("profiles", {}),
         gaps=gaps,
     )
     if "baseline" in attrs:
-        record = record.begin(_baseline(attrs["baseline"], again.get(str(BASELINE))))
+        record = record.begin(_baseline(attrs["baseline"], remeasured.get(str(BASELINE))))
     targets = record.targets
     points = []
     failed = Counter[str]()
@@ -278,7 +279,7 @@ def _meta(study: optuna.Study) -> Meta:
 
 def point_of(trial: FrozenTrial, record: Record, targets: Sequence[Target]) -> Point:
     """A finished trial, held against targets where the study has begun."""
-    outcome = _outcome(trial.user_attrs["outcome"], record.remeasured.get(str(trial.number)))
+    outcome = with_second(outcome_from_json(trial.user_attrs["outcome"]), record.remeasured.get(str(trial.number)))
     free = trial.user_attrs.get(FREE, False)
     began, ended = (when.timestamp() if when else 0.0 for when in (trial.datetime_start, trial.datetime_complete))
     if isinstance(outcome, Refused):
@@ -289,23 +290,13 @@ def point_of(trial: FrozenTrial, record: Record, targets: Sequence[Target]) -> P
     return record.judge(point, targets) if isinstance(record, Begun) else point
 
 
-def _outcome(values: JsonObject, again: JsonObject | None) -> Outcome:
-    """An outcome, with the latency that was taken once more where there is one."""
-    outcome = outcome_from_json(values)
-    if again is None or isinstance(outcome, Refused):
-        return outcome
-    if "refused" in again:
-        return Refused(outcome.config, again["refused"], outcome.artifact)
-    return outcome.with_latency(Measurement.from_json(again))
-
-
-def _baseline(values: JsonObject, again: JsonObject | None) -> Measured:
-    """The baseline, likewise.
+def _baseline(values: JsonObject, again: Remeasured | None) -> Measured:
+    """The baseline, with its second measurement where there is one.
 
     Raises:
         ValueError: it was refused.
     """
-    outcome = _outcome(values, again)
+    outcome = with_second(outcome_from_json(values), again)
     if isinstance(outcome, Refused):
         raise ValueError("a baseline that was refused")
     return outcome

@@ -22,6 +22,7 @@ from autotune.results.front import cost
 from autotune.results.meta import Meta
 from autotune.results.outcome import Measured, Outcome, Refused
 from autotune.results.record import Begun, Gaps, Record
+from autotune.results.remeasured import Remeasured
 from autotune.space.space import Space
 from autotune.targets.target import Target
 
@@ -134,6 +135,10 @@ class Ledger:
         """Keeps something about the whole study (JSON)."""
         self._study.set_user_attr(key, value)
         self._record = journal.record_of(self._study, self.folder, self._record.gaps)  # points are judged by notes
+
+    def note_remeasured(self, remeasured: Mapping[str, Remeasured]) -> None:
+        """Keeps what became of files that were measured once more, as Record.remeasured, in place of what was there."""
+        self.note("remeasured", {trial: again.to_json() for trial, again in remeasured.items()})
 
     def sample_by(self, sampler: optuna.samplers.BaseSampler) -> None:
         """Has ask() ask this from now on, in place of one that draws at random."""

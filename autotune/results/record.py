@@ -15,6 +15,7 @@ from autotune.results.front import MeasuredPoint, ParetoFront, Point, front_of, 
 from autotune.results.margin import held, violations
 from autotune.results.meta import InputTypes, Meta
 from autotune.results.outcome import Measured, Scored
+from autotune.results.remeasured import Remeasured
 from autotune.results.scores import Each
 from autotune.results.significance import LEVEL, Interval, compare, difference, paired
 from autotune.targets.metric import Metric
@@ -90,9 +91,8 @@ class Record:
         tests: what the picked trials scored on the test split, by trial; that of the baseline by BASELINE, since
             targets relative to it are held against that.
         runs: what each run of the study did, as Usage.to_json(), with wall_s and startup_s.
-        remeasured: the latencies of those that were on the front, taken once more at the end, as
-            Measurement.to_json(), or {"refused": reason}, by trial; that of the baseline by BASELINE.
-            Outcomes have them already.
+        remeasured: what became of those that were on the front when they were measured once more at the end, by
+            trial; that of the baseline by BASELINE. Outcomes have it already.
         profiles: where the time of some files goes, by trial, that of the baseline by BASELINE: parts as
             measure.profile.Part and untold, why they have no times.
         gaps: to the baseline, for the targets that are relative to its quality; and the scores that they are of.
@@ -106,7 +106,7 @@ class Record:
     failed: dict[str, int] = field(default_factory=dict)
     tests: dict[str, Scored] = field(default_factory=dict)
     runs: list[dict[str, float]] = field(default_factory=list)
-    remeasured: dict[str, JsonObject] = field(default_factory=dict)
+    remeasured: dict[str, Remeasured] = field(default_factory=dict)
     profiles: dict[str, JsonObject] = field(default_factory=dict)
     gaps: Gaps = field(default_factory=lambda: Gaps(unscored), repr=False, compare=False)
     damage: str | None = None

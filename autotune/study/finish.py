@@ -9,6 +9,7 @@ from autotune.ledger.ledger import Ledger
 from autotune.results.front import MeasuredPoint
 from autotune.results.outcome import Measured, Outcome, Scored
 from autotune.results.record import BASELINE, Record
+from autotune.results.remeasured import RefusedAfterAll, Remeasured
 from autotune.study.instrument import Instrument
 
 
@@ -42,10 +43,10 @@ def measure_front(ledger: Ledger, instrument: Instrument, note: Callable[[str], 
         }
         if not remeasured:
             return
-        ledger.note("remeasured", record.remeasured | _twins(record, front.baseline, remeasured) | remeasured)
+        ledger.note_remeasured(record.remeasured | _twins(record, front.baseline, remeasured) | remeasured)
 
 
-def _twins(record: Record, baseline: Measured, remeasured: dict[str, JsonObject]) -> dict[str, JsonObject]:
+def _twins(record: Record, baseline: Measured, remeasured: dict[str, Remeasured]) -> dict[str, Remeasured]:
     """The baseline's second measurement, for the trial that is the same file on the same runtime."""
     again = remeasured.get(str(BASELINE))
     key = baseline.config.key
@@ -53,15 +54,15 @@ def _twins(record: Record, baseline: Measured, remeasured: dict[str, JsonObject]
     return {} if again is None else {str(point.trial): again for point in same}
 
 
-def _again(trial: int, outcome: Outcome | Fault, note: Callable[[str], None]) -> JsonObject | None:
+def _again(trial: int, outcome: Outcome | Fault, note: Callable[[str], None]) -> Remeasured | None:
     """What the ledger keeps of a file's second measurement, None where the first one stays."""
     if isinstance(outcome, Fault):
         note(f"trial {trial} was not measured once more: {outcome}")
         return None
     if isinstance(outcome, Measured):
-        return None if outcome.latency is None else outcome.latency.to_json()
+        return outcome.latency
     note(f"trial {trial} is refused after all: {outcome.reason}")
-    return None if trial == BASELINE else {"refused": outcome.reason}
+    return None if trial == BASELINE else RefusedAfterAll(outcome.reason)
 
 
 def profile_pick(ledger: Ledger, instrument: Instrument) -> None:

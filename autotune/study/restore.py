@@ -6,6 +6,7 @@ from autotune.errors import Infeasible, one_line
 from autotune.ledger.ledger import Ledger
 from autotune.results.front import MeasuredPoint
 from autotune.results.outcome import Outcome
+from autotune.results.remeasured import RefusedAfterAll
 from autotune.study.builder import Builder
 from autotune.study.evaluate import FAILURES, Evaluator
 
@@ -39,8 +40,8 @@ def restore(ledger: Ledger, builder: Builder, evaluator: Evaluator, note: Callab
             continue
         note(f"{first.model} was gone or damaged, and is built again" + ("" if same else "; it came out otherwise"))
         if not same:
-            void = {str(point.trial): {"refused": OTHERWISE} for point in points}
-            ledger.note("remeasured", ledger.record().remeasured | void)
+            void = {str(point.trial): RefusedAfterAll(OTHERWISE) for point in points}
+            ledger.note_remeasured(ledger.record().remeasured | void)
             yield from _evaluated(points, evaluator, note)
 
 

@@ -105,7 +105,7 @@ class Run:
             setup.reporter.note(warning)
         trials = {trial: again for trial, again in record.remeasured.items() if trial != str(BASELINE)}
         if trials != record.remeasured:
-            setup.ledger.note("remeasured", trials)
+            setup.ledger.note_remeasured(trials)
         setup.ledger.begin(outcome)
         if trial := setup.ledger.ask_for(config):
             setup.ledger.tell(trial.number, outcome, setup.prepared.targets)

@@ -275,7 +275,7 @@ def test_what_it_knows_is_what_is_read(tmp_path: Path) -> None:
     assert again is not None
     assert not study.queued
     tell(study, *again)
-    study.note("remeasured", {str(asked[3].number): toy_measurement(9.0).to_json()})
+    study.note_remeasured({str(asked[3].number): toy_measurement(9.0)})
     record = study.record()
     assert record == read(tmp_path, "toy")
     assert (record.trials_done, study.trials_asked, len(record.points)) == (5, 6, 8)

@@ -18,6 +18,7 @@ from autotune.results.front import Point
 from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Refused
 from autotune.results.record import Record
+from autotune.results.remeasured import RefusedAfterAll, Remeasured
 from autotune.testing import TrackerContract, toy_measurement, toy_outcome, toy_record
 from autotune.track.mlflow import MlflowTracker
 from autotune.track.tracker import Tracker
@@ -172,13 +173,17 @@ def test_what_was_measured_once_more(tmp_path: Path) -> None:
     )
     refused = Refused(third.outcome.config, "died")
     assert record.baseline is not None
-    told = {"-1": {}, "1": {}, "2": {"refused": "died"}}
+    again: dict[str, Remeasured] = {
+        "-1": toy_measurement(0.8),
+        "1": toy_measurement(0.25, "drifts"),
+        "2": RefusedAfterAll("died"),
+    }
     MlflowTracker(uri(tmp_path)).finish(
         replace(
             record,
             baseline=record.baseline.with_latency(toy_measurement(0.8)),
             points=[replace(first, violations={"latency": 0.1}), slower, Point(third.trial, refused, {}, None)],
-            remeasured=told,
+            remeasured=again,
         )
     )
     [parent], children = runs(tmp_path, record)
