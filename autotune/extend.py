@@ -15,7 +15,7 @@ from autotune.compress.stage import Stage, TrainingData
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.client.connection import Transport
 from autotune.devices.client.device import RunnerDevice
-from autotune.devices.device import Cooling, Device, MeasureOptions, OperatorTime, Session, Timing, Window
+from autotune.devices.device import Cooling, Device, MeasureOptions, Session, Timing, Window
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.json_object import JsonObject
 from autotune.ledger.asked import Asked
@@ -24,6 +24,7 @@ from autotune.model.load import open_base
 from autotune.results.front import MeasuredPoint, ParetoFront, Point
 from autotune.results.meta import DeviceFacts, Meta
 from autotune.results.outcome import Certainty, Measured, Measurement, Outcome, Refused
+from autotune.results.profile import OperatorTime
 from autotune.results.record import Begun, Record
 from autotune.search.search import Proposer, Sampler, Search
 from autotune.space.space import Space

@@ -14,9 +14,10 @@ from autotune.options import DEVICE, LOCAL, cpus, duration, load, threads, threa
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autotune.devices.device import Device, OperatorTime
+    from autotune.devices.device import Device
     from autotune.measure.bench import BenchRow, BenchWindow
     from autotune.measure.rounds import Job
+    from autotune.results.profile import OperatorTime
 
 BENCH = """Measure .tflite files as they are, side by side, in interleaved rounds, while nobody else measures there.
 

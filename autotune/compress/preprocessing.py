@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from autotune.task.data import Array
+from autotune.tflite.facts import Operator
 from autotune.tflite.flatbuffer import constant, opened, reading
-from autotune.tflite.operators import Operator, operators
+from autotune.tflite.operators import operators
 
 TOLERATED = 2.0
 """Steps of 8 bits by which an input's rounding may move what preprocessing gives: two bits of the smallest feature.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from autotune.config import Runtime
 from autotune.results.meta import DeviceFacts
+from autotune.results.profile import OperatorTime
 
 
 @dataclass(frozen=True)
@@ -96,25 +97,6 @@ class Window:
     times_us: list[float]
     frequency_mhz: list[float] | None = None
     temperature_c: list[float] | None = None
-
-
-@dataclass(frozen=True)
-class OperatorTime:
-    """What one operator of a file took.
-
-    Attributes:
-        name: as the runtime calls it, such as its output tensor's name.
-        kind: of operator, as the runtime calls it.
-        time_us: mean of one inference, in microseconds.
-        start_us: mean of when it began after the inference did.
-        delegate: that ran it, "" for the runtime's own kernels.
-    """
-
-    name: str
-    kind: str
-    time_us: float
-    start_us: float
-    delegate: str
 
 
 class Session(Protocol):

@@ -22,6 +22,7 @@ from autotune.ledger.quiet import quiet
 from autotune.results.front import MeasuredPoint, Point
 from autotune.results.meta import Meta
 from autotune.results.outcome import Measured, Refused, Scored, outcome_from_json
+from autotune.results.profile import KeptProfile
 from autotune.results.record import BASELINE, Begun, Gaps, Record
 from autotune.results.remeasured import Remeasured, remeasured_from_json, with_second
 from autotune.targets.target import Target
@@ -240,7 +241,7 @@ def record_of(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:
         tests={trial: Scored.from_json(values) for trial, values in attrs.get("tests", {}).items()},
         runs=attrs.get("runs", []),
         remeasured=remeasured,
-        profiles=attrs.get("profiles", {}),
+        profiles={trial: KeptProfile.from_json(values) for trial, values in attrs.get("profiles", {}).items()},
         gaps=gaps,
     )
     if "baseline" in attrs:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.config import Runtime
-from autotune.devices.device import Device, OperatorTime, Session
+from autotune.devices.device import Device, Session
 from autotune.errors import Infeasible
-from autotune.tflite.operators import Operator, operators
+from autotune.results.profile import OperatorTime, Part
+from autotune.tflite.facts import Operator
+from autotune.tflite.operators import operators
 
 _FAMILIES = {
     "CONV_2D": ("Convolution", "Fully Connected"),  # the second for 1x1
@@ -19,14 +21,6 @@ _FAMILIES = {
 """Operators with weights, and how XNNPACK's names for what runs them begin."""
 
 _WEIGHTED = tuple({begin for begins in _FAMILIES.values() for begin in begins})
-
-
-@dataclass(frozen=True)
-class Part:
-    """What was timed and the operator of the file that it is; None where either is not known."""
-
-    time: OperatorTime | None
-    operator: Operator | None
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from autotune.devices.device import OperatorTime
 from autotune.json_object import JsonObject
+from autotune.results.profile import OperatorTime
 
 PROCESS = 1
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from autotune.json_object import JsonObject
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.outcome import Measured
+from autotune.results.profile import KeptProfile, Part
 from autotune.results.record import BASELINE, Record
 from autotune.text.units import kernel, milliseconds
 
@@ -32,40 +33,40 @@ def profiles(record: Record, front: ParetoFront, best: MeasuredPoint | None) -> 
             }
 
 
-def _profile(profile: JsonObject) -> JsonObject:
+def _profile(profile: KeptProfile) -> JsonObject:
     """The operators that take most, in the order in which they run; where there are no times, compute most."""
-    timed = not profile["untold"]
-    weights = [_weight(part, timed=timed) for part in profile["parts"]]
+    timed = not profile.untold
+    weights = [_weight(part, timed=timed) for part in profile.parts]
     total, longest = sum(weights) or 1.0, max(weights, default=0.0) or 1.0
     heaviest = sorted(sorted(range(len(weights)), key=weights.__getitem__, reverse=True)[:HEAVIEST])
     return {
         "rows": [
             {
-                "kind": kernel(((part := profile["parts"][at])["time"] or part["operator"] or {"kind": ""})["kind"]),
-                "made": (part["operator"] or {"name": ""})["name"].partition(";")[0],
-                "through": ((part["time"] or {}).get("delegate") or "kernels") if timed else "",
-                "weight": _written(profile["parts"][at], weights[at], timed=timed),
+                "kind": kernel(named.kind if (named := part.time or part.operator) else ""),
+                "made": part.operator.name.partition(";")[0] if part.operator else "",
+                "through": ((part.time and part.time.delegate) or "kernels") if timed else "",
+                "weight": _written(part, weights[at], timed=timed),
                 "share": f"{weights[at] / total:.0%}",
                 "width": f"{100 * weights[at] / longest:.0f}",
             }
-            for at in heaviest
+            for at, part in ((at, profile.parts[at]) for at in heaviest)
         ],
         "unit": "time" if timed else "MACs",
         "total": milliseconds(total / 1e3) if timed else f"{total:,.0f}",
         "left": len(weights) - len(heaviest),
-        "untold": profile["untold"],
+        "untold": profile.untold,
     }
 
 
-def _written(part: JsonObject, weight: float, *, timed: bool) -> str:
-    whole_us = timed and part["time"] and part["time"]["delegate"]  # delegates tell whole microseconds
+def _written(part: Part, weight: float, *, timed: bool) -> str:
+    whole_us = timed and part.time and part.time.delegate  # delegates tell whole microseconds
     return "<1 us" if whole_us and weight < 1 else milliseconds(weight / 1e3) if timed else f"{weight:,.0f}"
 
 
-def _weight(part: JsonObject, *, timed: bool) -> float:
+def _weight(part: Part, *, timed: bool) -> float:
     if timed:
-        return float(part["time"]["time_us"]) if part["time"] else 0.0
-    return float(part["operator"]["macs"]) if part["operator"] else 0.0
+        return float(part.time.time_us) if part.time else 0.0
+    return float(part.operator.macs) if part.operator else 0.0
 
 
 def _took(outcome: Measured) -> dict[str, str]:

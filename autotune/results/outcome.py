@@ -225,6 +225,19 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class Training:
+    """What a training said after each epoch, see compress.training.add_history().
+
+    Attributes:
+        stage: that trained.
+        history: values by epoch, by their names.
+    """
+
+    stage: str
+    history: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
 class Measured:
     """A configuration with all that was measured of its file. JSON in and out.
 
@@ -260,10 +273,12 @@ class Measured:
         return layers
 
     @property
-    def training(self) -> Sequence[JsonObject]:
-        """What each training behind the file said after each epoch, see compress.training.add_history()."""
-        training: Sequence[JsonObject] = self.stages.get("training", ())
-        return training
+    def training(self) -> list[Training]:
+        """The trainings behind the file, in order."""
+        return [
+            Training(values["stage"], {name: series for name, series in values.items() if name != "stage"})
+            for values in self.stages.get("training", ())
+        ]
 
     def interval(self, quality: Metric) -> Interval:
         """The quality's 95 % interval."""

@@ -9,12 +9,12 @@ from typing import Self
 
 from autotune.config import Config, Recipe
 from autotune.errors import UserError
-from autotune.json_object import JsonObject
 from autotune.results.findings import TimedFile, findings
 from autotune.results.front import MeasuredPoint, ParetoFront, Point, front_of, hypervolume, leading, overlap
 from autotune.results.margin import held, violations
 from autotune.results.meta import InputTypes, Meta
 from autotune.results.outcome import Measured, Scored
+from autotune.results.profile import KeptProfile
 from autotune.results.remeasured import Remeasured
 from autotune.results.scores import Each
 from autotune.results.significance import LEVEL, Interval, compare, difference, paired
@@ -93,8 +93,7 @@ class Record:
         runs: what each run of the study did, as Usage.to_json(), with wall_s and startup_s.
         remeasured: what became of those that were on the front when they were measured once more at the end, by
             trial; that of the baseline by BASELINE. Outcomes have it already.
-        profiles: where the time of some files goes, by trial, that of the baseline by BASELINE: parts as
-            measure.profile.Part and untold, why they have no times.
+        profiles: where the time of some files goes, by trial, that of the baseline by BASELINE.
         gaps: to the baseline, for the targets that are relative to its quality; and the scores that they are of.
         damage: where its journal can't be read, in a line: the record is of what is before; None where all is whole.
     """
@@ -107,7 +106,7 @@ class Record:
     tests: dict[str, Scored] = field(default_factory=dict)
     runs: list[dict[str, float]] = field(default_factory=list)
     remeasured: dict[str, Remeasured] = field(default_factory=dict)
-    profiles: dict[str, JsonObject] = field(default_factory=dict)
+    profiles: dict[str, KeptProfile] = field(default_factory=dict)
     gaps: Gaps = field(default_factory=lambda: Gaps(unscored), repr=False, compare=False)
     damage: str | None = None
 

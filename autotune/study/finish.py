@@ -1,13 +1,12 @@
 """What comes last: the front measured once more, in quiet; where the time goes; the test split, looked at once."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 
 from autotune.errors import Fault, UserError
-from autotune.json_object import JsonObject
 from autotune.ledger.ledger import Ledger
 from autotune.results.front import MeasuredPoint
 from autotune.results.outcome import Measured, Outcome, Scored
+from autotune.results.profile import KeptProfile
 from autotune.results.record import BASELINE, Record
 from autotune.results.remeasured import RefusedAfterAll, Remeasured
 from autotune.study.instrument import Instrument
@@ -81,16 +80,16 @@ def profile_pick(ledger: Ledger, instrument: Instrument) -> None:
     fresh = {str(trial): outcome for trial, outcome in outcomes.items() if str(trial) not in record.profiles}
     if fresh:
         profiles = {trial: _profile(instrument, outcome, record.device) for trial, outcome in fresh.items()}
-        ledger.note("profiles", record.profiles | profiles)
+        ledger.note("profiles", {trial: profile.to_json() for trial, profile in (record.profiles | profiles).items()})
 
 
-def _profile(instrument: Instrument, outcome: Measured, device: str) -> JsonObject:
-    """A profile as Record.profiles has it."""
+def _profile(instrument: Instrument, outcome: Measured, device: str) -> KeptProfile:
+    """What is kept of a file's profile."""
     try:
         profile = instrument.profile(outcome, device)
     except (Fault, UserError) as error:
-        return {"parts": [], "untold": str(error)}
-    return {"parts": [asdict(part) for part in profile.parts], "untold": profile.untold}
+        return KeptProfile((), str(error))
+    return KeptProfile(tuple(profile.parts), profile.untold)
 
 
 def test_once(ledger: Ledger, point: MeasuredPoint, test: Callable[[Measured], Scored]) -> dict[str, Scored]:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from autotune.measure.profile import Part, Profile
+from autotune.measure.profile import Profile
+from autotune.results.profile import Part
 from autotune.terminal.study import console
 from autotune.text.units import kernel, milliseconds, size
 

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from autotune.compress.stage import Stage, TrainingData
 from autotune.config import Config, Recipe, Runtime
-from autotune.devices.device import Device, OperatorTime, Session
+from autotune.devices.device import Device, Session
 from autotune.errors import Fault, Infeasible
 from autotune.json_object import JsonObject
 from autotune.model.artifact import is_tflite, unpack
 from autotune.results.outcome import Refused
+from autotune.results.profile import OperatorTime
 from autotune.results.record import Record
 from autotune.search.search import Sampler
 from autotune.testing.results import toy_outcome, toy_record

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from autotune.compress import pipeline
 from autotune.compress.stage import TrainingData
 from autotune.config import Runtime
-from autotune.devices.device import Cooling, OperatorTime, Session, Timing, Window
+from autotune.devices.device import Cooling, Session, Timing, Window
 from autotune.errors import Fault, Infeasible
 from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact
 from autotune.model.trust import Trust
 from autotune.results.meta import DeviceFacts
+from autotune.results.profile import OperatorTime
 from autotune.study.reporting import Silent
 from autotune.task.model_facts import ModelFacts
 

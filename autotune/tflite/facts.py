@@ -1,9 +1,38 @@
 """What there is to say of a .tflite file, as JSON has it."""
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TypedDict
 
 from autotune.tflite.activation import Activation
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator, in one inference.
+
+    Attributes:
+        name: of its first output tensor, "" where it has none.
+        kind: as CONV_2D, or a custom operator's name.
+        macs: multiply-accumulates with the weights (or of two matrices), those with padding and with
+            zeros of sparse weights among them; 0 for what has none, as pooling, and for what is not
+            known: custom operators, STABLEHLO_*, and a recurrent one's products of single values.
+        parameters: number of its constant weights, biases among them; not shapes or axes.
+        weight_bytes: what these take in the file: 4-bit ones half a byte each, sparse ones their
+            values and indices.
+        activation_bytes: of inputs and outputs that are computed; 0 for strings and resources.
+        output_shape: of its first output, with the batch; dimensions that are dynamic are 1 in most files.
+        output_dtype: of its first output, as float32.
+    """
+
+    name: str
+    kind: str
+    macs: int
+    parameters: int
+    weight_bytes: int
+    activation_bytes: int
+    output_shape: tuple[int, ...]
+    output_dtype: str
 
 
 class TensorFacts(TypedDict):

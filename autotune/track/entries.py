@@ -156,10 +156,9 @@ def _metrics(outcome: Measured, quality: str) -> dict[str, float]:
 def _curves(outcome: Measured) -> dict[str, Series]:
     """What each training said after each epoch."""
     return {
-        f"training/{training['stage']}_{name}": list(enumerate(values, 1))
+        f"training/{training.stage}_{name}": list(enumerate(values, 1))
         for training in outcome.training
-        for name, values in training.items()
-        if name != "stage"
+        for name, values in training.history.items()
     }
 
 

@@ -7,10 +7,12 @@ import pytest
 from autotune.config import Runtime
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
-from autotune.devices.device import MeasureOptions, OperatorTime
+from autotune.devices.device import MeasureOptions
 from autotune.measure.profile import joined, profile
+from autotune.results.profile import OperatorTime
 from autotune.testing import FakeDevice
-from autotune.tflite.operators import Operator, operators
+from autotune.tflite.facts import Operator
+from autotune.tflite.operators import operators
 from tests.compress import tables
 from tests.conftest import BusyDevice
 

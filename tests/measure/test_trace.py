@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from autotune.devices.device import OperatorTime
 from autotune.measure.trace import trace_json
+from autotune.results.profile import OperatorTime
 
 OPERATORS = [
     OperatorTime("Relu", "Convolution (NHWC, F32) IGEMM", 7.5, 0.0, "xnnpack"),

@@ -18,11 +18,13 @@ from autotune.report.page import report, write_report
 from autotune.results.dimensions import Importance
 from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Certainty, Refused, Scored
+from autotune.results.profile import KeptProfile, OperatorTime, Part
 from autotune.results.record import BASELINE, Begun
 from autotune.testing import toy_measurement, toy_outcome, toy_record
+from autotune.tflite.facts import Operator
 
-KERNEL = {"name": "out", "kind": "CONV_2D", "time_us": 7.5, "start_us": 0.0, "delegate": ""}
-OPERATOR = {"name": "conv;relu", "kind": "CONV_2D", "macs": 1234}
+KERNEL = OperatorTime("out", "CONV_2D", 7.5, 0.0, "")
+OPERATOR = Operator("conv;relu", "CONV_2D", 1234, 0, 0, 0, (), "float32")
 IMPORTANCE = Importance({"accuracy": {"quantize": 0.9, "prune": 0.1}, "latency": {"quantize": 1.0, "prune": 0.0}}, 3, 5)
 
 
@@ -38,8 +40,8 @@ def record(folder: Path) -> Begun:
         Refused(Config.of({"quantize": "int16x8"}), "no kernels for <it>"),
     )
     profiles = {
-        "-1": {"parts": [{"time": KERNEL, "operator": OPERATOR}], "untold": ""},
-        "1": {"parts": [{"time": None, "operator": OPERATOR}], "untold": "fake doesn't tell"},
+        "-1": KeptProfile((Part(KERNEL, OPERATOR),), ""),
+        "1": KeptProfile((Part(None, OPERATOR),), "fake doesn't tell"),
     }
     tested = Scored({"accuracy": 0.5}, Certainty(0.02, (0.45, 0.55), samples=321))
     device = DeviceFacts("fake", memory_bytes=25_000_000_000)

@@ -7,13 +7,13 @@ import pytest
 
 from autotune.config import Config, Runtime
 from autotune.devices.client.device import PROBE
-from autotune.devices.device import OperatorTime
 from autotune.errors import Fault, UserError
 from autotune.ledger.journal import read
 from autotune.ledger.ledger import Ledger
 from autotune.measure.profile import Profile, profiled
 from autotune.results.meta import DeviceFacts
 from autotune.results.outcome import Measured
+from autotune.results.profile import KeptProfile, OperatorTime
 from autotune.study.finish import profile_pick
 from autotune.study.instrument import Instrument
 from autotune.testing import FakeDevice
@@ -61,15 +61,15 @@ def test_both_files_are_profiled_once(tmp_path: Path) -> None:
     assert len(instrument.asked) == 2
     found = read(tmp_path / "toy", "toy").profiles
     assert set(found) == {"-1", "0"}
-    assert found["0"]["untold"] == ""
-    assert [part["time"]["time_us"] for part in found["0"]["parts"]] == [1.5]
+    assert found["0"].untold == ""
+    assert [part.time and part.time.time_us for part in found["0"].parts] == [1.5]
 
 
 def test_a_fault_costs_nothing_but_the_times(tmp_path: Path) -> None:
     """The reason is kept."""
     study = begun(tmp_path / "toy")
     profile_pick(study, Profiles(faults=True))
-    assert study.record().profiles["-1"] == {"parts": [], "untold": "the connection was lost"}
+    assert study.record().profiles["-1"] == KeptProfile((), "the connection was lost")
 
 
 def test_without_a_baseline_there_is_nothing_to_profile(tmp_path: Path) -> None:

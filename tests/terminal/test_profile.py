@@ -2,10 +2,10 @@
 
 import pytest
 
-from autotune.devices.device import OperatorTime
-from autotune.measure.profile import Part, Profile
+from autotune.measure.profile import Profile
+from autotune.results.profile import OperatorTime, Part
 from autotune.terminal.profile import PARTS, print_profile
-from autotune.tflite.operators import Operator
+from autotune.tflite.facts import Operator
 from tests.terminal.test_devices import shown
 
 

@@ -8,7 +8,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from autotune.compress import post_training
 from autotune.errors import UserError
-from autotune.tflite.operators import Operator, operators
+from autotune.tflite.facts import Operator
+from autotune.tflite.operators import operators
 from tests.compress import tables
 
 KIND = tables.OPERATOR

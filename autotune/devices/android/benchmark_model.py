@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from autotune.config import Runtime
-from autotune.devices.device import OperatorTime
+from autotune.results.profile import OperatorTime
 
 MOST_RUNS = 10_000_000
 """That a run may have had: more than an inference each microsecond for as long as it may take."""

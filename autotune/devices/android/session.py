@@ -19,11 +19,12 @@ from autotune.config import Runtime, fingerprint
 from autotune.devices.android import benchmark_model as tool
 from autotune.devices.android.phone import FOLDER, Overtime, Phone
 from autotune.devices.client.session import POLL
-from autotune.devices.device import MeasureOptions, OperatorTime, Timing, Window, holder
+from autotune.devices.device import MeasureOptions, Timing, Window, holder
 from autotune.devices.runner.inference import LEAST_RUNS, WARM_UP_SECONDS, Details, decoded, encoded
 from autotune.devices.runner.server import locked_file
 from autotune.errors import Fault, Infeasible
 from autotune.files import Scratch
+from autotune.results.profile import OperatorTime
 from autotune.task.data.splits import Array
 from autotune.tflite.state import state
 

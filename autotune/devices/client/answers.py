@@ -7,9 +7,10 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.devices.device import OperatorTime, Timing, Window
+from autotune.devices.device import Timing, Window
 from autotune.json_object import JsonObject
 from autotune.results.meta import DeviceFacts
+from autotune.results.profile import OperatorTime
 from autotune.task.data.npy import read_array
 
 _WAYS = {"ok": dict, "refused": str, "died": str, "broken": str}

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from autotune.config import Runtime
 from autotune.devices.client import answers
 from autotune.devices.client.connection import Connection, Transport
-from autotune.devices.device import MeasureOptions, OperatorTime, Timing, Window, holder
+from autotune.devices.device import MeasureOptions, Timing, Window, holder
 from autotune.devices.runner import inference, server
 from autotune.errors import Fault, Infeasible, one_line
 from autotune.json_object import JsonObject
 from autotune.results.meta import DeviceFacts
+from autotune.results.profile import OperatorTime
 from autotune.tflite.state import State, state
 
 T = TypeVar("T")
