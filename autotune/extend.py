@@ -22,9 +22,11 @@ from autotune.ledger.asked import Asked
 from autotune.model.artifact import Artifact, Weights, is_tflite, pack, unpack
 from autotune.model.load import open_base
 from autotune.results.front import MeasuredPoint, ParetoFront, Point
+from autotune.results.measurement import Measurement
 from autotune.results.meta import DeviceFacts, Meta
-from autotune.results.outcome import Certainty, Measured, Measurement, Outcome, Refused
+from autotune.results.outcome import Measured, Outcome, Refused
 from autotune.results.profile import OperatorTime
+from autotune.results.quality import Certainty
 from autotune.results.record import Begun, Record
 from autotune.search.search import Proposer, Sampler, Search
 from autotune.space.space import Space

@@ -23,7 +23,7 @@ from autotune.devices.device import MeasureOptions
 from autotune.ledger.journal import JOURNAL, read
 from autotune.measure.rounds import Job, measure
 from autotune.results.front import dominated, relative
-from autotune.results.outcome import Measurement
+from autotune.results.measurement import Measurement
 from autotune.targets.metric import ACCURACY, DOWNLOAD, LATENCY
 from benchmarks import script
 

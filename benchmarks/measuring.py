@@ -22,7 +22,7 @@ from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import MeasureOptions, Session
 from autotune.ledger.journal import JOURNAL, read
 from autotune.measure.rounds import Job, Rules, measure
-from autotune.results.outcome import Measurement
+from autotune.results.measurement import Measurement
 from autotune.task.task import CALIBRATION
 
 SHARED = Path(__file__).parents[2] / "shared"

@@ -13,7 +13,7 @@ from autotune.compress.worker import start
 from autotune.config import Runtime
 from autotune.devices.client.local import LocalDevice
 from autotune.measure.rounds import Job, measure
-from autotune.results.outcome import Measurement
+from autotune.results.measurement import Measurement
 from autotune.tflite.flatbuffer import describe
 
 STEPS, FEATURES, UNITS = 50, 16, 64

@@ -24,7 +24,8 @@ from autotune.compress.pipeline import Step
 from autotune.config import Config, Recipe, Runtime
 from autotune.ledger.ledger import Ledger
 from autotune.results.front import dominated, relative
-from autotune.results.outcome import Certainty, Measured
+from autotune.results.outcome import Measured
+from autotune.results.quality import Certainty
 from autotune.search.feasibility import Gate
 from autotune.search.proposals import Proposal, Proposals
 from autotune.search.search import Search

@@ -24,7 +24,8 @@ from autotune.errors import Infeasible
 from autotune.ledger.artifacts import model_path
 from autotune.measure.rounds import Job, measure
 from autotune.model.load import import_model
-from autotune.results.outcome import Measurement, Outcome
+from autotune.results.measurement import Measurement
+from autotune.results.outcome import Outcome
 from autotune.space.space import Categorical, Space
 from autotune.study.builder import Builder
 from autotune.study.evaluate import Evaluator

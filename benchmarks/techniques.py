@@ -19,7 +19,7 @@ from autotune.devices.client.local import LocalDevice
 from autotune.errors import Infeasible
 from autotune.measure.rounds import Job, measure
 from autotune.model import load
-from autotune.results.outcome import Measurement
+from autotune.results.measurement import Measurement
 from autotune.task.data import Split, read_data
 from autotune.task.model_facts import ModelFacts
 from autotune.task.task import Task, make_task

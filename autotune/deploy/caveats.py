@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from autotune.deploy.recheck import Rechecked
 from autotune.results.front import MeasuredPoint, ParetoFront
-from autotune.results.outcome import Measurement, Scored
+from autotune.results.measurement import Measurement
+from autotune.results.quality import Scored
 from autotune.results.record import Begun
 from autotune.study.latency_cache import CHANGED
 from autotune.targets.metric import LATENCY

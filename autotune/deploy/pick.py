@@ -18,7 +18,7 @@ from autotune.report.reproduce import command
 from autotune.results.decision import DecisionRule, Trade, ranked, runners_up
 from autotune.results.devices import Together, together
 from autotune.results.front import MeasuredPoint, ParetoFront
-from autotune.results.outcome import Measurement
+from autotune.results.measurement import Measurement
 from autotune.results.record import Begun, Record
 from autotune.study.measured_file import check_file
 from autotune.targets.metric import DOWNLOAD, LATENCY, METRICS

@@ -19,7 +19,9 @@ from autotune.measure.rounds import Job, measure
 from autotune.model.load import import_model
 from autotune.model.trust import Trust
 from autotune.results.front import MeasuredPoint
-from autotune.results.outcome import Measurement, Outcome, Scored
+from autotune.results.measurement import Measurement
+from autotune.results.outcome import Outcome
+from autotune.results.quality import Scored
 from autotune.results.record import BASELINE, Record
 from autotune.space.space import Space
 from autotune.study.builder import Builder

@@ -21,8 +21,9 @@ from autotune.ledger.journal_file import Damage, JournalFile, cut, free_name, op
 from autotune.ledger.quiet import quiet
 from autotune.results.front import MeasuredPoint, Point
 from autotune.results.meta import Meta
-from autotune.results.outcome import Measured, Refused, Scored, outcome_from_json
+from autotune.results.outcome import Measured, Refused, outcome_from_json
 from autotune.results.profile import KeptProfile
+from autotune.results.quality import Scored
 from autotune.results.record import BASELINE, Begun, Gaps, Record
 from autotune.results.remeasured import Remeasured, remeasured_from_json, with_second
 from autotune.targets.target import Target

@@ -17,7 +17,7 @@ from autotune.measure.rounds import Job, JobResult, Rules, measure
 from autotune.model.artifact import is_tflite
 from autotune.model.file import read_model
 from autotune.results.findings import TimedFile, findings
-from autotune.results.outcome import Measurement
+from autotune.results.measurement import Measurement
 from autotune.tflite.flatbuffer import read_layers
 from autotune.tflite.operators import operators
 

@@ -9,7 +9,7 @@ from autotune.config import Runtime
 from autotune.devices.device import Session, Timing
 from autotune.errors import Fault, Infeasible
 from autotune.measure.statistics import LEAST_ROUNDS, settled, summary
-from autotune.results.outcome import Measurement
+from autotune.results.measurement import Measurement
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from autotune.devices.device import Timing
-from autotune.results.outcome import Measurement, reach
+from autotune.results.measurement import Measurement, reach
 
 LEAST_ROUNDS = 6
 """Of which the smallest and largest median enclose the median with 1 - 2 / 2^6 = 97 %."""

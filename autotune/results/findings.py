@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from autotune.config import Runtime
-from autotune.results.outcome import Measurement
+from autotune.results.measurement import Measurement
 
 WORTH = 0.05
 """A gain of the median by this share counts as one, even where the intervals don't show it."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from autotune.results.outcome import Measured, Scored
+from autotune.results.outcome import Measured
+from autotune.results.quality import Scored
 from autotune.results.significance import Interval
 from autotune.targets.metric import LATENCY, Metric
 from autotune.targets.target import Target

@@ -13,8 +13,9 @@ from autotune.results.findings import TimedFile, findings
 from autotune.results.front import MeasuredPoint, ParetoFront, Point, front_of, hypervolume, leading, overlap
 from autotune.results.margin import held, violations
 from autotune.results.meta import InputTypes, Meta
-from autotune.results.outcome import Measured, Scored
+from autotune.results.outcome import Measured
 from autotune.results.profile import KeptProfile
+from autotune.results.quality import Scored
 from autotune.results.remeasured import Remeasured
 from autotune.results.scores import Each
 from autotune.results.significance import LEVEL, Interval, compare, difference, paired

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from autotune.json_object import JsonObject
-from autotune.results.outcome import Measured, Measurement, Outcome, Refused
+from autotune.results.measurement import Measurement
+from autotune.results.outcome import Measured, Outcome, Refused
 
 
 @dataclass(frozen=True)

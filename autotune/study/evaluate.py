@@ -17,7 +17,8 @@ from autotune.errors import Fault, Infeasible, UserError
 from autotune.files import Scratch, make_way, whole
 from autotune.ledger.artifacts import model_path, scores_path
 from autotune.model.artifact import Artifact
-from autotune.results.outcome import Certainty, EvaluatedOn, Measured, Outcome, Parity, Refused, Scored
+from autotune.results.outcome import EvaluatedOn, Measured, Outcome, Parity, Refused
+from autotune.results.quality import Certainty, Scored
 from autotune.study.builder import Builder
 from autotune.study.parity import SPREAD, differs, drawn, parity, senseless, shifted
 from autotune.study.reporting import Activity

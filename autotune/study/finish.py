@@ -5,8 +5,9 @@ from collections.abc import Callable
 from autotune.errors import Fault, UserError
 from autotune.ledger.ledger import Ledger
 from autotune.results.front import MeasuredPoint
-from autotune.results.outcome import Measured, Outcome, Scored
+from autotune.results.outcome import Measured, Outcome
 from autotune.results.profile import KeptProfile
+from autotune.results.quality import Scored
 from autotune.results.record import BASELINE, Record
 from autotune.results.remeasured import RefusedAfterAll, Remeasured
 from autotune.study.instrument import Instrument

@@ -9,7 +9,8 @@ from autotune.devices.device import Session
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.measure.profile import Profile, profiled
 from autotune.measure.rounds import Job, JobResult, measure
-from autotune.results.outcome import Measured, Measurement, Outcome, Refused
+from autotune.results.measurement import Measurement
+from autotune.results.outcome import Measured, Outcome, Refused
 from autotune.study.builder import Builder
 from autotune.study.latency_cache import LatencyCache
 from autotune.study.reporting import Activity

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from autotune.config import Runtime, fingerprint
 from autotune.files import make_way, whole
+from autotune.results.measurement import Measurement
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Measurement
 
 VERSION = 1
 """Of the way to measure: raised where older measurements no longer compare."""

@@ -9,7 +9,8 @@ from autotune.devices.device import Device
 from autotune.errors import AutotuneError, UserError
 from autotune.ledger.interrupts import reason_of, status_of
 from autotune.ledger.ledger import Ledger
-from autotune.results.outcome import Measured, Refused, Scored
+from autotune.results.outcome import Measured, Refused
+from autotune.results.quality import Scored
 from autotune.results.record import BASELINE, Begun
 from autotune.search.proposals import Proposal, Proposals
 from autotune.study.baseline import BaselineCheck, check_measurable, no_better_than_chance

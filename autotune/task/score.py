@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from autotune.errors import UserError
-from autotune.results.outcome import Certainty
+from autotune.results.quality import Certainty
 from autotune.results.significance import FEW, Interval, normal, student, wilson
 from autotune.targets.metric import ACCURACY, Metric
 from autotune.task.data import Array

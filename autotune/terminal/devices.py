@@ -12,8 +12,8 @@ from rich.text import Text
 from autotune.devices.discovery import Seen
 from autotune.measure.bench import BenchRow, BenchWindow
 from autotune.measure.rounds import Job
+from autotune.results.measurement import Measurement
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Measurement
 from autotune.terminal.study import console
 from autotune.text.units import clock, milliseconds, size
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from autotune.report.reproduce import command
 from autotune.results.front import MeasuredPoint, ParetoFront
-from autotune.results.outcome import Scored
+from autotune.results.quality import Scored
 from autotune.results.record import Record
 from autotune.study.reporting import Summary
 from autotune.targets.metric import DOWNLOAD, LATENCY, Metric

@@ -8,8 +8,10 @@ from autotune.config import Config, Value
 from autotune.files import sha256
 from autotune.ledger.artifacts import ScoreFiles
 from autotune.results.front import MeasuredPoint, Point
+from autotune.results.measurement import Measurement
 from autotune.results.meta import DeviceFacts, Meta, StudyOptions
-from autotune.results.outcome import Certainty, Measured, Measurement, Outcome
+from autotune.results.outcome import Measured, Outcome
+from autotune.results.quality import Certainty
 from autotune.results.record import Begun, Gaps
 from autotune.targets.metric import ACCURACY, Metric
 

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from autotune.results.outcome import Certainty, Measured, Scored
+from autotune.results.outcome import Measured
+from autotune.results.quality import Certainty, Scored
 from autotune.targets.metric import Metric
 
 UNSTABLE = "!"

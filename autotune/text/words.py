@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.margin import missed_on_test
-from autotune.results.outcome import Scored
+from autotune.results.quality import Scored
 from autotune.targets.metric import Metric
 from autotune.targets.target import Target
 from autotune.text.units import amount, distance

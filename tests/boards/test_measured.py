@@ -10,7 +10,7 @@ from autotune.devices.client.command import CommandDevice
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import MeasureOptions
 from autotune.measure.rounds import Job, Rules, measure
-from autotune.results.outcome import Measurement
+from autotune.results.measurement import Measurement
 from tests.boards.sparse import images
 
 RULES = Rules(within=0.05, most_rounds=6, most_s=20.0, again=0)

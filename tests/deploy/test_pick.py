@@ -16,7 +16,8 @@ from autotune.errors import UserError
 from autotune.files import sha256
 from autotune.results.decision import KNEE, TRIAL, WEIGHTS, DecisionRule
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Certainty, Refused, Scored
+from autotune.results.outcome import Refused
+from autotune.results.quality import Certainty, Scored
 from autotune.results.record import BASELINE, Begun, Record
 from autotune.targets.target import parse
 from autotune.terminal.study import print_pick

@@ -15,7 +15,7 @@ from autotune.devices.device import Cooling, MeasureOptions, Session, Window, co
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.measure.bench import BenchRow, BenchWindow, bench, bench_findings, read_tflite, runtimes, sustain
 from autotune.measure.rounds import Job
-from autotune.results.outcome import Measurement
+from autotune.results.measurement import Measurement
 from autotune.testing import FakeDevice, toy_measurement
 from tests.compress import tables
 from tests.conftest import BusyDevice

@@ -11,7 +11,7 @@ from autotune.devices.device import Timing
 from autotune.errors import Fault, Infeasible
 from autotune.measure.rounds import FEWEST, Job, Rules, measure
 from autotune.measure.statistics import LEAST_ROUNDS
-from autotune.results.outcome import Measurement
+from autotune.results.measurement import Measurement
 from autotune.testing import FakeDevice
 from autotune.testing.fakes import FakeSession
 

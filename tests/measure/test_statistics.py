@@ -9,7 +9,7 @@ import scipy.stats
 
 from autotune.devices.device import Timing
 from autotune.measure.statistics import interval, settled, summary, verdict
-from autotune.results.outcome import Measurement
+from autotune.results.measurement import Measurement
 
 
 def rounds(*medians_us: float, **changes: Any) -> list[Timing]:

@@ -17,8 +17,9 @@ from autotune.report import page as module
 from autotune.report.page import report, write_report
 from autotune.results.dimensions import Importance
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Certainty, Refused, Scored
+from autotune.results.outcome import Refused
 from autotune.results.profile import KeptProfile, OperatorTime, Part
+from autotune.results.quality import Certainty, Scored
 from autotune.results.record import BASELINE, Begun
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 from autotune.tflite.facts import Operator

@@ -21,7 +21,8 @@ from autotune.results.front import (
 )
 from autotune.results.margin import violations
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Certainty, Measured, Refused
+from autotune.results.outcome import Measured, Refused
+from autotune.results.quality import Certainty
 from autotune.targets.metric import ACCURACY, DOWNLOAD, LATENCY, METRICS
 from autotune.targets.target import parse
 from autotune.testing import toy_measurement, toy_outcome

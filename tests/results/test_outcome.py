@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from autotune.config import Config
-from autotune.results.outcome import Measured, Outcome, Refused, Scored, outcome_from_json
+from autotune.results.outcome import Measured, Outcome, Refused, outcome_from_json
 from autotune.targets.metric import ACCURACY
-from autotune.testing import toy_measurement, toy_outcome
+from autotune.testing import toy_outcome
 
 
 @pytest.mark.parametrize(
@@ -46,15 +46,6 @@ def test_json_is_what_journals_have(line: str) -> None:
     assert json.dumps(outcome_from_json(json.loads(line)).to_json(), separators=(",", ":")) == line
 
 
-def test_json_of_a_test_score() -> None:
-    """As journals and recipes have it, in this order."""
-    written = '{"accuracy":0.88,"standard_error":0.03,"interval":[0.8,0.93],"resampled":false,"samples":100,"groups":9}'
-    tested = Scored.from_json(json.loads(written))
-    assert (tested.scores, tested.certainty.samples) == ({"accuracy": 0.88}, 100)
-    assert tested.interval(ACCURACY) == (0.8, 0.93)
-    assert json.dumps(tested.to_json(), separators=(",", ":")) == written
-
-
 def test_json_of_a_study_from_before() -> None:
     """What it did not keep is not known; its interval is that of its standard error."""
     written = {"config": {}, "state": "measured", "metrics": {"mae": 2.0}, "artifact": "00", "reason": None}
@@ -79,9 +70,3 @@ def test_refused_outcome_has_no_metrics() -> None:
     assert written["metrics"] == {}
     assert written["artifact"] is None
     assert written["reason"] == "no kernel"
-
-
-@pytest.mark.parametrize(("low", "high", "reach"), [(9.9, 10.2, 0.02), (9.5, 10.0, 0.05), (10.0, 10.0, 0.0)])
-def test_how_far_an_interval_reaches(low: float, high: float, reach: float) -> None:
-    """To the side on which it is longer, as a share of the median."""
-    assert replace(toy_measurement(10.0), low_ms=low, high_ms=high).reach == pytest.approx(reach)

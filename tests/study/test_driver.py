@@ -24,7 +24,8 @@ from autotune.measure.statistics import LEAST_ROUNDS
 from autotune.model.artifact import Artifact
 from autotune.model.trust import Trust
 from autotune.results.meta import Identity
-from autotune.results.outcome import Certainty, Measured, Scored
+from autotune.results.outcome import Measured
+from autotune.results.quality import Certainty, Scored
 from autotune.results.record import BASELINE, Record
 from autotune.space.file import parse
 from autotune.study.candidates import Importer

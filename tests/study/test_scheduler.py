@@ -11,7 +11,8 @@ import pytest
 
 from autotune.config import Config
 from autotune.model.artifact import Artifact
-from autotune.results.outcome import Certainty, Measured, Outcome
+from autotune.results.outcome import Measured, Outcome
+from autotune.results.quality import Certainty
 from autotune.search.proposals import Proposal
 from autotune.search.samplers import grid
 from autotune.study import scheduler

@@ -9,7 +9,8 @@ from autotune.deploy.pick import Picked
 from autotune.deploy.recheck import Rechecked
 from autotune.results.decision import TRIAL, DecisionRule
 from autotune.results.front import ParetoFront
-from autotune.results.outcome import Certainty, Measured, Scored
+from autotune.results.outcome import Measured
+from autotune.results.quality import Certainty, Scored
 from autotune.results.record import Begun
 from autotune.targets.metric import METRICS
 from autotune.terminal.pick import print_picked

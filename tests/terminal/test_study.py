@@ -8,7 +8,7 @@ from rich.console import Console
 
 from autotune.config import Value
 from autotune.results.meta import DeviceFacts
-from autotune.results.outcome import Certainty, Scored
+from autotune.results.quality import Certainty, Scored
 from autotune.results.record import Begun
 from autotune.terminal.study import print_front, print_pick
 from autotune.terminal.table import TIED

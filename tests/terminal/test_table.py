@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from autotune.results.outcome import Certainty, Measured
+from autotune.results.outcome import Measured
+from autotune.results.quality import Certainty
 from autotune.targets.metric import METRICS
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 from autotune.text.words import missed

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from autotune.results.outcome import Certainty, Scored
+from autotune.results.quality import Certainty, Scored
 from autotune.testing import toy_outcome, toy_record
 from autotune.track.summary import summary
 
