@@ -14,7 +14,7 @@ from autotune.study.checks import check_named, check_writable, refuse_changes
 from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.study.prepare import fitted_space, identity, place, targets_and_objectives
-from autotune.task import supervision
+from autotune.task import inference
 from autotune.task.data import check_source
 
 
@@ -43,7 +43,7 @@ def check_files(options: Options, devices: Sequence[Device]) -> None:
     for path in name_models(options.models).values():
         read_model(path)
     check_source(options.data)
-    supervision.check_names(options.loss, options.metric)
+    inference.check_names(options.loss, options.metric)
 
 
 def examine(options: Options, devices: Sequence[Device], pool: Pool, importer: Importer) -> Opened:

@@ -11,10 +11,11 @@ from autotune.targets.metric import Metric
 from autotune.task import score, user_code
 from autotune.task.data import Array, Data, Split, stratified_order
 from autotune.task.data.model_input import ModelInput
-from autotune.task.labels import Kind, Supervision, class_numbers, fitted
+from autotune.task.inference import infer_supervision
+from autotune.task.labels import Kind, class_numbers
 from autotune.task.losses import MARGINS, Loss
 from autotune.task.model_facts import ModelFacts
-from autotune.task.supervision import infer_supervision
+from autotune.task.supervision import Supervision, fitted
 
 CALIBRATION = 100
 """Samples from which integer schemes learn the ranges of activations, where the data names none."""
