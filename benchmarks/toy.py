@@ -7,8 +7,8 @@ from typing import Any
 
 from autotune import plugins
 from autotune.errors import AutotuneError, ExitStatus
-from autotune.ledger.interrupts import in_order, status_of
 from autotune.model.artifact import Artifact
+from autotune.process.interrupts import in_order, status_of
 from autotune.space.file import parse
 from autotune.study.driver import run
 from autotune.study.options import Options

@@ -7,7 +7,7 @@ import pytest
 
 import autotune
 from autotune.errors import AutotuneError, Broken, ExitStatus, Fault, Infeasible, Lost, StopStudy, UserError
-from autotune.ledger.interrupts import Ended, status_of
+from autotune.process.interrupts import Ended, status_of
 
 
 @pytest.mark.parametrize(

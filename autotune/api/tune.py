@@ -92,7 +92,7 @@ def tune(
     from autotune.errors import ExitStatus
     from autotune.experiment import settings_of
     from autotune.launch import launch
-    from autotune.ledger.interrupts import in_order
+    from autotune.process.interrupts import in_order
     from autotune.study.callbacks import CallingReporter
     from autotune.terminal.lines import PlainOutput
     from autotune.terminal.noise import heard

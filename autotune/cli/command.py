@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from autotune.cli import devices, pick, streams, study, track
 from autotune.cli.options import FORMAT, Parser, add
 from autotune.errors import AutotuneError, ExitStatus, UserError
-from autotune.ledger.interrupts import in_order, reason_of, status_of
 from autotune.options import OPTIONS
+from autotune.process.environment import homeless, variables
+from autotune.process.interrupts import in_order, reason_of, status_of
 from autotune.targets.metric import QUALITIES
-from autotune.track.environment import homeless, variables
 from autotune.track.store import hidden, tracking_uri
 
 if TYPE_CHECKING:

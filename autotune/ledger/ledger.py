@@ -15,9 +15,9 @@ from autotune.json_object import JsonObject
 from autotune.ledger import journal
 from autotune.ledger.artifacts import ScoreFiles
 from autotune.ledger.asked import Asked
-from autotune.ledger.interrupts import uninterrupted
 from autotune.ledger.no_repeats import NoRepeats
 from autotune.ledger.trials import Trials
+from autotune.process.interrupts import uninterrupted
 from autotune.results.front import cost
 from autotune.results.meta import Meta
 from autotune.results.outcome import Measured, Outcome, Refused

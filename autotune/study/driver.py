@@ -12,6 +12,7 @@ from autotune.ledger.ledger import Ledger
 from autotune.ledger.quiet import quiet
 from autotune.measure.cooling import rest
 from autotune.model.load import import_model
+from autotune.process.environment import homeless, variables
 from autotune.results.record import Begun
 from autotune.search.feasibility import Gate
 from autotune.search.patience import Patience
@@ -35,7 +36,6 @@ from autotune.study.run import Run, Setup
 from autotune.study.scheduler import Scheduler
 from autotune.study.warm_start import ScoresElsewhere
 from autotune.track.background import Background
-from autotune.track.environment import homeless, variables
 from autotune.track.tracker import Tracker
 
 

@@ -22,9 +22,9 @@ import cloudpickle
 
 from autotune.errors import Broken, Fault
 from autotune.files import Scratch, for_sockets
+from autotune.process.environment import homeless
 from autotune.study.ray_messages import Answer, Call, Line, RayOptions, Shared, Value
 from autotune.study.ray_process import END_S
-from autotune.track.environment import homeless
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from functools import partial
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Device
 from autotune.errors import AutotuneError, UserError
-from autotune.ledger.interrupts import reason_of, status_of
 from autotune.ledger.ledger import Ledger
+from autotune.process.interrupts import reason_of, status_of
 from autotune.results.outcome import Measured, Refused
 from autotune.results.quality import Scored
 from autotune.results.record import BASELINE, Begun

@@ -7,7 +7,7 @@ from typing import IO, Self
 
 from rich.text import Text
 
-from autotune.ledger.interrupts import status_of
+from autotune.process.interrupts import status_of
 from autotune.results.front import Point
 from autotune.results.record import Begun
 from autotune.study.reporting import News, Silent, Summary

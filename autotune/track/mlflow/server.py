@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from urllib3.exceptions import HTTPError
 
 from autotune.errors import Fault
-from autotune.track.environment import variables
+from autotune.process.environment import variables
 from autotune.track.mlflow.sqlite_store import ready
 from autotune.track.store import hidden
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from autotune.ledger.interrupts import ENDING, Ended, in_order, reason_of, status_of, uninterrupted
+from autotune.process.interrupts import ENDING, Ended, in_order, reason_of, status_of, uninterrupted
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +137,7 @@ def test_ctrl_c_that_nobody_took_has_its_status() -> None:
 
 TWICE = """
 import os, signal
-from autotune.ledger.interrupts import in_order
+from autotune.process.interrupts import in_order
 signal.signal(signal.SIGINT, signal.default_int_handler)
 with in_order(restore=False):
     try:

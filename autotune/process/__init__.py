@@ -1,0 +1,1 @@
+"""This process as others see it: signals, and variables of its environment."""
