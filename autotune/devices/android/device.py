@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -66,14 +66,9 @@ class AdbDevice(ProbedDevice):
         facts = super().facts()
         return replace(facts, more={**facts.more, **asdict(self._phone.conditions())})
 
-    @contextmanager
-    def open(self, load: int = 0) -> Iterator[Session]:  # noqa: ARG002  # it loads nothing
+    def open(self, load: int = 0) -> closing[AdbSession]:  # noqa: ARG002  # it loads nothing
         words = [*self._prefix(), self._tool]
-        session = AdbSession(self.name, self._phone, words, self._flags, self._options)
-        try:
-            yield session
-        finally:
-            session.close()
+        return closing(AdbSession(self.name, self._phone, words, self._flags, self._options))
 
     @contextmanager
     def _examined(self) -> Iterator[tuple[DeviceFacts, Session]]:

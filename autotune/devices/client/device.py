@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,13 +52,8 @@ class RunnerDevice(ProbedDevice):
     def facts(self) -> DeviceFacts:
         return replace(super().facts(), emulated=True) if self.emulated else super().facts()
 
-    @contextmanager
-    def open(self, load: int = 0) -> Iterator[RunnerSession]:
-        session = RunnerSession(self._transport, self._options, load)
-        try:
-            yield session
-        finally:
-            session.close()
+    def open(self, load: int = 0) -> closing[RunnerSession]:
+        return closing(RunnerSession(self._transport, self._options, load))
 
     @contextmanager
     def _examined(self) -> Iterator[tuple[DeviceFacts, Session]]:
