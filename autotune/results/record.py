@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from autotune.config import Config, Recipe
 from autotune.errors import UserError
@@ -17,13 +17,15 @@ from autotune.results.outcome import Measured
 from autotune.results.profile import KeptProfile
 from autotune.results.quality import Scored
 from autotune.results.remeasured import Remeasured
-from autotune.results.scores import Each
 from autotune.results.significance import LEVEL, Interval, compare, difference, paired
 from autotune.targets.metric import Metric
 from autotune.targets.objectives import resolve
 from autotune.targets.target import Target, parse
 
-Scores = Callable[[Measured], Each | None]
+if TYPE_CHECKING:  # `autotune --help` comes by here, and does without
+    from autotune.results.scores import Each
+
+Scores = Callable[[Measured], "Each | None"]
 """What a measured file scored on each sample, None where that is not known."""
 
 BASELINE = -1
