@@ -72,4 +72,4 @@ if not TYPE_CHECKING:  # else every name would be there for a type checker
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    return sorted({*globals(), *__all__})

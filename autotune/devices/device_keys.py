@@ -103,7 +103,7 @@ def _problem(key: str, value: object, annotation: object, errors: Sequence[Error
 def _cooling_problem(errors: Sequence[ErrorDetails]) -> str:
     usage = "cooling has below (°C) and at_most (a time), such as {below: 60, at_most: 5m}"
     first = errors[0]
-    if not first["loc"] or any(error["type"] in ("missing", "extra_forbidden") for error in errors):
+    if not first["loc"] or any(error["type"] in ("missing", "extra_forbidden", "invalid_key") for error in errors):
         return usage
     if first["loc"] == ("below",):
         return f"{usage}; below can't be {first['input']!r}"

@@ -204,6 +204,8 @@ def test_pydantic_is_imported_where_a_file_is_read() -> None:
         ("shares_host: false", "line 1: unknown key 'shares_host'; known are transport, name, emulated, delegates,"),
         ("cooling: 60", "line 1: cooling has below (°C) and at_most (a time)"),
         ("cooling: {below: 60}", "line 1: cooling has below (°C) and at_most (a time)"),
+        ("cooling: {below: 60, at_most: 5m, 3: x}", "line 1: cooling has below (°C) and at_most (a time)"),
+        ("transport: ssh\nhost: pi\nssh: []", "ssh can't be empty; it is a program and its arguments"),
         ("cooling: {below: hot, at_most: 5m}", "below can't be 'hot'"),
         ("cooling: {below: 400, at_most: 5m}", "below can't be 400"),
         ("cooling: {below: 60, at_most: soon}", "at_most: 'soon' is no time"),

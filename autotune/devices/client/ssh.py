@@ -109,6 +109,8 @@ class SshTransport(CommandTransport):
             raise UserError(
                 f"device {name}: {host!r} is no host; give it as ssh takes it, such as pi@raspberrypi.local"
             )
+        if not ssh:
+            raise UserError(f"device {name}: ssh can't be empty; it is a program and its arguments")
         super().__init__(name, [*ssh, *([] if port is None else ["-p", str(port)])], f"{folder}/files")
         self._host = host
         self._python = python
