@@ -3,12 +3,15 @@
 import os
 import re
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from autotune import plugins
 from autotune.errors import UserError
 from autotune.options import TRACKING
-from autotune.track.tracker import Tracker
+
+if TYPE_CHECKING:
+    from autotune.track.tracker import Tracker
 
 SCHEMES = frozenset(
     {"", "databricks", "databricks-uc", "file", "http", "https", "mssql", "mysql", "postgresql", "sqlite", "uc"}
@@ -74,7 +77,7 @@ def mlflow_uri(uri: str | None) -> str | None:
     return store
 
 
-def tracker_of(uri: str) -> Tracker:
+def tracker_of(uri: str) -> "Tracker":
     """The tracker for an address, as tracking_uri() gives it: a plug-in's where that begins with its name, as in
     csv:FILE, else MLflow's.
     """

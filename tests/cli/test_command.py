@@ -20,7 +20,22 @@ from autotune.results.meta import DeviceFacts
 from autotune.testing import toy_files
 from tests.api.test_tune import ToyPool
 
-HEAVY = ("tensorflow", "ray", "mlflow", "optuna", "keras", "tf_keras", "numpy", "matplotlib", "pydantic", "scipy")
+OURS = ("autotune.results", "autotune.devices", "autotune.study")
+"""Rooms of ours that take the longest."""
+
+HEAVY = (
+    "tensorflow",
+    "ray",
+    "mlflow",
+    "optuna",
+    "keras",
+    "tf_keras",
+    "numpy",
+    "matplotlib",
+    "pydantic",
+    "scipy",
+    *OURS,
+)
 
 
 @pytest.fixture(autouse=True)
