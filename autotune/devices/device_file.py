@@ -15,7 +15,6 @@ from autotune.yaml_file import place, read_yaml
 FOLDER = "devices"
 """Where device files are looked for by name, in the working folder."""
 
-
 SUFFIXES = (".yaml", ".yml")
 
 _OPTIONS = get_type_hints(MeasureOptions)

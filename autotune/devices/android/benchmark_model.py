@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Self
+from typing import Required, Self, TypedDict, Unpack
 
 import numpy as np
 
@@ -58,25 +58,36 @@ _WARNING = re.compile(
 # --- flags ----------------------------------------------------------------------------------------
 
 
-def arguments(
-    graph: str, runtime: Runtime, *, runs: int, seconds: float = 0.0, warm_up: float | None = None, limit: float
-) -> list[str]:
+class Counts(TypedDict, total=False):
+    """How often and how long one run times a file.
+
+    Attributes:
+        runs: inferences to time at least.
+        seconds: to time them for at least; 0 by default.
+        warm_up: seconds of inferences before, one at least; None, as by default, for none at all.
+    """
+
+    runs: Required[int]
+    seconds: float
+    warm_up: float | None
+
+
+def arguments(graph: str, runtime: Runtime, *, limit: float, **counts: Unpack[Counts]) -> list[str]:
     """The flags of one run. Ask for more by reading(), serializing() and PROFILE.
 
     Args:
         graph: path of the file.
         runtime: its delegate is one of DELEGATES.
-        runs: inferences to time at least.
-        seconds: to time them for at least.
-        warm_up: seconds of inferences before, one at least; None for none at all.
-        limit: seconds after which neither goes on.
+        limit: seconds after which neither warm-up nor timing goes on.
+        counts: how often and how long.
     """
+    warm_up = counts.get("warm_up")
     return [
         f"--graph={graph}",
         f"--num_threads={runtime.threads}",
         *_FLAGS[runtime.delegate],
-        f"--num_runs={runs}",
-        f"--min_secs={seconds:g}",
+        f"--num_runs={counts['runs']}",
+        f"--min_secs={counts.get('seconds', 0.0):g}",
         f"--max_secs={limit:g}",
         f"--warmup_runs={0 if warm_up is None else 1}",
         f"--warmup_min_secs={warm_up or 0.0:g}",

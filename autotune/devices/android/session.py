@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from signal import Signals
+from typing import Unpack
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -222,31 +223,12 @@ cat {log}""",
             raise Infeasible(f"{len(values)} samples gave {len(data)} bytes of outputs")
         return numbers.reshape(len(values), -1)[:, :row].reshape(len(values), *exit_["shape"][1:])
 
-    def _run(
-        self,
-        model: Path,
-        runtime: Runtime,
-        *flags: str,
-        runs: int,
-        seconds: float = 0.0,
-        warm_up: float | None = None,
-    ) -> str:
-        """What one run wrote. Counts are as benchmark_model.arguments() takes them."""
-        every = [*_zeros(model), *flags]
-        command = self._command(model, runtime, *every, runs=runs, seconds=seconds, warm_up=warm_up)
-        return self._ask(shlex.join(command), runtime)
+    def _run(self, model: Path, runtime: Runtime, *flags: str, **counts: Unpack[tool.Counts]) -> str:
+        """What one run wrote."""
+        return self._ask(shlex.join(self._command(model, runtime, *_zeros(model), *flags, **counts)), runtime)
 
-    def _command(
-        self,
-        model: Path,
-        runtime: Runtime,
-        *flags: str,
-        runs: int,
-        seconds: float = 0.0,
-        warm_up: float | None = None,
-    ) -> list[str]:
-        graph, limit = self._phone.send(model), self._limit / 3
-        basic = tool.arguments(graph, runtime, runs=runs, seconds=seconds, warm_up=warm_up, limit=limit)
+    def _command(self, model: Path, runtime: Runtime, *flags: str, **counts: Unpack[tool.Counts]) -> list[str]:
+        basic = tool.arguments(self._phone.send(model), runtime, limit=self._limit / 3, **counts)
         return [*self._words, *basic, *flags, *self._flags.get(runtime.delegate, ())]
 
     def _ask(self, script: str, runtime: Runtime) -> str:
