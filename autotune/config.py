@@ -10,13 +10,16 @@ from typing import Any, Self
 Value = str | int | float
 """What a dimension may be: one of a few names, a count or switch, or a number; FIELDS says which."""
 
-SCHEMES = ("none", "float16", "dynamic", "weight_int8", "int8", "int16x8", "int4", "qat")
+SCHEMES = ("none", "float16", "dynamic", "weight_int8", "int8", "int16x8", "int4", "w4a8", "qat")
 """Quantization schemes: the float file, post-training ones, quantization-aware training.
 
 float16 weights; int8 weights with activations quantized at run time (dynamic) or left float
 (weight_int8); int8 throughout (int8); int8 weights with int16 activations (int16x8); int4 weights
-with activations quantized at run time (int4).
+with activations quantized at run time (int4) or int8 by calibration (w4a8).
 """
+
+LEVELS = (15, 11, 9, 7)
+"""How many of 4 bits' values weights may have, each as many below zero as above."""
 
 MOST_THREADS = 1024
 """What a space or a command may ask for."""
@@ -27,8 +30,11 @@ NAMES = {
     "prune_schedule": ("polynomial", "constant"),
     "cluster_init": ("kmeans++", "linear", "density", "random"),
     "cluster_scope": ("layer", "channel"),
+    "dead_channels": ("kept", "removed"),
     "fine_tune": ("distill", "labels", "none"),
     "augment": ("none", "shift", "flip_shift", "mix"),
+    "rounding": ("nearest", "gptq"),
+    "levels_scope": ("file", "layer"),
     "io": ("float32", "int8"),
 }
 """Dimensions that are one of a few names; see Recipe for what they mean."""
@@ -58,6 +64,8 @@ class Recipe:
 
     Attributes:
         model: which of several candidate models, "" where there is but one.
+        dead_channels: whether channels that change nothing are taken out before all else.
+        channels: share of the multiply-accumulates that stays, 0 < channels <= 1; at 1 no channel is cut.
         prune: share of each layer's weights that become zero, 0 <= prune < 1; 0 does nothing.
         prune_pattern: where the zeros may be: anywhere, two in each four along the input channels,
             or where XNNPACK's sparse kernels use them (1x1 convolutions).
@@ -65,14 +73,18 @@ class Recipe:
         cluster: number of distinct weights, 2 or more; 0 does nothing.
         cluster_init: how a training's centroids begin.
         cluster_scope: distinct within a layer, or within each output channel of a convolution.
-        fine_tune: what pruning and clustering learn from: the original model's outputs, the labels,
-            or nothing (one shot on the finished weights).
+        fine_tune: what cut channels, pruning and clustering learn from: the original model's outputs, the
+            labels, or nothing (one shot on the finished weights).
         augment: how samples are varied in training.
         epochs: passes over the training data in the last stage that trains, at most; those before it
             take its first part (docs/decisions/015).
         learning_rate: of Adam at the beginning; it falls to 0 by a cosine.
         batch_size: samples in a step of training.
-        quantize: one of SCHEMES: none, float16, dynamic, weight_int8, int8, int16x8, int4, qat.
+        quantize: one of SCHEMES: none, float16, dynamic, weight_int8, int8, int16x8, int4, w4a8, qat.
+        rounding: of weights that are quantized, pruned or clustered without training: each to what is nearest,
+            or all of a layer together, so that its outputs stay (gptq).
+        levels: one of LEVELS, of weights of 4 bits.
+        levels_scope: whether every layer has as many, or those that bear it fewer and others more.
         mixed: share of the layers, those that quantization hurts most, that stay a step more
             precise (int8 instead of int4, else float).
         io: type of the file's input and output.
@@ -80,6 +92,8 @@ class Recipe:
     """
 
     model: str = ""
+    dead_channels: str = "kept"
+    channels: float = 1.0
     prune: float = 0.0
     prune_pattern: str = "unstructured"
     prune_schedule: str = "polynomial"
@@ -92,6 +106,9 @@ class Recipe:
     learning_rate: float = 1e-3
     batch_size: int = 32
     quantize: str = "none"
+    rounding: str = "nearest"
+    levels: int = LEVELS[0]
+    levels_scope: str = "file"
     mixed: float = 0.0
     io: str = "float32"
     extra: tuple[tuple[str, Value], ...] = ()
@@ -99,7 +116,12 @@ class Recipe:
     @property
     def trains(self) -> bool:
         """Whether any stage needs training data and time."""
-        return self.quantize == "qat" or (self.fine_tune != "none" and bool(self.prune or self.cluster))
+        return self.quantize == "qat" or (self.fine_tune != "none" and self._learns)
+
+    @property
+    def _learns(self) -> bool:
+        """Whether something is done of which a training makes good the harm."""
+        return bool(self.prune or self.cluster) or self.channels < 1
 
     def matters(self, name: str) -> bool:
         """Whether another value of this field would give another file."""
@@ -126,18 +148,29 @@ class Recipe:
             idle.add("prune_schedule")
         if not self.cluster or self.fine_tune == "none":
             idle |= {"cluster_init", "cluster_scope"}
-        if not (self.trains or self.prune or self.cluster):
+        if not (self.trains or self._learns):
             idle.add("fine_tune")
         if not self.trains:
             idle |= set(TRAINING)
+        idle |= self._idle_of_rounding()
         if self.quantize not in MIXABLE:
             idle.add("mixed")
         if self.quantize not in INTEGER:
             idle.add("io")
         return idle
 
+    def _idle_of_rounding(self) -> set[str]:
+        one_shot = self.fine_tune == "none" and bool(self.prune or self.cluster)
+        if self.quantize not in ROUNDED and not one_shot:
+            return {"rounding", "levels", "levels_scope"}
+        if self.rounding != "gptq" or self.quantize not in FOUR_BITS:
+            return {"levels", "levels_scope"}
+        return {"levels_scope"} if self.levels == LEVELS[0] else set()
+
     def __str__(self) -> str:
         parts = []
+        if self.channels < 1:
+            parts.append(f"channels {self.channels:.0%}")
         if self.prune:
             pattern = "" if self.prune_pattern == "unstructured" else f" ({self.prune_pattern})"
             parts.append(f"prune {self.prune:.0%}{pattern}")
@@ -147,6 +180,10 @@ class Recipe:
             parts.append("one shot")
         parts += [f"{name} {value}" for name, value in self.extra]
         parts.append("float" if self.quantize == "none" else self.quantize)
+        if self.rounding != "nearest" and self.matters("rounding"):
+            parts[-1] += f" {self.rounding}"
+        if self.matters("levels") and self.levels < LEVELS[0]:
+            parts[-1] += f" {self.levels} levels" + (" by layer" if self.levels_scope == "layer" else "")
         if self.mixed and self.matters("mixed"):
             parts[-1] += f" mixed {self.mixed:.0%}"
         return (f"{self.model}: " if self.model else "") + " + ".join(parts)
@@ -215,8 +252,10 @@ class Config:
 
 
 TRAINING = ("augment", "epochs", "learning_rate", "batch_size")
-MIXABLE = ("dynamic", "weight_int8", "int8", "int4")
-INTEGER = ("int8", "qat")
+MIXABLE = ("dynamic", "weight_int8", "int8", "int4", "w4a8")
+INTEGER = ("int8", "w4a8", "qat")
+FOUR_BITS = ("int4", "w4a8")
+ROUNDED = ("dynamic", "weight_int8", "int8", "int16x8", *FOUR_BITS)
 _RECIPE = {field.name: type(field.default) for field in fields(Recipe) if field.name != "extra"}
 _RUNTIME = {field.name: type(field.default) for field in fields(Runtime)}
 RUNNING = tuple(_RUNTIME)

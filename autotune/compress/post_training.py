@@ -61,6 +61,12 @@ def _int4(quantizer: Quantizer, scope: str, algorithm: str = AlgorithmName.OCTAV
         quantizer.add_dynamic_config(scope, operation, 4, algorithm_key=algorithm)
 
 
+def _w4a8(quantizer: Quantizer, scope: str) -> None:
+    _int8(quantizer, scope)
+    for operation in map(_Operation, FOUR_BITS):
+        quantizer.add_static_config(scope, operation, 8, 4)
+
+
 def _keep_float_ends(quantizer: Quantizer) -> None:
     for end in (_Operation.INPUT, _Operation.OUTPUT):
         quantizer.update_quantization_recipe(_EVERYWHERE, end, algorithm_key=AlgorithmName.NO_QUANTIZE)
@@ -74,16 +80,17 @@ _RECIPES: dict[str, Callable[[Quantizer, str], None]] = {
     "int8_io": _int8_io,
     "int16x8": _int16x8,
     "int4": _int4,
+    "w4a8": _w4a8,
 }
 SCHEMES = tuple(_RECIPES)
 """float16 and weight_int8 compute in float; dynamic and int4 quantize activations as they run; the rest is static."""
 
-STATIC = ("int8", "int8_io", "int16x8")
+STATIC = ("int8", "int8_io", "int16x8", "w4a8")
 
 FOUR_BITS = ("CONV_2D", "FULLY_CONNECTED")
 """Operators that have kernels for 4-bit weights; those of others get 8."""
 
-WEIGHTS = {"float16": "float16", "int4": "int4"}
+WEIGHTS = {"float16": "float16", "int4": "int4", "w4a8": "int4"}
 """The type of weights that a scheme gives, where it is not int8."""
 
 
@@ -111,7 +118,7 @@ def quantize(
         calibration: inputs (m, *input shape), as the file takes them, of which static schemes take the ranges of
             activations; others do not look at them.
         spared: names of Keras layers (or patterns, as conv*), or of weight tensors, that stay a step
-            more precise: int8 (dynamic) under int4, float otherwise.
+            more precise: int8 under int4 and w4a8, float otherwise.
         excluded: likewise, that stay float.
 
     Raises:
@@ -256,6 +263,8 @@ def _has_empty_channel(layer: Layer) -> bool:
 def _spare(quantizer: Quantizer, scheme: str, scope: str) -> None:
     if scheme == "int4":
         _dynamic(quantizer, scope)
+    elif scheme == "w4a8":
+        quantizer.add_static_config(scope, _ALL, 8, 8)
     else:
         _leave(quantizer, scope)
 

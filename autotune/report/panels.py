@@ -17,6 +17,7 @@ _LOOKS = {
     "int8": ("#d62728", "full integer"),
     "int16x8": ("#9467bd", "int8 weights, int16 activations"),
     "int4": ("#8c564b", "int4"),
+    "w4a8": ("#e377c2", "int4 weights, int8 activations"),
     "qat": ("#ff7f0e", "quantization-aware training"),
 }
 """Of each of config.SCHEMES its colour, and what papers call it."""

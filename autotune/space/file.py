@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from autotune.config import FIELDS, MOST_THREADS, NAMES, Runtime, Value, snap
+from autotune.config import FIELDS, LEVELS, MOST_THREADS, NAMES, Runtime, Value, snap
 from autotune.errors import UserError
 from autotune.json_object import JsonObject
 from autotune.plugins import resource
@@ -71,6 +71,7 @@ def parse(
 
 
 _BOUNDS: dict[str, tuple[float, float]] = {
+    "channels": (0.05, 1),
     "prune": (0, 0.999),
     "cluster": (0, 1024),
     "mixed": (0, 1),
@@ -148,6 +149,8 @@ class _Reader:
         low, high = _BOUNDS.get(self.name, (-_EXACT, _EXACT))
         if not low <= value <= high:
             raise UserError(f"{self.where}: {value!r} is outside {low:g} to {high:g}")
+        if self.name == "levels" and value not in LEVELS:
+            raise UserError(f"{self.where}: {value!r} is none of {', '.join(map(str, LEVELS))}")
         if self.name == "cluster" and value == 1:
             raise UserError(f"{self.where}: 1 is no clustering; 0 leaves the weights alone")
         return int(value) if integer else snap(float(value))

@@ -14,7 +14,7 @@ from autotune.errors import Infeasible, UserError
 from autotune.tflite.flatbuffer import describe, named, read_layers, read_weights
 from tests.tflite import stateful
 
-WEIGHTS = {scheme: {"float16": "float16", "int4": "int4"}.get(scheme, "int8") for scheme in SCHEMES}
+WEIGHTS = {scheme: {"float16": "float16", "int4": "int4", "w4a8": "int4"}.get(scheme, "int8") for scheme in SCHEMES}
 
 
 def converted(model: Any) -> bytes:
@@ -82,7 +82,7 @@ def test_each_scheme_is_in_the_file(file: bytes, calibration: np.ndarray, scheme
     """Every layer has the scheme's type, however small; depthwise ones, without 4-bit kernels, have int8."""
     quantized = quantize(file, scheme, calibration)
     for row in read_weights(quantized):
-        depthwise = row["operator"] == "DEPTHWISE_CONV_2D" and scheme == "int4"
+        depthwise = row["operator"] == "DEPTHWISE_CONV_2D" and WEIGHTS[scheme] == "int4"
         assert row["dtype"] == ("int8" if depthwise else WEIGHTS[scheme])
     facts = describe(quantized)
     ends = {facts[end][0]["dtype"] for end in ("inputs", "outputs")}
@@ -95,7 +95,7 @@ def test_each_scheme_is_in_the_file(file: bytes, calibration: np.ndarray, scheme
 def test_each_scheme_computes_the_same(file: bytes, calibration: np.ndarray, scheme: str) -> None:
     """Probabilities agree with the float file's."""
     gap = np.abs(outputs(quantize(file, scheme, calibration), calibration) - outputs(file, calibration)).max()
-    assert gap < {"int4": 0.25, "float16": 0.005}.get(scheme, 0.05)
+    assert gap < {"int4": 0.25, "w4a8": 0.25, "float16": 0.005}.get(scheme, 0.05)
 
 
 def test_a_peak_in_calibration_is_kept(regression: bytes) -> None:

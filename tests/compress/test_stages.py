@@ -19,7 +19,7 @@ from autotune.compress.qat import QuantizationAware, reopened
 from autotune.compress.quantize import Quantize
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
-from autotune.config import NAMES, SCHEMES, Recipe
+from autotune.config import FOUR_BITS, NAMES, SCHEMES, Recipe
 from autotune.errors import Infeasible
 from autotune.model.artifact import Artifact, unpack
 from autotune.model.keras_facts import layers_of
@@ -106,7 +106,7 @@ def test_what_was_asked_is_in_the_file(
     weight_type = {"none": "float32", "float16": "float16"}.get(scheme, "int8")
     for layer in layers:
         depthwise = layer["operator"] == "DEPTHWISE_CONV_2D"
-        assert layer["dtype"] == ("int4" if scheme == "int4" and not depthwise else weight_type)
+        assert layer["dtype"] == ("int4" if scheme in FOUR_BITS and not depthwise else weight_type)
         if depthwise:
             continue
         if prune:
@@ -155,15 +155,15 @@ def test_other_batch_normalisation_is_quantized_at_its_output(data: TrainingData
     assert "int8" in {layer.dtype for layer in read_layers(parent)}
 
 
-@pytest.mark.parametrize("scheme", ["int4", "dynamic"])
+@pytest.mark.parametrize("scheme", ["int4", "w4a8", "dynamic"])
 def test_mixed_precision_spares_the_most_sensitive_layers(scheme: str, build: Build) -> None:
     """Those whose quantization alone disturbs the outputs most, a step more precise; the facts name them."""
     facts = build(Recipe(quantize=scheme, mixed=0.4)).facts
     errors = facts["sensitivity"]
     assert facts["spared"] == sorted(errors, key=errors.__getitem__, reverse=True)[: len(facts["spared"])]
-    precise = {"int4": "int8", "dynamic": "float32"}[scheme]
+    precise = "int8" if scheme in FOUR_BITS else "float32"
     assert {layer["name"] for layer in facts["layers"] if layer["dtype"] == precise} >= set(facts["spared"])
-    assert {layer["dtype"] for layer in facts["layers"]} == {precise, {"int4": "int4", "dynamic": "int8"}[scheme]}
+    assert {layer["dtype"] for layer in facts["layers"]} == {precise, "int4" if scheme in FOUR_BITS else "int8"}
 
 
 def test_two_zeros_in_each_four(build: Build) -> None:

@@ -12,12 +12,12 @@ def test_dimensions_are_those_that_vary(tmp_path: Path) -> None:
     """None stands where a dimension does nothing; one that a plug-in adds is off where it is not named."""
     record = toy_record(
         tmp_path,
-        toy_outcome(0.9, 1.0, 1000, rounding=3),
+        toy_outcome(0.9, 1.0, 1000, decimals=3),
         toy_outcome(0.8, 0.1, 300, quantize="qat", epochs=5),
         toy_outcome(0.8, 0.1, 300, quantize="qat", epochs=20),
     )
     found = varied(record.points)
-    assert found == {"epochs": [None, 5, 20], "quantize": ["none", "qat", "qat"], "rounding": [3, 0, 0]}
+    assert found == {"epochs": [None, 5, 20], "quantize": ["none", "qat", "qat"], "decimals": [3, 0, 0]}
 
 
 def test_a_sample_is_the_same_each_time(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_each_technique_has_a_row(tmp_path: Path) -> None:
         toy_outcome(0.7, 0.1, 300, prune=0.75, quantize="dynamic"),
         toy_outcome(0.8, 0.1, 300, quantize="int4", mixed=0.5),
         toy_outcome(0.8, 0.1, 300, quantize="dynamic"),
-        toy_outcome(0.8, 0.1, 300, quantize="dynamic", rounding=3),
+        toy_outcome(0.8, 0.1, 300, quantize="dynamic", decimals=3),
     )
     assert [(name, point.trial) for name, point in _techniques(record)] == [
         ("float32", 0),

@@ -87,7 +87,7 @@ def test_dimensions_are_read(name: str, spec: Any, dimension: Categorical | Rang
         (
             "quantize",
             "int2",
-            "unknown scheme 'int2'; known are none, float16, dynamic, weight_int8, int8, int16x8, int4, qat",
+            "unknown scheme 'int2'; known are none, float16, dynamic, weight_int8, int8, int16x8, int4, w4a8, qat",
         ),
         ("quantize", 8, "8 is no name"),
         ("delegate", False, "False is no name"),
@@ -145,7 +145,7 @@ def test_hint_at_clustering_is_for_clusters(name: str) -> None:
 
 def test_unknown_dimension_is_refused() -> None:
     """The message names it, the source and those known."""
-    with pytest.raises(UserError, match=r"space s.yaml: unknown dimension 'pruning'; known are prune, prune_pattern"):
+    with pytest.raises(UserError, match=r"space s.yaml: unknown dimension 'pruning'; known are dead_channels"):
         space(pruning=0.5)
 
 

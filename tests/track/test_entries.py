@@ -18,12 +18,12 @@ def entry(folder: Path, outcome: Measured) -> Entry:
 
 def test_every_trial_has_the_same_parameters() -> None:
     """Parallel coordinates show only those that have them all; what has no part is 0 or none."""
-    plain, trained = Config.of({}), Config.of({"prune": 0.5, "quantize": "qat", "epochs": 7, "rounding": 3})
-    known = {"rounding"}
+    plain, trained = Config.of({}), Config.of({"prune": 0.5, "quantize": "qat", "epochs": 7, "decimals": 3})
+    known = {"decimals"}
     assert parameters(plain, known).keys() == parameters(trained, known).keys()
     assert parameters(plain, known).keys() == (FIELDS.keys() | known) - {"model"}
     told = parameters(plain, known)
-    assert (told["epochs"], told["augment"], told["prune_pattern"], told["rounding"]) == (0, "none", "none", 0)
+    assert (told["epochs"], told["augment"], told["prune_pattern"], told["decimals"]) == (0, "none", "none", 0)
     assert told["io"] == "float32"
     assert parameters(trained, known)["epochs"] == 7
     assert parameters(Config.of({"model": "small"}))["model"] == "small"
