@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from autotune.compress.oneshot import prune
 from autotune.compress.post_training import SCHEMES, most_sensitive, quantize, sensitivity
 from autotune.compress.worker import start
-from autotune.config import MIXABLE
+from autotune.config import FOUR_BITS, MIXABLE
 from autotune.errors import Infeasible, UserError
 from autotune.tflite.flatbuffer import describe, named, read_layers, read_weights
 from tests.tflite import stateful
@@ -112,7 +112,7 @@ def test_spared_layers_stay_more_precise(file: bytes, calibration: np.ndarray, s
     """The one that is named, and no other: int8 in place of int4, else float32; the file runs."""
     quantized = quantize(file, scheme, calibration, ["last"])
     for before, after in zip(read_layers(quantize(file, scheme, calibration)), read_layers(quantized), strict=True):
-        spared = "int8" if scheme == "int4" else "float32"
+        spared = "int8" if scheme in FOUR_BITS else "float32"
         assert after.dtype == (spared if named(after.name, ["last"]) else before.dtype)
     assert np.allclose(outputs(quantized, calibration).sum(axis=1), 1, atol=0.05)
 
