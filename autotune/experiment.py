@@ -18,6 +18,7 @@ from autotune.plugins import resource
 from autotune.space import file as space_file
 from autotune.space.space import Categorical, Space
 from autotune.targets import objectives
+from autotune.targets.metric import CODECS
 from autotune.targets.target import Target, parse_all
 from autotune.yaml_file import Lines, place, read_yaml
 
@@ -170,6 +171,8 @@ def settings_of(call: Mapping[str, object]) -> Settings:
     options = _options(values)
     targets, remarks = parse_all(options.targets)
     goals, remark = objectives.parse(options.objectives)
+    if options.codec not in CODECS:
+        raise UserError(f"--codec {options.codec!r} is unknown; there are {', '.join(CODECS)}")
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", options.name):
         raise UserError(f"--name {options.name!r}: use letters, digits, '.', '_' and '-', not starting with '.' or '-'")
     file, lines = (None, {}) if "space" in call else (experiment or None, lines)

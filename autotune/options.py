@@ -11,7 +11,7 @@ from os import PathLike
 from typing import Any
 
 from autotune.config import MOST_THREADS
-from autotune.targets.metric import QUALITIES
+from autotune.targets.metric import CODECS, QUALITIES
 
 MOST_CPU = 65_535
 """The largest number of a CPU; Linux counts no further than 8191."""
@@ -201,6 +201,7 @@ class AsSaid:
     """What a study has as it was said; see study.options.Options, which inherits it.
 
     Attributes:
+        codec: under which a file is its download, one of CODECS.
         trials: of the study in all, those of earlier runs included.
         patience: trials without a better front after which the search ends, None for no end.
         timeout: seconds after which nothing new is begun, None for no limit.
@@ -210,6 +211,12 @@ class AsSaid:
         exclude: names of layers, or patterns of them, to leave alone.
     """
 
+    codec: str = field(
+        default=CODECS[0],
+        metadata=_spelled(
+            TEXT, f"that files are downloaded under: {{default}} (default), {', '.join(CODECS[1:])}", metavar="NAME"
+        ),
+    )
     trials: int = field(
         default=60,
         metadata=_spelled(

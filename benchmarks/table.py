@@ -136,7 +136,8 @@ def _row(builder: Builder, evaluator: Evaluator, recipe: Recipe) -> dict[str, An
         "path": str(path),
         "structure": structure(path.read_bytes())[:12],
         "size_bytes": len(artifact.data),
-        "download_bytes": artifact.facts["download_bytes"],
+        "download_bytes": artifact.facts["downloads"]["gzip"],
+        "downloads": artifact.facts["downloads"],
         "quality": {
             config.runtime.delegate: _quality(outcome)
             for config, outcome in zip(configs, evaluator.evaluate_runtimes(configs), strict=True)

@@ -123,6 +123,6 @@ def _measured(files: dict[str, Any], task: Task, every: Split, folder: Path) -> 
         for (name, (path, facts)), latency in zip(files.items(), latencies, strict=True):
             assert isinstance(latency, Measurement)
             score = task.score(session.outputs(path, runtime, inputs), every.y)
-            size, download = path.stat().st_size, facts["download_bytes"]
+            size, download = path.stat().st_size, facts["downloads"]["gzip"]
             accuracy = f"{score.value:.3f} ({score.low:.3f} to {score.high:.3f})"
             yield name, f"{accuracy} | {size:,} | {download:,} | {latency.p50_ms * 1e3:.1f} |"

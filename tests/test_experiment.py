@@ -176,6 +176,16 @@ def test_settings_parses_objectives(tmp_path: Path) -> None:
         settings_of(arguments(experiment=path, objectives=["speed"]))
 
 
+def test_settings_checks_the_codec(tmp_path: Path) -> None:
+    """Of the file, or of the command line in its place; gzip where nobody says one."""
+    path = experiment(tmp_path, "model: m.keras\ndata: d.npz\ncodec: brotli\n")
+    assert settings_of(arguments(experiment=path)).options("local", Board(), 1)[0].codec == "brotli"
+    assert settings_of(arguments(experiment=path, codec="xz")).values.codec == "xz"
+    assert settings_of(arguments(model=["m.keras"], data="d.npz")).values.codec == "gzip"
+    with pytest.raises(UserError, match="--codec 'zip' is unknown; there are gzip, brotli, zstd, xz"):
+        settings_of(arguments(experiment=path, codec="zip"))
+
+
 def test_settings_keeps_what_the_command_line_alone_says() -> None:
     """Folder, time, Ray and tracking."""
     settings = settings_of(

@@ -257,4 +257,4 @@ class Front:
         if targets:
             title += f", for {escape(targets)}"
         legend = f"{len(shown)}{more} points; * recommended; ± is the 95 % interval; ≈ can't be told apart from above"
-        return f"<div>{title}{table_html(front_table(self._front))}<small>{legend}</small></div>"
+        return f"<div>{title}{table_html(front_table(self._front, self._record.codec))}<small>{legend}</small></div>"

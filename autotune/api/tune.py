@@ -22,6 +22,7 @@ def tune(
     device: str | Path | Sequence[str | Path] | None = None,
     targets: str | Target | Sequence[str | Target] | None = None,
     objectives: str | Sequence[str] | None = None,
+    codec: str | None = None,
     trials: int | None = None,
     patience: int | None = None,
     sampler: str | None = None,
@@ -57,6 +58,7 @@ def tune(
         device: to measure on; of several the first is the one that the search is for.
         targets: to meet, such as "latency<50ms".
         objectives: that the front weighs.
+        codec: that files are downloaded under: gzip (the default), brotli, zstd or xz.
         trials: files to build and measure in all, those of earlier runs included.
         patience: trials without a better front after which the search ends.
         sampler: its name.

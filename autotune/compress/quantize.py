@@ -1,9 +1,9 @@
 """The last stage: the file quantized after training as its recipe says, and what is really in it."""
 
-import gzip
 from collections.abc import Sequence
 
 from autotune.compress import post_training
+from autotune.compress.codecs import sizes
 from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.training import untreated
 from autotune.config import INTEGER, MIXABLE, Recipe
@@ -14,15 +14,12 @@ from autotune.tflite.facts import LayerFacts
 from autotune.tflite.flatbuffer import activations, named, read_weights
 from autotune.tflite.recurrent import RECURRENT
 
-DEFLATE = 9
-"""The level of compression at which download sizes are given."""
-
 
 class Quantize:
     """Quantizes the float file; one that quantization-aware training gave is finished already."""
 
     name = "quantize"
-    version = 6
+    version = 7
     trains = False
 
     def parameters(self, recipe: Recipe) -> JsonObject | None:
@@ -53,7 +50,7 @@ class Quantize:
             raise Infeasible(f"not integer throughout: {min(left)} is computed in float")
         layers = read_weights(file)
         check(layers, parameters, data.excluded, untreated(base) if parameters["trained"] else (), spared)
-        return Artifact(file, {**facts, "layers": layers, "download_bytes": len(gzip.compress(file, DEFLATE, mtime=0))})
+        return Artifact(file, {**facts, "layers": layers, "downloads": sizes(file)})
 
 
 def check(

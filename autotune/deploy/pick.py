@@ -23,7 +23,7 @@ from autotune.results.record import Begun, Record
 from autotune.study.measured_file import check_file
 from autotune.targets.metric import DOWNLOAD, LATENCY, METRICS
 from autotune.targets.target import Target
-from autotune.text.units import milliseconds, price, quality_within, tested_within
+from autotune.text.units import heading, milliseconds, price, quality_within, tested_within
 from autotune.tflite.recurrent import left_float
 from autotune.tflite.state import KEEPS, State, state
 
@@ -211,8 +211,9 @@ def page(picked: Sequence[Picked], file: Path) -> str:
     front, record = first.front, first.record
     targets = f", for {', '.join(target.text for target in front.targets)}" if front.targets else ""
     recipe = first.point.outcome.config.recipe
+    weight = heading(DOWNLOAD, record.codec)
     lines = [f"# {file.name}", "", f"{recipe}: study {record.name}{targets}. All of it is in {file.stem}.json.", ""]
-    lines += [f"| device | runs on | {front.quality.name} | on the test split | median | size | download |"]
+    lines += [f"| device | runs on | {front.quality.name} | on the test split | median | size | {weight} |"]
     lines += ["|---" * 7 + "|", *(_row(on_device) for on_device in picked), ""]
     lines += [f"- {on_device.record.device}: {remark}" for on_device in picked for remark in on_device.remarks]
     for on_device in picked:

@@ -52,7 +52,7 @@ def frame(figure: go.Figure, record: Record, front: ParetoFront, cost: Metric, c
     marks = ticks(low, high)
     figure.update_xaxes(
         type="log",
-        title=caption(cost),
+        title=caption(cost, record.codec),
         tickangle=0,
         range=[math.log10(low), math.log10(high)],
         tickvals=marks,

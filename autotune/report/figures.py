@@ -16,8 +16,8 @@ from autotune.results.dimensions import spread
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.outcome import Measured
 from autotune.results.record import Begun, Record
-from autotune.targets.metric import LATENCY, METRICS, Metric
-from autotune.text.units import median, price, quality_within
+from autotune.targets.metric import DOWNLOAD, LATENCY, METRICS, Metric
+from autotune.text.units import heading, median, price, quality_within
 from autotune.text.words import missed
 
 MOST = 2000
@@ -101,7 +101,7 @@ def _lines(record: Record, front: ParetoFront, point: MeasuredPoint, pick: Measu
 def _numbers(record: Record, outcome: Measured) -> list[str]:
     """A measured outcome in lines of text: how it was made, how it is run, and its numbers."""
     metrics = outcome.metrics
-    weights = [f"{name} {price(metrics, METRICS[name])}" for name in ("size", "download")]
+    weights = [f"{heading(cost, record.codec)} {price(metrics, cost)}" for cost in (METRICS["size"], DOWNLOAD)]
     others = [f"{cost.name} {price(metrics, cost)}" for cost in record.objectives[1:] if cost.name == "memory"]
     return [
         str(outcome.config),

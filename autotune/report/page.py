@@ -13,6 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from autotune.errors import UserError
 from autotune.files import whole
+from autotune.report.downloads import downloads
 from autotune.report.figures import CONFIG, front_figure
 from autotune.report.figures import MOST as DRAWN
 from autotune.report.operators import delegated, profiles
@@ -26,8 +27,8 @@ from autotune.results.dimensions import Importance
 from autotune.results.front import MeasuredPoint, ParetoFront, Point
 from autotune.results.outcome import Measured
 from autotune.results.record import Begun, Record
-from autotune.targets.metric import DOWNLOAD, LATENCY, METRICS, Metric
-from autotune.text.units import amount, change, clock, number, price, size, tested_within
+from autotune.targets.metric import CODECS, DOWNLOAD, LATENCY, METRICS, Metric
+from autotune.text.units import amount, change, clock, heading, number, price, size, tested_within
 from autotune.text.words import missed, missed_there
 
 ROWS = 500
@@ -108,7 +109,9 @@ def report(record: Begun, importance: Importance) -> str:
         fronts=[_json(front_figure(record, [cost], legend=False)) for cost in record.objectives[1:]],
         legend=_legend(record),
         bound=BOUND,
-        weights=WEIGHTS,
+        weights=[heading(cost, record.codec) for cost in WEIGHTS],
+        downloads=downloads(front),
+        codecs=CODECS,
         techniques=[_technique(front, name, point) for name, point in plain],
         best_row=_technique(front, "recommended" if pick else "nearest to the targets", best) if best else None,
         importance=importance,
@@ -144,7 +147,7 @@ def _key_figures(record: Record, front: ParetoFront, outcome: Measured) -> list[
     shown += [cost for cost in record.objectives[1:] if cost not in shown]
     return [
         {
-            "name": "latency, median" if metric == LATENCY else metric.name,
+            "name": "latency, median" if metric == LATENCY else heading(metric, record.codec),
             "value": amount(metrics, metric, record.quality),
             "change": change(metrics[metric.key], base[metric.key], metric),
             "base": amount(base, metric, record.quality),

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from autotune.results.front import MeasuredPoint
 from autotune.targets.metric import LATENCY, Metric
+from autotune.text.units import heading
 
 PANELS = 2
 """Costs that the quality is drawn against at most."""
@@ -50,9 +51,9 @@ def unit(cost: Metric) -> float:
     return 1e3 if cost.kind == "bytes" else 1.0
 
 
-def caption(cost: Metric) -> str:
-    """The caption of a cost's axis."""
-    return "latency, median (ms)" if cost == LATENCY else f"{cost.name} (kB)"
+def caption(cost: Metric, codec: str) -> str:
+    """The caption of a cost's axis, in a study of this codec."""
+    return "latency, median (ms)" if cost == LATENCY else f"{heading(cost, codec)} (kB)"
 
 
 def stairs(points: Sequence[MeasuredPoint], cost: Metric, quality: Metric) -> list[tuple[float, float]]:

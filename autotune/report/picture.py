@@ -77,7 +77,7 @@ def draw(record: Begun, path: Path, dpi: int = 130) -> None:
         for target in front.targets:
             _bound(axis, target, cost, front)
         axis.set_xscale("log")
-        axis.set_xlabel(caption(cost))
+        axis.set_xlabel(caption(cost, record.codec))
         axis.grid(alpha=0.25, which="both")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.xaxis.set_major_formatter(lambda at, _: f"{at:g}")

@@ -12,6 +12,7 @@ from autotune.report.panels import TONES, scheme, ticks, value
 from autotune.results.dimensions import Importance, spread, varied
 from autotune.results.record import Record
 from autotune.targets.metric import Metric
+from autotune.text.units import heading
 
 MOST = 1000
 """Trials that a slice shows; of more so many, see spread()."""
@@ -65,7 +66,7 @@ def slice_figures(record: Record, order: Sequence[str] = ()) -> dict[str, go.Fig
     columns = varied(points)
     numbers = {metric: [_number(point.outcome.metrics, metric) for point in points] for metric in record.objectives}
     names = [*(name for name in order if name in columns), *(name for name in columns if name not in order)]
-    return {name: _slices(name, columns[name], numbers) for name in names}
+    return {name: _slices(name, columns[name], numbers, record.codec) for name in names}
 
 
 def _number(metrics: dict[str, float], metric: Metric) -> float:
@@ -76,7 +77,7 @@ def _is_cost(metric: Metric) -> bool:
     return metric.kind in ("time", "bytes")
 
 
-def _slices(name: str, column: Sequence[Value | None], numbers: dict[Metric, list[float]]) -> go.Figure:
+def _slices(name: str, column: Sequence[Value | None], numbers: dict[Metric, list[float]], codec: str) -> go.Figure:
     """The figure of one dimension: a row for each objective."""
     used = {at: setting for at, setting in enumerate(column) if setting is not None}
     values = sorted(set(used.values()), key=_place)
@@ -87,7 +88,7 @@ def _slices(name: str, column: Sequence[Value | None], numbers: dict[Metric, lis
         y = [measured[at] for at in used]
         figure.add_trace(_box(at_x, y) if boxes else _dots(at_x, y), row=row, col=1)
         unit = f" ({'ms' if metric.kind == 'time' else 'kB'})" if _is_cost(metric) else ""
-        figure.update_yaxes(title=metric.name + unit, row=row, col=1)
+        figure.update_yaxes(title=heading(metric, codec) + unit, row=row, col=1)
         if _is_cost(metric) and (positive := [price for price in y if price > 0]):
             marks = ticks(min(positive), max(positive), 2)
             figure.update_yaxes(type="log", tickvals=marks, ticktext=[f"{tick:g}" for tick in marks], row=row, col=1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from autotune.json_object import JsonFields, JsonObject, check_names
-from autotune.targets.metric import Metric
+from autotune.targets.metric import CODECS, Metric
 from autotune.targets.objectives import USUAL
 
 
@@ -57,6 +57,7 @@ class StudyOptions(JsonFields):
         metric: likewise.
         seed: of splits, shuffles and the sampler.
         excluded: names of layers, or patterns of them, that were left alone; None as above.
+        codec: under which a file is its download; None as above.
     """
 
     model: tuple[str, ...] | None = None
@@ -68,6 +69,7 @@ class StudyOptions(JsonFields):
     metric: str | None = None
     seed: int | None = None
     excluded: tuple[str, ...] | None = None
+    codec: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Identity(JsonFields):
         seed: of splits, shuffles and the sampler.
         device: its name.
         exclude: names of layers, or patterns of them, that are left alone.
+        codec: under which a file is its download.
     """
 
     data: str | None = None
@@ -99,6 +102,7 @@ class Identity(JsonFields):
     seed: int | None = None
     device: str | None = None
     exclude: tuple[str, ...] | None = None
+    codec: str = CODECS[0]
 
     def changes(self, other: Self) -> list[str]:
         """The names under which another study's differs."""

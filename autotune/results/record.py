@@ -128,6 +128,11 @@ class Record:
         return self.meta.inputs.get(recipe.model, InputTypes())  # studies from before have none
 
     @property
+    def codec(self) -> str:
+        """Under which a file is its download."""
+        return self.meta.identity.codec
+
+    @property
     def asked_as(self) -> str:
         """What its user called it, be it on this device or on the one that searched."""
         return self.name.partition(MARK)[0]

@@ -133,7 +133,7 @@ def _composed(setup: Setup, recorder: Recorder) -> Iterator[Run]:
     # The scheduler ends after the sessions: what the device is doing for one of them is not waited for.
     with contextlib.ExitStack() as ending, device.open() as evaluating, device.open() as timing:
         leases = Leases(device, evaluating, timing, setup.reporter, setup.tracker.hushed)
-        evaluator = Evaluator(builder, evaluating, leases.evaluating, elsewhere)
+        evaluator = Evaluator(builder, evaluating, leases.evaluating, elsewhere, options.codec)
         ending.enter_context(contextlib.closing(evaluator))
         cool = partial(rest, device, timing, setup.reporter.status)
         instrument = Instrument(builder, timing, latencies, leases.timing, setup.reporter.status, cool)

@@ -23,6 +23,7 @@ from autotune.study.builder import Builder
 from autotune.study.parity import SPREAD, differs, drawn, parity, senseless, shifted
 from autotune.study.reporting import Activity
 from autotune.study.warm_start import ScoresElsewhere, adopted
+from autotune.targets.metric import CODECS, DOWNLOAD, compressed
 from autotune.task.data import Split
 from autotune.task.score import Score
 from autotune.task.task import Task
@@ -46,6 +47,7 @@ class Evaluator:
         session: Session,
         leased: Callable[[], AbstractContextManager[None]],
         elsewhere: ScoresElsewhere | None = None,
+        codec: str = CODECS[0],
     ) -> None:
         """
         Args:
@@ -53,11 +55,13 @@ class Evaluator:
             session: on the device.
             leased: holds the device while a file is run.
             elsewhere: what its files score on another device; that is not found out again.
+            codec: of the study, under which a file is its download.
         """
         self._builder = builder
         self._session = session
         self._leased = leased
         self._elsewhere = elsewhere
+        self._codec = codec
         self._lock = threading.Lock()
         self._scratch = Scratch()
         self._unmatched: dict[str, str] = {}
@@ -129,7 +133,8 @@ class Evaluator:
         metrics = {
             task.quality.key: score.value,
             "size_bytes": float(len(artifact.data)),
-            "download_bytes": float(artifact.facts["download_bytes"]),
+            DOWNLOAD.key: float(artifact.facts["downloads"][self._codec]),
+            **{compressed(codec).key: float(size) for codec, size in artifact.facts["downloads"].items()},
         }
         self._keep(score, key, config.runtime.delegate)
         return Measured(
@@ -162,7 +167,7 @@ class Evaluator:
         low, high = outcome.interval(task.quality)
         if len(each) != len(data) or shifted(here, each[some], (high - low) / 2):
             return None
-        outcome = adopted(outcome, elsewhere.record, self._builder.folder)
+        outcome = adopted(outcome, elsewhere.record, self._builder.folder, self._codec)
         return replace(outcome, config=config, evaluated_on=EvaluatedOn(elsewhere.record.device, len(some)))
 
     def test(self, outcome: Measured) -> Scored:

@@ -191,6 +191,7 @@ def identity(
         seed=options.seed,
         device=device.name,
         exclude=options.exclude,
+        codec=options.codec,
     )
 
 
@@ -219,6 +220,7 @@ def _meta(options: Options, targets: Sequence[Target], goals: Sequence[str], ope
             metric=task.quality.name,
             seed=options.seed,
             excluded=options.exclude,
+            codec=options.codec,
         ),
         identity=identity(options, targets, goals, opened, device),
     )

@@ -17,7 +17,7 @@ from autotune.results.record import Record
 from autotune.results.scores import Each
 from autotune.study.builder import Builder
 from autotune.study.measured_file import cache_of, has_file
-from autotune.targets.metric import DOWNLOAD, METRICS
+from autotune.targets.metric import CODECS, DOWNLOAD, METRICS, compressed
 
 DECISIVE = frozenset({"data", "metric", "device"})
 """Of a study's identity what its qualities depend on, besides the file; all else is in the file's key."""
@@ -41,7 +41,7 @@ def earlier(identity: Identity, ledger: Ledger, builder: Builder) -> Iterator[Me
         for point in record.measured:
             config = point.outcome.config
             if ledger.admits(config) and not ledger.seen(config) and _is_same_file(point, record, builder):
-                yield adopted(point.outcome, record, builder.folder)
+                yield adopted(point.outcome, record, builder.folder, identity.codec)
 
 
 def _read(folder: Path) -> Record | None:
@@ -61,13 +61,14 @@ def _is_same_file(point: MeasuredPoint, record: Record, builder: Builder) -> boo
     return has_file(Path(point.model), point.outcome, cache_of(record))
 
 
-def adopted(outcome: Measured, record: Record, folder: Path) -> Measured:
+def adopted(outcome: Measured, record: Record, folder: Path, codec: str) -> Measured:
     """A file's outcome in another study without its latency; file and scores are among this one's from now on.
 
     Args:
         outcome: measured; its file is whole in the other study, or in this one.
         record: of the other study.
         folder: of this one.
+        codec: of this study, under which the file is its download.
     """
     file = model_path(folder, outcome.artifact)
     if not is_file_of(file, outcome):
@@ -77,8 +78,9 @@ def adopted(outcome: Measured, record: Record, folder: Path) -> Measured:
     ]
     if scores[0].exists():
         link(scores[0], scores[1])
-    keys = (record.quality.key, METRICS["size"].key, DOWNLOAD.key)
-    return replace(outcome, metrics={key: outcome.metrics[key] for key in keys}, latency=None)
+    keys = (record.quality.key, METRICS["size"].key, *(compressed(each).key for each in CODECS))
+    metrics = {key: outcome.metrics[key] for key in keys}
+    return replace(outcome, metrics=metrics | {DOWNLOAD.key: metrics[compressed(codec).key]}, latency=None)
 
 
 class ScoresElsewhere:

@@ -46,6 +46,11 @@ QUALITY = Metric("quality", "quality", "quality", "higher", lowest=None)
 
 LATENCY = Metric("latency", "latency_ms", "time", "lower")
 DOWNLOAD = Metric("download", "download_bytes", "bytes", "lower")
+"""The file under the study's codec."""
+
+CODECS = ("gzip", "brotli", "zstd", "xz")
+"""What a file may be compressed with to be downloaded; the first counts unless a study says otherwise."""
+
 METRICS = {
     metric.name: metric
     for metric in (
@@ -85,6 +90,11 @@ def find(name: str) -> Metric | None:
     if match := _TOP.fullmatch(name):
         return Metric(name, name, "share", "higher", 1.0) if int(match[1]) > 1 else ACCURACY
     return METRICS.get(name)
+
+
+def compressed(codec: str) -> Metric:
+    """The file under one of CODECS, whatever the study's is: recorded and shown, not for targets."""
+    return Metric(f"download_{codec}", f"download_{codec}_bytes", "bytes", "lower")
 
 
 def is_quality(name: str) -> bool:

@@ -16,7 +16,7 @@ from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.targets.metric import LATENCY, Metric
 from autotune.terminal.study import console, print_doubts, short
 from autotune.terminal.table import TIED
-from autotune.text.units import milliseconds, number, quality_within, tested_within
+from autotune.text.units import heading, milliseconds, number, quality_within, tested_within
 from autotune.text.words import missed
 
 
@@ -34,7 +34,7 @@ def print_picked(picked: Picked) -> None:
         console.print(f"  {remark}", style="yellow", markup=False, soft_wrap=True)
     if trades := picked.runners_up:
         console.print("  in its place, and what that would change:")
-        console.print(_table(front, point, trades))
+        console.print(_table(picked, trades))
         if any(trade.tied for trade in trades):
             console.print(f"  {TIED} can't be told apart", style="dim")
 
@@ -118,14 +118,15 @@ def _second_look(front: ParetoFront, point: MeasuredPoint, rechecked: Rechecked)
     return lines
 
 
-def _table(front: ParetoFront, point: MeasuredPoint, trades: Sequence[Trade]) -> Table:
+def _table(picked: Picked, trades: Sequence[Trade]) -> Table:
+    objectives = picked.front.objectives
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     table.add_column("  trial", justify="right", no_wrap=True)
-    for metric in front.objectives:
-        table.add_column(metric.name, justify="right", no_wrap=True)
+    for metric in objectives:
+        table.add_column(heading(metric, picked.record.codec), justify="right", no_wrap=True)
     table.add_column("")
     for trade in trades:
-        cells = [_change(point, trade, metric) for metric in front.objectives]
+        cells = [_change(picked.point, trade, metric) for metric in objectives]
         table.add_row(str(trade.point.trial), *cells, str(trade.point.outcome.config))
     return table
 

@@ -147,10 +147,10 @@ class View:
         results = [*self._results(fancy=options.encoding.startswith("utf"))]
         yield _labelled([*workers, self._on_device(), *results], width)
         rows = min(ROWS, height - len(workers) - len(results) - 5)  # its blank line, its header, the baseline
-        if self._front is not None and rows > 0:
+        if self._record is not None and self._front is not None and rows > 0:
             yield Text()
             points = listed(self._front, everything=False, most=rows)[:rows]
-            yield short_table(self._front, points, width)
+            yield short_table(self._front, points, width, self._record.codec)
 
     def _head(self, width: int) -> RenderableType:
         elapsed = clock(time.monotonic() - self._began)

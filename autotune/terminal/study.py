@@ -13,7 +13,7 @@ from autotune.results.record import Record
 from autotune.study.reporting import Summary
 from autotune.targets.metric import DOWNLOAD, LATENCY, Metric
 from autotune.terminal.table import TIED, front_table, short_table, width_of
-from autotune.text.units import UNSTABLE, clock, median, number, price
+from autotune.text.units import UNSTABLE, clock, downloads, median, number, price
 from autotune.text.words import doubt, listed, missed, missed_there
 from autotune.track.store import is_mlflow
 
@@ -37,9 +37,9 @@ RIVALS = 5
 def print_front(record: Record, front: ParetoFront, *, everything: bool = False) -> None:
     """The front as a table, and the recommendation."""
     shown = listed(front, everything=everything)
-    table = front_table(front, everything=everything)
+    table = front_table(front, record.codec, everything=everything)
     if width_of(table) > console.width:
-        console.print(short_table(front, shown, console.width))
+        console.print(short_table(front, shown, console.width, record.codec))
         console.print(f"{UNSTABLE} not stable; a wider terminal has intervals, too", style="dim")
     else:
         console.print(table)
@@ -132,6 +132,8 @@ def print_pick(record: Record, front: ParetoFront) -> None:
     tested = record.tests.get(str(pick.trial))
     if tested is not None:
         _print_test(front, tested, record.baseline_test)
+    if weights := downloads(pick.outcome.metrics):
+        console.print(f"  to download: {weights}", soft_wrap=True)
     console.print(f"  {pick.model}", style="cyan", soft_wrap=True)
 
 

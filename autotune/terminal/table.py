@@ -9,7 +9,7 @@ from autotune.config import FIELDS, Value
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.outcome import Measured
 from autotune.targets.metric import LATENCY, METRICS, Metric
-from autotune.text.units import bare, bare_median, median, number, price
+from autotune.text.units import bare, bare_median, heading, median, number, price
 from autotune.text.words import listed, missed
 
 NARROW, WIDEST = 60, 1000
@@ -22,7 +22,7 @@ TIED = "≈"
 """Before a quality or a latency that can't be told apart from the one above it."""
 
 
-def front_table(front: ParetoFront, *, everything: bool = False) -> Table:
+def front_table(front: ParetoFront, codec: str, *, everything: bool = False) -> Table:
     """The front, best quality first, with the baseline above it.
 
     A quality and a latency have half their 95 % interval behind them (the longer half, where they differ),
@@ -30,6 +30,7 @@ def front_table(front: ParetoFront, *, everything: bool = False) -> Table:
 
     Args:
         front: to show.
+        codec: of the study.
         everything: all of it, with what misses a target; else what is feasible, ROWS of it.
     """
     quality = front.quality
@@ -39,7 +40,7 @@ def front_table(front: ParetoFront, *, everything: bool = False) -> Table:
     model = ("model",) if front.baseline.config.recipe.model else ()
     for name in ("", "trial", *model, "prune", "cluster", "quantize", "runs on"):
         table.add_column(name, justify="right" if name in ("trial", "prune", "cluster") else "left", no_wrap=True)
-    for name in (quality.name, "median", *(cost.name for cost in costs)):
+    for name in (quality.name, "median", *(heading(cost, codec) for cost in costs)):
         table.add_column(name, justify="right", no_wrap=True)
     shown = listed(front, everything=everything)
     misses = any(not point.feasible for point in shown)
@@ -66,13 +67,14 @@ def width_of(table: Table) -> int:
     return Console(width=WIDEST).measure(table).maximum
 
 
-def short_table(front: ParetoFront, points: Sequence[MeasuredPoint], width: int) -> Table:
+def short_table(front: ParetoFront, points: Sequence[MeasuredPoint], width: int, codec: str) -> Table:
     """The same for a terminal that is too narrow for it, recipes in words, cut where they are too long.
 
     Args:
         front: to show.
         points: of it, in its order.
         width: of the terminal. Below NARROW columns it is without what they run on, and other costs than the latency.
+        codec: of the study.
     """
     narrow = width < NARROW
     quality, costs = front.quality, [cost for cost in front.objectives[1:] if cost != LATENCY and not narrow]
@@ -81,7 +83,7 @@ def short_table(front: ParetoFront, points: Sequence[MeasuredPoint], width: int)
     table.add_column("recipe", ratio=1, no_wrap=True, overflow="ellipsis")
     if not narrow:
         table.add_column("runs on", no_wrap=True)
-    for name in (quality.name, "median", *(cost.name for cost in costs)):
+    for name in (quality.name, "median", *(heading(cost, codec) for cost in costs)):
         table.add_column(name, justify="right", no_wrap=True)
     pick = front.pick()
     rows = [(str(point.trial), point.outcome, point.feasible) for point in points]

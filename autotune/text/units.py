@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from autotune.results.outcome import Measured
 from autotune.results.quality import Certainty, Scored
-from autotune.targets.metric import Metric
+from autotune.targets.metric import CODECS, DOWNLOAD, Metric, compressed
 
 UNSTABLE = "!"
 """Before a latency that is not to be trusted."""
@@ -63,6 +63,17 @@ def price(metrics: Mapping[str, float], cost: Metric) -> str:
     if cost.key not in metrics:
         return "?"
     return (milliseconds if cost.kind == "time" else size)(metrics[cost.key])
+
+
+def heading(metric: Metric, codec: str) -> str:
+    """A metric's name; a download's with the study's codec, where that is not the usual one."""
+    return f"{metric.name} ({codec})" if metric == DOWNLOAD and codec != CODECS[0] else metric.name
+
+
+def downloads(metrics: Mapping[str, float]) -> str:
+    """What a file is under each codec; "" where that was not kept."""
+    prices = {codec: price(metrics, compressed(codec)) for codec in CODECS if compressed(codec).key in metrics}
+    return ", ".join(f"{codec} {text}" for codec, text in prices.items())
 
 
 def amount(metrics: Mapping[str, float], metric: Metric, quality: Metric) -> str:

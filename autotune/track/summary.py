@@ -5,7 +5,7 @@ from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.outcome import Measured
 from autotune.results.record import Begun, Record
 from autotune.targets.metric import LATENCY, METRICS, Metric
-from autotune.text.units import median, price, quality_within, tested_within
+from autotune.text.units import heading, median, price, quality_within, tested_within
 from autotune.text.words import listed, missed
 
 _FACTS = ("cpu", "machine", "cores", "system", "litert")
@@ -30,7 +30,7 @@ def summary(record: Begun) -> str:
         f"**Targets**: {targets}",
         f"**Device**: {record.device}{f' ({facts})' if facts else ''}{' (emulated)' if device.emulated else ''}",
         f"**Trials**: {len(record.points)}, {len(front.points)} of them on the front",
-        _table(front, costs),
+        _table(front, costs, record.codec),
         *(["\n".join(findings)] if findings else []),
         f"To take the recommended file, with its recipe and code that runs it: `{command(record, 'pick')}`. "
         "The files of the front are among the artifacts, in `models/`; `front.html` is the front to look around in. "
@@ -59,8 +59,8 @@ def _gain(point: MeasuredPoint, baseline: Measured, cost: Metric) -> str:
     return f"{text} ({point.outcome.metrics[cost.key] / baseline.metrics[cost.key]:.0%} of the baseline's)"
 
 
-def _table(front: ParetoFront, costs: list[Metric]) -> str:
-    heads = ["trial", "configuration", front.quality.name, *(cost.name for cost in costs), "targets"]
+def _table(front: ParetoFront, costs: list[Metric], codec: str) -> str:
+    heads = ["trial", "configuration", front.quality.name, *(heading(cost, codec) for cost in costs), "targets"]
     rows = [["baseline", str(front.baseline.config), *_numbers(front.baseline, front, costs), ""]]
     rows += [
         [

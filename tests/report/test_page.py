@@ -16,11 +16,12 @@ from autotune.errors import UserError
 from autotune.report import page as module
 from autotune.report.page import report, write_report
 from autotune.results.dimensions import Importance
-from autotune.results.meta import DeviceFacts
+from autotune.results.meta import DeviceFacts, Identity
 from autotune.results.outcome import Refused
 from autotune.results.profile import KeptProfile, OperatorTime, Part
 from autotune.results.quality import Certainty, Scored
 from autotune.results.record import BASELINE, Begun
+from autotune.targets.metric import CODECS
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 from autotune.tflite.facts import Operator
 
@@ -74,6 +75,25 @@ def test_tells_what_was_found(tmp_path: Path) -> None:
     assert "autotune pick" in found
     assert "keras 9.8.7" in found
     assert "memory 25.00 GB" in found
+
+
+def test_downloads_have_a_table(tmp_path: Path) -> None:
+    """A row for each file of the front, not for each way to run it; none where they were not kept."""
+    made = record(tmp_path)
+    assert "To download" not in text(report(made, IMPORTANCE))
+    weights = {f"download_{codec}_bytes": 1000.0 * (2 + at) for at, codec in enumerate(CODECS)}
+    points = [
+        replace(point, outcome=replace(point.outcome, artifact=digit * 64, metrics=point.outcome.metrics | weights))
+        for point, digit in zip(made.measured, "011", strict=True)
+    ]
+    meta = replace(made.meta, identity=Identity(codec="brotli"))
+    baseline = replace(made.baseline, metrics=made.baseline.metrics | weights)
+    found = text(report(replace(made, points=points, meta=meta, baseline=baseline), IMPORTANCE))
+    table = "file trial size gzip brotli zstd xz baseline 1.2 kB 2.0 kB 3.0 kB 4.0 kB 5.0 kB int8 1 0.4 kB 2.0 kB"
+    assert table in found
+    assert found.count("2.0 kB 3.0 kB 4.0 kB 5.0 kB") == 2
+    assert "counts as download in this study is brotli" in found
+    assert "size download (brotli) runs on" in found
 
 
 def test_tells_where_the_time_goes(tmp_path: Path) -> None:

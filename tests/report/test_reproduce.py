@@ -28,9 +28,11 @@ def test_a_study_once_more(tmp_path: Path) -> None:
         "--target 'latency<1ms' --objective quality --objective latency --objective download "
         f"--trials 1 --name toy --dir '{folder}'"
     )
-    found = study_command(record(tmp_path, space="in my.yaml", validation_share=0.4, excluded=("a", "b"), loss="mse"))
+    found = study_command(
+        record(tmp_path, space="in my.yaml", validation_share=0.4, excluded=("a", "b"), loss="mse", codec="xz")
+    )
     assert found.startswith("autotune run my.yaml --model")
-    assert "--loss mse --metric accuracy --validation-share 0.4 --exclude a --exclude b --target" in found
+    assert "--loss mse --metric accuracy --codec xz --validation-share 0.4 --exclude a --exclude b --target" in found
     assert "--space" not in found
 
 

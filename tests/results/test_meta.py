@@ -53,6 +53,7 @@ KEPT: dict[str, Any] = {
         "metric": "mae",
         "seed": 3,
         "excluded": [],
+        "codec": "xz",
     },
     "identity": {
         "data": "1",
@@ -66,6 +67,7 @@ KEPT: dict[str, Any] = {
         "seed": 3,
         "device": "pi",
         "exclude": ["conv*"],
+        "codec": "xz",
     },
 }
 """As journals have it."""

@@ -35,6 +35,7 @@ from autotune.study.instrument import Instrument
 from autotune.study.options import Options
 from autotune.study.reporting import Activity, Summary
 from autotune.study.scheduler import Scheduler, TimeIsUpError
+from autotune.targets.metric import CODECS
 from autotune.targets.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import
 from autotune.track.picture import PictureTracker
@@ -477,6 +478,26 @@ def test_objectives_are_part_of_the_study(tmp_path: Path) -> None:
     refuse_changes(kept, older)
     with pytest.raises(UserError, match="another objectives"):
         refuse_changes(kept, identity)
+
+
+def test_download_is_by_the_codec_of_the_study(tmp_path: Path) -> None:
+    """As an objective and in targets; the others are kept beside it. Another codec makes another study."""
+    brotli = options(tmp_path, "download<=210B", codec="brotli", trials=100)  # 250 bytes by gzip
+    record = study(brotli).record
+    assert (record.codec, record.meta.options.codec) == ("brotli", "brotli")
+    for point in all_measured(record.points):
+        metrics = point.outcome.metrics
+        weights = [metrics[f"download_{codec}_bytes"] for codec in CODECS]
+        assert len(set(weights)) == len(CODECS)
+        assert metrics["download_bytes"] == metrics["download_brotli_bytes"] == pytest.approx(0.8 * weights[0])
+        assert point.feasible == (metrics["download_brotli_bytes"] <= 210)
+    assert any(
+        point.feasible and point.outcome.metrics["download_gzip_bytes"] > 210 for point in all_measured(record.points)
+    )
+    with pytest.raises(UserError, match="was started with another codec; choose another --name"):
+        study(dataclasses.replace(brotli, codec="gzip"))
+    before = {name: value for name, value in record.meta.identity.to_json().items() if name != "codec"}
+    assert Identity.from_json(before).codec == "gzip"
 
 
 def test_the_baseline_is_the_first_trial(tmp_path: Path) -> None:

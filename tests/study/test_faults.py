@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from autotune.compress.codecs import sizes
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import MeasureOptions
 from autotune.model.artifact import Artifact
@@ -47,7 +48,7 @@ def opened(data: bytes, name: str, trust: Trust) -> Artifact:
 def build(*_: Any) -> Artifact:
     """In place of compress.pipeline.build()."""
     file = classifier()
-    return Artifact(file, {"download_bytes": len(file), "layers": []})
+    return Artifact(file, {"downloads": sizes(file), "layers": []})
 
 
 @pytest.mark.usefixtures("brief")

@@ -36,6 +36,18 @@ def test_another_space_and_other_targets(tmp_path: Path) -> None:
     assert record.trials_done == 1
 
 
+def test_another_codec(tmp_path: Path) -> None:
+    """What was built and measured is taken over, and its download is the other codec's."""
+    space = {"quantize": ["none", "int8"], "prune": [0, 0.5], "delegate": ["xnnpack"], "threads": [1]}
+    first = study(options(tmp_path, space=space)).record
+    pool = FakePool()
+    record = study(options(tmp_path, name="other", space=space, codec="xz"), pool=pool).record
+    assert pool.built == []
+    before = {point.outcome.config.key: point.outcome.metrics for point in all_measured(first.points)}
+    after = {point.outcome.config.key: point.outcome.metrics for point in all_measured(record.points)}
+    assert after == {key: metrics | {"download_bytes": metrics["download_xz_bytes"]} for key, metrics in before.items()}
+
+
 def test_only_the_same_samples_count(tmp_path: Path) -> None:
     """With other data, metric or device nothing is known."""
     study(options(tmp_path))

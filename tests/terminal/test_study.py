@@ -7,9 +7,10 @@ import pytest
 from rich.console import Console
 
 from autotune.config import Value
-from autotune.results.meta import DeviceFacts
+from autotune.results.meta import DeviceFacts, Identity
 from autotune.results.quality import Certainty, Scored
 from autotune.results.record import Begun
+from autotune.targets.metric import CODECS
 from autotune.terminal.study import print_front, print_pick
 from autotune.terminal.table import TIED
 from autotune.testing import toy_measurement, toy_outcome, toy_record
@@ -140,6 +141,17 @@ def test_objectives_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert lines[3].endswith("?")
     assert any("accuracy 90.0%, 10 ms ±1.0%, size 1.2 kB, memory 1.00 MB (" in line for line in lines)
     assert any(line.endswith("the least latency x size x memory") for line in lines)
+
+
+def test_codecs_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The study's above its column, all of them below the recommendation; nothing of it where they were not kept."""
+    outcome = toy_outcome(0.9, 10, 800)
+    assert "to download" not in "\n".join(shown(toy_record(tmp_path, outcome), capsys))
+    weights = {f"download_{codec}_bytes": 800.0 + 100 * at for at, codec in enumerate(CODECS)}
+    record = toy_record(tmp_path, replace(outcome, metrics=outcome.metrics | weights))
+    lines = shown(replace(record, meta=replace(record.meta, identity=Identity(codec="brotli"))), capsys)
+    assert lines[0].split()[-3:] == ["size", "download", "(brotli)"]
+    assert "  to download: gzip 0.8 kB, brotli 0.9 kB, zstd 1.0 kB, xz 1.1 kB" in lines
 
 
 def test_many_rivals_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,14 +2,22 @@
 
 import pytest
 
-from autotune.targets.metric import ACCURACY, LATENCY, METRICS
-from autotune.text.units import change, distance, kernel, milliseconds, size
+from autotune.targets.metric import ACCURACY, DOWNLOAD, LATENCY, METRICS
+from autotune.text.units import change, distance, downloads, heading, kernel, milliseconds, size
 
 
 def test_numbers_have_units_people_read() -> None:
     """Microseconds below a millisecond, seconds above a thousand of them, megabytes above a million bytes."""
     assert [milliseconds(value) for value in (0.0351, 12.34, 999.4, 1234)] == ["35.1 us", "12.3 ms", "999 ms", "1.23 s"]
     assert (size(95904), size(4_300_000), size(25e9)) == ("95.9 kB", "4.30 MB", "25.00 GB")
+
+
+def test_a_download_says_its_codec() -> None:
+    """Where it is not the usual one; all of them in one line, those that were kept."""
+    assert [heading(DOWNLOAD, codec) for codec in ("gzip", "xz")] == ["download", "download (xz)"]
+    assert heading(LATENCY, "xz") == "latency"
+    assert downloads({"download_gzip_bytes": 37_800.0, "download_xz_bytes": 34_428.0}) == "gzip 37.8 kB, xz 34.4 kB"
+    assert downloads({"download_bytes": 37_800.0}) == ""
 
 
 def test_changes_against_the_baseline() -> None:
