@@ -16,7 +16,7 @@ from autotune.model.savedmodel import needs_batch
 class Convert:
     """Gives the file: a float one, after quantization-aware training an int8 one.
 
-    A model that came as a .tflite is one already.
+    A model that came as a .tflite is one already, as long as nothing of it was trained.
     """
 
     name = "convert"
@@ -29,7 +29,7 @@ class Convert:
         return {"sparse": recipe.prune > 0 and recipe.prune_pattern == "xnnpack"}
 
     def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
-        if is_tflite(base):
+        if parent is None and is_tflite(base):
             return Artifact(base)
         if "trained" in parameters:
             _, model = reopened(base, so_far(base, parent), parameters["trained"])

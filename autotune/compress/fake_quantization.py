@@ -72,9 +72,12 @@ def _fake_quantized(model: KerasModel, *, pruned: bool, clustered: bool) -> Kera
 
     def config(layer: KerasLayer) -> KerasObject:
         """None for what TFMOT does by itself. Of others, such as Rescaling, the outputs: were they float, so would be
-        the layer behind them.
+        the layer behind them. Nothing of what only moves values: they would be of another scale by a rounding.
         """
-        return None if own(layer) else configs.Default8BitOutputQuantizeConfig()
+        if own(layer):
+            return None
+        moves = getattr(layer, "moves", False)  # tflite_operation.Operation
+        return configs.NoOpQuantizeConfig() if moves else configs.Default8BitOutputQuantizeConfig()
 
     refused = [layer for layer in layers_of(model) if _is_treated(layer) and not own(layer)]
     if refused:

@@ -94,7 +94,7 @@ def _verify(source: KerasModel, target: KerasModel) -> None:
 
 
 def random_inputs(model: KerasModel) -> list[Array]:
-    """Four samples for each of a Keras 3 model's inputs.
+    """Four samples for each of the inputs of a model of Keras 3 or tf_keras.
 
     They are drawn from a normal distribution; where some layer takes indices, from the
     valid ones. The end of the last sample is zero, which is what masks look for.
@@ -104,11 +104,12 @@ def random_inputs(model: KerasModel) -> list[Array]:
     drawn = []
     for tensor in model.inputs:
         shape = (4, *[size or 1 for size in tensor.shape[1:]])
-        whole = bool(limits) or "int" in tensor.dtype
+        dtype = getattr(tensor.dtype, "name", tensor.dtype)  # of tf_keras
+        whole = bool(limits) or "int" in dtype
         values = random.integers(0, min(limits, default=256), shape) if whole else random.normal(size=shape)
         if len(shape) > 1:
             values[-1, (shape[1] + 1) // 2 :] = 0
-        drawn.append(values.astype(tensor.dtype))
+        drawn.append(values.astype(dtype))
     return drawn
 
 

@@ -20,10 +20,12 @@ from autotune.model.file import HDF5
 from autotune.model.keras3 import translate
 from autotune.model.keras_types import ConfigNode, KerasConfig, KerasLayer, KerasModel
 from autotune.model.signature import check_signature
+from autotune.model.tflite_graph import as_keras
+from autotune.model.tflite_keras import why_untrainable
 from autotune.model.trust import Trust, allow, refused, trusted
 from autotune.task.model_facts import ModelFacts
 
-VERSION = 7
+VERSION = 8
 """Raised when the same file would become another base."""
 
 log = logging.getLogger("autotune.model")
@@ -62,15 +64,18 @@ def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact
 
 
 def open_base(base: bytes, parent: bytes | None = None) -> KerasModel:
-    """The tf_keras model of import_model(), with the weights of a later stage.
+    """The tf_keras model of import_model(), with the weights of a later stage; that of a .tflite file is made of it.
 
     A model that needed trust opens in processes that are started with the same trust only.
     """
     import tf_keras
 
     keras3_activations.register()
-    with _file(base, ".keras") as path:
-        model = tf_keras.models.load_model(path, compile=False, safe_mode=not trusted().code)
+    if is_tflite(base):
+        model = as_keras(base)
+    else:
+        with _file(base, ".keras") as path:
+            model = tf_keras.models.load_model(path, compile=False, safe_mode=not trusted().code)
     if parent is not None:
         model.set_weights(unpack(parent))
     return model
@@ -79,7 +84,7 @@ def open_base(base: bytes, parent: bytes | None = None) -> KerasModel:
 def _imported(data: bytes, suffix: str) -> Artifact:
     hdf5 = data.startswith(HDF5)
     if is_tflite(data) or (suffix == ".tflite" and not hdf5):
-        return _untrainable(data, "it is a .tflite file", {})
+        return _of_file(data, "", {})
     if savedmodel.is_saved_model(data):
         with savedmodel.unpacked(data) as folder:
             return _from_folder(folder)
@@ -172,13 +177,13 @@ def _from_folder(folder: Path) -> Artifact:
         try:
             model = _opened(lambda: tf_keras.models.load_model(folder, compile=False))
         except UserError as error:
-            return _untrainable(savedmodel.to_tflite(folder), f"its layers {error}", training)
+            return _of_file(savedmodel.to_tflite(folder), f"its layers {error}", training)
         _check(model)
         try:
             return _trainable(model, training)
         except ValueError as error:
             reason = str(error)
-    return _untrainable(savedmodel.to_tflite(folder), reason, training)
+    return _of_file(savedmodel.to_tflite(folder), reason, training)
 
 
 def _from_model(model: KerasModel, training: KerasConfig) -> Artifact:
@@ -189,9 +194,9 @@ def _from_model(model: KerasModel, training: KerasConfig) -> Artifact:
     except (UserError, ValueError) as error:
         reason = str(error)
     try:
-        return _untrainable(_exported(model), reason, training)
+        return _of_file(_exported(model), reason, training)
     except savedmodel.BatchNeeded:
-        return _untrainable(_exported(model, batch=1), reason, training)
+        return _of_file(_exported(model, batch=1), reason, training)
 
 
 def _exported(model: KerasModel, batch: int | None = None) -> bytes:
@@ -273,9 +278,19 @@ def _has_config(layer: KerasLayer) -> bool:
     return True
 
 
-def _untrainable(file: bytes, reason: str, training: KerasConfig) -> Artifact:
-    """The artifact of a .tflite file."""
-    return _artifact(file, replace(tflite.facts(file), untrainable=reason), training)
+def _of_file(file: bytes, reason: str, training: KerasConfig) -> Artifact:
+    """The artifact of a .tflite file.
+
+    Args:
+        file: given, or made of a model.
+        reason: why that model can't be trained itself, "" for a file that was given.
+        training: what it was trained with.
+    """
+    facts = tflite.facts(file)
+    untrainable = "it is quantized already" if facts.quantized else why_untrainable(file)
+    if untrainable is not None and reason:
+        untrainable = f"{reason}; as for the .tflite file made of it, {untrainable}"
+    return _artifact(file, replace(facts, untrainable=untrainable), training)
 
 
 def _artifact(data: bytes, facts: ModelFacts, training: KerasConfig) -> Artifact:

@@ -19,7 +19,7 @@ class ModelFacts:
         layers: names of those with weights.
         parameters: their number.
         largest_layer: the number of weights in it.
-        format: "keras" for a tf_keras .keras file, "tflite" where there can't be one.
+        format: "keras" for a tf_keras .keras file, "tflite" for a .tflite one.
         untrainable: None, or in one line why it can't be trained.
         input_dtype: by NumPy's name.
         output_dtype: likewise.

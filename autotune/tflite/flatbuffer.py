@@ -1,7 +1,6 @@
 """Reads a .tflite file: its weights, layer by layer, as they are shipped, and what it asks of a runtime."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -88,8 +87,12 @@ def read_layers(file: bytes | bytearray) -> list[Layer]:
 
 
 def named(name: str, names: Collection[str]) -> bool:
-    """Whether a tensor's name is one of these, or a component of its path matches one, which may be a pattern."""
-    return name in names or any(fnmatchcase(part, pattern) for part in re.split("[/;]", name) for pattern in names)
+    """Whether one of these is a tensor's name or a part of its path, or a pattern that a component of it matches."""
+    path = name.replace(";", "/")
+    return any(
+        f"/{pattern}/".replace(";", "/") in f"/{path}/" or any(fnmatchcase(part, pattern) for part in path.split("/"))
+        for pattern in names
+    )
 
 
 def read_weights(file: bytes) -> list[LayerFacts]:

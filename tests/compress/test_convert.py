@@ -1,5 +1,6 @@
-"""Conversion: recurrent layers, a machine that fails, and models within models."""
+"""Conversion: recurrent layers, a machine that fails, models within models, and files that came as .tflite."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,69 @@ def test_loops_can_not_be_calibrated(tmp_path: Path) -> None:
     with pytest.raises(Infeasible, match="recurrent layers are loops") as caught:
         built(recurrent(K.GRU(2)), "int8", tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def residual_file() -> bytes:
+    """A .tflite of which nothing else is there: a residual block with what Keras has a layer for, and what not."""
+    entry = tf_keras.Input((8, 8, 3))
+    x = K.Conv2D(8, 3, padding="same", activation="relu", name="first")(entry)
+    x = K.Add()([x, K.Conv2D(8, 3, padding="same", name="second")(K.ReLU()(K.BatchNormalization()(x)))])
+    x = K.Dense(3, activation="softmax", name="last")(K.Flatten()(K.MaxPool2D()(x)))
+    model = tf_keras.Model(entry, x)
+    random = np.random.default_rng(0)
+    model.set_weights([random.uniform(0.05, 0.3, weight.shape) for weight in model.get_weights()])
+    return converted(model)
+
+
+IMAGES = np.random.default_rng(0).normal(size=(64, 8, 8, 3)).astype(np.float32)
+TEACHING = TrainingData(IMAGES, np.arange(64) % 3, IMAGES[:8], "sparse_categorical_crossentropy", 0)
+
+
+@pytest.fixture(scope="module")
+def given() -> bytes:
+    return import_model(residual_file(), "m.tflite").data
+
+
+def trained(given: bytes, recipe: Recipe, data: TrainingData = TEACHING) -> bytes:
+    parent: bytes | None = None
+    for step in pipeline.steps(recipe, "task"):
+        parent = pipeline.build(step, given, parent, data).data
+    assert parent is not None
+    return parent
+
+
+def test_a_given_file_stays_as_it_is_without_training(given: bytes) -> None:
+    """The baseline, and what schemes after training work on."""
+    assert trained(given, Recipe()) == given
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(prune=0.5, quantize="int8", epochs=1),
+        Recipe(prune=0.5, cluster=4, quantize="qat", epochs=1),
+    ],
+    ids=["pruned", "all"],
+)
+def test_a_given_file_is_trained(given: bytes, recipe: Recipe) -> None:
+    """By distillation from itself; what was asked for is in the file, whose operators are those it had."""
+    file = trained(given, recipe)
+    layers = read_layers(file)
+    assert [layer.dtype for layer in layers] == ["int8"] * 3
+    for layer in layers:
+        assert np.mean(layer.values == 0) >= 0.99 * recipe.prune
+        channels = np.moveaxis(layer.values, layer.axis, 0)
+        assert not recipe.cluster or max(len(np.unique(channel)) for channel in channels) <= recipe.cluster
+    operators = dict(describe(file)["operators"])
+    operators.pop("QUANTIZE", 0)
+    operators.pop("DEQUANTIZE", 0)
+    assert operators == describe(given)["operators"]
+
+
+def test_layers_of_a_given_file_are_left_alone(given: bytes) -> None:
+    """By their name in the file."""
+    names = [layer.name for layer in read_layers(given)]
+    second = next(name for name in names if "second" in name)
+    file = trained(given, Recipe(prune=0.5, epochs=1), replace(TEACHING, excluded=(second,)))
+    zeros = [float(np.mean(layer.values == 0)) for layer in read_layers(file)]
+    assert [share > 0.4 for share in zeros] == ["second" not in name for name in names]

@@ -1,6 +1,6 @@
 """Opens models in a process of its own, as workers do: native code that reads damaged files may end it.
 
-`python -m tests.readers.importing` first gives three small models, then answers each file with what became of it.
+`python -m tests.readers.importing` first gives four small models, then answers each file with what became of it.
 """
 
 import json
@@ -12,10 +12,11 @@ from pathlib import Path
 from autotune.compress.worker import start
 from autotune.devices.runner.frames import read_frame, write_frame
 from autotune.errors import UserError
+from tests.compress import tables
 
 
 def models(folder: Path) -> dict[str, bytes]:
-    """By name: one of each kind of file that a framework opens."""
+    """By name: one of each kind of file that a framework opens, and one that LiteRT runs."""
     import keras
     import tf_keras
 
@@ -25,7 +26,8 @@ def models(folder: Path) -> dict[str, bytes]:
     made.save(folder / "new.keras")
     made.export(folder / "saved", verbose=False)
     tf_keras.Sequential([tf_keras.layers.InputLayer((4,)), tf_keras.layers.Dense(3)]).save(folder / "old.h5")
-    return {name: read_model(folder / name) for name in ("new.keras", "old.h5", "saved")}
+    (folder / "small.tflite").write_bytes(tables.small())
+    return {name: read_model(folder / name) for name in ("new.keras", "old.h5", "saved", "small.tflite")}
 
 
 def opened(data: bytes, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Model files that TensorFlow, Keras or h5py open: whatever was damaged, they are opened or refused in one line."""
+"""Model files that frameworks and LiteRT open: whatever was damaged, they are opened or refused in one line."""
 
 import io
 import json
@@ -18,6 +18,7 @@ from tests.conftest import ROOT
 from tests.readers.conftest import EXAMPLES
 from tests.readers.contract import LONGEST
 from tests.readers.mutations import archived, damaged, reshaped
+from tests.readers.test_tflite import rewired
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Importer:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        self.files = {header["name"]: data for header, data in (self._read() for _ in range(3))}
+        self.files = {header["name"]: data for header, data in (self._read() for _ in range(4))}
 
     def opened(self, name: str, data: bytes) -> str:
         """What came of a file: opened, refused, raised or died."""
@@ -85,14 +86,21 @@ def check(importer: Importer, name: str, data: bytes) -> None:
     assert said.isprintable()
 
 
-@pytest.mark.parametrize("name", ["new.keras", "old.h5", "saved"])
+@pytest.mark.parametrize("name", ["new.keras", "old.h5", "saved", "small.tflite"])
 @given(draw=st.data())
 @FEW
 def test_damaged_models(importer: Importer, name: str, draw: st.DataObject) -> None:
     """Anywhere in the file, or in the members of an archive."""
     data = importer.files[name]
-    either = damaged(data) if name == "old.h5" else damaged(data) | archived(members(data))
+    either = damaged(data) if name in ("old.h5", "small.tflite") else damaged(data) | archived(members(data))
     check(importer, name, draw.draw(either))
+
+
+@given(draw=st.data())
+@FEW
+def test_tables_that_lead_elsewhere(importer: Importer, draw: st.DataObject) -> None:
+    """A .tflite that is whole in itself, of other numbers, shapes or options: it is run before it is trained."""
+    check(importer, "small.tflite", draw.draw(rewired(importer.files["small.tflite"])))
 
 
 @given(draw=st.data())
