@@ -109,15 +109,20 @@ def distillation_loss(identifier: str) -> KerasObject:
         binary = tf_keras.losses.BinaryCrossentropy(from_logits=logits)
         return (lambda taught, outputs: binary(tf.sigmoid(taught), outputs)) if logits else binary
 
-    def softened(outputs: KerasTensor) -> KerasTensor:
-        return (outputs if logits else tf.math.log(outputs + tf_keras.backend.epsilon())) / TEMPERATURE
-
     def loss(taught: KerasTensor, outputs: KerasTensor) -> KerasTensor:
-        target = tf.nn.softmax(softened(taught))
+        target = tf.nn.softmax(softened(taught, logits=logits))
         # Gradients shrink with the square of the temperature: made up for, as in the paper.
-        return TEMPERATURE**2 * tf.nn.softmax_cross_entropy_with_logits(target, softened(outputs))
+        return TEMPERATURE**2 * tf.nn.softmax_cross_entropy_with_logits(target, softened(outputs, logits=logits))
 
     return loss
+
+
+def softened(outputs: KerasTensor, *, logits: bool) -> KerasTensor:
+    """Outputs for classes, or logits of them, as logits at TEMPERATURE."""
+    import tensorflow as tf
+    import tf_keras
+
+    return (outputs if logits else tf.math.log(outputs + tf_keras.backend.epsilon())) / TEMPERATURE
 
 
 def _augmented(x: KerasTensor, augment: str) -> KerasTensor:

@@ -1,11 +1,12 @@
 """Which stages a recipe takes, and the key of each: its whole history, hashed."""
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 
 from autotune import plugins
+from autotune.compress.channels.stages import Cut, Recover, Trim
 from autotune.compress.cluster import Cluster, ClusterOnce
 from autotune.compress.convert import Convert
 from autotune.compress.prune import Prune, PruneOnce
@@ -19,6 +20,9 @@ from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact
 
 BUILT_IN: tuple[Stage, ...] = (
+    Trim(),
+    Cut(),
+    Recover(),
     Prune(),
     Cluster(),
     QuantizationAware(),
@@ -42,12 +46,21 @@ TOOLCHAIN = (
 
 @dataclass(frozen=True)
 class Step:
-    """One stage of one recipe: what is built, and under which key it is kept."""
+    """One stage of one recipe: what is built, and under which key it is kept.
+
+    Attributes:
+        key: of the artifact.
+        stage: its name.
+        parameters: of the stage.
+        trains: whether it trains.
+        gives_model: whether its artifact is the base of the steps behind it.
+    """
 
     key: str
     stage: str
     parameters: JsonObject
     trains: bool
+    gives_model: bool = False
 
 
 @cache
@@ -110,12 +123,19 @@ def steps(recipe: Recipe, task: str) -> list[Step]:
         parts = rungs(parameters) if getattr(stage, "continues", False) else [parameters]
         for part in parts if stage in last else parts[:1]:
             key = fingerprint(key, stage.name, stage.version, part)
-            chain.append(Step(key, stage.name, part, stage.trains))
+            chain.append(Step(key, stage.name, part, stage.trains, getattr(stage, "gives_model", False)))
     return chain
 
 
-def build(step: Step, base: bytes, parent: bytes | None, data: TrainingData) -> Artifact:
+def build(step: Step, base: bytes, parent: bytes | None, data: TrainingData, smaller: bytes | None = None) -> Artifact:
     """Runs one step; called in a worker.
+
+    Args:
+        step: to run.
+        base: the original model.
+        parent: what the step before made, None where that gave a model, or there is none.
+        data: to learn from.
+        smaller: the model that a step before gave; None where none did.
 
     Raises:
         Infeasible: the model can't be treated so.
@@ -124,4 +144,6 @@ def build(step: Step, base: bytes, parent: bytes | None, data: TrainingData) -> 
 
     tf_keras.backend.clear_session()  # or a worker grows with every model it ever held
     stage = next(stage for stage in stages() if stage.name == step.stage)
-    return stage.build(base, parent, step.parameters, data)
+    if smaller is None:
+        return stage.build(base, parent, step.parameters, data)
+    return stage.build(smaller, parent, step.parameters, replace(data, teacher=base))

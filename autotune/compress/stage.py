@@ -10,7 +10,7 @@ from autotune.task.data import Array
 
 
 def so_far(base: bytes, parent: bytes | None) -> bytes:
-    """What a stage begins with: what the one before it made, or the model itself where it is the first."""
+    """What there is: what was made last, or the model itself where nothing was."""
     return base if parent is None else parent
 
 
@@ -24,7 +24,8 @@ class TrainingData:
         calibration: inputs (m, *input shape), likewise.
         loss: as losses.Loss.parse() takes it, or the user's own as FILE.py:FUNCTION.
         seed: of the shuffles.
-        excluded: names of layers, or patterns of them, that are neither pruned, clustered nor quantized.
+        excluded: names of layers, or patterns of them, that are neither cut, pruned, clustered nor quantized.
+        teacher: the original model, where it is not the base that a stage is given, but one that was cut from it.
     """
 
     x: Array
@@ -33,6 +34,7 @@ class TrainingData:
     loss: str
     seed: int
     excluded: tuple[str, ...] = ()
+    teacher: bytes | None = None
 
 
 class Stage(Protocol):
@@ -48,6 +50,9 @@ class Stage(Protocol):
 
     A built-in training says one thing more: `continues`, that it can go on from what a shorter one
     gave. Its parameters then hold "continues", the epochs done before, and "epochs", those that it adds.
+
+    A built-in stage that cuts channels says `gives_model`: its artifact is a whole model, as load.saved() gives
+    it. Those behind it are given that as their base, and no parent.
 
     Attributes:
         name: of the stage, as in keys and messages.
@@ -67,9 +72,9 @@ class Stage(Protocol):
         """Makes the artifact.
 
         Args:
-            base: the original model, as load.import_model gave it.
+            base: the original model, as load.import_model gave it; or what a stage made of it that gives models.
             parent: what the step before made: packed weights, or from "convert" on a .tflite
-                file; None where this is the first.
+                file; None where this is the first, or the one before gave the base.
             parameters: what parameters() gave, or one of the parts that training.rungs() made of it.
             data: to learn from.
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from autotune.compress.distillation import distillation_loss, lessons
-from autotune.compress.stage import TrainingData
+from autotune.compress.stage import TrainingData, so_far
 from autotune.config import TRAINING, Recipe, snap
 from autotune.json_object import JsonObject
 from autotune.model.artifact import is_tflite
@@ -109,7 +109,7 @@ def fine_tune(
 
     Args:
         model: a tf_keras model.
-        base: the original model, which teaches where fine_tune is "distill".
+        base: the model that teaches where fine_tune is "distill" and the data have no other teacher.
         parameters: as settings() or rungs() give them.
         data: to learn from.
         callbacks: of the stage.
@@ -141,7 +141,8 @@ def fine_tune(
         restore_best_weights=True,
         start_from_epoch=math.ceil(epochs * RAMP),
     )
-    taught = lessons(data, parameters["batch_size"], parameters["augment"], open_base(base) if distils else None)
+    teacher = open_base(so_far(base, data.teacher)) if distils else None
+    taught = lessons(data, parameters["batch_size"], parameters["augment"], teacher)
     history = model.fit(taught, epochs=epochs, verbose=0, callbacks=[*callbacks, stop])
     names = {"loss": "loss", "accuracy": "agreement" if distils else "accuracy"}
     values = {names[name]: [float(value) for value in each] for name, each in history.history.items()}

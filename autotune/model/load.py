@@ -81,6 +81,14 @@ def open_base(base: bytes, parent: bytes | None = None) -> KerasModel:
     return model
 
 
+def saved(model: KerasModel) -> bytes:
+    """A tf_keras model as open_base() takes it."""
+    with Scratch() as folder:
+        file = Path(folder) / "base.keras"
+        model.save(file)
+        return file.read_bytes()
+
+
 def _imported(data: bytes, suffix: str) -> Artifact:
     hdf5 = data.startswith(HDF5)
     if is_tflite(data) or (suffix == ".tflite" and not hdf5):
@@ -250,10 +258,7 @@ def _trainable(model: KerasModel, training: KerasConfig) -> Artifact:
         if unknown:
             label = f"layer {unknown[0].name!r} ({type(unknown[0]).__name__})"
             raise ValueError(f"the class of {label} is not known; name its module with --custom-objects MODULE")
-        with Scratch() as folder:
-            file = Path(folder) / "base.keras"
-            bare.save(file)
-            return _artifact(file.read_bytes(), keras_facts.facts(bare), training)
+        return _artifact(saved(bare), keras_facts.facts(bare), training)
     except Exception as error:  # custom classes refuse in their own ways
         raise ValueError(f"it can't be made again from its config: {_line(error)}") from error
 

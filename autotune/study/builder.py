@@ -83,25 +83,32 @@ class Builder:
         return self._cache.has(key)
 
     def build(self, recipe: Recipe) -> tuple[str, Artifact]:
-        """The recipe's file and its cache key, built where it is not there yet. Its facts tell of the trainings
-        behind it, too, see add_history().
+        """The recipe's file and its cache key, built where it is not there yet. Its facts tell of channels that were
+        cut and of the trainings behind it, too, see add_history().
 
         Raises:
             Infeasible: the model can't be treated so.
             Fault: a worker was lost, or the work was stopped.
         """
         parent: bytes | None = None
+        smaller: bytes | None = None
+        cuts: JsonObject = {}
         trainings: list[JsonObject] = []
         # Held to the end: else what comes after a training would wait for a worker behind the next training.
         with self._trainings if self.trains(recipe) else nullcontext():
             for step in self.steps(recipe):
-                artifact = self._artifact(step, recipe, parent)
-                parent = artifact.data
+                artifact = self._artifact(step, recipe, parent, smaller)
+                if step.gives_model:
+                    parent, smaller = None, artifact.data
+                    cuts |= artifact.facts
+                else:
+                    parent = artifact.data
                 add_history(trainings, step.stage, artifact.facts)
         path = model_path(self.folder, step.key)
         if sha256(path) != hashlib.sha256(artifact.data).hexdigest():
             link(self._cache.path(step.key), path)
-        return step.key, replace(artifact, facts=artifact.facts | {"training": trainings}) if trainings else artifact
+        history: JsonObject = {"training": trainings} if trainings else {}
+        return step.key, replace(artifact, facts=artifact.facts | cuts | history)
 
     def has(self, outcome: Measured) -> bool:
         """Whether the file that was measured is in its place; where the cache has it, it is from now on."""
@@ -129,26 +136,26 @@ class Builder:
     def _path(self, outcome: Measured) -> Path:
         return model_path(self.folder, outcome.artifact)
 
-    def _artifact(self, step: pipeline.Step, recipe: Recipe, parent: bytes | None) -> Artifact:
+    def _artifact(self, step: pipeline.Step, recipe: Recipe, parent: bytes | None, smaller: bytes | None) -> Artifact:
         artifact = self._cache.get(step.key)
         if artifact is None:
             with self._cache.building(step.key, self._stopped.is_set):
                 artifact = self._cache.get(step.key)
                 if artifact is None:
-                    return self._built(step, recipe, parent)
+                    return self._built(step, recipe, parent, smaller)
         self.usage.count(step, built=False)
         if REFUSED in artifact.facts:
             raise Infeasible(artifact.facts[REFUSED])
         return artifact
 
-    def _built(self, step: pipeline.Step, recipe: Recipe, parent: bytes | None) -> Artifact:
+    def _built(self, step: pipeline.Step, recipe: Recipe, parent: bytes | None, smaller: bytes | None) -> Artifact:
         if self._stopped.is_set():
             raise Fault("stopped")
         with self.usage.under_way(Activity("worker", step.stage, recipe, step.trains)):
             base, data = self._inputs(recipe.model)
             self.usage.count(step, built=True)
             try:
-                artifact = self.pool.submit(pipeline.build, step, base, parent, data).result()
+                artifact = self.pool.submit(pipeline.build, step, base, parent, data, smaller).result()
             except Infeasible as error:  # would be refused again: no need to train for it twice
                 self._cache.put(step.key, Artifact(b"", {REFUSED: str(error)}))
                 raise

@@ -14,6 +14,7 @@ from autotune.devices.device import Device, Session
 from autotune.errors import Fault, Infeasible
 from autotune.json_object import JsonObject
 from autotune.model.artifact import is_tflite, unpack
+from autotune.model.load import open_base
 from autotune.results.outcome import Refused
 from autotune.results.profile import OperatorTime
 from autotune.results.record import Record
@@ -54,11 +55,16 @@ class StageContract:
         assert json.loads(json.dumps(parameters)) == parameters
 
     def test_builds_weights_or_a_file(self) -> None:
-        """The artifact is weights that the next stage can unpack, or a .tflite file; the facts are JSON."""
+        """The artifact is weights that the next stage can unpack, a .tflite file, or a model where the stage says so;
+        the facts are JSON.
+        """
         base, data = self.inputs()
         artifact = self.stage.build(base, self.parent(), self.parameters(), data)
         json.dumps(artifact.facts)
-        assert is_tflite(artifact.data) or unpack(artifact.data)
+        if getattr(self.stage, "gives_model", False):
+            assert open_base(artifact.data).inputs
+        else:
+            assert is_tflite(artifact.data) or unpack(artifact.data)
 
 
 class DeviceContract:

@@ -56,9 +56,11 @@ def toy_import(data: bytes, name: str, trust: Trust) -> Artifact:
     return Artifact(data, facts.to_json())
 
 
-def toy_build(step: pipeline.Step, base: bytes, parent: bytes | None, data: TrainingData) -> Artifact:
+def toy_build(
+    step: pipeline.Step, base: bytes, parent: bytes | None, data: TrainingData, smaller: bytes | None = None
+) -> Artifact:
     """A build in place of compress.pipeline.build(): the "file" is a JSON list of what was done."""
-    history = [*json.loads(parent or b"[]"), [step.stage, step.parameters]]
+    history = [*json.loads(parent or smaller or b"[]"), [step.stage, step.parameters]]
     file = json.dumps(history).encode()
     scheme = step.parameters.get("scheme", "none")
     size = 1000 * toy_share(step.parameters.get("sparsity", 0), step.parameters.get("clusters", 0), scheme)

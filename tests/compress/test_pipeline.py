@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from autotune.compress import pipeline
+from autotune.compress.prune import Prune
 from autotune.compress.stage import so_far
 from autotune.config import Recipe
 
@@ -19,6 +20,9 @@ def names(recipe: Recipe) -> list[str]:
         (Recipe(), ["convert", "quantize"]),
         (Recipe(quantize="int8"), ["convert", "quantize"]),
         (Recipe(prune=0.5), ["prune", "convert", "quantize"]),
+        (Recipe(dead_channels="removed"), ["trim", "convert", "quantize"]),
+        (Recipe(channels=0.5, prune=0.5, epochs=1), ["cut", "recover", "prune", "convert", "quantize"]),
+        (Recipe(channels=0.5, fine_tune="none"), ["cut", "convert", "quantize"]),
         (Recipe(cluster=16, quantize="dynamic"), ["cluster", "convert", "quantize"]),
         (Recipe(quantize="qat"), ["qat", "convert", "quantize"]),
         (Recipe(prune=0.5, cluster=16, quantize="qat"), ["prune", "cluster", "qat", "convert", "quantize"]),
@@ -52,7 +56,7 @@ def test_keys_depend_on_task_version_and_toolchain(monkeypatch: pytest.MonkeyPat
     """Other data, another version of a stage, or another TensorFlow: another key."""
     recipe = Recipe(prune=0.5)
     keys = {pipeline.steps(recipe, "task")[-1].key, pipeline.steps(recipe, "other")[-1].key}
-    monkeypatch.setattr(type(pipeline.BUILT_IN[0]), "version", 999)
+    monkeypatch.setattr(Prune, "version", 999)
     keys.add(pipeline.steps(recipe, "task")[-1].key)
     monkeypatch.setattr(pipeline, "toolchain", lambda: {"tensorflow": "9"})
     keys.add(pipeline.steps(recipe, "task")[-1].key)

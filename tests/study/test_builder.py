@@ -62,3 +62,27 @@ def test_a_file_tells_of_the_trainings_behind_it(tmp_path: Path) -> None:
     assert kept is not None
     assert "training" not in kept.facts
     pool.close()
+
+
+def test_what_follows_a_cut_begins_with_the_smaller_model(tmp_path: Path) -> None:
+    """Which is its base, with no parent; and the file's facts tell of what was cut."""
+    inputs: dict[str, tuple[Any, ...]] = {}
+
+    def build(step: pipeline.Step, *arguments: Any) -> Artifact:
+        base, parent, _, smaller = arguments
+        inputs[step.stage] = (base, parent, smaller)
+        return Artifact(step.stage.encode(), {"dead": {"channels": {}}} if step.stage == "trim" else {"layers": []})
+
+    pool = FakePool(1, build)
+    cache = ArtifactCache(tmp_path / "cache")
+    candidates = open_candidates(options(tmp_path), cache, pool, toy_import).candidates
+    _, file = Builder(candidates, (), cache, pool, tmp_path).build(Recipe(dead_channels="removed", prune=0.5, epochs=1))
+    base = candidates[""].base
+    assert inputs == {
+        "trim": (base, None, None),
+        "prune": (base, None, b"trim"),
+        "convert": (base, b"prune", b"trim"),
+        "quantize": (base, b"convert", b"trim"),
+    }
+    assert file.facts == {"dead": {"channels": {}}, "layers": []}
+    pool.close()

@@ -1,0 +1,40 @@
+"""What a study has to know of a model's channels to plan cuts."""
+
+import numpy as np
+
+from autotune.compress.channels.dead import dead_channels
+from autotune.compress.channels.groups import groups_of
+from autotune.compress.channels.importance import importance
+from autotune.compress.channels.macs import of_model, terms
+from autotune.compress.channels.plan import Examined
+from autotune.compress.flat import flattened
+from autotune.compress.stage import TrainingData
+from autotune.model.load import open_base
+from autotune.task.data import Array
+
+
+def examine(base: bytes, data: TrainingData) -> Examined:
+    """The groups of a model's channels, and how much each channel matters; called in a worker.
+
+    Args:
+        base: a model as load.open_base() takes it.
+        data: its inputs; no labels are looked at.
+    """
+    model = flattened(open_base(base))
+    groups = groups_of(model, data.excluded)
+    scores = importance(groups, unlabelled(data), data.loss)
+    return {
+        "groups": [
+            {"name": group.name, "layers": list(group.layers), "importance": scores[group.name]}
+            for group in groups.groups
+        ],
+        "left": dict(groups.left),
+        "terms": terms(groups),
+        "macs": of_model(model),
+        "dead": dead_channels(groups).labels.size,
+    }
+
+
+def unlabelled(data: TrainingData) -> Array:
+    """All inputs that may be looked at (n, *input shape), calibration's first."""
+    return np.concatenate([data.calibration, data.x])

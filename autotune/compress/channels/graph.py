@@ -1,0 +1,85 @@
+"""A flat Keras model as the calls of its layers, which can be run one by one."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from autotune.model.keras_types import KerasLayer, KerasModel, KerasObject, KerasTensor
+
+Values = dict[int, KerasTensor]
+"""What tensors of a model hold, by the symbolic tensor's id()."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer.
+
+    Attributes:
+        layer: that is called.
+        inputs: id() of the symbolic tensors that it takes.
+        outputs: likewise, that it gives.
+        shapes: of the inputs, without the batch.
+        output_shape: of its first output, without the batch.
+        constants: arguments that are no tensors of the model.
+    """
+
+    layer: KerasLayer
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    output_shape: tuple[int, ...]
+    constants: tuple[KerasObject, ...]
+    _node: KerasObject
+
+    @property
+    def kind(self) -> str:
+        """The class of its layer."""
+        return type(self.layer).__name__
+
+    def run(self, values: Values, layer: KerasLayer | None = None) -> None:
+        """Adds what the call gives for these values, as in inference.
+
+        Args:
+            values: of its inputs; those of its outputs are added.
+            layer: another one to call in its layer's place.
+        """
+        import tensorflow as tf
+
+        def value(part: KerasObject) -> KerasObject:
+            return values.get(id(part), part)
+
+        arguments, options = tf.nest.map_structure(value, (self._node.call_args, self._node.call_kwargs))
+        outputs = (self.layer if layer is None else layer)(*arguments, **options)
+        values.update(zip(self.outputs, tf.nest.flatten(outputs), strict=True))
+
+
+def calls(model: KerasModel) -> list[Call]:
+    """The calls of a model's layers, each behind those whose outputs it takes.
+
+    Args:
+        model: a tf_keras model without nested ones, see flat.flattened().
+    """
+    depths = sorted(model._nodes_by_depth, reverse=True)  # public in no form
+    nodes = [node for depth in depths for node in model._nodes_by_depth[depth] if not node.is_input]
+    return [_call(node) for node in nodes]
+
+
+def _call(node: KerasObject) -> Call:
+    import tensorflow as tf
+
+    inputs, outputs = tf.nest.flatten(node.keras_inputs), tf.nest.flatten(node.outputs)
+    taken = {id(tensor) for tensor in inputs}
+    arguments = tf.nest.flatten((node.call_args, node.call_kwargs))
+    return Call(
+        node.layer,
+        tuple(map(id, inputs)),
+        tuple(map(id, outputs)),
+        tuple(tuple(tensor.shape[1:]) for tensor in inputs),
+        tuple(outputs[0].shape[1:]),
+        tuple(each for each in arguments if each is not None and id(each) not in taken),
+        node,
+    )
+
+
+def last_uses(order: Iterable[Call]) -> Mapping[int, int]:
+    """By each tensor's id() the number of the last call that takes it: behind it, its values may go."""
+    return {tensor: number for number, call in enumerate(order) for tensor in call.inputs}

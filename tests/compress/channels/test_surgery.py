@@ -1,0 +1,70 @@
+"""A model without channels computes what it would if nobody looked at them."""
+
+import numpy as np
+import pytest
+
+from autotune.compress.channels.groups import Groups, groups_of
+from autotune.compress.channels.kinds import AXES, IN, WIDTHS
+from autotune.compress.channels.macs import of_model, terms, total
+from autotune.compress.channels.surgery import cut
+from autotune.compress.convert import converted
+from autotune.model.load import open_base
+from autotune.tflite.operators import operators
+from tests.compress.channels.models import ZOO, as_base, made, samples
+from tests.compress.running import run
+
+
+def odd(groups: Groups) -> dict[str, list[int]]:
+    """Of each group every second channel, and the first."""
+    return {group.name: [0, *range(1, group.width, 2)] for group in groups.groups}
+
+
+def unseen(groups: Groups, keep: dict[str, list[int]]) -> None:
+    """Sets weights to 0 that read channels which do not stay, in place."""
+    removed = groups.removed(keep)
+    for call in groups.calls:
+        for name, axes in AXES.get(call.kind, {}).items() if call.kind in WIDTHS else ():
+            if IN in axes:
+                variable = getattr(call.layer, name)
+                weight = np.moveaxis(variable.numpy(), len(variable.shape) - len(axes) + axes.index(IN), 0)
+                weight[np.isin(groups.taken(call), removed)] = 0
+                variable.assign(np.moveaxis(weight, 0, len(variable.shape) - len(axes) + axes.index(IN)))
+
+
+@pytest.mark.parametrize("case", ZOO)
+def test_computes_the_same_without_what_nobody_reads(case: str) -> None:
+    """Every kind of layer is sliced where it must be, and the order of what stays is kept."""
+    model = made(ZOO[case], activation="linear")
+    groups = groups_of(model)
+    keep = odd(groups)
+    unseen(groups, keep)
+    smaller = cut(model, keep)
+    expected = model.predict(samples(), verbose=0)
+    assert np.ptp(expected, axis=0).min() > 1e-3
+    assert np.allclose(smaller.predict(samples(), verbose=0), expected, atol=1e-5)
+    assert smaller.count_params() < model.count_params()
+    assert [layer.name for layer in smaller.layers] == [layer.name for layer in model.layers]
+    assert smaller.input_names == model.input_names
+
+
+@pytest.mark.parametrize("case", sorted(ZOO.keys() - {"sequence"}))  # the file makes batches of what is dilated
+def test_multiply_accumulates_are_those_of_the_file(case: str) -> None:
+    """Of the whole model, of the smaller one, and of the smaller one by the whole one's terms."""
+    model = made(ZOO[case])
+    groups = groups_of(model)
+    keep = odd(groups)
+    smaller = cut(model, keep)
+    for each in (model, smaller):
+        assert of_model(each) == sum(row.macs for row in operators(converted(each)))
+    widths = {name: len(stays) for name, stays in keep.items()}
+    assert round(total(terms(groups), widths)) == of_model(smaller)
+
+
+@pytest.mark.parametrize("case", ["residual", "flat"])
+def test_is_saved_and_opened(case: str) -> None:
+    """In the form that stages work on; and it converts."""
+    model = made(ZOO[case])
+    smaller = cut(model, odd(groups_of(model)))
+    outputs = smaller.predict(samples(), verbose=0)
+    assert np.allclose(open_base(as_base(smaller)).predict(samples(), verbose=0), outputs, atol=1e-6)
+    assert np.allclose(run(converted(smaller), samples()), outputs, atol=1e-5)
