@@ -119,6 +119,11 @@ class Recipe:
         return self.quantize == "qat" or (self.fine_tune != "none" and self._learns)
 
     @property
+    def rounds(self) -> bool:
+        """Whether weights are rounded together."""
+        return self.rounding == "gptq" and self.matters("rounding")
+
+    @property
     def _learns(self) -> bool:
         """Whether something is done of which a training makes good the harm."""
         return bool(self.prune or self.cluster) or self.channels < 1
@@ -180,7 +185,7 @@ class Recipe:
             parts.append("one shot")
         parts += [f"{name} {value}" for name, value in self.extra]
         parts.append("float" if self.quantize == "none" else self.quantize)
-        if self.rounding != "nearest" and self.matters("rounding"):
+        if self.rounds:
             parts[-1] += f" {self.rounding}"
         if self.matters("levels") and self.levels < LEVELS[0]:
             parts[-1] += f" {self.levels} levels" + (" by layer" if self.levels_scope == "layer" else "")

@@ -28,7 +28,7 @@ def ranges_of(file: bytes, calibration: Array) -> Ranges:
         Infeasible: some are not finite.
     """
     computed = activations(file)
-    described = _interpreter(file, keep_all=True).get_tensor_details()
+    described = interpreter_of(file, keep_all=True).get_tensor_details()
     tensors = {row["name"]: row["index"] for row in described if row["name"] in computed}
     least = dict.fromkeys(tensors, np.inf)
     greatest = dict.fromkeys(tensors, -np.inf)
@@ -68,7 +68,7 @@ def _is_power_of_two(bounds: Mapping[str, NDArray[np.float32]]) -> bool:
 
 def outputs_of(file: bytes, inputs: Array) -> NDArray[np.float64]:
     """The outputs for all inputs; integers in the units that they stand for."""
-    exit_ = _interpreter(file).get_output_details()[0]
+    exit_ = interpreter_of(file).get_output_details()[0]
     scale, zero = exit_["quantization"]
     outputs = np.concatenate([run.get_tensor(exit_["index"]) for run in run_each(file, inputs)]).astype(float)
     return (outputs - zero) * scale if scale else outputs
@@ -82,7 +82,7 @@ def run_each(file: bytes, inputs: Array, *, keep_all: bool = False) -> Iterator[
     Raises:
         Infeasible: LiteRT can't, as with an index that an embedding does not have.
     """
-    interpreter = _interpreter(file, keep_all=keep_all)
+    interpreter = interpreter_of(file, keep_all=keep_all)
     keeps = state(file)
     entry = interpreter.get_input_details()[0]
     scale, zero = entry["quantization"]
@@ -94,7 +94,7 @@ def run_each(file: bytes, inputs: Array, *, keep_all: bool = False) -> Iterator[
         if keeps == "variables":
             interpreter.reset_all_variables()
         elif keeps == "resources":  # which LiteRT can't reset
-            interpreter = _interpreter(file, keep_all=keep_all)
+            interpreter = interpreter_of(file, keep_all=keep_all)
         interpreter.set_tensor(entry["index"], sample[np.newaxis])
         try:
             interpreter.invoke()
@@ -103,7 +103,7 @@ def run_each(file: bytes, inputs: Array, *, keep_all: bool = False) -> Iterator[
         yield interpreter
 
 
-def _interpreter(file: bytes, *, keep_all: bool = False) -> Interpreter:
+def interpreter_of(file: bytes, *, keep_all: bool = False) -> Interpreter:
     """An Interpreter, which keeps the values of all tensors for those who ask.
 
     Raises:

@@ -150,7 +150,8 @@ class ClusterOnce:
     trains = False
 
     def parameters(self, recipe: Recipe) -> JsonObject | None:
-        return {"clusters": recipe.cluster} if recipe.cluster and recipe.fine_tune == "none" else None
+        once = recipe.cluster and recipe.fine_tune == "none" and not recipe.rounds
+        return {"clusters": recipe.cluster} if once else None
 
     def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
         file = so_far(base, parent)

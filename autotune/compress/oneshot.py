@@ -13,6 +13,8 @@ from autotune.tflite.recurrent import RECURRENT
 OPERATORS = ("CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", *RECURRENT)
 """Kinds of operators that are treated; depthwise ones hold few weights, and each of them matters."""
 
+Importance = NDArray[np.float64]
+
 ITERATIONS = 300
 """Of Lloyd's algorithm, at most."""
 
@@ -70,11 +72,21 @@ def cluster(file: bytes, clusters: int, excluded: Collection[str] = (), seed: in
         weights = layer.values[layer.values != 0]
         free = clusters - (weights.size < layer.values.size)
         if len(np.unique(weights)) > free:
-            layer.values[layer.values != 0] = _shared(weights, free, np.random.default_rng(seed))
+            shared = centroids(weights, free, np.random.default_rng(seed))
+            layer.values[layer.values != 0] = shared[np.searchsorted(_borders(shared), weights)].astype(np.float32)
     return bytes(copy)
 
 
-def _layers(file: bytearray, excluded: Collection[str]) -> list[Layer]:
+def treats(file: bytes, excluded: Collection[str] = (), weights: int = 0) -> bool:
+    """Whether there is a layer to prune, or to cluster to so many weights.
+
+    Raises:
+        UserError: it is no whole .tflite file.
+    """
+    return any(layer.values.size > weights for layer in _layers(file, excluded))
+
+
+def _layers(file: bytes | bytearray, excluded: Collection[str]) -> list[Layer]:
     return [
         layer
         for layer in read_layers(file)
@@ -85,19 +97,30 @@ def _layers(file: bytearray, excluded: Collection[str]) -> list[Layer]:
     ]
 
 
-def _shared(weights: NDArray[np.float32], clusters: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """Each weight's centroid by k-means, which on a line needs but the borders between sorted weights."""
-    ordered = np.sort(weights.astype(np.float64))
-    sums = np.concatenate([[0.0], np.cumsum(ordered)])
-    centroids = _start(ordered, clusters, random)
+def centroids(
+    weights: NDArray[np.floating], clusters: int, random: np.random.Generator, importance: Importance | None = None
+) -> NDArray[np.float64]:
+    """Sorted centroids of weights by k-means, which on a line needs but the borders between sorted weights.
+
+    Args:
+        weights: (n,), more than clusters of them distinct.
+        clusters: centroids.
+        random: their start.
+        importance: of each weight, above zero; None where all are alike.
+    """
+    order = np.argsort(weights)
+    ordered = weights[order].astype(np.float64)
+    shares = np.ones(len(ordered)) if importance is None else importance[order]
+    masses, sums = (np.concatenate([[0.0], np.cumsum(each)]) for each in (shares, shares * ordered))
+    means = _start(ordered, clusters, random)
     for _ in range(ITERATIONS):
-        edges = np.concatenate([[0], np.searchsorted(ordered, _borders(centroids)), [len(ordered)]])
-        sizes = np.diff(edges)
-        moved = np.where(sizes > 0, np.diff(sums[edges]) / np.maximum(sizes, 1), centroids)
-        if np.allclose(moved, centroids, rtol=0, atol=1e-7):
+        edges = np.concatenate([[0], np.searchsorted(ordered, _borders(means)), [len(ordered)]])
+        mass = np.diff(masses[edges])
+        moved = np.where(mass > 0, np.diff(sums[edges]) / np.where(mass > 0, mass, 1), means)
+        if np.allclose(moved, means, rtol=0, atol=1e-7):
             break
-        centroids = moved
-    return centroids[np.searchsorted(_borders(centroids), weights)].astype(np.float32)
+        means = moved
+    return means
 
 
 def _start(weights: NDArray[np.float64], clusters: int, random: np.random.Generator) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from autotune.compress.convert import Convert
 from autotune.compress.prune import Prune, PruneOnce
 from autotune.compress.qat import QuantizationAware
 from autotune.compress.quantize import Quantize
+from autotune.compress.rounding.stage import Round
 from autotune.compress.stage import Stage, TrainingData
 from autotune.compress.training import rungs
 from autotune.config import FIELDS, Recipe, fingerprint
@@ -29,6 +30,7 @@ BUILT_IN: tuple[Stage, ...] = (
     Convert(),
     PruneOnce(),
     ClusterOnce(),
+    Round(),
     Quantize(),
 )
 """In the order in which a recipe takes them; the last gives the file."""

@@ -61,10 +61,16 @@ def _int4(quantizer: Quantizer, scope: str, algorithm: str = AlgorithmName.OCTAV
         quantizer.add_dynamic_config(scope, operation, 4, algorithm_key=algorithm)
 
 
-def _w4a8(quantizer: Quantizer, scope: str) -> None:
-    _int8(quantizer, scope)
+def _w4a8(quantizer: Quantizer, scope: str, algorithm: str = AlgorithmName.OCTAV) -> None:
+    """Likewise, with activations of 8 bits."""
+    _w4a8_io(quantizer, scope, algorithm)
+    _keep_float_ends(quantizer)
+
+
+def _w4a8_io(quantizer: Quantizer, scope: str, algorithm: str = AlgorithmName.OCTAV) -> None:
+    _int8_io(quantizer, scope)
     for operation in map(_Operation, FOUR_BITS):
-        quantizer.add_static_config(scope, operation, 8, 4)
+        quantizer.add_static_config(scope, operation, 8, 4, algorithm_key=algorithm)
 
 
 def _keep_float_ends(quantizer: Quantizer) -> None:
@@ -81,16 +87,19 @@ _RECIPES: dict[str, Callable[[Quantizer, str], None]] = {
     "int16x8": _int16x8,
     "int4": _int4,
     "w4a8": _w4a8,
+    "w4a8_io": _w4a8_io,
 }
+_CLIPPING = {"int4": _int4, "w4a8": _w4a8, "w4a8_io": _w4a8_io}
+
 SCHEMES = tuple(_RECIPES)
 """float16 and weight_int8 compute in float; dynamic and int4 quantize activations as they run; the rest is static."""
 
-STATIC = ("int8", "int8_io", "int16x8", "w4a8")
+STATIC = ("int8", "int8_io", "int16x8", "w4a8", "w4a8_io")
 
 FOUR_BITS = ("CONV_2D", "FULLY_CONNECTED")
 """Operators that have kernels for 4-bit weights; those of others get 8."""
 
-WEIGHTS = {"float16": "float16", "int4": "int4", "w4a8": "int4"}
+WEIGHTS = {"float16": "float16", "int4": "int4", "w4a8": "int4", "w4a8_io": "int4"}
 """The type of weights that a scheme gives, where it is not int8."""
 
 
@@ -106,6 +115,8 @@ def quantize(
     calibration: Array,
     spared: Collection[str] = (),
     excluded: Collection[str] = (),
+    *,
+    clips: bool = True,
 ) -> bytes:
     """Quantizes a float .tflite file.
 
@@ -120,6 +131,7 @@ def quantize(
         spared: names of Keras layers (or patterns, as conv*), or of weight tensors, that stay a step
             more precise: int8 under int4 and w4a8, float otherwise.
         excluded: likewise, that stay float.
+        clips: whether 4 bits cut off outliers of weights; those that are rounded already have none.
 
     Raises:
         Infeasible: the file is quantized already, the quantizer refuses it, or no layer would be quantized;
@@ -130,7 +142,8 @@ def quantize(
     ranges = _static_ranges(file, scheme, calibration)
     layers = read_layers(file)
     less, never = ([layer.outputs for layer in layers if named(layer.name, names)] for names in (spared, excluded))
-    return _quantized(file, scheme, ranges, less, [*never, *_float_preprocessing(file, scheme, calibration, ranges)])
+    left = [*never, *_float_preprocessing(file, scheme, calibration, ranges)]
+    return _quantized(file, scheme, ranges, less, left, clips=clips)
 
 
 def sensitivity(file: bytes, scheme: str, calibration: Array) -> dict[str, float]:
@@ -142,7 +155,7 @@ def sensitivity(file: bytes, scheme: str, calibration: Array) -> dict[str, float
 
     Args:
         file: with one input and one output.
-        scheme: one of config.MIXABLE, or int8_io.
+        scheme: one of config.MIXABLE, or int8_io or w4a8_io.
         calibration: inputs (m, *input shape), as the file takes them.
 
     Returns:
@@ -156,7 +169,7 @@ def sensitivity(file: bytes, scheme: str, calibration: Array) -> dict[str, float
     facts = _check(file, scheme)
     ranges = _static_ranges(file, scheme, calibration)
     wanted = outputs_of(file, calibration)
-    error = _divergence if facts["activation"] == "softmax" else _squared_error
+    error = disturbance(facts)
     whole = _quantized(file, scheme, ranges, left=_float_preprocessing(file, scheme, calibration, ranges))
     quantized = {row.name for row in read_layers(whole) if row.dtype == WEIGHTS.get(scheme, "int8")}
     groups: dict[str, list[Layer]] = {}
@@ -169,20 +182,36 @@ def sensitivity(file: bytes, scheme: str, calibration: Array) -> dict[str, float
     }
 
 
+def disturbance(facts: FileFacts) -> Callable[[NDArray[np.float64], NDArray[np.float64]], float]:
+    """How outputs are compared with those of the float model, as sensitivity() does."""
+    return _divergence if facts["activation"] == "softmax" else _squared_error
+
+
 def most_sensitive(errors: Mapping[str, float], share: float) -> list[str]:
     """The share (0 to 1, rounded up to whole layers) of layers with the largest errors, worst first."""
     return sorted(errors, key=lambda name: -errors[name])[: math.ceil(share * len(errors) - 1e-9)]
 
 
-def _check(file: bytes, scheme: str) -> FileFacts:
-    """The file's description, where it is one to quantize so."""
+def check_float(file: bytes) -> FileFacts:
+    """The description of a file whose weights are dense and float.
+
+    Raises:
+        Infeasible: they are not.
+        UserError: it is no whole .tflite file.
+    """
     facts = describe(file)
     if facts["quantized"]:
         raise Infeasible("the file is quantized already; give the float model")
-    if scheme in STATIC and facts["operators"]["WHILE"]:
-        raise Infeasible("recurrent layers are loops, into which calibration can't see; take another scheme")
     if any(layer.sparse for layer in read_layers(file)):
         raise Infeasible("the file's weights are encoded sparsely; give the dense float model")
+    return facts
+
+
+def _check(file: bytes, scheme: str) -> FileFacts:
+    """The file's description, where it is one to quantize so."""
+    facts = check_float(file)
+    if scheme in STATIC and facts["operators"]["WHILE"]:
+        raise Infeasible("recurrent layers are loops, into which calibration can't see; take another scheme")
     return facts
 
 
@@ -193,12 +222,16 @@ def _quantized(
     spared: Collection[Outputs] = (),
     left: Collection[Outputs] = (),
     only: Collection[Layer] = (),
+    *,
+    clips: bool = True,
 ) -> bytes:
     """The file with the operators of these outputs a step more precise, or left float; or only some layers of it."""
     quantizer = Quantizer(file)
     _RECIPES[scheme](quantizer, _scope([layer.outputs for layer in only]) if only else _EVERYWHERE)
-    if scheme == "int4" and (empty := [layer for layer in only or read_layers(file) if _has_empty_channel(layer)]):
-        _int4(quantizer, _scope([layer.outputs for layer in empty]), AlgorithmName.MIN_MAX_UNIFORM_QUANT)
+    if scheme in _CLIPPING:
+        whole = [layer.outputs for layer in only or read_layers(file) if not clips or _has_empty_channel(layer)]
+        if whole:
+            _CLIPPING[scheme](quantizer, _scope(whole), AlgorithmName.MIN_MAX_UNIFORM_QUANT)
     if spared:
         _spare(quantizer, scheme, _scope(spared))
     if left:
@@ -263,8 +296,8 @@ def _has_empty_channel(layer: Layer) -> bool:
 def _spare(quantizer: Quantizer, scheme: str, scope: str) -> None:
     if scheme == "int4":
         _dynamic(quantizer, scope)
-    elif scheme == "w4a8":
-        quantizer.add_static_config(scope, _ALL, 8, 8)
+    elif WEIGHTS.get(scheme) == "int4":
+        _int8_io(quantizer, scope)
     else:
         _leave(quantizer, scope)
 

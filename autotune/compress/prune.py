@@ -63,7 +63,8 @@ class PruneOnce:
     trains = False
 
     def parameters(self, recipe: Recipe) -> JsonObject | None:
-        return {"sparsity": recipe.prune} if recipe.prune and recipe.fine_tune == "none" else None
+        once = recipe.prune and recipe.fine_tune == "none" and not recipe.rounds
+        return {"sparsity": recipe.prune} if once else None
 
     def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
         return Artifact(oneshot.prune(so_far(base, parent), parameters["sparsity"], data.excluded))

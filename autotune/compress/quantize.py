@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from autotune.compress import post_training
 from autotune.compress.codecs import sizes
+from autotune.compress.rounding.file import Rounding, detached
+from autotune.compress.rounding.write import written
 from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.training import untreated
 from autotune.config import INTEGER, MIXABLE, Recipe
@@ -23,7 +25,7 @@ class Quantize:
     trains = False
 
     def parameters(self, recipe: Recipe) -> JsonObject | None:
-        return {
+        parameters: JsonObject = {
             "scheme": recipe.quantize,
             "mixed": recipe.mixed if recipe.quantize in MIXABLE else 0.0,
             "io": recipe.io if recipe.quantize in INTEGER else "float32",
@@ -32,20 +34,30 @@ class Quantize:
             "clusters": recipe.cluster,
             "trained": recipe.trains,
         }
+        if recipe.rounds:
+            return parameters | {"mixed": 0.0, "rounded": True}  # which are spared, the rounding has decided
+        return parameters
 
     def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
         scheme = parameters["scheme"]
         integer = parameters["io"] == "int8"
         spared: list[str] = []
         facts: JsonObject = {}
+        rounding: Rounding | None = None
         file = so_far(base, parent)
+        if "rounded" in parameters:
+            file, rounding = detached(file)
+            facts, spared = rounding.facts, rounding.facts.get("spared", [])
         if scheme not in ("none", "qat"):
             if parameters["mixed"]:
                 errors = post_training.sensitivity(file, scheme, data.calibration)
                 spared = post_training.most_sensitive(errors, parameters["mixed"])
                 facts = {"sensitivity": errors, "spared": spared}
-            full = "int8_io" if integer else scheme
-            file = post_training.quantize(file, full, data.calibration, spared, data.excluded)
+            full = f"{scheme}_io" if integer else scheme
+            quantized = post_training.quantize(
+                file, full, data.calibration, spared, data.excluded, clips=rounding is None
+            )
+            file = quantized if rounding is None else written(quantized, file, rounding)
         if integer and (left := activations(file)):
             raise Infeasible(f"not integer throughout: {min(left)} is computed in float")
         layers = read_weights(file)

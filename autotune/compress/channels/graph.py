@@ -1,7 +1,7 @@
 """A flat Keras model as the calls of its layers, which can be run one by one."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from autotune.model.keras_types import KerasLayer, KerasModel, KerasObject, KerasTensor
 
@@ -27,7 +27,7 @@ class Call:
     outputs: tuple[int, ...]
     shapes: tuple[tuple[int, ...], ...]
     output_shape: tuple[int, ...]
-    constants: tuple[object, ...]
+    constants: tuple[KerasObject, ...]
     _node: KerasObject
 
     @property
@@ -35,18 +35,20 @@ class Call:
         """The class of its layer."""
         return type(self.layer).__name__
 
-    def of(self, model: KerasModel) -> "Call":
-        """The call of the layer of the same name in another model, in this one's place."""
-        return replace(self, layer=model.get_layer(self.layer.name))
+    def run(self, values: Values, layer: KerasLayer | None = None) -> None:
+        """Adds what the call gives for these values, as in inference.
 
-    def run(self, values: Values) -> None:
-        """Adds what the call gives, as in inference, to the values of its inputs."""
+        Args:
+            values: of its inputs; those of its outputs are added.
+            layer: another one to call in its layer's place.
+        """
         import tensorflow as tf
 
-        arguments, options = tf.nest.map_structure(
-            lambda part: values.get(id(part), part), (self._node.call_args, self._node.call_kwargs)
-        )
-        outputs = self.layer(*arguments, **options)
+        def value(part: KerasObject) -> KerasObject:
+            return values.get(id(part), part)
+
+        arguments, options = tf.nest.map_structure(value, (self._node.call_args, self._node.call_kwargs))
+        outputs = (self.layer if layer is None else layer)(*arguments, **options)
         values.update(zip(self.outputs, tf.nest.flatten(outputs), strict=True))
 
 

@@ -4,14 +4,14 @@ Layer by layer, least squares from what the cut model gives to a layer, so far, 
 and its activation. No labels are needed, and no training.
 """
 
-from collections import Counter
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autotune.compress.channels.graph import Call, Values, last_uses
 from autotune.compress.channels.groups import Groups, Labels
-from autotune.model.keras_types import KerasModel
+from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
 from autotune.task.data import Array
 
 FITTED = frozenset(("Conv1D", "Conv2D", "Dense"))
@@ -32,8 +32,7 @@ LARGEST = 6_000
 RIDGE = 1e-3
 """Of the mean of the moments' diagonal: what pulls weights to what they were."""
 
-BATCH_BYTES = 2**26
-"""Of the values that a layer takes at all places of a batch, about."""
+Rows = NDArray[np.float32]
 
 
 def refit(smaller: KerasModel, groups: Groups, removed: Labels, x: Array) -> None:
@@ -52,28 +51,23 @@ def refit(smaller: KerasModel, groups: Groups, removed: Labels, x: Array) -> Non
     after: Values = dict(before)
     uses = last_uses(groups.calls)
     changed: set[int] = set()
-    fitted = set(fitted_layers(groups))
+    random = np.random.default_rng(0)
     for number, call in enumerate(groups.calls):
+        layer = smaller.get_layer(call.layer.name)
         stays = np.isin(groups.made(call), removed, invert=True)
         if changed.isdisjoint(call.inputs) and stays.all():
             call.run(before)
             after |= {output: before[output] for output in call.outputs}
         else:
-            if call.layer.name in fitted and not changed.isdisjoint(call.inputs):
-                target = _linear(call, before)[..., stays]
-                _fit(call.of(smaller), np.array(after[call.inputs[0]]), target)
+            changed.update(call.outputs)
+            if call.kind in FITTED and not changed.isdisjoint(call.inputs):
+                target = _linear(call, call.layer, before)
+                _fit(call, layer, after[call.inputs[0]], tf.gather(target, np.flatnonzero(stays), axis=-1), random)
             else:
                 call.run(before)
-            call.of(smaller).run(after)
-            changed.update(call.outputs)
+            call.run(after, layer)
         for tensor in [each for each in before if uses.get(each, -1) <= number]:
             del before[tensor], after[tensor]
-
-
-def fitted_layers(groups: Groups) -> list[str]:
-    """Names of the layers of a model that refit() fits."""
-    times = Counter(call.layer.name for call in groups.calls)
-    return [call.layer.name for call in groups.calls if call.kind in FITTED and times[call.layer.name] == 1]
 
 
 def _bytes_of_a_sample(groups: Groups) -> int:
@@ -89,66 +83,71 @@ def _bytes_of_a_sample(groups: Groups) -> int:
     return most
 
 
-def _linear(call: Call, values: Values) -> Array:
-    """Adds what a call gives to values; what its layer gave before the activation (n, …, channels) is returned."""
+def _linear(call: Call, layer: KerasLayer, values: Values) -> KerasTensor:
+    """Adds what a call gives to values; what its layer gave before the activation is returned."""
     import tf_keras
 
-    activation, call.layer.activation = call.layer.activation, tf_keras.activations.linear
+    activation, layer.activation = layer.activation, tf_keras.activations.linear
     try:
         call.run(values)
     finally:
-        call.layer.activation = activation
+        layer.activation = activation
     output = values[call.outputs[0]]
     values[call.outputs[0]] = activation(output)
-    return np.asarray(output)
+    return output
 
 
-def _fit(call: Call, taken: Array, target: Array) -> None:
+def _fit(call: Call, layer: KerasLayer, taken: KerasTensor, target: KerasTensor, random: np.random.Generator) -> None:
     """Sets a layer's kernel and bias to those with which it gives the target (n, …, channels) for what it takes."""
-    kernel, bias = call.layer.kernel.numpy(), call.layer.bias.numpy()
+    kernel = layer.kernel.numpy()
     count = prod(kernel.shape[:-1])
     if count > LARGEST:
         return
-    weights = np.append(kernel.reshape(count, -1), bias[np.newaxis], axis=0)
-    moments, errors = _moments(call, taken, target, weights, max(ROWS, 4 * count))
+    rows, outputs = _sampled(call, layer, taken, target, max(ROWS, 4 * count), random)
+    if layer.bias is not None:
+        rows = np.append(rows, np.ones((len(rows), 1), np.float32), axis=1)
+        weights = np.append(kernel.reshape(count, -1), layer.bias.numpy()[np.newaxis], axis=0)
+    else:
+        weights = kernel.reshape(count, -1)
+    moments = (rows.T @ rows).astype(np.float64)
+    errors = (rows.T @ (outputs - rows @ weights)).astype(np.float64)
     moments[np.diag_indices(count)] += RIDGE * np.mean(np.diag(moments)[:count])
-    weights += np.linalg.solve(moments, errors)
-    call.layer.kernel.assign(weights[:count].reshape(kernel.shape))
-    call.layer.bias.assign(weights[count])
+    weights = weights + np.linalg.solve(moments, errors).astype(np.float32)
+    layer.kernel.assign(weights[:count].reshape(kernel.shape))
+    if layer.bias is not None:
+        layer.bias.assign(weights[count])
 
 
-def _moments(call: Call, taken: Array, target: Array, weights: Array, rows: int) -> tuple[Array, Array]:
-    """Sums over places drawn at random: of the products of what a layer's weights, and its bias, are multiplied by
-    (values, values), and of their products with the errors of what it gives (values, channels).
-    """
-    places = prod(target.shape[1:-1])
-    share = min(places, -(-rows // len(taken)))
-    batch = max(1, BATCH_BYTES // (4 * places * len(weights)))
-    random = np.random.default_rng(0)
-    moments, errors = np.zeros((len(weights), len(weights))), np.zeros(weights.shape)
-    for start in range(0, len(taken), batch):
-        patches = _patches(call, taken[start : start + batch]).reshape(-1, len(weights) - 1)
-        outputs = target[start : start + batch].reshape(-1, target.shape[-1])
-        chosen = random.choice(len(outputs), len(outputs) * share // places, replace=False)
-        inputs = np.append(patches[chosen], np.ones((len(chosen), 1), np.float32), axis=1)
-        moments += inputs.T @ inputs
-        errors += inputs.T @ (outputs[chosen] - inputs @ weights)
-    return moments, errors
+def _sampled(
+    call: Call, layer: KerasLayer, taken: KerasTensor, target: KerasTensor, count: int, random: np.random.Generator
+) -> tuple[Rows, Rows]:
+    """At places drawn at random what a layer multiplies by its kernel (places, values), and the targets there."""
+    outputs = np.reshape(target, (len(target), -1, target.shape[-1]))
+    places = min(outputs.shape[1], -(-count // len(outputs)))
+    chosen = np.array([random.permutation(outputs.shape[1])[:places] for _ in outputs])
+    rows = [
+        np.take_along_axis(
+            np.reshape(_patches(call, layer, taken[index : index + 1]), (1, outputs.shape[1], -1)),
+            chosen[index, np.newaxis, :, np.newaxis],
+            1,
+        )
+        for index in range(len(outputs))
+    ]
+    return np.concatenate(rows, axis=1)[0], np.take_along_axis(outputs, chosen[..., np.newaxis], 1).reshape(
+        -1, outputs.shape[-1]
+    )
 
 
-def _patches(call: Call, taken: Array) -> Array:
+def _patches(call: Call, layer: KerasLayer, taken: KerasTensor) -> KerasTensor:
     """What a layer multiplies by its kernel at each place (n, …, values)."""
     import tensorflow as tf
 
-    layer = call.layer
     if call.kind == "Dense":
         return taken
     if call.kind == "Conv1D":
         if layer.padding == "causal":
-            before = layer.dilation_rate[0] * (layer.kernel_size[0] - 1)
-            taken = np.pad(taken, [(0, 0), (before, 0), (0, 0)])
-        taken = taken[:, :, np.newaxis]
-    one = [1] * (2 - len(layer.kernel_size))
-    sizes, strides, rates = ([1, *each, *one, 1] for each in (layer.kernel_size, layer.strides, layer.dilation_rate))
-    padding = "SAME" if layer.padding == "same" else "VALID"
-    return np.asarray(tf.image.extract_patches(taken, sizes, strides, rates, padding))
+            taken = tf.pad(taken, [[0, 0], [layer.dilation_rate[0] * (layer.kernel_size[0] - 1), 0], [0, 0]])
+        taken = taken[:, :, tf.newaxis]
+    pad = [1] * (2 - len(layer.kernel_size))
+    sizes, strides, rates = ([1, *each, *pad, 1] for each in (layer.kernel_size, layer.strides, layer.dilation_rate))
+    return tf.image.extract_patches(taken, sizes, strides, rates, "SAME" if layer.padding == "same" else "VALID")

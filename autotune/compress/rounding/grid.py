@@ -1,0 +1,103 @@
+"""The values that a layer's weights may have."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotune.compress.oneshot import centroids
+from autotune.compress.rounding.gptq import Array
+
+CLIPS = np.linspace(0.4, 1.0, 31)
+"""Shares of the largest weight at which a row's grid may end."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What each row of weights may be: a step times the row's scale.
+
+    Attributes:
+        scales: (groups, rows), above zero, numbers that float32 holds.
+        steps: sorted, (steps,) for all rows, or (groups, rows, steps).
+    """
+
+    scales: Array
+    steps: Array
+
+    def nearest(self, values: Array) -> Array:
+        """The allowed value nearest to each of (groups, rows)."""
+        borders = (self.steps[..., 1:] + self.steps[..., :-1]) / 2
+        units = values / self.scales
+        if self.steps.ndim == 1:
+            return np.asarray(self.steps[np.searchsorted(borders, units)] * self.scales)
+        which = (units[..., np.newaxis] > borders).sum(axis=-1, keepdims=True)
+        return np.asarray(np.take_along_axis(self.steps, which, -1)[..., 0] * self.scales)
+
+
+def scales(weights: Array, importance: Array, top: int, least: Array) -> Array:
+    """The scale of each row for which rounding to the nearest does least harm.
+
+    Args:
+        weights: (groups, rows, columns).
+        importance: of the columns, by which squared errors are weighed, (groups, columns).
+        top: the largest step; as many are below zero.
+        least: what a scale must be at least, (groups, rows).
+
+    Returns:
+        (groups, rows), as float32 has them.
+    """
+    largest = np.abs(weights).max(axis=-1)
+    spread = largest[largest > 0]
+    largest[largest == 0] = np.median(spread) if spread.size else 1.0
+    best, error = largest, np.full(largest.shape, np.inf)
+    for clip in CLIPS:
+        tried = largest * clip
+        units = weights * (top / tried)[..., np.newaxis]
+        off = (np.clip(np.rint(units), -top, top) - units) * (tried / top)[..., np.newaxis]
+        harm = np.einsum("grc,gc->gr", np.square(off), importance)
+        best = np.where(harm <= error, tried, best)
+        error = np.minimum(harm, error)
+    return np.asarray(np.maximum(best / top, least).astype(np.float32).astype(float))
+
+
+def uniform(top: int) -> Array:
+    """All steps up to the largest, on both sides of zero."""
+    return np.arange(-top, top + 1.0)
+
+
+def code_book(units: Array, importance: Array, clusters: int, share: float, seed: int) -> Array:
+    """Few steps for a whole layer (k-means), zero among them where there are zeros.
+
+    Args:
+        units: weights in their rows' scales, (groups, rows, columns).
+        importance: of each of them, likewise.
+        clusters: steps, at most.
+        share: of weights that will become zero.
+        seed: of the centroids' start.
+    """
+    values, importance = units.ravel(), importance.ravel()
+    harm = values**2 * importance
+    stay = (values != 0) & (harm >= np.quantile(harm, share))
+    zero = bool(share) or not values.all()
+    steps = np.unique(values[stay])
+    if len(steps) > clusters - zero:
+        steps = centroids(values[stay], clusters - zero, np.random.default_rng(seed), importance[stay])
+    return np.append(steps, 0.0) if zero else steps
+
+
+def own_steps(weights: Array, clusters: int) -> Array | None:
+    """The distinct values of each row, where a training gave it no more than so many; else None.
+
+    Args:
+        weights: (groups, rows, columns).
+        clusters: distinct values of a row, at most.
+
+    Returns:
+        (groups, rows, steps); a row that has fewer has its last one several times.
+    """
+    rows = [np.unique(row) for row in weights.reshape(-1, weights.shape[-1])]
+    most = max(map(len, rows))
+    if most > clusters:
+        return None
+    padded: NDArray[np.float64] = np.stack([np.pad(row, (0, most - len(row)), mode="edge") for row in rows])
+    return padded.reshape(*weights.shape[:2], most)
