@@ -1,6 +1,7 @@
 """Which stages a recipe takes, and the key of each: its whole history, hashed."""
 
 import platform
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -104,7 +105,7 @@ def dimensions() -> dict[str, type]:
     return added
 
 
-def steps(recipe: Recipe, task: str) -> list[Step]:
+def steps(recipe: Recipe, task: str, keep: Mapping[str, Sequence[int]] | None = None) -> list[Step]:
     """The recipe's stages in order.
 
     Of its trainings the last is as long as the recipe says, in steps that each continue the one before
@@ -113,11 +114,15 @@ def steps(recipe: Recipe, task: str) -> list[Step]:
     Args:
         recipe: what is asked for.
         task: the fingerprint of the model, the training data and the loss.
+        keep: the channels that stay where the recipe cuts some, as Cut takes them; None before that is planned.
 
     Returns:
         The steps; each key covers all before it, so recipes share every common prefix.
     """
     taken = [(stage, parameters) for stage in stages() if (parameters := stage.parameters(recipe)) is not None]
+    if keep is not None:
+        cut = {"keep": {name: list(channels) for name, channels in keep.items()}}
+        taken = [(stage, cut if isinstance(stage, Cut) else parameters) for stage, parameters in taken]
     last = [stage for stage, _ in taken if getattr(stage, "continues", False)][-1:]
     chain: list[Step] = []
     key = fingerprint(task, toolchain())

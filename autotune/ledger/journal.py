@@ -19,6 +19,7 @@ from autotune.json_object import JsonObject
 from autotune.ledger.artifacts import ScoreFiles, model_path
 from autotune.ledger.journal_file import Damage, JournalFile, cut, free_name, opened
 from autotune.ledger.quiet import quiet
+from autotune.results.channel_plan import ChannelPlan
 from autotune.results.front import MeasuredPoint, Point
 from autotune.results.meta import Meta
 from autotune.results.outcome import Measured, Refused, outcome_from_json
@@ -243,6 +244,7 @@ def record_of(study: optuna.Study, folder: Path, gaps: Gaps) -> Record:
         runs=attrs.get("runs", []),
         remeasured=remeasured,
         profiles={trial: KeptProfile.from_json(values) for trial, values in attrs.get("profiles", {}).items()},
+        channels={name: ChannelPlan.from_json(values) for name, values in attrs.get("channels", {}).items()},
         gaps=gaps,
     )
     if "baseline" in attrs:

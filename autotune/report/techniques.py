@@ -10,10 +10,14 @@ from autotune.results.front import MeasuredPoint, Point
 from autotune.results.outcome import Measured
 from autotune.targets.metric import LATENCY
 
+_Kind = tuple[str, str, bool, bool, float]
+"""Model, scheme where nothing else is done, whether pruned, whether clustered, share of the channels."""
+
 
 def techniques(points: Iterable[Point], runtime: Runtime) -> list[tuple[str, Point]]:
-    """The first trial of each technique, with its name: quantization schemes without more, then pruning, clustering
-    and both. On one runtime, the baseline's, where it was measured there, else on the fastest.
+    """The first trial of each technique, with its name: quantization schemes without more, then pruning, clustering,
+    both, and each share of the channels. On one runtime, the baseline's, where it was measured there, else on the
+    fastest.
 
     Args:
         points: of a study, in the order of its trials.
@@ -22,25 +26,27 @@ def techniques(points: Iterable[Point], runtime: Runtime) -> list[tuple[str, Poi
     recipes: dict[Recipe, list[Point]] = defaultdict(list)
     for point in points:
         recipes[point.outcome.config.recipe].append(point)
-    first: dict[tuple[str, str, bool, bool], Recipe] = {}
+    first: dict[_Kind, Recipe] = {}
     for recipe in recipes:
-        combined = bool(recipe.prune or recipe.cluster)
-        kind = (recipe.model, "" if combined else recipe.quantize, recipe.prune > 0, recipe.cluster > 0)
-        if not recipe.extra:
+        combined = bool(recipe.prune or recipe.cluster) or recipe.channels < 1
+        scheme = "" if combined else recipe.quantize
+        kind = (recipe.model, scheme, recipe.prune > 0, recipe.cluster > 0, recipe.channels)
+        if not recipe.extra and (recipe.channels == 1 or not (recipe.prune or recipe.cluster)):
             first.setdefault(kind, recipe)
     order = sorted(first, key=_place)
     return [(_title(first[kind]), _on(recipes[first[kind]], runtime)) for kind in order]
 
 
-def _place(kind: tuple[str, str, bool, bool]) -> tuple[str, int, bool, int]:
-    """A row's place in the table: by model, schemes alone, pruning before clustering, both."""
-    model, quantize, prune, cluster = kind
-    return model, prune + cluster, cluster, SCHEMES.index(quantize) if quantize else 0
+def _place(kind: _Kind) -> tuple[str, float, int, bool, int]:
+    """A row's place in the table: by model, schemes alone, pruning before clustering, both, then fewer channels."""
+    model, quantize, prune, cluster, channels = kind
+    return model, -channels, prune + cluster, cluster, SCHEMES.index(quantize) if quantize else 0
 
 
 def _title(recipe: Recipe) -> str:
     parts = [f"pruned {recipe.prune:.0%}"] if recipe.prune else []
     parts += [f"clustered to {recipe.cluster}"] if recipe.cluster else []
+    parts += [f"channels cut to {recipe.channels:.0%}"] if recipe.channels < 1 else []
     parts += [TITLES[recipe.quantize]] if recipe.quantize != "none" or not parts else []
     spared = f", {recipe.mixed:.0%} of the layers more precise" if recipe.mixed and recipe.matters("mixed") else ""
     return (f"{recipe.model}: " if recipe.model else "") + " + ".join(parts) + spared

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from autotune.config import Config, Recipe
 from autotune.errors import UserError
+from autotune.results.channel_plan import ChannelPlan
 from autotune.results.findings import TimedFile, findings
 from autotune.results.front import MeasuredPoint, ParetoFront, Point, front_of, hypervolume, leading, overlap
 from autotune.results.margin import held, violations
@@ -97,6 +98,7 @@ class Record:
         remeasured: what became of those that were on the front when they were measured once more at the end, by
             trial; that of the baseline by BASELINE. Outcomes have it already.
         profiles: where the time of some files goes, by trial, that of the baseline by BASELINE.
+        channels: how channels are cut, by plan_name().
         gaps: to the baseline, for the targets that are relative to its quality; and the scores that they are of.
         damage: where its journal can't be read, in a line: the record is of what is before; None where all is whole.
     """
@@ -110,6 +112,7 @@ class Record:
     runs: list[dict[str, float]] = field(default_factory=list)
     remeasured: dict[str, Remeasured] = field(default_factory=dict)
     profiles: dict[str, KeptProfile] = field(default_factory=dict)
+    channels: dict[str, ChannelPlan] = field(default_factory=dict)
     gaps: Gaps = field(default_factory=lambda: Gaps(unscored), repr=False, compare=False)
     damage: str | None = None
 

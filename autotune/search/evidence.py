@@ -2,7 +2,8 @@
 
 import bisect
 import itertools
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from statistics import median
 
 import moocore
@@ -29,7 +30,12 @@ Numbers = tuple[Mapping[str, float], Mapping[str, Interval]]
 class Evidence:
     """What the measured files of a study tell of others. Each point is looked at once, however many there are."""
 
-    def __init__(self) -> None:
+    def __init__(self, speed: Callable[[Recipe], float] = lambda _: 1.0) -> None:
+        """
+        Args:
+            speed: what a recipe's file takes for its fewer channels, as a share of the one with all.
+        """
+        self._speed = speed
         self._seen: Record | None = None
         self._forget()
 
@@ -64,9 +70,17 @@ class Evidence:
 
     def of(self, recipe: Recipe) -> Sequence[Numbers]:
         """A file of the recipe's kind on each runtime, without runtimes that are no better than another at anything;
-        none where nothing of the kind was measured.
+        none where nothing of the kind was measured. One with all channels stands for one that has fewer, of which
+        it is known what that saves.
         """
         name = next((name for name in _kinds(recipe) if name in self._kinds), None)
+        if name is None and recipe.channels < 1:
+            speed = self._speed(recipe)
+            return [
+                ({**metrics, LATENCY.key: metrics[LATENCY.key] * speed}, {})
+                for metrics, _ in self.of(replace(recipe, channels=1.0))
+                if LATENCY.key in metrics
+            ]
         if name is None:
             return ()
         if name not in self._best:
@@ -115,4 +129,4 @@ def _kinds(recipe: Recipe) -> tuple[Hashable, Hashable]:
         rest["prune"] = recipe.prune
     else:
         rest.pop("prune_pattern", None)
-    return tuple(rest.items()), (recipe.model, recipe.quantize)
+    return tuple(rest.items()), (recipe.model, recipe.channels, recipe.quantize)

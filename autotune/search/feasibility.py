@@ -1,13 +1,14 @@
 """What is not built: latency, size and memory belong to structure, so a file may miss a target whatever it learns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from autotune.config import Config, Recipe, Runtime
 from autotune.ledger.ledger import Ledger
 from autotune.results.front import MeasuredPoint
+from autotune.results.measurement import Measurement
 from autotune.search.evidence import Evidence
-from autotune.targets.metric import DOWNLOAD
+from autotune.targets.metric import DOWNLOAD, LATENCY
 from autotune.targets.target import Target
 
 
@@ -18,16 +19,25 @@ class Gate:
         evidence: what the study's files tell; shared with who asks the gate.
     """
 
-    def __init__(self, ledger: Ledger, runtimes: Sequence[Runtime]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        runtimes: Sequence[Runtime],
+        planned: Callable[[Recipe, Runtime], Measurement | None] = lambda *_: None,
+        speed: Callable[[Recipe], float] = lambda _: 1.0,
+    ) -> None:
         """
         Args:
             ledger: of the study.
             runtimes: to run files on.
+            planned: what an untrained file of a recipe's structure takes, None where that is not known.
+            speed: as Evidence takes it.
         """
         record = ledger.record()
         self._ledger = ledger
         self._runtimes = runtimes
-        self.evidence = Evidence()
+        self._planned = planned
+        self.evidence = Evidence(speed)
         self._targets = [target for target in record.targets if target.metric not in (record.quality, DOWNLOAD)]
 
     def misses(self, recipe: Recipe) -> dict[str, float]:
@@ -43,9 +53,10 @@ class Gate:
         self.evidence.see(record)
         alike = self.evidence.alike(recipe)
         wanted = [runtime for runtime in self._runtimes if self._ledger.admits(Config(recipe, runtime))]
-        points = [alike[runtime] for runtime in wanted if runtime in alike]
-        misses = [self._missed(point, record.baseline.metrics) for point in points if isinstance(point, MeasuredPoint)]
-        if len(points) < len(wanted) or not misses or not all(misses):
+        baseline = record.baseline.metrics
+        known = [alike.get(runtime) or self._planned(recipe, runtime) for runtime in wanted]
+        misses = [self._missed(each, baseline) for each in known if isinstance(each, MeasuredPoint | Measurement)]
+        if None in known or not misses or not all(misses):
             return {}
         return min(misses, key=lambda missed: sum(missed.values()))
 
@@ -62,14 +73,31 @@ class Gate:
         """
         if not self._targets or not recipe.trains or self.evidence.alike(recipe):
             return None
+        if all(self._planned(recipe, runtime) for runtime in self._runtimes):
+            return None
         share = recipe.prune if recipe.prune_pattern == "xnnpack" else 0.0
-        twin = replace(recipe, prune=share, cluster=0, fine_tune="none" if share else recipe.fine_tune)
+        bare = recipe.channels == 1 and not share
+        twin = replace(recipe, prune=share, cluster=0, fine_tune=recipe.fine_tune if bare else "none")
         if twin.trains or self._ledger.tried(twin):
             return None
         return next(filter(self._ledger.admits, (Config(twin, runtime) for runtime in self._runtimes)), None)
 
-    def _missed(self, point: MeasuredPoint, baseline: dict[str, float]) -> dict[str, float]:
+    def _missed(self, known: MeasuredPoint | Measurement, baseline: dict[str, float]) -> dict[str, float]:
         """The targets that a file misses for sure."""
+        return self._too_slow(known, baseline) if isinstance(known, Measurement) else self._by_point(known, baseline)
+
+    def _too_slow(self, latency: Measurement, baseline: dict[str, float]) -> dict[str, float]:
+        """Likewise, by what an untrained file takes."""
+        metrics = latency.metrics() if latency.stable else {}
+        missed = {}
+        for target in self._targets:
+            if target.metric.kind == "time" and (value := metrics.get(target.metric.key)) is not None:
+                least = min(latency.low_ms, value) if target.metric == LATENCY else value
+                if target.violation(least, baseline) > 0:
+                    missed[target.text] = target.violation(value, baseline)
+        return missed
+
+    def _by_point(self, point: MeasuredPoint, baseline: dict[str, float]) -> dict[str, float]:
         latency = point.outcome.latency
 
         def is_sure(target: Target) -> bool:

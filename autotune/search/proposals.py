@@ -90,7 +90,7 @@ class Proposals:
 
         Returns:
             The quantization schemes that need no training, which make a first front; the one that does,
-            pruning, clustering, and both.
+            pruning, clustering, and both, and each share of the channels.
         """
         return self._plain(self._schemes()), self._plain(self._combinations())
 
@@ -129,23 +129,27 @@ class Proposals:
         trial = self._ledger.again()
         return None if trial is None else self._with_others(trial)
 
-    def _plain(self, recipes: Iterator[Mapping[str, Value]]) -> Iterator[Proposal]:
-        """Proposals of plain ways that were not tried, on the first runtime and with the first training that fit."""
-        for values in recipes:
+    def _plain(self, ways: Iterator[Sequence[Mapping[str, Value]]]) -> Iterator[Proposal]:
+        """Proposals of plain ways that were not tried, on the first runtime and with the first training that fit; of
+        alternatives the first that does.
+        """
+        for alternatives in ways:
             while proposal := self._again():
                 yield proposal
-            settings = itertools.product(self._runtimes, self._space.lessons(), (values.get("augment", "none"), "none"))
-            configs = (
-                Config.of({**values, **asdict(runtime), "fine_tune": lesson, "augment": augment})
-                for runtime, lesson, augment in settings
-            )
-            config = next(filter(self._ledger.admits, configs), None)
+            config = next(filter(self._ledger.admits, self._trained(alternatives)), None)
             if config is None or self.left <= 0 or self._ledger.tried(config.recipe):
                 continue
             if not self._gate.passes(config.recipe):
                 continue
             if trial := self._ledger.ask_for(config):
                 yield self._with_others(trial)
+
+    def _trained(self, alternatives: Sequence[Mapping[str, Value]]) -> Iterator[Config]:
+        """Each on every runtime and with every training."""
+        for values in alternatives:
+            augments = (values.get("augment", "none"), "none")
+            for runtime, lesson, augment in itertools.product(self._runtimes, self._space.lessons(), augments):
+                yield Config.of({**values, **asdict(runtime), "fine_tune": lesson, "augment": augment})
 
     def _with_others(self, trial: Asked) -> Proposal:
         return Proposal(trial.number, (trial.config, *self._others(trial.config)))
@@ -155,23 +159,29 @@ class Proposals:
         configs = (Config(config.recipe, runtime) for runtime in self._runtimes)
         return tuple(other for other in configs if self._ledger.admits(other) and not self._ledger.seen(other))
 
-    def _schemes(self) -> Iterator[Mapping[str, Value]]:
+    def _schemes(self) -> Iterator[Sequence[Mapping[str, Value]]]:
         """Plain int4 is seldom any good, so of it there is the one that spares most layers."""
-        plain = self._space.first() | {"prune": 0, "cluster": 0}
+        plain = self._space.first() | {"channels": max(self._space.shares()), "prune": 0, "cluster": 0}
         spared = {"int4": self._space.highest("mixed")}
         for scheme, model in itertools.product(SCHEMES, self._models):
             if scheme != "qat":
-                yield {**plain, "quantize": scheme, "model": model, "mixed": spared.get(scheme, 0)}
+                yield [{**plain, "quantize": scheme, "model": model, "mixed": spared.get(scheme, 0)}]
 
-    def _combinations(self) -> Iterator[Mapping[str, Value]]:
-        """The middle of what the space has of pruning and clustering, with int8 or what it has in its place."""
+    def _combinations(self) -> Iterator[Sequence[Mapping[str, Value]]]:
+        """The middle of what the space has of pruning and clustering, and each share of the channels, with int8 or what
+        it has in its place; where that is no faster for fewer channels, with another scheme.
+        """
         prune, cluster = self._middle("prune"), self._middle("cluster")
-        schemes = self._space.schemes()
+        plain, schemes = self._space.first(), self._space.schemes()
         after = next((name for name in ("int8", "dynamic") if name in schemes), schemes[0])
         steps = ((0, 0, "qat"), (prune, 0, after), (0, cluster, after), (prune, cluster, after))
         for model, (share, clusters, scheme) in itertools.product(self._models, steps):
             values = {"model": model, "prune": share, "cluster": clusters, "quantize": scheme, "mixed": 0}
-            yield self._space.first() | values
+            yield [plain | values]
+        shares = sorted((share for share in self._space.shares() if share < 1), reverse=True)
+        for model, share in itertools.product(self._models, shares):
+            values = {"model": model, "channels": share, "prune": 0, "cluster": 0, "mixed": 0}
+            yield [plain | values | {"quantize": scheme} for scheme in dict.fromkeys((after, *schemes))]
 
     def _middle(self, name: str) -> Value:
         """The middle one of a dimension's values that do something, 0 where it has none."""

@@ -67,12 +67,15 @@ def _conflicts(config: Config, limits: Limits) -> Iterator[str]:
 
 
 def _with_model(recipe: Recipe, limits: Limits) -> Iterator[str]:
-    compresses = bool(recipe.prune or recipe.cluster)
+    cuts = recipe.channels < 1
+    compresses = bool(recipe.prune or recipe.cluster) or cuts
     changes = compresses or recipe.quantize != "none" or bool(recipe.extra)
     if limits.untrainable is not None and recipe.trains:
         yield "the model can't be trained"
+    if cuts and limits.untrainable is not None:
+        yield "the channels of a model that can't be opened as Keras layers can't be cut"
     if compresses and recipe.fine_tune == "none" and not limits.one_shot:
-        yield "the space prunes and clusters this model by training only"
+        yield "the space cuts, prunes and clusters this model by training only"
     if changes and limits.finished is not None:
         yield "nothing can be done to the model"
     if 0 < limits.largest_layer <= recipe.cluster:

@@ -89,8 +89,11 @@ class Space:
 
     def delegates(self) -> tuple[str, ...]:
         """The delegates that may be sampled."""
-        dim = self.dimensions.get("delegate")
-        return tuple(map(str, dim.values)) if isinstance(dim, Categorical) else (Runtime().delegate,)
+        return self._names("delegate", Runtime().delegate)
+
+    def _names(self, dimension: str, default: str) -> tuple[str, ...]:
+        dim = self.dimensions.get(dimension)
+        return tuple(map(str, dim.values)) if isinstance(dim, Categorical) else (default,)
 
     def runtimes(self) -> list[Runtime]:
         """The ways to run a file: each delegate with each count of threads, of a range its ends and the doublings."""
@@ -118,13 +121,24 @@ class Space:
 
     def schemes(self) -> tuple[str, ...]:
         """The quantization schemes that may be sampled."""
-        dim = self.dimensions.get("quantize")
-        return tuple(map(str, dim.values)) if isinstance(dim, Categorical) else (Recipe().quantize,)
+        return self._names("quantize", Recipe().quantize)
+
+    def dead_channels(self) -> tuple[str, ...]:
+        """What may become of dead channels."""
+        return self._names("dead_channels", Recipe().dead_channels)
+
+    def shares(self) -> tuple[float, ...]:
+        """The shares of the multiply-accumulates that may stay; of a range its ends and middle."""
+        dim = self.dimensions.get("channels", Categorical((Recipe().channels,)))
+        return tuple(map(float, grid(dim) or coarse_grid(dim)))
 
     def lessons(self) -> tuple[str, ...]:
         """What pruning and clustering may learn from."""
-        dim = self.dimensions.get("fine_tune")
-        return tuple(map(str, dim.values)) if isinstance(dim, Categorical) else (Recipe().fine_tune,)
+        return self._names("fine_tune", Recipe().fine_tune)
+
+    def without_dead_channels(self) -> "Space":
+        """The same, in which they are removed; where it says itself what becomes of them, as it is."""
+        return replace(self, dimensions={"dead_channels": Categorical(("removed",)), **self.dimensions})
 
     def of_lessons(self, names: Sequence[str]) -> "Space":
         """The same with other ones."""

@@ -4,7 +4,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autotune.compress import pipeline
@@ -19,6 +19,7 @@ from autotune.ledger.artifacts import is_file_of, model_path
 from autotune.model.artifact import Artifact
 from autotune.results.outcome import Measured
 from autotune.study.candidates import Candidate
+from autotune.study.channel_plans import ChannelPlans
 from autotune.study.measured_file import has_file
 from autotune.study.pool import Pool
 from autotune.study.reporting import Activity
@@ -26,6 +27,21 @@ from autotune.study.usage import Usage
 
 REFUSED = "refused"
 """In an artifact's facts: why there is none."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a worker takes to look at a model's channels.
+
+    Attributes:
+        key: of the model, with its data.
+        base: the model, or what stands for it.
+        data: TrainingData, or what stands for it.
+    """
+
+    key: str
+    base: object
+    data: object
 
 
 class Builder:
@@ -44,6 +60,7 @@ class Builder:
         folder: Path,
         trainings: int = 1,
         watch: Callable[[Sequence[Activity]], None] = lambda _: None,
+        plans: ChannelPlans | None = None,
     ) -> None:
         """
         Args:
@@ -54,13 +71,15 @@ class Builder:
             folder: of the study; files are kept in its models/.
             trainings: that may be under way at once.
             watch: told of all that is under way, as Reporter.working().
+            plans: how channels are cut; None where no recipe cuts any.
         """
         self.candidates = candidates
         self.folder = folder
         self.usage = Usage(watch)
         self._excluded = excluded
-        self._cache = cache
+        self.cache = cache
         self.pool = pool
+        self._plans = plans or ChannelPlans()
         self._shared: dict[str, tuple[object, object]] = {}
         self._lock = threading.Lock()
         self._trainings = threading.Semaphore(trainings)
@@ -71,8 +90,12 @@ class Builder:
         self._stopped.set()
 
     def steps(self, recipe: Recipe) -> list[pipeline.Step]:
-        """The recipe's stages."""
-        return pipeline.steps(recipe, self.candidates[recipe.model].key)
+        """The recipe's stages.
+
+        Raises:
+            Infeasible: its channels can't be cut.
+        """
+        return pipeline.steps(recipe, self._key(recipe), self._plans.keep(recipe))
 
     def trains(self, recipe: Recipe) -> bool:
         """Whether there is something to train for it."""
@@ -80,7 +103,7 @@ class Builder:
 
     def built(self, key: str) -> bool:
         """Whether there is an artifact of this key."""
-        return self._cache.has(key)
+        return self.cache.has(key)
 
     def build(self, recipe: Recipe) -> tuple[str, Artifact]:
         """The recipe's file and its cache key, built where it is not there yet. Its facts tell of channels that were
@@ -106,13 +129,28 @@ class Builder:
                 add_history(trainings, step.stage, artifact.facts)
         path = model_path(self.folder, step.key)
         if sha256(path) != hashlib.sha256(artifact.data).hexdigest():
-            link(self._cache.path(step.key), path)
+            link(self.cache.path(step.key), path)
         history: JsonObject = {"training": trainings} if trainings else {}
         return step.key, replace(artifact, facts=artifact.facts | cuts | history)
 
+    def inputs(self, recipe: Recipe) -> "Inputs":
+        """What channels of a recipe's model are cut from: the model, without dead channels where the recipe says so.
+
+        Raises:
+            Infeasible, Fault: as build().
+        """
+        base, data = self._inputs(recipe.model)
+        for step in pipeline.steps(Recipe(model=recipe.model, dead_channels=recipe.dead_channels), self._key(recipe)):
+            if step.gives_model:
+                return Inputs(step.key, self._artifact(step, recipe, None, None).data, data)
+        return Inputs(self._key(recipe), base, data)
+
+    def _key(self, recipe: Recipe) -> str:
+        return self.candidates[recipe.model].key
+
     def has(self, outcome: Measured) -> bool:
         """Whether the file that was measured is in its place; where the cache has it, it is from now on."""
-        return has_file(self._path(outcome), outcome, self._cache)
+        return has_file(self._path(outcome), outcome, self.cache)
 
     def file(self, outcome: Measured) -> Path:
         """The file that was measured.
@@ -137,10 +175,10 @@ class Builder:
         return model_path(self.folder, outcome.artifact)
 
     def _artifact(self, step: pipeline.Step, recipe: Recipe, parent: bytes | None, smaller: bytes | None) -> Artifact:
-        artifact = self._cache.get(step.key)
+        artifact = self.cache.get(step.key)
         if artifact is None:
-            with self._cache.building(step.key, self._stopped.is_set):
-                artifact = self._cache.get(step.key)
+            with self.cache.building(step.key, self._stopped.is_set):
+                artifact = self.cache.get(step.key)
                 if artifact is None:
                     return self._built(step, recipe, parent, smaller)
         self.usage.count(step, built=False)
@@ -157,9 +195,9 @@ class Builder:
             try:
                 artifact = self.pool.submit(pipeline.build, step, base, parent, data, smaller).result()
             except Infeasible as error:  # would be refused again: no need to train for it twice
-                self._cache.put(step.key, Artifact(b"", {REFUSED: str(error)}))
+                self.cache.put(step.key, Artifact(b"", {REFUSED: str(error)}))
                 raise
-        self._cache.put(step.key, artifact)
+        self.cache.put(step.key, artifact)
         return artifact
 
     def _inputs(self, model: str) -> tuple[object, object]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from autotune.compress import pipeline
 from autotune.compress.cache import ArtifactCache
+from autotune.compress.channels.examine import count_dead
 from autotune.config import fingerprint
 from autotune.errors import Lost, UserError
 from autotune.model import load
-from autotune.model.artifact import Artifact
+from autotune.model.artifact import Artifact, is_tflite
 from autotune.model.file import read_model
 from autotune.model.trust import Trust
 from autotune.space.rules import Limits
@@ -22,6 +23,9 @@ from autotune.targets.metric import Metric
 from autotune.task.data import Data, needs_worker, read_data
 from autotune.task.model_facts import ModelFacts
 from autotune.task.task import Task, make_task
+
+DEAD = "dead_channels"
+"""In an artifact's facts: how many channels of a model change nothing."""
 
 log = logging.getLogger("autotune.study")
 
@@ -50,11 +54,13 @@ class Opened:
     Attributes:
         candidates: by their names in recipes.
         keys: of the models as they were opened, by the same.
-        fresh: those that were not in the cache.
+        dead: how many of a model's channels change nothing, by the same.
+        fresh: by its key what was not in the cache.
     """
 
     candidates: dict[str, Candidate]
     keys: dict[str, str]
+    dead: dict[str, int]
     fresh: dict[str, Artifact]
 
     @property
@@ -85,8 +91,27 @@ def open_candidates(options: Options, cache: ArtifactCache, pool: Pool, importer
         name: cached[name] or _imported(pool, importer, source, path.resolve().name, options.trust)
         for (name, source), path in zip(sources.items(), options.models, strict=True)
     }
-    fresh = {name: base for name, base in bases.items() if cached[name] is None}
-    return Opened(_candidates(options, sources, bases, keys, pool), keys, fresh)
+    fresh = {keys[name]: base for name, base in bases.items() if cached[name] is None}
+    candidates = _candidates(options, sources, bases, keys, pool)
+    dead = {}
+    for name, candidate in candidates.items():
+        key = fingerprint(DEAD, keys[name], options.exclude)
+        count = cache.get(key) or _counted(candidate, options, pool)
+        dead[name] = int(count.facts[DEAD]) if count else 0
+        if count and cache.get(key) is None:
+            fresh[key] = count
+    return Opened(candidates, keys, dead, fresh)
+
+
+def _counted(candidate: Candidate, options: Options, pool: Pool) -> Artifact | None:
+    """How many of a model's channels change nothing, as an artifact without data; None where that can't be told."""
+    if candidate.limits.untrainable is not None:
+        return None
+    try:
+        return Artifact(b"", {DEAD: pool.submit(count_dead, candidate.base, options.exclude).result()})
+    except (Lost, RuntimeError) as error:  # nobody asked for it
+        log.warning("channels of %s: %s", candidate.task.model, error)
+        return None
 
 
 def _imported(pool: Pool, importer: Importer, source: bytes, name: str, trust: Trust) -> Artifact:
@@ -128,7 +153,8 @@ def _import_key(source: bytes, trust: Trust) -> str:
     modules = [
         sha256(Path(module).read_bytes()).hexdigest() if Path(module).is_file() else module for module in trust.modules
     ]
-    return fingerprint(sha256(source).hexdigest(), load.VERSION, trust.code, modules, pipeline.toolchain())
+    opened_by = load.FILES if is_tflite(source) else load.VERSION
+    return fingerprint(sha256(source).hexdigest(), opened_by, trust.code, modules, pipeline.toolchain())
 
 
 def _candidates(

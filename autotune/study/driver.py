@@ -4,8 +4,9 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
+from autotune.config import Config
 from autotune.devices.device import Device
 from autotune.ledger import journal, siblings
 from autotune.ledger.ledger import Ledger
@@ -22,6 +23,8 @@ from autotune.search.search import Search
 from autotune.study.baseline import BaselineCheck
 from autotune.study.builder import Builder
 from autotune.study.candidates import Importer, Opened
+from autotune.study.channel_plans import ChannelPlans
+from autotune.study.channels import ChannelPlanner
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument
 from autotune.study.latency_cache import LatencyCache
@@ -29,12 +32,13 @@ from autotune.study.leases import Leases
 from autotune.study.log import logged
 from autotune.study.options import Options
 from autotune.study.pool import Pool
-from autotune.study.prepare import prepare
+from autotune.study.prepare import Prepared, prepare
 from autotune.study.recorder import Recorder
 from autotune.study.reporting import Reporter, Summary
 from autotune.study.run import Run, Setup
 from autotune.study.scheduler import Scheduler
 from autotune.study.warm_start import ScoresElsewhere
+from autotune.targets.metric import LATENCY
 from autotune.track.background import Background
 from autotune.track.tracker import Tracker
 
@@ -79,12 +83,19 @@ def run(
             reporter.note(remark)
         with journal.exclusive(prepared.folder, prepared.name):
             log_to(prepared.folder)
-            ledger = Ledger(prepared.folder, prepared.name, prepared.space, prepared.meta, prepared.fits)
+            plans = ChannelPlans()
+            ledger = Ledger(prepared.folder, prepared.name, prepared.space, prepared.meta, _fits(prepared, plans))
+            plans.plans |= (prepared.leader or ledger.record()).channels
             if ledger.mended:
                 reporter.note(ledger.mended)
             with Background(trackers, reporter.note) as tracker:
                 tracker.update(ledger.record())
-                return _run(Setup(options, prepared, device, pool, ledger, reporter, tracker, began), local)
+                return _run(Setup(options, prepared, device, pool, ledger, plans, reporter, tracker, began), local)
+
+
+def _fits(prepared: Prepared, plans: ChannelPlans) -> Callable[[Config], bool]:
+    """Whether a configuration makes sense, as far as is known by then."""
+    return lambda config: prepared.fits(config) and plans.allows(config.recipe)
 
 
 def _following(options: Options, leader: Begun) -> Options:
@@ -123,13 +134,24 @@ def _composed(setup: Setup, recorder: Recorder) -> Iterator[Run]:
     options, prepared, device, ledger = setup.options, setup.prepared, setup.device, setup.ledger
     candidates = prepared.candidates
     builder = Builder(
-        candidates, options.exclude, prepared.cache, setup.pool, ledger.folder, options.jobs, setup.reporter.working
+        candidates,
+        options.exclude,
+        prepared.cache,
+        setup.pool,
+        ledger.folder,
+        options.jobs,
+        setup.reporter.working,
+        setup.plans,
     )
-    gate = Gate(ledger, prepared.space.runtimes())
-    search = Search(ledger, prepared.space, builder.steps, builder.built, gate, ledger.seed)
-    proposals = Proposals(ledger, prepared.space, list(candidates), options.trials, options.sampler(search), gate)
-    elsewhere = None if prepared.leader is None else ScoresElsewhere(prepared.leader)
     latencies = LatencyCache(options.folder / ".cache" / "latency", device.facts())
+    setup.plans.latency = latencies.get
+    gate = Gate(ledger, prepared.space.runtimes(), setup.plans.known, setup.plans.speed)
+    search = Search(ledger, prepared.space, builder.steps, builder.built, gate, ledger.seed)
+    sampler = cache(lambda: options.sampler(search))  # made when it is first asked: how channels are cut is known then
+    proposals = Proposals(
+        ledger, prepared.space, list(candidates), options.trials, lambda under_way: sampler()(under_way), gate
+    )
+    elsewhere = None if prepared.leader is None else ScoresElsewhere(prepared.leader)
     # The scheduler ends after the sessions: what the device is doing for one of them is not waited for.
     with contextlib.ExitStack() as ending, device.open() as evaluating, device.open() as timing:
         leases = Leases(device, evaluating, timing, setup.reporter, setup.tracker.hushed)
@@ -150,7 +172,18 @@ def _composed(setup: Setup, recorder: Recorder) -> Iterator[Run]:
         )
         ending.enter_context(contextlib.closing(scheduler))
         baseline_check = BaselineCheck(builder, evaluator, instrument, leases.building, setup.reporter.note)
+        planner = ChannelPlanner(
+            builder,
+            instrument,
+            leases.building,
+            prepared.space,
+            LATENCY in prepared.objectives or any(target.metric.kind == "time" for target in prepared.targets),
+            setup.reporter.status,
+            setup.reporter.note,
+        )
         try:
-            yield Run(setup, recorder, builder, leases, evaluator, instrument, baseline_check, scheduler, proposals)
+            yield Run(
+                setup, recorder, builder, leases, evaluator, instrument, baseline_check, planner, scheduler, proposals
+            )
         finally:
             instrument.stop()

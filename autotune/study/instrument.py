@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from typing import TypeVar
 
 from autotune.config import Runtime
 from autotune.devices.device import Session
@@ -23,6 +24,7 @@ TimedOutcome = Outcome | Fault
 """An outcome with its latency, refused where it can't be run; or the fault that the device had over it."""
 
 _Key = tuple[str, Runtime]
+T = TypeVar("T")
 
 
 class Instrument:
@@ -71,16 +73,14 @@ class Instrument:
             For each its outcome, refused where it can't be run, or the fault that the device had over it.
         """
         keys = [self._key(outcome) for outcome in outcomes]
-        first: dict[_Key, Measured] = {}
-        for key, outcome in zip(keys, outcomes, strict=True):
-            first.setdefault(key, outcome)
-        results: dict[_Key, JobResult] = {key: latency for key in first if (latency := self._latencies.get(*key))}
-        missing = [key for key in first if key not in results]
-        for key, result in zip(missing, self._times([first[key] for key in missing]), strict=True):
-            results[key] = result
-            if isinstance(result, Measurement):
-                self._latencies.put(*key, result)
+        results = self._once(keys, outcomes, self._times)
         return [with_result(outcome, results[key]) for key, outcome in zip(keys, outcomes, strict=True)]
+
+    def measure_files(self, jobs: Sequence[Job]) -> list[JobResult]:
+        """What files take that are no trial's; where a file of the structure was measured, that."""
+        keys = [(structure(job.model.read_bytes()), job.runtime) for job in jobs]
+        results = self._once(keys, jobs, self._measured)
+        return [results[key] for key in keys]
 
     def measure_anew(self, outcomes: Sequence[Measured]) -> list[TimedOutcome]:
         """The same outcomes, each file measured itself, whatever is known of its structure."""
@@ -110,6 +110,18 @@ class Instrument:
         [result] = self._times([outcome])
         note = self._latencies.anchor(*self._key(outcome), result) if isinstance(result, Measurement) else None
         return with_result(outcome, result), note
+
+    def _once(
+        self, keys: Sequence[_Key], files: Sequence[T], time: Callable[[Sequence[T]], list[JobResult]]
+    ) -> dict[_Key, JobResult]:
+        """What is known of each structure, else what timing the first of its files gives."""
+        results: dict[_Key, JobResult] = {key: latency for key in keys if (latency := self._latencies.get(*key))}
+        missing = {key: file for key, file in reversed([*zip(keys, files, strict=True)]) if key not in results}
+        for key, result in zip(missing, time(list(missing.values())), strict=True):
+            results[key] = result
+            if isinstance(result, Measurement):
+                self._latencies.put(*key, result)
+        return results
 
     def _times(self, outcomes: Sequence[Measured]) -> list[JobResult]:
         """What was found of each file; a fault where it is gone or damaged, for all where the device is lost."""

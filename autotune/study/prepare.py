@@ -13,7 +13,7 @@ from autotune.devices.device import Device
 from autotune.errors import UserError
 from autotune.ledger import journal, siblings
 from autotune.results.meta import DataFacts, Identity, InputTypes, Meta, SplitFacts, StudyOptions
-from autotune.results.record import Begun
+from autotune.results.record import Begun, Record
 from autotune.space.rules import conflict
 from autotune.space.space import Space
 from autotune.study.candidates import Candidate, Importer, Opened, open_candidates
@@ -93,7 +93,7 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer, op
     check_delegates(options.space, device)
     cache = ArtifactCache(options.folder / ".cache")
     opened = opened or open_candidates(options, cache, pool, importer)
-    candidates, keys = opened.candidates, opened.keys
+    candidates = opened.candidates
     targets, goals = targets_and_objectives(options, opened)
     quality = opened.quality
     meta = _meta(options, targets, goals, opened, device)
@@ -102,6 +102,8 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer, op
     if (before := journal.read_if_any(folder, name)) is not None:
         refuse_changes(before, meta.identity)
     space = fitted_space(options.space, candidates)
+    if any(opened.dead.values()) and (before is None or not _keeps_dead_channels(before)):
+        space = space.without_dead_channels()
     goal = objectives.resolve(goals, quality)
     prepared = Prepared(candidates, space, targets, goal, cache, name, folder, meta, leader)
     fitting = space.fitting(prepared.fits)
@@ -110,9 +112,15 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer, op
             raise UserError(f"space {space.source}: nothing in it fits the model; choose another --space")
         prepared = replace(prepared, space=space.only(fitting))
     folder.mkdir(parents=True, exist_ok=True)
-    for model, base in opened.fresh.items():
-        cache.put(keys[model], base)
+    for key, artifact in opened.fresh.items():
+        cache.put(key, artifact)
     return prepared
+
+
+def _keeps_dead_channels(record: Record) -> bool:
+    """Whether a study is from before dead channels were looked for."""
+    recipes = [point.outcome.config.recipe for point in record.points]
+    return bool(recipes) and all(recipe.dead_channels == "kept" for recipe in recipes)
 
 
 def fitted_space(space: Space, candidates: Mapping[str, Candidate]) -> Space:

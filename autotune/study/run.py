@@ -15,6 +15,8 @@ from autotune.results.record import BASELINE, Begun
 from autotune.search.proposals import Proposal, Proposals
 from autotune.study.baseline import BaselineCheck, check_measurable, no_better_than_chance
 from autotune.study.builder import Builder
+from autotune.study.channel_plans import ChannelPlans
+from autotune.study.channels import ChannelPlanner
 from autotune.study.evaluate import Evaluator
 from autotune.study.finish import measure_front, profile_pick, test_once
 from autotune.study.instrument import Instrument
@@ -40,6 +42,7 @@ class Setup:
         device: to measure on.
         pool: to build in.
         ledger: of the study.
+        plans: of its channels; filled where the run begins.
         reporter: told of progress.
         tracker: shows the study elsewhere.
         began: when, on the clock of time.monotonic().
@@ -50,6 +53,7 @@ class Setup:
     device: Device
     pool: Pool
     ledger: Ledger
+    plans: ChannelPlans
     reporter: Reporter
     tracker: Background
     began: float
@@ -66,6 +70,7 @@ class Run:
     evaluator: Evaluator
     instrument: Instrument
     baseline_check: BaselineCheck
+    planner: ChannelPlanner
     scheduler: Scheduler
     proposals: Proposals
 
@@ -77,6 +82,7 @@ class Run:
         """
         try:
             changed = self._begin()
+            self._plan_channels()
             note = self._search()
             self._finish(changed)
         except KeyboardInterrupt as error:
@@ -113,6 +119,15 @@ class Run:
         setup.tracker.update(setup.ledger.record())
         self.recorder.show()
         return False
+
+    def _plan_channels(self) -> None:
+        """How channels are cut, where no run of the study has found out."""
+        setup = self.setup
+        plans = setup.plans.plans
+        if not plans and setup.prepared.leader is None:
+            plans |= self.planner.plans()
+        if plans and not setup.ledger.record().channels:
+            setup.ledger.note("channels", {name: planned.to_json() for name, planned in plans.items()})
 
     def _search(self) -> str | None:
         """Builds, evaluates and measures what is proposed. Why that ended early, for the user."""

@@ -1,5 +1,6 @@
 """What is not built, since files of its structure miss a target whatever they learn."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from autotune.config import Config, Recipe, Runtime
 from autotune.ledger.ledger import Ledger
+from autotune.results.measurement import Measurement
 from autotune.results.outcome import Measured, Outcome, Refused
 from autotune.search.feasibility import Gate
 from autotune.search.samplers import grid, tpe
@@ -19,6 +21,7 @@ from autotune.testing import FakePool, SilentReporter, toy_measurement, toy_meta
 from tests.study.test_driver import options, study
 
 SPACE: dict[str, Any] = {
+    "channels": [1.0, 0.5],
     "prune": [0, 0.5, 0.8],
     "prune_pattern": ["unstructured", "xnnpack"],
     "fine_tune": ["distill", "none"],
@@ -29,10 +32,13 @@ SPACE: dict[str, Any] = {
 }
 
 
+Planned = Callable[[Recipe, Runtime], Measurement | None]
+
+
 class Told:
     """A study of the float file, 10 ms on one thread and 6 ms on two, with these targets."""
 
-    def __init__(self, *targets: str, space: dict[str, Any] = SPACE) -> None:
+    def __init__(self, *targets: str, space: dict[str, Any] = SPACE, planned: Planned = lambda *_: None) -> None:
         self.targets = parse_all(list(targets))[0]
         texts = [target.text for target in self.targets]
         meta = toy_meta(*texts)
@@ -40,7 +46,7 @@ class Told:
         self.ledger = Ledger(Path(), "toy", parsed, meta, storage=optuna.storages.InMemoryStorage())
         self.baseline = timed(Recipe(), 1, 10)
         self.ledger.begin(self.baseline)
-        self.gate = Gate(self.ledger, parsed.runtimes())
+        self.gate = Gate(self.ledger, parsed.runtimes(), planned)
         self.add(timed(Recipe(), 1, 10), timed(Recipe(), 2, 6))
 
     def add(self, *outcomes: Outcome) -> None:
@@ -108,6 +114,30 @@ def test_where_the_structure_depends_on_the_weights() -> None:
     told.add(timed(sparse, 1, 9), timed(sparse, 2, 9))
     assert not told.gate.passes(replace(sparse, cluster=16))
     assert told.gate.passes(replace(sparse, prune=0.8))
+
+
+CUT = Recipe(channels=0.5)
+
+
+def test_an_untrained_file_with_fewer_channels_tells_of_the_trained_one() -> None:
+    """Where it is too slow on every runtime, nothing is trained; where that is not sure, it is left open."""
+
+    def planned(threads: int, latency: float, verdict: str = "stable") -> Planned:
+        return lambda _, runtime: toy_measurement(latency, verdict) if runtime.threads <= threads else None
+
+    assert Told("latency<5ms", planned=planned(2, 8)).gate.misses(CUT) == {"latency<5ms": pytest.approx(8 / 5 - 1)}
+    assert Told("latency<5ms", planned=planned(2, 4)).gate.passes(CUT)
+    assert Told("latency<5ms", planned=planned(1, 8)).gate.passes(CUT)
+    assert Told("latency<5ms", planned=planned(2, 8, "other processes used 1.0 cores")).gate.passes(CUT)
+    assert Told("accuracy>=90%", planned=planned(2, 8)).gate.passes(CUT)
+
+
+def test_no_twin_of_what_was_planned() -> None:
+    """Its latency is known already; else a twin is cut and nothing more."""
+    assert Told("latency<5ms", planned=lambda *_: toy_measurement(4)).gate.twin(CUT) is None
+    twin = Told("latency<5ms").gate.twin(CUT)
+    assert twin is not None
+    assert twin.recipe.key == replace(CUT, fine_tune="none").key
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
+from autotune.config import Config
+from autotune.ledger.ledger import Ledger
 from autotune.search.feasibility import Gate
 from autotune.search.proposals import Proposals
 from autotune.space.file import parse
+from autotune.testing import toy_meta, toy_outcome
 from tests.ledger.test_ledger import SPACE, ledger, tell
 
 
@@ -22,3 +27,19 @@ def test_what_was_cut_off_is_begun_once(tmp_path: Path) -> None:
     assert [config.runtime.threads for config in row.configs] in ([1, 2], [2, 1])
     tell(study, row.trial, row.configs[0])
     assert list(unfinished) == []
+
+
+@pytest.mark.parametrize(("refused", "scheme"), [("", "int8"), ("int8", "none")])
+def test_each_share_of_the_channels_is_a_baseline(tmp_path: Path, refused: str, scheme: str) -> None:
+    """As int8; as another scheme where fewer channels make that no faster."""
+    space = parse({"channels": [1, 0.8, 0.5], "quantize": ["none", "int8"], "threads": [1]}, "toy", (1,))
+
+    def fits(config: Config) -> bool:
+        return config.recipe.channels == 1 or config.recipe.quantize != refused
+
+    study = Ledger(tmp_path, "toy", space, toy_meta(), fits)
+    study.begin(toy_outcome(0.9, 10.0, 1000))
+    proposals = Proposals(study, space, [""], 10, lambda _: None, Gate(study, space.runtimes()))
+    plain, trained = proposals.baselines()
+    assert [(row.recipe.channels, row.recipe.quantize) for row in plain] == [(1.0, "none"), (1.0, "int8")]
+    assert [(row.recipe.channels, row.recipe.quantize) for row in trained] == [(0.8, scheme), (0.5, scheme)]

@@ -783,7 +783,7 @@ class Interrupting(FakePool):
 
     def __init__(self, after: int) -> None:
         super().__init__(1)
-        self.left = after + 1  # the first call opens the model
+        self.left = after + 2  # the first calls open the model and look at its channels
         self.hanging: list[Future[Any]] = []
         self.closed = False
 

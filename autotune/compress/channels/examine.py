@@ -38,3 +38,13 @@ def examine(base: bytes, data: TrainingData) -> Examined:
 def unlabelled(data: TrainingData) -> Array:
     """All inputs that may be looked at (n, *input shape), calibration's first."""
     return np.concatenate([data.calibration, data.x])
+
+
+def count_dead(base: bytes, excluded: tuple[str, ...]) -> int:
+    """How many channels of a model change nothing; called in a worker.
+
+    Args:
+        base: a model as load.open_base() takes it.
+        excluded: names or patterns of layers that are left alone.
+    """
+    return int(dead_channels(groups_of(flattened(open_base(base)), excluded)).labels.size)

@@ -1,0 +1,44 @@
+"""Files of which only the structure is right: what they take on a device is known before anything is trained."""
+
+from collections.abc import Mapping, Sequence
+
+from autotune.compress import post_training
+from autotune.compress.channels.surgery import cut
+from autotune.compress.convert import converted
+from autotune.compress.flat import flattened
+from autotune.compress.keras_preprocessing import unfolded
+from autotune.compress.stage import TrainingData
+from autotune.model.artifact import Artifact
+from autotune.model.load import open_base
+
+SEEN = 8
+"""Calibration samples of which a scheme takes ranges: no output is looked at."""
+
+
+def untrained(
+    base: bytes, keep: Mapping[str, Sequence[int]], schemes: Sequence[str], data: TrainingData
+) -> list[Artifact]:
+    """A model's files with some of its channels and nothing made good; called in a worker.
+
+    Args:
+        base: a model as load.open_base() takes it.
+        keep: the channels that stay, by a group's name; of others all do.
+        schemes: of quantization.
+        data: of the study.
+
+    Returns:
+        For each scheme the file.
+
+    Raises:
+        Infeasible: the model can't be converted, or quantized so.
+    """
+    import tf_keras
+
+    tf_keras.backend.clear_session()  # or a worker grows with every model it ever held
+    model = cut(flattened(open_base(base)), keep, data.excluded)
+    file = converted(unfolded(model, data.calibration))
+    few = data.calibration[:SEEN]
+    return [
+        Artifact(file if scheme == "none" else post_training.quantize(file, scheme, few, (), data.excluded), {})
+        for scheme in schemes
+    ]
