@@ -55,7 +55,7 @@ class Quantize:
                 facts = {"sensitivity": errors, "spared": spared}
             full = f"{scheme}_io" if integer else scheme
             quantized = post_training.quantize(
-                file, full, data.calibration, spared, data.excluded, clips=rounding is None
+                file, full, data.calibration, spared, data.excluded, clips=rounding is None or not rounding.scales
             )
             file = quantized if rounding is None else written(quantized, file, rounding)
         if integer and (left := activations(file)):

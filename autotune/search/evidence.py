@@ -17,7 +17,10 @@ from autotune.results.significance import Interval
 from autotune.targets.metric import LATENCY, METRICS
 from autotune.targets.target import Target
 
-WEIGHTS = {"prune", "cluster", "prune_schedule", "cluster_init", "cluster_scope", "fine_tune", *TRAINING}
+WEIGHTS = {
+    *("prune", "cluster", "prune_schedule", "cluster_init", "cluster_scope", "fine_tune", *TRAINING),
+    *("rounding", "levels", "levels_scope"),
+}
 """What changes a file's weights and not its structure, as long as zeros may be anywhere."""
 
 COSTS = (LATENCY, METRICS["memory"])

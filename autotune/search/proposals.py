@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from autotune.config import SCHEMES, Config, Recipe, Value
+from autotune.config import FOUR_BITS, SCHEMES, Config, Recipe, Value
 from autotune.ledger.asked import Asked
 from autotune.ledger.ledger import Ledger
 from autotune.search.feasibility import Gate
@@ -160,9 +160,9 @@ class Proposals:
         return tuple(other for other in configs if self._ledger.admits(other) and not self._ledger.seen(other))
 
     def _schemes(self) -> Iterator[Sequence[Mapping[str, Value]]]:
-        """Plain int4 is seldom any good, so of it there is the one that spares most layers."""
+        """Four bits, each weight rounded alone, are seldom any good, so of them there is what spares most layers."""
         plain = self._space.first() | {"channels": max(self._space.shares()), "prune": 0, "cluster": 0}
-        spared = {"int4": self._space.highest("mixed")}
+        spared = {} if plain.get("rounding") == "gptq" else dict.fromkeys(FOUR_BITS, self._space.highest("mixed"))
         for scheme, model in itertools.product(SCHEMES, self._models):
             if scheme != "qat":
                 yield [{**plain, "quantize": scheme, "model": model, "mixed": spared.get(scheme, 0)}]

@@ -74,6 +74,7 @@ class Prediction:
 
 
 def _ranked(name: str, values: set[Value]) -> dict[Value, float]:
-    """Each value's rank from 0 to 1; of clusters the fewer the higher, but none at 0."""
-    ordered = sorted(values, key=(lambda value: -value if value else -np.inf) if name == "cluster" else None)
+    """Each value's rank from 0 to 1; of clusters and levels the fewer the higher, but none at 0."""
+    fewer = name in ("cluster", "levels")
+    ordered = sorted(values, key=(lambda value: -value if value else -np.inf) if fewer else None)
     return {value: index / max(1, len(ordered) - 1) for index, value in enumerate(ordered)}

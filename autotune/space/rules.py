@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from autotune.config import Config, Recipe
+from autotune.config import FOUR_BITS, Config, Recipe
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,8 @@ def _of_quantization(recipe: Recipe, limits: Limits) -> Iterator[str]:
         yield "quantization-aware training is a training"
     if recipe.quantize == "qat" and limits.excludes:
         yield "LiteRT's converter would quantize excluded layers all the same"
+    if recipe.rounds and recipe.quantize in FOUR_BITS and recipe.cluster >= recipe.levels:
+        yield "there are no more levels than clusters"
 
 
 def _of_zeros(config: Config) -> Iterator[str]:

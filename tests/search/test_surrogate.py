@@ -27,6 +27,20 @@ def test_numbers_go_by_rank_and_names_by_axis() -> None:
     assert (features.of(Recipe()) != features.of(Recipe(quantize="int8"))).sum() >= 2
 
 
+def test_fewer_levels_compress_more() -> None:
+    """As fewer clusters do; schemes without levels are next to those with all of them."""
+    levels = (15, 11, 7)
+    recipes = [Recipe(quantize="int4", rounding="gptq", levels=number) for number in levels]
+    features = Features([*recipes, Recipe(quantize="int8", rounding="gptq")])
+    axis = next(
+        index
+        for index, values in enumerate(np.transpose([features.of(recipe) for recipe in recipes]))
+        if len(set(values)) == len(levels)
+    )
+    assert 0 < features.of(recipes[0])[axis] < features.of(recipes[1])[axis] < features.of(recipes[2])[axis] == 1
+    assert features.of(Recipe(quantize="int8", rounding="gptq"))[axis] == 0
+
+
 def test_learns_a_smooth_function_and_knows_where_it_does_not() -> None:
     """Near to what was seen it is right and sure, far from it neither."""
     x = np.linspace(0, 0.5, 11)[:, np.newaxis]

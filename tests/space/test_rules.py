@@ -20,6 +20,7 @@ IMAGES = Limits(input_shape=(32, 32, 3), output_shape=(10,), largest_layer=1000)
         {"prune": 0.9, "prune_pattern": "xnnpack"},
         {"prune": 0.3, "cluster": 16, "fine_tune": "none", "quantize": "int4", "mixed": 0.5},
         {"quantize": "int16x8", "delegate": "builtin"},
+        {"quantize": "int4", "rounding": "gptq", "levels": 9, "cluster": 8, "fine_tune": "none"},
     ],
 )
 def test_sensible_ones_fit(values: dict[str, Any]) -> None:
@@ -38,6 +39,7 @@ def test_sensible_ones_fit(values: dict[str, Any]) -> None:
         ({"prune": 0.5, "augment": "mix", "fine_tune": "labels"}, "no labels"),
         ({"quantize": "int16x8", "delegate": "xnnpack"}, "no kernels"),
         ({"cluster": 1000}, "more weights than clusters"),
+        ({"quantize": "w4a8", "rounding": "gptq", "levels": 9, "cluster": 9}, "no more levels than clusters"),
     ],
 )
 def test_senseless_ones_do_not(values: dict[str, Any], reason: str) -> None:

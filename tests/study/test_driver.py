@@ -1082,6 +1082,14 @@ def test_the_plain_schemes_go_by_the_space(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("rounding", "mixed"), [("gptq", 0.0), ("nearest", 0.5)])
+def test_plain_four_bits_are_those_that_are_any_good(tmp_path: Path, rounding: str, mixed: float) -> None:
+    """Rounded together all layers have them; alone only those that bear it."""
+    space = {"quantize": ["int4"], "rounding": [rounding], "mixed": [0, 0.5], "prune": [0, 0.5], "epochs": 1}
+    recipe = study(options(tmp_path, trials=1, space=space)).record.points[0].outcome.config.recipe
+    assert (recipe.quantize, recipe.rounding, recipe.mixed) == ("int4", rounding, mixed)
+
+
 def test_outputs_that_are_not_finite_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A training that diverged costs its trial; the study goes on."""
     from autotune.testing import fakes

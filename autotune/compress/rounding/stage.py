@@ -10,11 +10,13 @@ from autotune.compress.rounding.plan import share_out, trials
 from autotune.compress.rounding.rounding import Way
 from autotune.compress.stage import TrainingData, so_far
 from autotune.config import FOUR_BITS, LEVELS, MIXABLE, ROUNDED, Recipe
-from autotune.errors import Infeasible
 from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact
 from autotune.task.data import Array
 from autotune.tflite.state import state
+
+ALONE = "each weight alone: no layer outside of loops and of state in resources is a convolution or fully connected"
+"""What the facts of a file say whose weights can't be rounded together."""
 
 
 class Round:
@@ -48,10 +50,10 @@ class Round:
     def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
         file = so_far(base, parent)
         post_training.check_float(file)
-        if state(file) == "resources":
-            raise Infeasible("the file keeps state in resources, beyond which rounding can't see; round to the nearest")
         ways = _ways(file, parameters, data)
         file = _others(file, parameters, data, ways)
+        if not ways:
+            return Artifact(attached(file, Rounding({}, {"rounding": ALONE})))
         inputs = drawn(file, data.x, data.seed)
         ways, facts = _planned(file, inputs, ways, parameters, data.seed)
         file, rounding = round_file(file, inputs, ways, data.seed)
@@ -59,11 +61,9 @@ class Round:
 
 
 def _ways(file: bytes, parameters: JsonObject, data: TrainingData) -> dict[str, Way]:
-    """How each layer is rounded, where none is spared.
-
-    Raises:
-        Infeasible: there is none.
-    """
+    """How each layer is rounded, where none is spared; of those that can be rounded together."""
+    if state(file) == "resources":
+        return {}
     model = loaded(file)
     plain = Way(parameters["bits"], parameters["levels"], trained=parameters["trained_clusters"])
     both = replace(plain, sparsity=parameters["sparsity"], clusters=parameters["clusters"])
@@ -74,8 +74,6 @@ def _ways(file: bytes, parameters: JsonObject, data: TrainingData) -> dict[str, 
             way = replace(way, bits=8)
         if way.changes:
             ways[name(model, place)] = way
-    if not ways:
-        raise Infeasible("no layer to round: none outside of loops is a convolution or fully connected")
     return ways
 
 

@@ -59,3 +59,32 @@ def dense() -> tuple[bytes, np.ndarray[Any, Any]]:
     random = np.random.default_rng(0)
     x = random.normal(size=(256, 12)) @ random.normal(size=(12, 64)) + 0.1 * random.normal(size=(256, 64))
     return converted(model), x.astype(np.float32)
+
+
+@functools.cache
+def tokens() -> tuple[bytes, np.ndarray[Any, Any]]:
+    """A file of an embedding and a dense layer, and inputs of whole numbers for it."""
+    start(2)
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(0)
+    layers = tf_keras.layers
+    entry = tf_keras.Input((6,), dtype="int32")
+    x = layers.Flatten()(layers.Embedding(30, 8, embeddings_initializer="random_normal")(entry))
+    model = tf_keras.Model(entry, layers.Dense(4)(x))
+    return converted(model), np.random.default_rng(0).integers(0, 30, (100, 6)).astype(np.int32)
+
+
+@functools.cache
+def recurrent() -> tuple[bytes, np.ndarray[Any, Any]]:
+    """A file of a recurrent layer, as a loop, and a dense one behind it, and inputs for it."""
+    start(2)
+    import tf_keras
+
+    from autotune.compress.convert import for_one_sample
+
+    tf_keras.utils.set_random_seed(0)
+    layers = tf_keras.layers
+    model = tf_keras.Sequential([layers.Input((5, 3)), layers.GRU(8), layers.Dense(4)])
+    x = np.random.default_rng(0).normal(size=(50, 5, 3)).astype(np.float32)
+    return bytes(for_one_sample(model).convert()), x

@@ -15,15 +15,15 @@ from autotune.compress.prune import PruneOnce
 from autotune.compress.quantize import Quantize
 from autotune.compress.rounding.file import detached
 from autotune.compress.rounding.layers import along
-from autotune.compress.rounding.stage import Round
+from autotune.compress.rounding.stage import ALONE, Round
 from autotune.compress.stage import TrainingData
 from autotune.config import SCHEMES, Recipe
 from autotune.errors import Infeasible, UserError
 from autotune.model.artifact import Artifact
 from autotune.testing import StageContract
-from autotune.tflite.flatbuffer import read_layers, read_weights
+from autotune.tflite.flatbuffer import describe, read_layers, read_weights
 from autotune.tflite.structure import structure
-from tests.compress.rounding.models import branches, dense, inputs
+from tests.compress.rounding.models import branches, dense, inputs, recurrent, tokens
 from tests.tflite import stateful
 
 ROUNDED = [scheme for scheme in SCHEMES if scheme not in ("none", "float16", "qat")]
@@ -210,14 +210,45 @@ def test_clusters_of_a_training_stay(data: TrainingData) -> None:
         assert row["distinct"] <= source["distinct"]
 
 
+def test_what_can_not_be_rounded_together_is_rounded_alone(data: TrainingData) -> None:
+    """As with the nearest rounding: state that is out of reach, all that recurrent layers have."""
+    file = stateful.resources()
+    shape = describe(file)["inputs"][0]["shape"]
+    ones = dataclasses.replace(data, x=np.ones((5, *shape[1:]), np.float32))
+    artifact = build(gptq(quantize="dynamic"), ones, file)[1]
+    assert artifact.facts["rounding"] == ALONE
+    alone = post_training.quantize(file, "dynamic", ones.calibration)
+    assert structure(artifact.data) == structure(alone)
+    for layer, other in zip(read_layers(artifact.data), read_layers(alone), strict=True):
+        np.testing.assert_array_equal(layer.values, other.values)
+
+
+def test_loops_are_walked_through_but_not_rounded() -> None:
+    """Of a recurrent layer, whose weights are in a loop's body; zeros are there all the same."""
+    file, x = recurrent()
+    data = TrainingData(x, np.zeros(len(x), int), x[:20], "mse", 0)
+    rounded, artifact = build(gptq(quantize="dynamic", prune=0.3), data, file)
+    assert describe(file)["operators"]["WHILE"] == 1
+    assert len(detached(rounded.data)[1].scales) == 1
+    assert all(row["sparsity"] >= 0.3 for row in artifact.facts["layers"])
+    wanted = outputs_of(file, x)
+    assert np.abs(outputs_of(artifact.data, x) - wanted).mean() < 0.5 * wanted.std()
+
+
+def test_integer_inputs_are_taken_as_they_are() -> None:
+    """As those of a model of texts: what is behind its embedding is rounded."""
+    file, x = tokens()
+    data = TrainingData(x, np.zeros(len(x), int), x[:20], "mse", 0)
+    rounded, artifact = build(gptq(quantize="int4"), data, file)
+    assert len(detached(rounded.data)[1].scales) == 1
+    wanted = outputs_of(file, x)
+    assert np.abs(outputs_of(artifact.data, x) - wanted).mean() < 0.15 * wanted.std()
+
+
 def test_what_can_not_be_rounded_says_so(data: TrainingData) -> None:
-    """A file that is quantized already, state that is out of reach, no layer that is left, a file that is none."""
+    """A file that is quantized already, a file that is none."""
     recipe = gptq(quantize="int8")
     with pytest.raises(Infeasible, match="quantized already"):
         build(recipe, data, build(recipe, data)[1].data)
-    with pytest.raises(Infeasible, match="keeps state in resources"):
-        build(recipe, data, stateful.resources())
-    with pytest.raises(Infeasible, match="no layer to round"):
-        build(recipe, dataclasses.replace(data, excluded=("*",)))
     with pytest.raises(UserError, match="not a whole"):
         build(recipe, data, b"no model")
