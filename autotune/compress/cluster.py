@@ -4,6 +4,7 @@ import numpy as np
 
 from autotune.compress import oneshot
 from autotune.compress.stage import TrainingData, so_far
+from autotune.compress.statistics import see
 from autotune.compress.training import compressible, fine_tune, kernel, settings, wrap_layers
 from autotune.config import Recipe
 from autotune.errors import Infeasible
@@ -54,6 +55,7 @@ class Cluster:
         if parameters["preserve_sparsity"] and parameters["clusters"] < 3:
             raise Infeasible("2 clusters can't keep a pruning's zeros: with them it takes 3 or more")
         model = open_base(base, parent)
+        see(model, data.calibration)
         layers = compressible(model, data.excluded)
         large = {layer.name for layer in layers if kernel(layer).size > parameters["clusters"]}
         if not large:

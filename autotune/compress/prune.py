@@ -4,6 +4,7 @@ import numpy as np
 
 from autotune.compress import oneshot
 from autotune.compress.stage import TrainingData, so_far
+from autotune.compress.statistics import see
 from autotune.compress.training import RAMP, compressible, fine_tune, kernel, settings, steps_of, wrap_layers
 from autotune.config import Recipe
 from autotune.errors import Infeasible
@@ -38,6 +39,7 @@ class Prune:
         import tensorflow_model_optimization as tfmot
 
         model = open_base(base, parent)
+        see(model, data.calibration)
         pattern = parameters["pattern"]
         wanted = _prunable(model, pattern, data)
         options = {"pruning_schedule": _schedule(parameters, data)}

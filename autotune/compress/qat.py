@@ -14,6 +14,7 @@ from autotune.compress.fake_quantization import begin_ranges, quantization_aware
 from autotune.compress.flat import flattened
 from autotune.compress.keras_preprocessing import stays_float
 from autotune.compress.stage import TrainingData, so_far
+from autotune.compress.statistics import see
 from autotune.compress.training import fine_tune, settings
 from autotune.config import Recipe
 from autotune.errors import Infeasible
@@ -45,6 +46,7 @@ class QuantizationAware:
             apart = bool(unpack(shorter)[-1])
         else:
             model = flattened(open_base(base, parent))
+            see(model, data.calibration)
             if any(layer.weights and named(layer.name, data.excluded) for layer in layers_of(model)):
                 raise Infeasible("layers that are excluded would be quantized all the same, by LiteRT's converter")
             initial = model.get_weights()

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from typing import Any, NamedTuple
 
@@ -12,8 +12,10 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from autotune.errors import UserError, one_line
 from autotune.model import keras3_activations
-from autotune.model.keras_types import KerasModel, KerasObject, KerasTensor
-from autotune.model.tflite_layers import LAYERS, Call
+from autotune.model.keras_types import KerasModel, KerasObject
+from autotune.model.tflite_call import Call, Layer, Tensor
+from autotune.model.tflite_layers import LAYERS
+from autotune.model.tflite_weights import WEIGHTED
 from autotune.task.data import Array
 from autotune.tflite.flatbuffer import constant, kind, opened, tensor_facts
 
@@ -85,8 +87,8 @@ class _Graph:
         self._model = opened(file)
         self._graph = self._model.subgraphs[0]
         self._operators = [self._operator(each) for each in self._graph.operators]
-        self._tensors: dict[int, KerasTensor] = {}
-        self._shared: dict[str, Callable[..., KerasTensor]] = {}
+        self._tensors: dict[int, Tensor] = {}
+        self._shared: dict[str, Layer] = {}
         self._names = set[str]()
 
     def model(self) -> KerasModel:
@@ -102,8 +104,9 @@ class _Graph:
         entry, end = int(self._graph.inputs[0]), int(self._graph.outputs[0])
         facts = tensor_facts(self._graph.tensors[entry])
         self._tensors[entry] = tf_keras.Input(shapes[entry][1:], dtype=facts["dtype"], name=self._name(facts["name"]))
-        for operator in pending:
-            self._tensors[operator.outputs[0]] = self._made(operator, shapes[operator.outputs[0]])
+        last = max((place for place, each in enumerate(pending) if each.kind in WEIGHTED), default=0)
+        for place, operator in enumerate(pending):
+            self._tensors[operator.outputs[0]] = self._made(operator, shapes[operator.outputs[0]], inner=place < last)
         return tf_keras.Model(self._tensors[entry], self._tensors[end])
 
     def _operator(self, operator: schema.OperatorT) -> Operator:
@@ -156,7 +159,7 @@ class _Graph:
             raise UserError(f"its operator {_BLOCKS[0]} has no Keras layer here (other than around a convolution)")
         return merged
 
-    def _made(self, operator: Operator, shape: tuple[int, ...]) -> KerasTensor:
+    def _made(self, operator: Operator, shape: tuple[int, ...], *, inner: bool) -> Tensor:
         """What an operator gives, by the layer that is made of it."""
         facts = tensor_facts(self._graph.tensors[operator.outputs[0]])
         call = Call(
@@ -165,6 +168,7 @@ class _Graph:
             tuple(self._input(index) for index in operator.inputs),
             shape,
             facts["dtype"],
+            inner,
             lambda *arguments, **config: self._layer(operator, *arguments, **config),
         )
         try:
@@ -177,7 +181,7 @@ class _Graph:
             raise call.refused(f"of shape {shape}")
         return made
 
-    def _input(self, index: int) -> KerasTensor | Array | None:
+    def _input(self, index: int) -> Tensor | Array | None:
         if index < 0:
             return None
         values = self._constant(index)
@@ -191,18 +195,18 @@ class _Graph:
             return None
         return data.view(facts["dtype"]).reshape(facts["shape"])
 
-    def _layer(
-        self, operator: Operator, kind: str, weights: Sequence[Array] = (), /, **config: object
-    ) -> Callable[..., KerasTensor]:
+    def _layer(self, operator: Operator, kind: str, weights: Sequence[Array] = (), /, **config: object) -> Layer:
         """Makes a layer; where another operator has the same weights and settings, it is that one's."""
         sharing = f"{kind} {config} {operator.inputs[1:]}"
         if weights and sharing in self._shared:
             return self._shared[sharing]
         tensor = next(filter(self._is_weight, operator.inputs)) if weights else operator.outputs[0]
-        layer = _class(kind)(name=self._name(tensor_facts(self._graph.tensors[tensor])["name"]), **config)
+        name = tensor_facts(self._graph.tensors[tensor])["name"]
+        name = self._name(f"{name}/normalization" if kind == "BatchNormalization" else name)
+        layer = _class(kind)(name=name, **config)
 
-        def call(inputs: KerasTensor) -> KerasTensor:
-            made = layer(inputs)
+        def call(inputs: Tensor | Sequence[Tensor]) -> Tensor:
+            made: Tensor = layer(inputs)
             if weights:
                 layer.set_weights(weights)
             return made

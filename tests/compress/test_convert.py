@@ -17,6 +17,7 @@ from autotune.errors import Fault, Infeasible
 from autotune.model.keras_facts import layers_of
 from autotune.model.load import import_model
 from autotune.tflite.flatbuffer import describe, read_layers
+from tests.compress import running
 
 start(2)
 
@@ -174,6 +175,20 @@ def test_a_given_file_is_trained(given: bytes, recipe: Recipe) -> None:
     operators.pop("QUANTIZE", 0)
     operators.pop("DEQUANTIZE", 0)
     assert operators == describe(given)["operators"]
+
+
+def test_training_keeps_what_a_file_has_learnt() -> None:
+    """Of pixels, whose weights are so small that steps of the usual size would be as large as they are."""
+    tf_keras.utils.set_random_seed(0)
+    pixels = np.random.default_rng(0).uniform(0, 255, (64, 8, 8, 3)).astype(np.float32)
+    layers = [K.Conv2D(8, 3, activation="relu"), K.Conv2D(8, 3, activation="relu"), K.Flatten(), K.Dense(3)]
+    model = tf_keras.Sequential([K.InputLayer((8, 8, 3)), *layers])
+    first, *rest = model.get_weights()
+    model.set_weights([first / 255, *rest])
+    quantities = TrainingData(pixels, np.zeros((64, 3), np.float32), pixels[:8], "mse", 0)
+    again = trained(converted(model), Recipe(prune=0.1, epochs=2), quantities)
+    wanted = np.asarray(model(pixels))
+    assert np.mean(np.square(running.run(again, pixels) - wanted)) < 0.02 * wanted.var()
 
 
 def test_layers_of_a_given_file_are_left_alone(given: bytes) -> None:

@@ -108,13 +108,34 @@ def test_names_are_those_of_the_file() -> None:
     file = converted(functional((8, 8, 3), residual))
     names = [layer.name for layer in read_layers(file)]
     model = as_keras(file)
-    weighted = [layer.name for layer in model.layers if layer.weights]
+    weighted = [layer.name for layer in model.layers if layer.weights and type(layer).__name__ != "BatchNormalization"]
     again = [layer.name for layer in read_layers(converted(model))]
     assert len(set(weighted)) == len(names)
     for whole in names:
         for excluded in (whole, whole.split(";")[0].split("/")[-2]):
             assert [named(each, [excluded]) for each in weighted] == [named(each, [excluded]) for each in names]
             assert [named(each, [excluded]) for each in again] == [named(each, [excluded]) for each in names]
+
+
+def test_convolutions_have_weights_of_the_usual_scale() -> None:
+    """But for the last; their factors are those of batch normalisations, which fold again. Noise stays noise."""
+
+    def body(x: Any) -> Any:
+        return K.Conv2D(2, 1)(K.DepthwiseConv2D(3)(K.Conv2D(4, 3, name="first")(x)))
+
+    model = functional((8, 8, 3), body)
+    first, offset = model.get_layer("first").get_weights()
+    model.get_layer("first").set_weights([first * [1e-5, 0.5, 1, 0] / 255, offset])
+    file = converted(model)
+    twin = as_keras(file)
+    kinds = [type(layer).__name__ for layer in twin.layers]
+    normalised = ["Conv2D", "BatchNormalization", "DepthwiseConv2D", "BatchNormalization"]
+    assert kinds == ["InputLayer", *normalised, "Conv2D"]
+    noise, *sizes = np.sqrt(np.mean(np.square(twin.layers[1].get_weights()[0]), axis=(0, 1, 2)))
+    usual = np.sqrt(2 / 27)
+    np.testing.assert_allclose(sizes, [usual, usual, 0], rtol=1e-5)
+    assert 0 < noise < 0.01 * usual
+    assert structure(converted(twin)) == structure(file)
 
 
 def test_weights_that_are_shared_stay_so() -> None:

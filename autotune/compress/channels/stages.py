@@ -11,6 +11,7 @@ from autotune.compress.channels.refit import FITTED, refit
 from autotune.compress.channels.surgery import without
 from autotune.compress.flat import flattened
 from autotune.compress.stage import TrainingData
+from autotune.compress.statistics import see
 from autotune.compress.training import fine_tune, settings
 from autotune.config import Recipe
 from autotune.json_object import JsonObject
@@ -95,6 +96,7 @@ class Recover:
 
     def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
         model = open_base(base, parent)
+        see(model, data.calibration)
         facts = fine_tune(model, base, parameters, data, [])
         return Artifact(pack(model.get_weights()), facts)
 
