@@ -1,5 +1,7 @@
 """Weight clustering: few distinct weights in each layer (Han et al., arXiv:1510.00149)."""
 
+from typing import SupportsInt
+
 import numpy as np
 
 from autotune.compress import oneshot
@@ -103,9 +105,10 @@ class _Kept:
         """Centroids of shape (clusters,), or (channels, clusters)."""
         import tensorflow as tf
 
-        if self._per_channel:
-            return tf.constant([self._distinct(channel) for channel in np.moveaxis(self._weights, -1, 0)])
-        return tf.constant(self._distinct(self._weights))
+        channels = np.moveaxis(self._weights, -1, 0)
+        distinct = list(map(self._distinct, channels)) if self._per_channel else self._distinct(self._weights)
+        centroids: KerasTensor = tf.constant(distinct)
+        return centroids
 
     def _distinct(self, weights: Array) -> Array:
         return _padded(np.unique(weights), self._clusters)
@@ -126,15 +129,20 @@ def _beginning(way: str) -> type:
     theirs: KerasObject = CentroidsInitializerFactory.get_centroid_initializer(name)
 
     class Beginning(theirs):  # type: ignore[misc]  # TFMOT has no types
-        def _calculate_centroids_for_interval(self, weights: KerasTensor, clusters: KerasTensor) -> KerasTensor:
+        def _calculate_centroids_for_interval(self, weights: KerasTensor, clusters: SupportsInt) -> KerasTensor:
             values = np.unique(weights.numpy())
-            if len(values) > clusters:
-                return super()._calculate_centroids_for_interval(weights, clusters)
-            return tf.constant(_padded(values, int(clusters)))
+            centroids: KerasTensor
+            if len(values) > int(clusters):
+                centroids = super()._calculate_centroids_for_interval(weights, clusters)
+            else:
+                centroids = tf.constant(_padded(values, int(clusters)))
+            return centroids
 
-        def _zero_centroid_initialization(self, weights: KerasTensor = None) -> KerasTensor:
+        def _zero_centroid_initialization(self, weights: KerasTensor | None = None) -> KerasTensor:
             centroids = super()._zero_centroid_initialization(weights)
-            return tf.constant(_padded(centroids.numpy(), self.number_of_clusters))  # one alone where all are zero
+            # One alone where all are zero.
+            padded: KerasTensor = tf.constant(_padded(centroids.numpy(), self.number_of_clusters))
+            return padded
 
     return Beginning
 

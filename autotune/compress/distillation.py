@@ -112,7 +112,8 @@ def distillation_loss(identifier: str) -> KerasObject:
     def loss(taught: KerasTensor, outputs: KerasTensor) -> KerasTensor:
         target = tf.nn.softmax(softened(taught, logits=logits))
         # Gradients shrink with the square of the temperature: made up for, as in the paper.
-        return TEMPERATURE**2 * tf.nn.softmax_cross_entropy_with_logits(target, softened(outputs, logits=logits))
+        entropy: KerasTensor = tf.nn.softmax_cross_entropy_with_logits(target, softened(outputs, logits=logits))
+        return entropy * TEMPERATURE**2
 
     return loss
 
@@ -137,7 +138,8 @@ def _flipped(x: KerasTensor) -> KerasTensor:
     import tensorflow as tf
 
     flips = tf.random.uniform([tf.shape(x)[0], 1, 1, 1]) < 0.5
-    return tf.where(flips, tf.reverse(x, [2]), x)
+    flipped: KerasTensor = tf.where(flips, tf.reverse(x, [2]), x)
+    return flipped
 
 
 def _shifted(x: KerasTensor) -> KerasTensor:
@@ -162,4 +164,5 @@ def _mixed(x: KerasTensor) -> KerasTensor:
     own = tf.where(chosen, tf.random.uniform(shape), tf.ones(shape))
     values = tf.cast(x, tf.float32)
     mixed = own * values + (1 - own) * tf.reverse(values, [0])
-    return tf.cast(tf.round(mixed) if x.dtype.is_integer else mixed, x.dtype)
+    blended: KerasTensor = tf.cast(tf.round(mixed) if x.dtype.is_integer else mixed, x.dtype)
+    return blended

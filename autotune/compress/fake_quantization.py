@@ -13,7 +13,7 @@ from autotune.compress.keras_preprocessing import joined, split
 from autotune.compress.training import KERNELS, compressible, wrap_layers
 from autotune.errors import Infeasible
 from autotune.model.keras_facts import layers_of
-from autotune.model.keras_types import KerasLayer, KerasModel, KerasObject, KerasTensor
+from autotune.model.keras_types import KerasLayer, KerasModel, KerasObject, KerasTensor, KerasVariable
 from autotune.task.data import Array
 
 BATCH = 100
@@ -164,8 +164,8 @@ def _scheme(usual: KerasObject, *, pruned: bool, clustered: bool) -> KerasObject
 class _Range:
     """TFMOT's variables of an activation's range, and the range that was seen, 0 included."""
 
-    least: KerasTensor
-    greatest: KerasTensor
+    least: KerasVariable
+    greatest: KerasVariable
     low: float = 0.0
     high: float = 0.0
 
@@ -181,7 +181,7 @@ def _observed() -> Iterator[dict[int, _Range]]:
 
     ranges: dict[int, _Range] = {}
 
-    def observe(inputs: KerasTensor, min_var: KerasTensor, max_var: KerasTensor, **_: object) -> KerasTensor:
+    def observe(inputs: KerasTensor, min_var: KerasVariable, max_var: KerasVariable, **_: object) -> KerasTensor:
         ranges.setdefault(id(min_var), _Range(min_var, max_var)).see(inputs.numpy())
         return inputs
 

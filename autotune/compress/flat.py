@@ -38,7 +38,7 @@ def _is_nested(layer: KerasLayer) -> bool:
     return bool(getattr(layer, "_is_graph_network", False))  # public in no form
 
 
-def _called(model: KerasModel, inputs: list[KerasTensor], copies: _Copies) -> KerasTensor:
+def _called(model: KerasModel, inputs: list[KerasTensor], copies: _Copies) -> list[KerasTensor]:
     """What a model gives for these inputs, by copies of its layers; a layer that is called twice has one copy."""
     import tensorflow as tf
 
@@ -57,7 +57,7 @@ def _called(model: KerasModel, inputs: list[KerasTensor], copies: _Copies) -> Ke
             else:
                 outputs = _copy(node.layer, copies)(*arguments, **options)
             made |= zip(map(id, tf.nest.flatten(node.outputs)), tf.nest.flatten(outputs), strict=True)
-    return tf.nest.pack_sequence_as(model.outputs, [made[id(tensor)] for tensor in model.outputs])
+    return [made[id(tensor)] for tensor in model.outputs]
 
 
 def _copy(layer: KerasLayer, copies: _Copies) -> KerasLayer:

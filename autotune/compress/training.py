@@ -189,7 +189,8 @@ def _of_numbers_too(loss: KerasObject) -> KerasObject:
     """A loss of rows that takes class numbers, too, and makes one-hot rows of them."""
     import tensorflow as tf
 
-    each = loss.call if hasattr(loss, "call") else loss  # of an object, what it gives for each sample
+    # Of an object, what it gives for each sample.
+    each: Callable[..., KerasTensor] = loss.call if hasattr(loss, "call") else loss
 
     def loss_of(labels: KerasTensor, outputs: KerasTensor) -> KerasTensor:
         if outputs.shape[-1] > 1 and labels.shape[1:] != outputs.shape[1:]:

@@ -12,7 +12,7 @@ from autotune.errors import UserError, one_line
 from autotune.model import keras3_activations
 from autotune.model.keras3_graph import leaves, rewrite_model
 from autotune.model.keras3_layers import MODELS
-from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
+from autotune.model.keras_types import KerasLayer, KerasModel
 from autotune.task.data import Array
 
 TOLERANCE = 1e-4
@@ -146,7 +146,7 @@ def _gap(source: KerasModel, target: KerasModel, inputs: list[Array]) -> float:
     return max(gaps)
 
 
-def structured(model: KerasModel, inputs: list[Array]) -> KerasTensor:
+def structured(model: KerasModel, inputs: list[Array]) -> Array | list[Array] | dict[str, Array]:
     """The inputs as this model takes them: a single one, a list, or a dictionary."""
     ends = model.get_config().get("input_layers")
     if isinstance(ends, dict):

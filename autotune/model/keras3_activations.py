@@ -7,28 +7,32 @@ def hard_sigmoid(x: KerasTensor) -> KerasTensor:
     """relu6(x + 3) / 6; tf_keras's own is steeper: 0.2 x + 0.5, clipped."""
     import tensorflow as tf
 
-    return tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
+    y: KerasTensor = tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
+    return y
 
 
 def hard_silu(x: KerasTensor) -> KerasTensor:
     """The product of x and hard_sigmoid(x), in the form that LiteRT's converter makes one operator of."""
     import tensorflow as tf
 
-    return x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
+    y: KerasTensor = x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
+    return y
 
 
 def hard_tanh(x: KerasTensor) -> KerasTensor:
     """x, clipped to -1 … 1."""
     import tensorflow as tf
 
-    return tf.clip_by_value(x, -1.0, 1.0)
+    y: KerasTensor = tf.clip_by_value(x, -1.0, 1.0)
+    return y
 
 
 def log_sigmoid(x: KerasTensor) -> KerasTensor:
     """The logarithm of the sigmoid."""
     import tensorflow as tf
 
-    return tf.math.log_sigmoid(x)
+    y: KerasTensor = tf.math.log_sigmoid(x)
+    return y
 
 
 NAMES = {

@@ -1,6 +1,6 @@
 """A .tflite operator that Keras has no layer for, as a layer. Imports TensorFlow: for workers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -84,10 +84,9 @@ class Operation(tf_keras.layers.Layer):  # type: ignore[misc]  # tf_keras has no
         """Whether its outputs are values of its inputs, so that their scale is the same when they are quantized."""
         return self.operator in _MOVES
 
-    def call(self, inputs: KerasTensor) -> KerasTensor:
+    def call(self, inputs: KerasTensor | list[KerasTensor]) -> KerasTensor:
         """The function of the inputs, a tensor or several, with the constants at their places."""
-        arguments: Sequence[KerasTensor | Array] = [*inputs] if isinstance(inputs, list | tuple) else [inputs]
-        arguments = list(arguments)
+        arguments: list[KerasTensor | Array] = [*inputs] if isinstance(inputs, list | tuple) else [inputs]
         for place in sorted(self.constants, key=int):
             arguments.insert(int(place), np.asarray(self.constants[place], np.float32))
         return FUNCTIONS[self.operator](*arguments, **self.options)

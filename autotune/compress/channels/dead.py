@@ -210,7 +210,8 @@ def _without_inputs(call: Call) -> KerasTensor:
     import tensorflow as tf
 
     bias = tf.zeros(call.output_shape[-1:]) if call.layer.bias is None else call.layer.bias
-    return tf.broadcast_to(call.layer.activation(bias[tf.newaxis]), (1, *call.output_shape))
+    outputs: KerasTensor = tf.broadcast_to(call.layer.activation(bias[tf.newaxis]), (1, *call.output_shape))
+    return outputs
 
 
 def _gain(normalisation: KerasLayer) -> Array:

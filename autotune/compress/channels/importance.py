@@ -98,4 +98,5 @@ def _distances(outputs: KerasTensor, loss: str) -> KerasTensor:
         shares = tf.stack([share, 1 - share])
     else:
         shares = tf.nn.softmax(softened(outputs, logits=task.logits))
-    return 2 * tf.sqrt(tf.maximum(shares, 1e-7))
+    points: KerasTensor = 2 * tf.sqrt(tf.maximum(shares, 1e-7))
+    return points

@@ -150,4 +150,6 @@ def _patches(call: Call, layer: KerasLayer, taken: KerasTensor) -> KerasTensor:
         taken = taken[:, :, tf.newaxis]
     pad = [1] * (2 - len(layer.kernel_size))
     sizes, strides, rates = ([1, *each, *pad, 1] for each in (layer.kernel_size, layer.strides, layer.dilation_rate))
-    return tf.image.extract_patches(taken, sizes, strides, rates, "SAME" if layer.padding == "same" else "VALID")
+    padding = "SAME" if layer.padding == "same" else "VALID"
+    patches: KerasTensor = tf.image.extract_patches(taken, sizes, strides, rates, padding)
+    return patches
