@@ -1,7 +1,7 @@
-"""Every technique alone and combined, as one table each for the demo's model and ResNet8.
+"""Every technique alone and combined, as one table each for the demo's model, ResNet8 and a small MobileNet.
 
 The recipes are written down here and not searched for; accuracy is of all test samples, so it is no
-number to choose by.
+number to choose by. Rows with rounding are of five seeds. Channels are cut by multiply-accumulates.
 """
 
 import tempfile
@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from autotune.compress import pipeline
+from autotune.compress.channels.examine import examine
+from autotune.compress.channels.plan import most_important, plan
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe, Runtime
@@ -19,6 +21,7 @@ from autotune.devices.client.local import LocalDevice
 from autotune.errors import Infeasible
 from autotune.measure.rounds import Job, measure
 from autotune.model import load
+from autotune.model.artifact import Artifact
 from autotune.results.measurement import Measurement
 from autotune.task.data import Split, read_data
 from autotune.task.model_facts import ModelFacts
@@ -29,8 +32,12 @@ SHARED = HERE.parent / "shared"
 MODELS = {
     "digits": (HERE / "experiments/digits/digits.keras", HERE / "experiments/digits/digits.npz", "shift"),
     "ResNet8": (SHARED / "models/resnet8.keras", SHARED / "data/cifar10_subset.npz", "mix"),
+    "a small MobileNet": (HERE / "benchmarks/depthwise.keras", SHARED / "data/cifar10_subset.npz", "mix"),
 }
 EPOCHS = 20
+LONG = 80
+SEEDS = range(5)
+"""Of the calibration samples, and of the samples that weights are rounded by."""
 
 
 def main() -> None:
@@ -48,6 +55,8 @@ def recipes(augment: str) -> dict[str, Recipe]:
     training: dict[str, Any] = {"epochs": EPOCHS, "augment": augment}
     sparse: dict[str, Any] = {"prune": 0.65, **training}
     shared: dict[str, Any] = {"cluster": 16, **training}
+    half: dict[str, Any] = {"channels": 0.5, **training}
+    rounded: dict[str, Any] = {"rounding": "gptq", "fine_tune": "none"}
     return {
         "float": Recipe(),
         "float16": Recipe(quantize="float16"),
@@ -78,51 +87,100 @@ def recipes(augment: str) -> dict[str, Recipe]:
         "PQAT": Recipe(quantize="qat", **sparse),
         "CQAT": Recipe(quantize="qat", **shared),
         "PCQAT": Recipe(quantize="qat", **(sparse | shared)),
+        "full integer, rounded together": Recipe(quantize="int8", **rounded),
+        "W4A8": Recipe(quantize="w4a8"),
+        "W4A8, rounded together": Recipe(quantize="w4a8", **rounded),
+        "int4, rounded together": Recipe(quantize="int4", **rounded),
+        "int4, eleven levels": Recipe(quantize="int4", levels=11, **rounded),
+        "int4, nine levels": Recipe(quantize="int4", levels=9, **rounded),
+        "int4, nine levels, by layer": Recipe(quantize="int4", levels=9, levels_scope="layer", **rounded),
+        "int4, a quarter of the layers int8, rounded together": Recipe(quantize="int4", mixed=0.25, **rounded),
+        "int4, 40 % zeros, rounded together": Recipe(quantize="int4", prune=0.4, **rounded),
+        "full integer, 30 % zeros, rounded together": Recipe(quantize="int8", prune=0.3, **rounded),
+        "full integer, 32 clusters, rounded together": Recipe(quantize="int8", cluster=32, **rounded),
+        "pruned + int4, rounded together": Recipe(quantize="int4", rounding="gptq", **sparse),
+        "half of the arithmetic, no training": Recipe(channels=0.5, fine_tune="none"),
+        "half of the arithmetic, distilled": Recipe(**half),
+        f"half of the arithmetic, distilled for {LONG} epochs": Recipe(**(half | {"epochs": LONG})),
+        "half of the arithmetic + full integer": Recipe(quantize="int8", **half),
+        "half of the arithmetic + int4, rounded together": Recipe(quantize="int4", rounding="gptq", **half),
     }
 
 
 def _table(title: str, model: Path, source: Path, augment: str) -> None:
     imported = load.import_model(model.read_bytes(), model.name)
     data = read_data(str(source), tuple(imported.facts["input_shape"]), 0)
-    task = make_task(model.name, model.read_bytes(), ModelFacts.from_json(imported.facts), data, None, None, 0)
-    train = task.data.train
-    lessons = TrainingData(train.x, train.y, task.calibration(), task.loss, task.seed)
-    every = Split(*(np.concatenate([getattr(task.data.validation, k), getattr(task.data.test, k)]) for k in "xy"))
+    facts = ModelFacts.from_json(imported.facts)
+    tasks = [make_task(model.name, model.read_bytes(), facts, data, None, None, seed) for seed in SEEDS]
+    train = data.train
+    lessons = [TrainingData(train.x, train.y, task.calibration(), task.loss, task.seed) for task in tasks]
+    every = Split(*(np.concatenate([getattr(data.validation, k), getattr(data.test, k)]) for k in "xy"))
     with tempfile.TemporaryDirectory() as folder:
         files = dict(_built(recipes(augment), imported.data, lessons, Path(folder)))
-        print(f"\n| {title} | accuracy (95 %) | size B | download B | latency us |\n|---|---|---|---|---|", flush=True)
-        for name, row in _measured(files, task, every, Path(folder)):
+        print(f"\n| {title} | accuracy | size B | download B | latency us |\n|---|---|---|---|---|", flush=True)
+        for name, row in _measured(files, tasks[0], every, Path(folder)):
             print(f"| {name} | {row}", flush=True)
 
 
-def _built(chosen: dict[str, Recipe], base: bytes, data: TrainingData, folder: Path) -> Iterator[tuple[str, Any]]:
-    """Each recipe's file and facts; what several share is built once."""
-    done: dict[str, Any] = {}
+def _built(
+    chosen: dict[str, Recipe], base: bytes, lessons: list[TrainingData], folder: Path
+) -> Iterator[tuple[str, list[tuple[Path, Any]]]]:
+    """Each recipe's files and their facts, for each seed where it rounds; what several share is built once."""
+    done: dict[tuple[str, int], Artifact] = {}
+    examined = examine(base, lessons[0])
     for number, (name, recipe) in enumerate(chosen.items()):
-        parent: bytes | None = None
+        keep = most_important(examined, plan(examined, recipe.channels)) if recipe.channels < 1 else None
+        files = []
         try:
-            for step in pipeline.steps(recipe, "benchmark"):
-                if step.key not in done:
-                    done[step.key] = pipeline.build(step, base, parent, data)
-                parent = done[step.key].data
+            for seed in SEEDS if recipe.rounds else SEEDS[:1]:
+                artifact = _file(recipe, keep, base, lessons, seed, done)
+                path = folder / f"{number}-{seed}.tflite"
+                path.write_bytes(artifact.data)
+                files.append((path, artifact.facts))
         except Infeasible as error:
             print(f"{name} can't be built: {error}", flush=True)
             continue
-        path = folder / f"{number}.tflite"
-        path.write_bytes(done[step.key].data)
-        yield name, (path, done[step.key].facts)
+        yield name, files
 
 
-def _measured(files: dict[str, Any], task: Task, every: Split, folder: Path) -> Iterator[tuple[str, str]]:
-    """Accuracy with its interval, sizes, and latency on one thread."""
+def _file(
+    recipe: Recipe,
+    keep: dict[str, list[int]] | None,
+    base: bytes,
+    lessons: list[TrainingData],
+    seed: int,
+    done: dict[tuple[str, int], Artifact],
+) -> Artifact:
+    """A recipe's file. What comes before the rounding is of the first seed."""
+    parent: bytes | None = None
+    smaller: bytes | None = None
+    drawn = 0
+    for step in pipeline.steps(recipe, "benchmark", keep):
+        drawn = seed if step.stage == "round" else drawn
+        if (step.key, drawn) not in done:
+            done[step.key, drawn] = pipeline.build(step, base, parent, lessons[drawn], smaller)
+        artifact = done[step.key, drawn]
+        parent, smaller = (None, artifact.data) if step.gives_model else (artifact.data, smaller)
+    return artifact
+
+
+def _measured(
+    files: dict[str, list[tuple[Path, Any]]], task: Task, every: Split, folder: Path
+) -> Iterator[tuple[str, str]]:
+    """Accuracy with its interval, over several seeds its mean, least and greatest; sizes, latency on one thread."""
     runtime, inputs = Runtime(), folder / "x.npy"
     np.save(inputs, every.x)
     with LocalDevice().open() as session:
         with session.lease(waiting=print):
-            latencies = measure(session, [Job(path, runtime) for path, _ in files.values()])
-        for (name, (path, facts)), latency in zip(files.items(), latencies, strict=True):
+            latencies = measure(session, [Job(rows[0][0], runtime) for rows in files.values()])
+        for (name, rows), latency in zip(files.items(), latencies, strict=True):
             assert isinstance(latency, Measurement)
-            score = task.score(session.outputs(path, runtime, inputs), every.y)
-            size, download = path.stat().st_size, facts["downloads"]["gzip"]
-            accuracy = f"{score.value:.3f} ({score.low:.3f} to {score.high:.3f})"
+            scores = [task.score(session.outputs(path, runtime, inputs), every.y) for path, _ in rows]
+            values = [score.value for score in scores]
+            if len(rows) > 1:
+                accuracy = f"{np.mean(values):.3f}, of five {min(values):.3f} to {max(values):.3f}"
+            else:
+                accuracy = f"{values[0]:.3f} ({scores[0].low:.3f} to {scores[0].high:.3f})"
+            size = round(np.mean([path.stat().st_size for path, _ in rows]))
+            download = round(np.mean([facts["downloads"]["gzip"] for _, facts in rows]))
             yield name, f"{accuracy} | {size:,} | {download:,} | {latency.p50_ms * 1e3:.1f} |"
