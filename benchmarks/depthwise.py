@@ -29,7 +29,8 @@ def network() -> KerasModel:
     layers = tf_keras.layers
 
     def normalised(x: KerasTensor) -> KerasTensor:
-        return layers.ReLU()(layers.BatchNormalization()(x))
+        y: KerasTensor = layers.ReLU()(layers.BatchNormalization()(x))
+        return y
 
     entry = tf_keras.Input((32, 32, 3))
     x = layers.Rescaling(1 / 127.5, -1)(entry)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from autotune.compress.convert import converted
 from autotune.compress.worker import start
@@ -144,9 +145,7 @@ def test_weights_that_are_shared_stay_so() -> None:
     weights = tables.tensor(model, (4, 4), np.eye(4, dtype=np.float32) * 2)
     ends = [tables.tensor(model, (1, 4)) for _ in range(3)]
     for entry, end in pairwise(ends):
-        tables.operator(
-            model, OPERATOR.FULLY_CONNECTED, [entry, weights], [end], tables.schema.FullyConnectedOptionsT()
-        )
+        tables.operator(model, OPERATOR.FULLY_CONNECTED, [entry, weights], [end], schema.FullyConnectedOptionsT())
     model.subgraphs[0].inputs, model.subgraphs[0].outputs = ends[:1], ends[-1:]
     twice = as_keras(tables.packed(model))
     assert [type(layer).__name__ for layer in twice.layers] == ["InputLayer", "Dense"]

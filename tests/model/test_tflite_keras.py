@@ -4,6 +4,7 @@ import pytest
 
 from autotune.compress.worker import start
 from autotune.model import tflite_layers
+from autotune.model.tflite_call import Call
 from autotune.model.tflite_keras import why_untrainable
 from tests.compress import tables
 from tests.model.test_tflite_layers import FILES
@@ -25,7 +26,7 @@ def test_a_layer_that_gives_something_else_is_found(monkeypatch: pytest.MonkeyPa
 def test_layers_that_do_not_go_together_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever Keras says of them."""
 
-    def broken(call: tflite_layers.Call) -> object:
+    def broken(call: Call) -> object:
         return call.make("Permute", dims=[1])(call.tensor())
 
     monkeypatch.setitem(tflite_layers.LAYERS, "RELU", broken)

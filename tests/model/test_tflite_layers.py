@@ -1,5 +1,6 @@
 """Operators of a .tflite file as Keras layers: what LiteRT gives, or a line that says which operator is none."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -69,7 +70,7 @@ def pool(**fields: Any) -> Any:
 IMAGE = (6, 6, 4)
 PADS = whole([0, 0], [1, 2], [0, 1], [0, 0])
 
-FILES = {
+FILES: dict[str, Callable[[], bytes]] = {
     "conv same strided relu6": lambda: one(
         OPERATOR.CONV_2D,
         IMAGE,
@@ -197,7 +198,7 @@ def test_a_layer_gives_what_litert_gives(name: str) -> None:
     assert why_untrainable(FILES[name]()) is None
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "an operator without a layer": (
         lambda: one(OPERATOR.FLOOR, IMAGE, [], (1, *IMAGE)),
         "its operator FLOOR has no Keras layer here",

@@ -30,7 +30,7 @@ def test_scales_do_least_harm_of_those_that_clip(weights: np.ndarray) -> None:
     def harm(scale: np.ndarray) -> np.ndarray:
         units = weights / np.where(scale > 0, scale, 1)[..., np.newaxis]
         gap = (np.clip(np.rint(units), -3, 3) - units) * scale[..., np.newaxis]
-        return np.einsum("grc,gc->gr", gap**2, importance)
+        return np.asarray(np.einsum("grc,gc->gr", gap**2, importance))
 
     assert (harm(chosen)[:, :2] < harm(whole)[:, :2]).any()
     assert (harm(chosen)[:, :2] <= harm(whole)[:, :2] * (1 + 1e-6)).all()
