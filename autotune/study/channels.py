@@ -23,7 +23,7 @@ from autotune.study.builder import Builder, Inputs
 from autotune.study.instrument import Instrument
 from autotune.tflite.structure import structure
 
-VERSION = 1
+VERSION = 2
 """Of what is kept of models' channels: raised where it would come out otherwise."""
 
 PARTS = 4

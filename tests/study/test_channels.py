@@ -55,7 +55,7 @@ class Study:
     """A model of 16 and 32 channels, a pool and a cache."""
 
     def __init__(self, folder: Path) -> None:
-        start(1)
+        start(2)
         import tf_keras
 
         tf_keras.utils.set_random_seed(0)

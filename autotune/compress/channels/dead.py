@@ -16,7 +16,6 @@ from autotune.compress.channels.graph import Call, Values
 from autotune.compress.channels.groups import Groups, Labels, groups_of
 from autotune.compress.channels.kinds import DEPTHWISE, MERGING, PASSING, RESHAPING, WIDTHS, kind_of, mixes, obstacle
 from autotune.compress.channels.surgery import without
-from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
 from autotune.task.data import Array
 
 NOISE = 1e-6
@@ -43,7 +42,7 @@ def dead_channels(groups: Groups) -> Dead:
         groups: of a model.
     """
     constants = _Constants(groups)
-    summing = [call for call in groups.calls if kind_of(call.layer) in WIDTHS and _follows(call)]
+    summing = [call for call in groups.calls if kind_of(call) in WIDTHS and _follows(call)]
     alive = set[int]()
     for call in summing:
         labels = groups.taken(call)
@@ -61,19 +60,18 @@ def dead_channels(groups: Groups) -> Dead:
     return Dead(gone, {name: bias for name, bias in biases.items() if bias.any()})
 
 
-def without_dead(model: KerasModel, excluded: tuple[str, ...]) -> KerasModel:
-    """The model without channels that change nothing, and without those that then change nothing either.
+def without_dead(groups: Groups, excluded: tuple[str, ...] = ()) -> Groups:
+    """Those of the model without channels that change nothing, and without those that then change nothing either.
 
     Args:
-        model: a tf_keras model without nested ones, see flat.flattened().
-        excluded: names of layers whose channels all stay, or patterns of them.
+        groups: of a model.
+        excluded: as groups_of() took it.
     """
-    while True:
-        groups = groups_of(model, excluded)
+    dead = dead_channels(groups)
+    while dead.labels.size:
+        groups = groups_of(without(groups, dead.labels, dead.biases), excluded)
         dead = dead_channels(groups)
-        if not dead.labels.size:
-            return model
-        model = without(model, groups, dead.labels, dead.biases)
+    return groups
 
 
 class _Constants:
@@ -115,15 +113,17 @@ class _Constants:
 
     def _follow(self, call: Call) -> None:
         """Adds what a call gives; a channel of several values is no constant."""
-        kind = kind_of(call.layer, call.constants)
-        known = self._passed(call, kind) if _follows(call) and not mixes(call.layer) else None
+        import tensorflow as tf
+
+        kind = kind_of(call)
+        known = self._passed(call, kind) if _follows(call) and not mixes(call) else None
         if known is None:
-            for output in call.outputs:
-                self._unknown(output, call.output_shape)
+            for output, shape in zip(call.outputs, call.output_shapes, strict=True):
+                self._unknown(output, shape)
             return
         (output,) = call.outputs
         if kind in WIDTHS:
-            self._values[output] = _without_inputs(call)
+            self._values[output] = tf.constant(_without_inputs(call))
         else:
             call.run(self._values)
         values = np.reshape(self._values[output], (-1, call.output_shape[-1]))
@@ -144,7 +144,7 @@ class _Constants:
             noise = kernel.max(axis=tuple(range(kernel.ndim - 2))) <= NOISE * kernel.max()
             return np.asarray(np.repeat(known[0], width // len(known[0])) | noise.reshape(-1))
         if kind == "BatchNormalization":
-            gain = np.abs(_gain(call.layer))
+            gain = np.abs(_gain(call))
             return np.asarray(known[0] | (gain <= NOISE * gain.max()))
         if kind == "Multiply":
             zeros = [each & (self._constant(tensor) == 0) for tensor, each in zip(call.inputs, known, strict=True)]
@@ -171,13 +171,13 @@ class _Constants:
         users = [each for each in self._calls if call.outputs[0] in each.inputs]
         alone = len(users) == 1 and self._times[id(call.layer)] == 1
         if alone and users[0].kind == "BatchNormalization" and _follows(users[0]):
-            return np.abs(_gain(users[0].layer))
+            return np.abs(_gain(users[0]))
         return np.ones(call.output_shape[-1])
 
 
 def _follows(call: Call) -> bool:
     """Whether channels can be followed through a call."""
-    return obstacle(call.layer, kind_of(call.layer, call.constants), len(call.output_shape) + 1) is None
+    return obstacle(call) is None
 
 
 def _is_absorbing(call: Call) -> bool:
@@ -205,16 +205,16 @@ def _matrices(call: Call) -> tuple[Array, Array]:
     return np.abs(taps).max(axis=0), taps.sum(axis=0)
 
 
-def _without_inputs(call: Call) -> KerasTensor:
+def _without_inputs(call: Call) -> Array:
     """What a summing layer gives (1, *shape) where its weights are 0."""
     import tensorflow as tf
 
     bias = tf.zeros(call.output_shape[-1:]) if call.layer.bias is None else call.layer.bias
-    outputs: KerasTensor = tf.broadcast_to(call.layer.activation(bias[tf.newaxis]), (1, *call.output_shape))
-    return outputs
+    return np.broadcast_to(call.layer.activation(bias[tf.newaxis]), (1, *call.output_shape))
 
 
-def _gain(normalisation: KerasLayer) -> Array:
+def _gain(call: Call) -> Array:
     """By what a batch normalisation multiplies each channel (channels,)."""
+    normalisation = call.layer
     factor = normalisation.gamma if normalisation.scale else 1.0
     return np.array(factor / np.sqrt(normalisation.moving_variance + normalisation.epsilon))

@@ -5,7 +5,7 @@ import numpy as np
 from autotune.compress.channels.dead import dead_channels
 from autotune.compress.channels.groups import groups_of
 from autotune.compress.channels.importance import importance
-from autotune.compress.channels.macs import of_model, terms
+from autotune.compress.channels.macs import in_all, terms
 from autotune.compress.channels.plan import Examined
 from autotune.compress.flat import flattened
 from autotune.compress.stage import TrainingData
@@ -20,8 +20,7 @@ def examine(base: bytes, data: TrainingData) -> Examined:
         base: a model as load.open_base() takes it.
         data: its inputs; no labels are looked at.
     """
-    model = flattened(open_base(base))
-    groups = groups_of(model, data.excluded)
+    groups = groups_of(flattened(open_base(base)), data.excluded)
     scores = importance(groups, unlabelled(data), data.loss)
     return {
         "groups": [
@@ -30,7 +29,7 @@ def examine(base: bytes, data: TrainingData) -> Examined:
         ],
         "left": dict(groups.left),
         "terms": terms(groups),
-        "macs": of_model(model),
+        "macs": in_all(groups),
         "dead": dead_channels(groups).labels.size,
     }
 

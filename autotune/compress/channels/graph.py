@@ -1,7 +1,7 @@
 """A flat Keras model as the calls of its layers, which can be run one by one."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from autotune.model.keras_types import KerasLayer, KerasModel, KerasObject, KerasTensor
 
@@ -18,7 +18,7 @@ class Call:
         inputs: id() of the symbolic tensors that it takes.
         outputs: likewise, that it gives.
         shapes: of the inputs, without the batch.
-        output_shape: of its first output, without the batch.
+        output_shapes: likewise, of its outputs.
         constants: arguments that are no tensors of the model.
     """
 
@@ -26,30 +26,53 @@ class Call:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     shapes: tuple[tuple[int, ...], ...]
-    output_shape: tuple[int, ...]
-    constants: tuple[KerasObject, ...]
+    output_shapes: tuple[tuple[int, ...], ...]
+    constants: tuple[object, ...]
     _node: KerasObject
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of its first output, without the batch."""
+        return self.output_shapes[0]
 
     @property
     def kind(self) -> str:
         """The class of its layer."""
         return type(self.layer).__name__
 
-    def run(self, values: Values, layer: KerasLayer | None = None) -> None:
-        """Adds what the call gives for these values, as in inference.
+    def of(self, model: KerasModel) -> "Call":
+        """The call of the layer of the same name in another model, in this one's place."""
+        return replace(self, layer=model.get_layer(self.layer.name))
+
+    def run(self, values: Values, between: Callable[[KerasTensor], KerasTensor] | None = None) -> None:
+        """Adds what the call gives, as in inference, to the values of its inputs.
 
         Args:
-            values: of its inputs; those of its outputs are added.
-            layer: another one to call in its layer's place.
+            values: of its inputs, by their id().
+            between: what is done with what a layer gives before its activation.
         """
         import tensorflow as tf
 
-        def value(part: KerasObject) -> KerasObject:
-            return values.get(id(part), part)
+        if between is not None:
+            activation = self.layer.activation
+            self.layer.activation = lambda sums: activation(between(sums))
+            try:
+                self.run(values)
+            finally:
+                self.layer.activation = activation
+            return
 
-        arguments, options = tf.nest.map_structure(value, (self._node.call_args, self._node.call_kwargs))
-        outputs = (self.layer if layer is None else layer)(*arguments, **options)
+        arguments, options = tf.nest.map_structure(
+            lambda part: values.get(id(part), part), (self._node.call_args, self._node.call_kwargs)
+        )
+        outputs = self.layer(*arguments, **options)
         values.update(zip(self.outputs, tf.nest.flatten(outputs), strict=True))
+
+    def sums(self, values: Values) -> KerasTensor:
+        """What its layer gives before the activation; what it gives behind is added to the values of its inputs."""
+        seen: Values = {}
+        self.run(values, lambda sums: seen.setdefault(0, sums))
+        return seen[0]
 
 
 def calls(model: KerasModel) -> list[Call]:
@@ -74,7 +97,7 @@ def _call(node: KerasObject) -> Call:
         tuple(map(id, inputs)),
         tuple(map(id, outputs)),
         tuple(tuple(tensor.shape[1:]) for tensor in inputs),
-        tuple(outputs[0].shape[1:]),
+        tuple(tuple(tensor.shape[1:]) for tensor in outputs),
         tuple(each for each in arguments if each is not None and id(each) not in taken),
         node,
     )

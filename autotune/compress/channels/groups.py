@@ -44,13 +44,19 @@ class Group:
         """Number of its channels."""
         return len(self.labels)
 
+    def numbers(self, labels: Labels) -> NDArray[np.int64]:
+        """Which of its channels have these labels (channels,), -1 where none has."""
+        order = {int(label): number for number, label in enumerate(self.labels)}
+        return np.array([order.get(int(label), -1) for label in labels], np.int64)
+
 
 @dataclass(frozen=True)
 class Groups:
     """The channels of a model.
 
     Attributes:
-        entry: id() of the model's input.
+        model: that they are of.
+        entry: id() of its input.
         exit: likewise, of its output.
         calls: of the model's layers, in order.
         labels: by a tensor's id() those of its channels.
@@ -58,6 +64,7 @@ class Groups:
         left: by the name of a layer whose channels can't be cut, why not.
     """
 
+    model: KerasModel
     entry: int
     exit: int
     calls: list[Call]
@@ -120,7 +127,7 @@ def groups_of(model: KerasModel, excluded: Iterable[str] = ()) -> Groups:
     trace.block([trace.tensors[id(tensor)] for tensor in model.outputs], "it is the model's output", first=True)
     groups, left = _grouped(order, trace)
     labels = {tensor: trace.roots(each) for tensor, each in trace.tensors.items()}
-    return Groups(id(model.inputs[0]), id(model.outputs[0]), order, labels, groups, left)
+    return Groups(model, id(model.inputs[0]), id(model.outputs[0]), order, labels, groups, left)
 
 
 class _Trace:
@@ -171,25 +178,25 @@ class _Trace:
     def follow(self, call: Call) -> None:
         """Labels what a call gives; a layer that is called once more takes and gives what it did before."""
         inputs = [self.tensors[each] for each in call.inputs]
-        reason = obstacle(call.layer, kind_of(call.layer, call.constants), len(call.output_shape) + 1)
+        reason = obstacle(call)
         labels = None if reason else self._passed(call, inputs)
         if labels is None:
             reason = reason or f"channels can't be followed through layer {call.layer.name!r} ({call.kind})"
             self.block(inputs, reason)
-            for output in call.outputs:
-                self.tensors[output] = self.blocked(call.output_shape[-1] if call.output_shape else 1, reason)
+            for output, shape in zip(call.outputs, call.output_shapes, strict=True):
+                self.tensors[output] = self.blocked(shape[-1] if shape else 1, reason)
             return
         if call.layer.weights:
             before, made = self._made.setdefault(id(call.layer), (inputs, labels))
             for some, others in zip([*before, made], [*inputs, labels], strict=True):
                 self.join(some, others)
         self.tensors[call.outputs[0]] = labels
-        if mixing := mixes(call.layer):
+        if mixing := mixes(call):
             self.block([labels], mixing)
 
     def _passed(self, call: Call, inputs: list[Labels]) -> Labels | None:
         """Labels of the output; None where they don't follow from those of the inputs."""
-        kind = kind_of(call.layer, call.constants)
+        kind = kind_of(call)
         width = call.output_shape[-1] if call.output_shape else 0
         if kind in WIDTHS:
             return self.new(width)
@@ -227,9 +234,7 @@ class _Trace:
 
 def _grouped(order: list[Call], trace: _Trace) -> tuple[tuple[Group, ...], dict[str, str]]:
     """The layers that make channels, those in one group that share a label; and why others are left."""
-    layers = {
-        call.layer.name: trace.roots(trace.tensors[call.outputs[0]]) for call in order if kind_of(call.layer) in WIDTHS
-    }
+    layers = {call.layer.name: trace.roots(trace.tensors[call.outputs[0]]) for call in order if kind_of(call) in WIDTHS}
     order_of = {name: number for number, name in enumerate(layers)}
     parts: list[list[str]] = []
     for name, labels in layers.items():

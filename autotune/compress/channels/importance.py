@@ -1,16 +1,23 @@
-"""How much each channel matters to what a model gives.
+"""How much each channel matters to what a model gives, when the weights behind are fitted to what stays.
 
-First-order Taylor, Molchanov et al., arXiv:1906.10771: the square of what the outputs would change by, to first order,
-if a channel were 0. No labels are needed: what is looked at is the change of the outputs themselves, in terms of the
-divergence from them (the Fisher information of a factor at each channel).
+Channels of a group are taken out one after another, always the one whose loss costs least. What it costs is the error
+that least squares leave in what the layers behind give: the optimal brain surgeon's, of all weights of a channel at
+once (Kurtic et al., ZipLM, arXiv:2302.04089). Errors of different layers are compared by what they do to the model's
+outputs: the Fisher information of the divergence from them, for which no labels are needed, and the divergence itself
+with half of a group's channels. What can't be fitted counts by first-order Taylor (Molchanov et al., arXiv:1906.10771)
+in the same unit. docs/decisions/032 compares.
 """
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autotune.compress.channels.graph import Call, Values
-from autotune.compress.channels.groups import Groups
-from autotune.compress.channels.kinds import WIDTHS
+from autotune.compress.channels.groups import Group, Groups
+from autotune.compress.channels.kinds import WIDTHS, kind_of
+from autotune.compress.channels.moments import fitted_layers, rows_at, share_of, values_taken
 from autotune.compress.distillation import softened
 from autotune.model.keras_types import KerasTensor
 from autotune.task.data import Array
@@ -25,6 +32,15 @@ BATCH = 32
 PROBES = 4
 """Random sums of the outputs whose gradients are taken."""
 
+TRIED = 128
+"""Samples on which half of a group is tried."""
+
+STEPS = 64
+"""In which the channels of a group go, at most."""
+
+RIDGE = 1e-3
+"""Of the mean of the moments' diagonal, which is added to it."""
+
 
 def importance(groups: Groups, x: Array, loss: str) -> dict[str, list[float]]:
     """The importance of each channel.
@@ -35,55 +51,102 @@ def importance(groups: Groups, x: Array, loss: str) -> dict[str, list[float]]:
         loss: as TrainingData.loss: says what the outputs are.
 
     Returns:
-        By a group's name those of its channels, 0 or more; comparable throughout the model.
+        By a group's name those of its channels, 0 or more, in the unit of the outputs' divergence: what it costs that
+        the channel goes behind all that are less important. Comparable throughout the model.
     """
-    gates = _gates(groups)
-    scores = np.zeros(1 + max(int(labels.max()) for labels in groups.labels.values()))
+    x = x[:SAMPLES]
+    readers = _readers(groups, len(x))
     random = np.random.default_rng(0)
-    for start in range(0, min(len(x), SAMPLES), BATCH):
-        scores += _squares(groups, gates, x[start : start + BATCH], loss, random, len(scores))
-    return {group.name: (scores[group.labels] / min(len(x), SAMPLES)).tolist() for group in groups.groups}
+    for start in range(0, len(x), BATCH):
+        _look(groups, readers, x[start : start + BATCH], loss, random)
+    for reader in readers.values():
+        reader.sensitivity /= PROBES * len(x)
+        reader.changes /= PROBES * len(x)
+    trial = _Trial(groups, x[:TRIED], loss)
+    return {group.name: _costs(groups, group, readers.values(), trial) for group in groups.groups}
 
 
-def _gates(groups: Groups) -> list[int]:
-    """The tensors that are looked at: what layers make, behind the batch normalisation of it where there is one."""
-    users: dict[int, list[Call]] = {}
+@dataclass
+class _Reader:
+    """A layer that reads channels, and what was seen of it.
+
+    Attributes:
+        call: of the layer.
+        share: of places that are looked at; 0 where it can't be fitted.
+        moments: sums of products of the values that it multiplies by its kernel and bias (values + 1, values + 1).
+        sensitivity: by what it gives (channels,), the divergence of the model's outputs for a squared error of 1.
+        changes: by what it takes (channels,), the divergence where a channel is at its mean; 0 where it can be fitted.
+    """
+
+    call: Call
+    share: float
+    moments: Array
+    sensitivity: Array
+    changes: Array
+
+    def look(self, taken: KerasTensor, random: np.random.Generator) -> None:
+        """Adds the moments of what the layer takes (n, …, channels)."""
+        if self.share:
+            rows, _ = rows_at(self.call, taken.numpy(), self.share, random)
+            self.moments += rows.T @ rows
+
+    def weigh(self, values: Array, gradients: Array) -> None:
+        """Adds what a random sum of the model's outputs says: its gradients by what the layer gives before its
+        activation, or takes where it can't be fitted (n, …, channels).
+        """
+        if self.share:
+            self.sensitivity += np.square(gradients).reshape(-1, gradients.shape[-1]).sum(axis=0)
+        else:
+            axes = tuple(range(values.ndim - 1))
+            changes = (gradients * (values - values.mean(axis=axes))).sum(axis=axes[1:])
+            self.changes += np.square(changes).sum(axis=0)
+
+
+def _readers(groups: Groups, samples: int) -> dict[str, _Reader]:
+    """By their names the layers that sum over channels which can be cut."""
+    fitted = set(fitted_layers(groups))
+    readers = {}
     for call in groups.calls:
-        for tensor in call.inputs:
-            users.setdefault(tensor, []).append(call)
-    gates = []
-    for call in groups.calls:
-        if call.kind in WIDTHS and groups.of_label.keys() & groups.made(call).tolist():
-            behind = users[call.outputs[0]]
-            normalised = len(behind) == 1 and behind[0].kind == "BatchNormalization"
-            gates.append((behind[0] if normalised else call).outputs[0])
-    return gates
+        if kind_of(call) in WIDTHS and groups.of_label.keys() & groups.taken(call).tolist():
+            fits = call.layer.name in fitted
+            size = values_taken(call) + 1 if fits else 0
+            readers[call.layer.name] = _Reader(
+                call,
+                share_of(call, samples) if fits else 0.0,
+                np.zeros((size, size), np.float32),
+                np.zeros(call.output_shape[-1]),
+                np.zeros(call.shapes[0][-1]),
+            )
+    return readers
 
 
-def _squares(
-    groups: Groups, gates: list[int], x: Array, loss: str, random: np.random.Generator, count: int
-) -> NDArray[np.float64]:
-    """By label (count,) the squared changes, their mean over PROBES, their sum over samples (n, *input shape)."""
+def _look(groups: Groups, readers: dict[str, _Reader], x: Array, loss: str, random: np.random.Generator) -> None:
+    """Adds what is seen on some samples (n, *input shape) to that of the readers."""
     import tensorflow as tf
 
     values: Values = {groups.entry: tf.constant(x)}
+    watched: dict[str, KerasTensor] = {}
     with tf.GradientTape(persistent=True) as tape:
         for call in groups.calls:
-            call.run(values)
-            tape.watch([values[tensor] for tensor in call.outputs if tensor in gates])
+            reader = readers.get(call.layer.name)
+            if reader is None:
+                call.run(values)
+                continue
+            taken = values[call.inputs[0]]
+            reader.look(taken, random)
+            tape.watch(taken)
+            if reader.share:
+                watched[call.layer.name] = call.sums(values)
+            else:
+                watched[call.layer.name] = taken
+                call.run(values)
         outputs = _distances(values[groups.exit], loss)
         signs = random.choice(np.array([-1, 1], np.float32), (PROBES, *outputs.shape))
         probes = [tf.reduce_sum(outputs * sign) for sign in signs]
-    watched = [values[tensor] for tensor in gates]
-    squares = np.zeros(count)
     for probe in probes:
-        changes = np.zeros((count, len(x)))
-        for tensor, gradient in zip(gates, tape.gradient(probe, watched), strict=True):
-            if gradient is not None:
-                change = tf.reduce_sum(gradient * values[tensor], list(range(1, len(gradient.shape) - 1)))
-                np.add.at(changes, groups.labels[tensor], np.transpose(change))
-        squares += np.sum(changes**2, axis=1) / PROBES
-    return squares
+        gradients = tape.gradient(probe, watched, unconnected_gradients="zero")
+        for name, tensor in watched.items():
+            readers[name].weigh(tensor.numpy(), gradients[name].numpy())
 
 
 def _distances(outputs: KerasTensor, loss: str) -> KerasTensor:
@@ -95,8 +158,112 @@ def _distances(outputs: KerasTensor, loss: str) -> KerasTensor:
         return outputs
     if task.name in BINARY:
         share = tf.sigmoid(outputs) if task.logits else outputs
-        shares = tf.stack([share, 1 - share])
+        shares = tf.stack([share, 1 - share], axis=-1)
     else:
         shares = tf.nn.softmax(softened(outputs, logits=task.logits))
     points: KerasTensor = 2 * tf.sqrt(tf.maximum(shares, 1e-7))
     return points
+
+
+def _costs(groups: Groups, group: Group, readers: Iterable[_Reader], trial: "_Trial") -> list[float]:
+    """What it costs (width,) that each channel of a group goes, behind those that cost less."""
+    fits = []
+    unfitted = np.zeros(group.width)
+    for reader in readers:
+        numbers = group.numbers(groups.taken(reader.call))
+        if reader.share and (numbers >= 0).any():
+            fits.append(_Fit(reader, numbers))
+        elif not reader.share:
+            np.add.at(unfitted, numbers[numbers >= 0], reader.changes[numbers >= 0])
+    costs = np.zeros(group.width)
+    stay = np.arange(group.width)
+    step = -(-group.width // STEPS)
+    highest, factor = 0.0, 1.0
+    while stay.size > step:
+        each = unfitted[stay] + sum(fit.costs(stay) for fit in fits)
+        order = np.argsort(each, kind="stable")[:step]
+        costs[stay[order]] = np.maximum(each[order], highest)  # what goes later never counts less
+        highest = costs[stay[order]].max()
+        for fit in fits:
+            fit.remove(stay[order])
+        if stay.size > group.width / 2 >= stay.size - order.size and not unfitted.any():
+            factor = trial.divergence(fits) / max(costs.sum(), np.finfo(float).tiny)
+        stay = np.delete(stay, order)
+    costs[stay] = highest
+    return [float(cost * factor) for cost in costs]
+
+
+class _Fit:
+    """A layer's weights while channels go that it reads: fitted to what is left, by moments about the mean."""
+
+    def __init__(self, reader: _Reader, numbers: NDArray[np.int64]) -> None:
+        """
+        Args:
+            reader: the layer.
+            numbers: in the group of the channels that it takes, below 0 for others.
+        """
+        kernel = reader.call.layer.kernel.numpy().astype(np.float64)
+        moments = reader.moments.astype(np.float64) / reader.moments[-1, -1]
+        covariance = moments[:-1, :-1] - np.outer(moments[-1, :-1], moments[-1, :-1])
+        covariance[np.diag_indices_from(covariance)] += RIDGE * np.mean(np.diag(covariance)) + 1e-9
+        self._inverse = np.linalg.inv(covariance)
+        self._weights = kernel.reshape(len(covariance), -1)
+        self._sensitivity = reader.sensitivity
+        self._numbers = np.tile(numbers, len(covariance) // len(numbers))
+        self._rows = np.arange(len(covariance))
+        self._means = moments[-1, :-1]
+        self.call = reader.call
+
+    def costs(self, channels: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What the loss of each of these channels costs."""
+        return np.array([self._cost(np.flatnonzero(self._numbers == channel)) for channel in channels])
+
+    def _cost(self, rows: NDArray[np.int64]) -> float:
+        weights = self._weights[rows]
+        squares = np.sum(weights * np.linalg.solve(self._inverse[np.ix_(rows, rows)], weights), axis=0)
+        return float(squares @ self._sensitivity)
+
+    def remove(self, channels: NDArray[np.int64]) -> None:
+        """Fits the weights to what is left without these channels."""
+        gone = np.isin(self._numbers, channels)
+        factor = np.linalg.solve(self._inverse[np.ix_(gone, gone)], self._inverse[gone][:, ~gone]).T
+        self._weights = self._weights[~gone] - factor @ self._weights[gone]
+        self._inverse = self._inverse[np.ix_(~gone, ~gone)] - factor @ self._inverse[gone][:, ~gone]
+        self._numbers, self._rows = self._numbers[~gone], self._rows[~gone]
+
+    def run(self, values: Values) -> None:
+        """Adds what the layer gives, with its weights as they are fitted, to the values of what it takes."""
+        kernel = self.call.layer.kernel.numpy()
+        fitted = np.zeros((len(self._means), kernel.shape[-1]))
+        fitted[self._rows] = self._weights
+        offset = (self._means @ (kernel.reshape(fitted.shape) - fitted)).astype(np.float32)
+        self.call.layer.kernel.assign(fitted.reshape(kernel.shape))
+        self.call.run(values, lambda sums: sums + offset)
+        self.call.layer.kernel.assign(kernel)
+
+
+class _Trial:
+    """Some samples, and what a model gives for them."""
+
+    def __init__(self, groups: Groups, x: Array, loss: str) -> None:
+        self._groups = groups
+        self._x = x
+        self._loss = loss
+        self._outputs = self._run([])
+
+    def divergence(self, fits: Iterable[_Fit]) -> float:
+        """Of the outputs, where some layers' weights are those that were fitted; the mean over samples."""
+        return float(np.square(self._run(fits) - self._outputs).sum() / len(self._x))
+
+    def _run(self, fits: Iterable[_Fit]) -> Array:
+        """Outputs as _distances() has them."""
+        import tensorflow as tf
+
+        by_layer = {fit.call.layer.name: fit for fit in fits}
+        outputs = []
+        for start in range(0, len(self._x), BATCH):
+            values: Values = {self._groups.entry: tf.constant(self._x[start : start + BATCH])}
+            for call in self._groups.calls:
+                by_layer.get(call.layer.name, call).run(values)
+            outputs.append(_distances(values[self._groups.exit], self._loss))
+        return np.concatenate(outputs)

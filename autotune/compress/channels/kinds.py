@@ -1,6 +1,6 @@
 """What each kind of layer does with channels, which are the last axis of what it takes and gives."""
 
-from autotune.model.keras_types import KerasLayer, KerasObject
+from autotune.compress.channels.graph import Call
 
 IN, OUT, MIDDLE = "in", "out", "middle"
 """Axes of weights: channels that a layer takes, that it gives, and those between the two steps of a separable one."""
@@ -61,28 +61,17 @@ _BY_VALUE = frozenset(
 """Activations that treat each value alone."""
 
 
-def kind_of(layer: KerasLayer, constants: tuple[KerasObject, ...] = ()) -> str:
-    """The kind of a layer as this module has it: its class, of a function of TensorFlow that of a layer alike.
-
-    Args:
-        layer: of a model.
-        constants: with which it is called; a function of arrays is of no kind that is known here.
-    """
-    kind = type(layer).__name__
-    if kind == "TFOpLambda" and all(isinstance(each, str | int | float) for each in constants):
-        return _OPERATIONS.get(layer.get_config()["function"], kind)
-    return kind
+def kind_of(call: Call) -> str:
+    """The kind of a call's layer: its class, of a function of TensorFlow and numbers that of a layer alike."""
+    if call.kind == "TFOpLambda" and all(isinstance(each, str | int | float) for each in call.constants):
+        return _OPERATIONS.get(call.layer.get_config()["function"], call.kind)
+    return call.kind
 
 
-def obstacle(layer: KerasLayer, kind: str, rank: int) -> str | None:
-    """Why channels can't be followed through a layer; None where they can.
-
-    Args:
-        layer: of a model.
-        kind: as kind_of() gives it.
-        rank: of what it gives, with the batch.
-    """
-    label = f"layer {layer.name!r} ({type(layer).__name__})"
+def obstacle(call: Call) -> str | None:
+    """Why channels can't be followed through a call; None where they can."""
+    layer, kind, rank = call.layer, kind_of(call), len(call.output_shape) + 1
+    label = f"layer {layer.name!r} ({call.kind})"
     if getattr(layer, "data_format", None) == "channels_first":
         return f"{label} has its channels first"
     if getattr(layer, "groups", 1) > 1:
@@ -99,10 +88,10 @@ def obstacle(layer: KerasLayer, kind: str, rank: int) -> str | None:
     return f"channels can't be followed through {label}"
 
 
-def mixes(layer: KerasLayer) -> str | None:
-    """Why what a layer gives is not of each channel alone, as after a softmax; None where it is."""
-    activation = getattr(layer, "activation", None)
+def mixes(call: Call) -> str | None:
+    """Why what a call gives is not of each channel alone, as after a softmax; None where it is."""
+    activation = getattr(call.layer, "activation", None)
     name = getattr(activation, "__name__", type(activation).__name__)
     if activation is None or name in _BY_VALUE | PASSING:
         return None
-    return f"the activation {name} of layer {layer.name!r} is not of each channel alone"
+    return f"the activation {name} of layer {call.layer.name!r} is not of each channel alone"

@@ -6,9 +6,8 @@ from math import prod
 from typing import TypedDict
 
 from autotune.compress.channels.graph import Call
-from autotune.compress.channels.groups import Groups, Labels, groups_of
+from autotune.compress.channels.groups import Groups, Labels
 from autotune.compress.channels.kinds import AXES, DEPTHWISE, WIDTHS
-from autotune.model.keras_types import KerasModel
 
 FIXED = ""
 """In a term's factors, in place of a group's name: channels that can't be cut."""
@@ -38,9 +37,8 @@ def terms(groups: Groups) -> list[Term]:
     return [term for call in groups.calls for term in _terms(groups, call)]
 
 
-def of_model(model: KerasModel) -> int:
-    """Multiply-accumulates of a tf_keras model without nested ones."""
-    groups = groups_of(model)
+def in_all(groups: Groups) -> int:
+    """Multiply-accumulates of a model."""
     return round(total(terms(groups), {group.name: group.width for group in groups.groups}))
 
 

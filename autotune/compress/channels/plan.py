@@ -16,6 +16,9 @@ from autotune.errors import Infeasible
 LEAST = 4
 """Channels that a group keeps at least, and an eighth of what it has."""
 
+COMPOUND = 1.5
+"""Power of what a group's cut costs: the more is cut, the less other layers can make good (docs/decisions/032)."""
+
 
 class GroupFacts(TypedDict):
     """A group of channels that can be cut.
@@ -99,9 +102,12 @@ def plan(examined: Examined, share: float, latencies: Latencies | None = None) -
     full = {group["name"]: len(group["importance"]) for group in examined["groups"]}
     widths = dict(full)
     offered = _offered(examined, full, latencies)
-    lost = {group["name"]: np.append(0.0, np.cumsum(np.sort(group["importance"]))) for group in examined["groups"]}
-    macs = float(examined["macs"])
-    while macs > share * examined["macs"]:
+    lost = {
+        group["name"]: np.append(0.0, np.cumsum(np.sort(group["importance"])) ** COMPOUND)
+        for group in examined["groups"]
+    }
+    macs, target = float(examined["macs"]), share * examined["macs"]
+    while macs > target:
         cuts = [
             _Cut(name, width, lost[name][full[name] - width] - lost[name][full[name] - widths[name]], *saved)
             for name, times in offered.items()
@@ -114,7 +120,7 @@ def plan(examined: Examined, share: float, latencies: Latencies | None = None) -
             raise Infeasible(
                 f"{macs / examined['macs']:.0%} of the multiply-accumulates stay at least{reason}, not {share:.0%}"
             )
-        best = min(cuts, key=lambda each: (each.importance / each.time, -each.time))
+        best = min(cuts, key=lambda cut: cut.price(macs - target))
         widths[best.group] = best.width
         macs -= best.macs
     return {name: width for name, width in widths.items() if width < full[name]}
@@ -145,6 +151,12 @@ class _Cut:
     importance: float
     time: float
     macs: float
+
+    def price(self, wanted: float) -> tuple[float, float]:
+        """Importance for the time, of which that for more multiply-accumulates than are wanted does not count; of equal
+        ones that which saves more comes first.
+        """
+        return self.importance / (self.time * min(1.0, wanted / self.macs)), -self.time
 
 
 def _offered(examined: Examined, full: Mapping[str, int], latencies: Latencies | None) -> dict[str, dict[int, float]]:

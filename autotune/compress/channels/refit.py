@@ -7,15 +7,12 @@ and its activation. No labels are needed, and no training.
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autotune.compress.channels.graph import Call, Values, last_uses
 from autotune.compress.channels.groups import Groups, Labels
-from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
+from autotune.compress.channels.moments import fitted_layers, rows_at, share_of, values_taken
+from autotune.model.keras_types import KerasModel
 from autotune.task.data import Array
-
-FITTED = frozenset(("Conv1D", "Conv2D", "Dense"))
-"""Layers that are fitted; others have what is left of their weights."""
 
 SAMPLES = 512
 """That are looked at, at most."""
@@ -23,16 +20,11 @@ SAMPLES = 512
 MEMORY = 2**28
 """Bytes of what the two models give at any time, about; fewer samples where they would be more."""
 
-ROWS = 20_000
-"""Places at which a layer's outputs are fitted; where it takes more than a quarter as many values, four for each."""
-
-LARGEST = 6_000
-"""Values that a layer takes at one place at most; their moments, of which there are the square, fit into memory."""
-
 RIDGE = 1e-3
 """Of the mean of the moments' diagonal: what pulls weights to what they were."""
 
-Rows = NDArray[np.float32]
+BATCH_BYTES = 2**26
+"""Of the values that a layer takes at all places of a batch, about."""
 
 
 def refit(smaller: KerasModel, groups: Groups, removed: Labels, x: Array) -> None:
@@ -51,21 +43,20 @@ def refit(smaller: KerasModel, groups: Groups, removed: Labels, x: Array) -> Non
     after: Values = dict(before)
     uses = last_uses(groups.calls)
     changed: set[int] = set()
-    random = np.random.default_rng(0)
+    fitted = set(fitted_layers(groups))
     for number, call in enumerate(groups.calls):
-        layer = smaller.get_layer(call.layer.name)
         stays = np.isin(groups.made(call), removed, invert=True)
         if changed.isdisjoint(call.inputs) and stays.all():
             call.run(before)
             after |= {output: before[output] for output in call.outputs}
         else:
-            changed.update(call.outputs)
-            if call.kind in FITTED and not changed.isdisjoint(call.inputs):
-                target = _linear(call, call.layer, before)
-                _fit(call, layer, after[call.inputs[0]], tf.gather(target, np.flatnonzero(stays), axis=-1), random)
+            if call.layer.name in fitted and not changed.isdisjoint(call.inputs):
+                target = call.sums(before).numpy()[..., stays]
+                _fit(call.of(smaller), np.asarray(after[call.inputs[0]]), target)
             else:
                 call.run(before)
-            call.run(after, layer)
+            call.of(smaller).run(after)
+            changed.update(call.outputs)
         for tensor in [each for each in before if uses.get(each, -1) <= number]:
             del before[tensor], after[tensor]
 
@@ -83,73 +74,29 @@ def _bytes_of_a_sample(groups: Groups) -> int:
     return most
 
 
-def _linear(call: Call, layer: KerasLayer, values: Values) -> KerasTensor:
-    """Adds what a call gives to values; what its layer gave before the activation is returned."""
-    import tf_keras
-
-    activation, layer.activation = layer.activation, tf_keras.activations.linear
-    try:
-        call.run(values)
-    finally:
-        layer.activation = activation
-    output = values[call.outputs[0]]
-    values[call.outputs[0]] = activation(output)
-    return output
-
-
-def _fit(call: Call, layer: KerasLayer, taken: KerasTensor, target: KerasTensor, random: np.random.Generator) -> None:
+def _fit(call: Call, taken: Array, target: Array) -> None:
     """Sets a layer's kernel and bias to those with which it gives the target (n, …, channels) for what it takes."""
-    kernel = layer.kernel.numpy()
-    count = prod(kernel.shape[:-1])
-    if count > LARGEST:
-        return
-    rows, outputs = _sampled(call, layer, taken, target, max(ROWS, 4 * count), random)
-    if layer.bias is not None:
-        rows = np.append(rows, np.ones((len(rows), 1), np.float32), axis=1)
-        weights = np.append(kernel.reshape(count, -1), layer.bias.numpy()[np.newaxis], axis=0)
-    else:
-        weights = kernel.reshape(count, -1)
-    moments = (rows.T @ rows).astype(np.float64)
-    errors = (rows.T @ (outputs - rows @ weights)).astype(np.float64)
+    kernel, bias = call.layer.kernel.numpy(), call.layer.bias.numpy()
+    count = values_taken(call)
+    weights = np.append(kernel.reshape(count, -1), bias[np.newaxis], axis=0)
+    moments, errors = _moments(call, taken, target, weights)
     moments[np.diag_indices(count)] += RIDGE * np.mean(np.diag(moments)[:count])
-    weights = weights + np.linalg.solve(moments, errors).astype(np.float32)
-    layer.kernel.assign(weights[:count].reshape(kernel.shape))
-    if layer.bias is not None:
-        layer.bias.assign(weights[count])
+    weights += np.linalg.solve(moments, errors)
+    call.layer.kernel.assign(weights[:count].reshape(kernel.shape))
+    call.layer.bias.assign(weights[count])
 
 
-def _sampled(
-    call: Call, layer: KerasLayer, taken: KerasTensor, target: KerasTensor, count: int, random: np.random.Generator
-) -> tuple[Rows, Rows]:
-    """At places drawn at random what a layer multiplies by its kernel (places, values), and the targets there."""
-    outputs = np.reshape(target, (len(target), -1, target.shape[-1]))
-    places = min(outputs.shape[1], -(-count // len(outputs)))
-    chosen = np.array([random.permutation(outputs.shape[1])[:places] for _ in outputs])
-    rows = [
-        np.take_along_axis(
-            np.reshape(_patches(call, layer, taken[index : index + 1]), (1, outputs.shape[1], -1)),
-            chosen[index, np.newaxis, :, np.newaxis],
-            1,
-        )
-        for index in range(len(outputs))
-    ]
-    return np.concatenate(rows, axis=1)[0], np.take_along_axis(outputs, chosen[..., np.newaxis], 1).reshape(
-        -1, outputs.shape[-1]
-    )
-
-
-def _patches(call: Call, layer: KerasLayer, taken: KerasTensor) -> KerasTensor:
-    """What a layer multiplies by its kernel at each place (n, …, values)."""
-    import tensorflow as tf
-
-    if call.kind == "Dense":
-        return taken
-    if call.kind == "Conv1D":
-        if layer.padding == "causal":
-            taken = tf.pad(taken, [[0, 0], [layer.dilation_rate[0] * (layer.kernel_size[0] - 1), 0], [0, 0]])
-        taken = taken[:, :, tf.newaxis]
-    pad = [1] * (2 - len(layer.kernel_size))
-    sizes, strides, rates = ([1, *each, *pad, 1] for each in (layer.kernel_size, layer.strides, layer.dilation_rate))
-    padding = "SAME" if layer.padding == "same" else "VALID"
-    patches: KerasTensor = tf.image.extract_patches(taken, sizes, strides, rates, padding)
-    return patches
+def _moments(call: Call, taken: Array, target: Array, weights: Array) -> tuple[Array, Array]:
+    """Sums over places drawn at random: of the products of what a layer multiplies by its kernel and bias (values + 1,
+    values + 1), and of those with the errors of what these weights give (values + 1, channels).
+    """
+    share = share_of(call, len(taken))
+    batch = max(1, BATCH_BYTES // (4 * prod(target.shape[1:-1]) * len(weights)))
+    random = np.random.default_rng(0)
+    moments, errors = np.zeros((len(weights), len(weights))), np.zeros(weights.shape)
+    for start in range(0, len(taken), batch):
+        rows, places = rows_at(call, taken[start : start + batch], share, random)
+        outputs = target[start : start + batch].reshape(-1, target.shape[-1])[places]
+        moments += rows.T @ rows
+        errors += rows.T @ (outputs - rows @ weights)
+    return moments, errors

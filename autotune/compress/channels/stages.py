@@ -4,10 +4,11 @@ import numpy as np
 
 from autotune.compress.channels.dead import without_dead
 from autotune.compress.channels.examine import unlabelled
-from autotune.compress.channels.groups import groups_of
+from autotune.compress.channels.groups import Groups, groups_of
 from autotune.compress.channels.kinds import WIDTHS
-from autotune.compress.channels.macs import of_model
-from autotune.compress.channels.refit import FITTED, refit
+from autotune.compress.channels.macs import in_all
+from autotune.compress.channels.moments import fitted_layers
+from autotune.compress.channels.refit import refit
 from autotune.compress.channels.surgery import without
 from autotune.compress.flat import flattened
 from autotune.compress.stage import TrainingData
@@ -16,7 +17,6 @@ from autotune.compress.training import fine_tune, settings
 from autotune.config import Recipe
 from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact, pack
-from autotune.model.keras_types import KerasModel
 from autotune.model.load import open_base, saved
 from autotune.task.data import Array
 
@@ -43,18 +43,17 @@ class Trim:
         return {} if recipe.dead_channels == "removed" else None
 
     def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
-        model = flattened(open_base(base, parent))
-        trimmed = without_dead(model, data.excluded)
-        if trimmed is not model and _difference(model, trimmed, data.calibration) > TOLERATED:
+        groups = groups_of(flattened(open_base(base, parent)), data.excluded)
+        trimmed = without_dead(groups, data.excluded)
+        if _difference(groups, trimmed, data.calibration) > TOLERATED:
             reason = "without the channels that seemed to change nothing, the model gives other outputs"
             return Artifact(base, {"dead": {"channels": {}, "reason": reason}})
-        before, after = widths(model), widths(trimmed)
         facts = {
-            "channels": {name: [width, after[name]] for name, width in before.items() if after[name] < width},
-            "macs": [of_model(model), of_model(trimmed)],
-            "parameters": [int(each.count_params()) for each in (model, trimmed)],
+            "channels": _narrower(groups, trimmed),
+            "macs": [in_all(groups), in_all(trimmed)],
+            "parameters": [int(each.model.count_params()) for each in (groups, trimmed)],
         }
-        return Artifact(base if trimmed is model else saved(trimmed), {"dead": facts})
+        return Artifact(base if trimmed is groups else saved(trimmed.model), {"dead": facts})
 
 
 class Cut:
@@ -72,15 +71,14 @@ class Cut:
         return {"share": recipe.channels} if recipe.channels < 1 else None
 
     def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
-        model = flattened(open_base(base, parent))
-        groups = groups_of(model, data.excluded)
+        groups = groups_of(flattened(open_base(base, parent)), data.excluded)
         removed = groups.removed(parameters["keep"])
-        fitted = [call for call in groups.calls if call.kind in FITTED]
-        smaller = without(model, groups, removed, {each.layer.name: np.zeros(each.output_shape[-1]) for each in fitted})
-        refit(smaller, groups, removed, unlabelled(data))
-        before, after = widths(model), widths(smaller)
-        cut = {name: [width, after[name]] for name, width in before.items() if after[name] < width}
-        return Artifact(saved(smaller), {"cut": cut, "macs": [of_model(model), of_model(smaller)]})
+        made = {call.layer.name: call.output_shape[-1] for call in groups.calls}
+        model = without(groups, removed, {name: np.zeros(made[name]) for name in fitted_layers(groups)})
+        refit(model, groups, removed, unlabelled(data))
+        smaller = groups_of(model)
+        facts = {"cut": _narrower(groups, smaller), "macs": [in_all(groups), in_all(smaller)]}
+        return Artifact(saved(model), facts)
 
 
 class Recover:
@@ -101,12 +99,16 @@ class Recover:
         return Artifact(pack(model.get_weights()), facts)
 
 
-def widths(model: KerasModel) -> dict[str, int]:
-    """By a layer's name how many channels it makes, where it makes any of its own."""
-    return {layer.name: layer.output_shape[-1] for layer in model.layers if type(layer).__name__ in WIDTHS}
+def _narrower(before: Groups, after: Groups) -> dict[str, list[int]]:
+    """By the name of a layer that makes fewer channels than before: how many it made, and makes."""
+    widths = [
+        {call.layer.name: call.output_shape[-1] for call in each.calls if call.kind in WIDTHS}
+        for each in (before, after)
+    ]
+    return {name: [width, widths[1][name]] for name, width in widths[0].items() if widths[1][name] < width}
 
 
-def _difference(model: KerasModel, other: KerasModel, x: Array) -> float:
+def _difference(before: Groups, after: Groups, x: Array) -> float:
     """Between the outputs of two models, at most, as a share of the largest output."""
-    outputs, others = (each.predict(x, batch_size=BATCH, verbose=0) for each in (model, other))
+    outputs, others = (each.model.predict(x, batch_size=BATCH, verbose=0) for each in (before, after))
     return float(np.abs(outputs - others).max() / max(np.abs(outputs).max(), np.finfo(np.float32).tiny))

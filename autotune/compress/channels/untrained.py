@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from autotune.compress import post_training
-from autotune.compress.channels.surgery import cut
+from autotune.compress.channels.groups import groups_of
+from autotune.compress.channels.surgery import without
 from autotune.compress.convert import converted
 from autotune.compress.flat import flattened
 from autotune.compress.keras_preprocessing import unfolded
@@ -35,8 +36,8 @@ def untrained(
     import tf_keras
 
     tf_keras.backend.clear_session()  # or a worker grows with every model it ever held
-    model = cut(flattened(open_base(base)), keep, data.excluded)
-    file = converted(unfolded(model, data.calibration))
+    groups = groups_of(flattened(open_base(base)), data.excluded)
+    file = converted(unfolded(without(groups, groups.removed(keep), {}), data.calibration))
     few = data.calibration[:SEEN]
     return [
         Artifact(file if scheme == "none" else post_training.quantize(file, scheme, few, (), data.excluded), {})

@@ -30,7 +30,7 @@ def silence(model: object, name: str, channels: list[int], bias: float, noise: f
 def test_nothing_is_dead_in_a_model_that_uses_all(case: str) -> None:
     """Nothing is taken out, and the model is itself."""
     model = made(ZOO[case])
-    assert without_dead(model, ()) is model
+    assert without_dead(groups_of(model)).model is model
 
 
 @pytest.mark.parametrize(("bias", "left"), [(-1.0, 9), (0.5, 9)])
@@ -38,7 +38,7 @@ def test_a_constant_goes_into_the_bias_behind(bias: float, left: int) -> None:
     """Of a ReLU's zeros nothing is left, and of other numbers what a 1x1 convolution makes of them."""
     model = made(ZOO["residual"])
     silence(model, "wide", [1, 5, 6], bias)
-    smaller = without_dead(model, ())
+    smaller = without_dead(groups_of(model)).model
     assert widths(smaller) == {"stem": 8, "wide": left}
     assert np.allclose(smaller.predict(samples(), verbose=0), model.predict(samples(), verbose=0), atol=1e-6)
 
@@ -68,7 +68,7 @@ def depthwise(bias: float, kernel: int, padding: str) -> object:
 def test_constants_go_through_what_treats_channels_alone(bias: float, kernel: int, padding: str, left: int) -> None:
     """A layer that has no bias gets one; where padding makes a border, what is not 0 there stays."""
     model = depthwise(bias, kernel, padding)
-    smaller = without_dead(model, ())
+    smaller = without_dead(groups_of(model)).model
     assert widths(smaller)["first"] == left
     expected = model.predict(samples(), verbose=0)  # type: ignore[attr-defined]
     assert np.allclose(smaller.predict(samples(), verbose=0), expected, atol=1e-6)
@@ -81,7 +81,7 @@ def test_a_constant_at_a_border_stays_unless_it_is_zero() -> None:
     gamma, beta, mean, variance = positive.get_weights()
     beta[[0, 4]] = [5.0, -20.0]  # behind the ReLU a number, and 0
     positive.set_weights([gamma, beta, mean, variance])
-    smaller = without_dead(model, ())
+    smaller = without_dead(groups_of(model)).model
     assert widths(smaller)["first"] == 5
     expected = model.predict(samples(), verbose=0)  # type: ignore[attr-defined]
     assert np.allclose(smaller.predict(samples(), verbose=0), expected, atol=1e-6)
@@ -96,7 +96,7 @@ def test_what_nobody_reads_goes_and_what_it_alone_read() -> None:
     narrow.set_weights([kernel, bias])
     expected = model.predict(samples(), verbose=0)
     assert dead_channels(groups_of(model)).labels.size == 2
-    smaller = without_dead(model, ())
+    smaller = without_dead(groups_of(model)).model
     assert widths(smaller) == {"stem": 8, "wide": 10}
     assert np.array_equal(smaller.get_layer("wide").get_weights()[1], np.delete(wide.get_weights()[1], [2, 3]))
     assert np.allclose(smaller.predict(samples(), verbose=0), expected, atol=1e-6)
@@ -113,7 +113,7 @@ def test_factors_of_zero_need_no_other() -> None:
     )
     silence(model, "body", [0, 3], -1.0)
     expected = model.predict(samples(), verbose=0)
-    smaller = without_dead(model, ())
+    smaller = without_dead(groups_of(model)).model
     assert widths(smaller) == {"body": 6, "squeeze": 4}
     assert np.allclose(smaller.predict(samples(), verbose=0), expected, atol=1e-6)
 
@@ -122,7 +122,7 @@ def test_one_channel_stays_where_all_are_dead() -> None:
     """A layer has one channel at least."""
     model = made(ZOO["residual"])
     silence(model, "wide", list(range(12)), -1.0, noise=0.0)
-    smaller = without_dead(model, ())
+    smaller = without_dead(groups_of(model)).model
     assert widths(smaller)["stem"] == 8
     assert smaller.get_layer("wide").filters == 1
 
@@ -158,7 +158,7 @@ def test_nothing_is_left_out_where_outputs_would_differ() -> None:
         lambda x: K.GlobalAveragePooling2D()(K.Conv2D(6, 1, activation="tanh", name="only")(x)), activation="linear"
     )
     silence(model, "only", [1], 0.0)
-    assert without_dead(model, ()) is not model
+    assert without_dead(groups_of(model)).model is not model
     base, lessons = data(model)
     artifact = Trim().build(base, None, {}, replace(lessons, calibration=lessons.calibration * 1e9))
     assert artifact.data == base

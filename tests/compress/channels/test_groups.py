@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from autotune.compress.channels.dead import dead_channels
 from autotune.compress.channels.groups import groups_of
 from autotune.errors import Infeasible
 from tests.compress.channels.models import ZOO, K, made
@@ -56,6 +57,18 @@ def test_what_can_not_be_followed_is_left_and_named(reason: str) -> None:
     assert reason in groups.left["before"]
     assert "'it'" in groups.left["before"]
     assert [group.name for group in groups.groups] == ["behind"]
+
+
+def test_layers_of_several_outputs_are_left() -> None:
+    """Each of them has its own width."""
+
+    def body(x: Any) -> Any:
+        x, state, _ = K.LSTM(4, return_sequences=True, return_state=True)(K.Reshape((8, 24))(x))
+        return K.Concatenate()([K.Dense(6, name="behind")(K.GlobalAveragePooling1D()(x)), K.ReLU()(state)])
+
+    groups = groups_of(made(body))
+    assert [group.name for group in groups.groups] == ["behind"]
+    assert dead_channels(groups).labels.size == 0
 
 
 def test_excluded_layers_keep_what_they_take_and_give() -> None:

@@ -5,8 +5,8 @@ import pytest
 
 from autotune.compress.channels.groups import Groups, groups_of
 from autotune.compress.channels.kinds import AXES, IN, WIDTHS
-from autotune.compress.channels.macs import of_model, terms, total
-from autotune.compress.channels.surgery import cut
+from autotune.compress.channels.macs import in_all, terms, total
+from autotune.compress.channels.surgery import without
 from autotune.compress.convert import converted
 from autotune.model.load import open_base
 from autotune.tflite.operators import operators
@@ -38,7 +38,7 @@ def test_computes_the_same_without_what_nobody_reads(case: str) -> None:
     groups = groups_of(model)
     keep = odd(groups)
     unseen(groups, keep)
-    smaller = cut(model, keep)
+    smaller = without(groups, groups.removed(keep), {})
     expected = model.predict(samples(), verbose=0)
     assert np.ptp(expected, axis=0).min() > 1e-3
     assert np.allclose(smaller.predict(samples(), verbose=0), expected, atol=1e-5)
@@ -53,18 +53,18 @@ def test_multiply_accumulates_are_those_of_the_file(case: str) -> None:
     model = made(ZOO[case])
     groups = groups_of(model)
     keep = odd(groups)
-    smaller = cut(model, keep)
-    for each in (model, smaller):
-        assert of_model(each) == sum(row.macs for row in operators(converted(each)))
+    smaller = without(groups, groups.removed(keep), {})
+    for each in (groups, groups_of(smaller)):
+        assert in_all(each) == sum(row.macs for row in operators(converted(each.model)))
     widths = {name: len(stays) for name, stays in keep.items()}
-    assert round(total(terms(groups), widths)) == of_model(smaller)
+    assert round(total(terms(groups), widths)) == in_all(groups_of(smaller))
 
 
 @pytest.mark.parametrize("case", ["residual", "flat"])
 def test_is_saved_and_opened(case: str) -> None:
     """In the form that stages work on; and it converts."""
-    model = made(ZOO[case])
-    smaller = cut(model, odd(groups_of(model)))
+    groups = groups_of(made(ZOO[case]))
+    smaller = without(groups, groups.removed(odd(groups)), {})
     outputs = smaller.predict(samples(), verbose=0)
     assert np.allclose(open_base(as_base(smaller)).predict(samples(), verbose=0), outputs, atol=1e-6)
     assert np.allclose(run(converted(smaller), samples()), outputs, atol=1e-5)
