@@ -1,9 +1,10 @@
 """Names for what TensorFlow and Keras hand over, which have no types of their own for a type checker."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from autotune.task.data import Array
+if TYPE_CHECKING:  # `import autotune` comes by here, and does without NumPy
+    from autotune.task.data import Array
 
 KerasModel = Any
 """A model of tf_keras, or of Keras 3 before it is translated."""
@@ -28,9 +29,9 @@ class KerasTensor(Protocol):
     @property
     def dtype(self) -> KerasObject: ...
 
-    def numpy(self) -> Array: ...
+    def numpy(self) -> "Array": ...
 
-    def __array__(self) -> Array: ...
+    def __array__(self) -> "Array": ...
 
     def __len__(self) -> int: ...
 

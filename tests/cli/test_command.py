@@ -173,16 +173,12 @@ def test_wrong_input_gets_one_line(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def _opened(*_: Any) -> Any:
-    """In place of a worker that opens the model."""
-    from concurrent.futures import Future
+def _opened(_: Any, function: Any, *arguments: Any) -> Any:
+    """In place of a worker that opens the model and looks at its channels."""
+    from autotune.model.load import import_model
+    from autotune.testing import FakePool, toy_import
 
-    from autotune.model.trust import Trust
-    from autotune.testing import toy_import
-
-    future: Future[Any] = Future()
-    future.set_result(toy_import(b"", "", Trust()))
-    return future
+    return FakePool(1).submit(toy_import if function is import_model else function, *arguments)
 
 
 @pytest.fixture

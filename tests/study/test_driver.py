@@ -988,7 +988,7 @@ def test_a_full_disk_costs_the_trial_in_hand(tmp_path: Path, monkeypatch: pytest
     """A file that could not be kept is a fault of the machine: tried again, and said."""
     from autotune.compress.cache import ArtifactCache
 
-    put, full = ArtifactCache.put, iter([False, False, False, True])
+    put, full = ArtifactCache.put, iter([False] * 4 + [True])
 
     def put_or_fail(self: ArtifactCache, key: str, artifact: Artifact) -> None:
         if next(full, False):
