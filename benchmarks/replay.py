@@ -23,22 +23,26 @@ from autotune import plugins
 from autotune.compress.pipeline import Step
 from autotune.config import Config, Recipe, Runtime
 from autotune.ledger.ledger import Ledger
+from autotune.results.channel_plan import ChannelPlan
 from autotune.results.front import dominated, relative
 from autotune.results.outcome import Measured
 from autotune.results.quality import Certainty
 from autotune.search.feasibility import Gate
 from autotune.search.proposals import Proposal, Proposals
 from autotune.search.search import Search
-from autotune.space.space import Categorical, Space
+from autotune.space.space import Categorical, Dimension, Space
+from autotune.study.channel_plans import ChannelPlans
 from autotune.targets.metric import ACCURACY, DOWNLOAD, LATENCY
 from autotune.testing import toy_meta
 
-TABLE = Path(__file__).with_name("tables") / "resnet8.json.gz"
+TABLES = Path(__file__).with_name("tables")
 PICTURE = Path(__file__).parents[1] / "docs" / "replay.png"
 OBJECTIVES = (ACCURACY, LATENCY, DOWNLOAD)
 OURS = "ehvi"
 SEARCHES = (OURS, "tpe", "nsga2", "random", "grid")
 SEEDS = 30
+CHANNELS_SEEDS = 5
+ALL_CHANNELS: dict[str, Dimension] = {"channels": Categorical((1.0,))}
 WORKERS = 2
 A_FILE_S = 0.5
 """Seconds that a file takes besides its training: quantized, evaluated."""
@@ -59,10 +63,11 @@ class Table:
         space: of the grid.
         steps: each recipe's stages, by its key.
         seconds: that each training took, by its stage's key.
+        plans: how channels were cut.
         outcomes: by configuration.
     """
 
-    def __init__(self, seed: int, path: Path = TABLE) -> None:
+    def __init__(self, seed: int, path: Path = TABLES / "resnet8.json.gz") -> None:
         """
         Args:
             seed: of the noise.
@@ -71,12 +76,14 @@ class Table:
         content = json.loads(gzip.decompress(path.read_bytes()))
         noise = np.random.default_rng(seed)
         self.seconds: dict[str, float] = content["seconds"]
+        planned = content.get("plans", {})
+        self.plans = ChannelPlans({name: ChannelPlan.from_json(plan) for name, plan in planned.items()})
         self.steps: dict[str, list[Step]] = {}
         self.outcomes: dict[str, Measured] = {}
         self.space = Space({name: Categorical(tuple(values)) for name, values in content["grid"].items()}, path.name)
         for row in content["rows"]:
             recipe = Config.of(row["recipe"]).recipe
-            if recipe.fine_tune == "none":
+            if recipe.fine_tune == "none" or not row["steps"]:
                 continue
             self.steps[recipe.key] = [
                 Step(key, stage, {"epochs": recipe.epochs}, trains) for key, stage, trains in row["steps"]
@@ -122,20 +129,27 @@ def _outcome(config: Config, row: dict[str, Any], latency: float, luck: float) -
     return Measured(config, metrics, Certainty(quality["standard_error"]), config.recipe.key)
 
 
-def replay(table: Table, name: str, seed: int) -> Curve:
+def replay(table: Table, name: str, seed: int, space: Space | None = None) -> Curve:
     """Runs one search until the last budget is spent.
+
+    Args:
+        table: what is found out, and how long that takes.
+        name: of the search.
+        seed: of it.
+        space: a part of the table's; None for all of it.
 
     Returns:
         The share of the whole hypervolume at each of BUDGETS (121,).
     """
+    space = space or table.space
     meta = replace(toy_meta(), seed=seed)
     storage = optuna.storages.InMemoryStorage()
-    ledger = Ledger(Path(), "replay", table.space, meta, table.has, storage=storage)
+    ledger = Ledger(Path(), "replay", space, meta, table.has, storage=storage)
     ledger.begin(table.baseline)
     built: set[str] = set()
-    gate = Gate(ledger, table.space.runtimes())
-    search = Search(ledger, table.space, lambda recipe: table.steps[recipe.key], built.__contains__, gate, seed)
-    proposals = Proposals(ledger, table.space, [""], len(table.steps), plugins.load("samplers", name)(search), gate)
+    gate = Gate(ledger, space.runtimes(), speed=table.plans.speed)
+    search = Search(ledger, space, lambda recipe: table.steps[recipe.key], built.__contains__, gate, seed)
+    proposals = Proposals(ledger, space, [""], len(table.steps), plugins.load("samplers", name)(search), gate)
     baselines = itertools.chain.from_iterable(proposals.baselines() if name == OURS else ())
     under_way: list[tuple[float, int, Proposal, float]] = []
     begun: set[str] = set()
@@ -182,6 +196,29 @@ def main() -> None:
     lead = np.median(curves[OURS], 0) - np.median(curves["tpe"], 0)
     print(f"\n{OURS} over tpe at any budget: {lead.min():+.3f} at least, {lead.max():+.3f} at most")
     _draw(curves)
+
+
+def channels() -> None:
+    """Prints what the same search finds with and without channels, for the same time."""
+    budgets = (0.05, 0.1, 0.2, 0.4, 0.6)
+    places = np.searchsorted(BUDGETS, budgets)
+    print("| hypervolume after | " + " | ".join(f"{budget:.0%}" for budget in budgets) + " |")
+    print("|---|" + "---|" * len(budgets))
+    curves = {}
+    for name, fewer in (("with channels", True), ("without", False)):
+        rows = []
+        for seed in range(CHANNELS_SEEDS):
+            table = Table(seed, TABLES / "resnet8_channels.json.gz")
+            space = table.space if fewer else replace(table.space, dimensions=table.space.dimensions | ALL_CHANNELS)
+            rows.append(replay(table, OURS, seed, space)[places] * table.whole()[1])
+        curves[name] = np.array(rows)
+        print(f"| {name} | " + " | ".join(map(_spread, curves[name].T)) + " |")
+    gain = curves["with channels"] / curves["without"] - 1
+    print("| gain | " + " | ".join(f"{np.mean(each):+.1%}" for each in gain.T) + " |")
+
+
+def _spread(values: Curve) -> str:
+    return f"{np.mean(values):.3f} ({values.min():.3f} to {values.max():.3f})"
 
 
 def _needed(curves: Curve, share: float) -> str:

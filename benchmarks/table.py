@@ -1,15 +1,17 @@
 """Records an exhaustive grid of ResNet8 on CIFAR-10: what every recipe gives, and what each training took.
 
-`python -m benchmarks.table` builds, evaluates and measures every recipe through autotune's own stages, also those
-in one shot, and writes benchmarks/tables/resnet8.json.gz; about half an hour on two quiet cores.
+`python -m benchmarks.table resnet8` builds, evaluates and measures every recipe through autotune's own stages and
+writes benchmarks/tables/resnet8.json.gz; `resnet8_channels` is another grid. Each takes about half an hour on two
+quiet cores.
 """
 
 import gzip
 import itertools
 import json
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
 from pathlib import Path
@@ -28,23 +30,40 @@ from autotune.results.measurement import Measurement
 from autotune.results.outcome import Outcome
 from autotune.space.space import Categorical, Space
 from autotune.study.builder import Builder
+from autotune.study.channel_plans import ChannelPlans
+from autotune.study.channels import ChannelPlanner
 from autotune.study.evaluate import Evaluator
+from autotune.study.instrument import Instrument
+from autotune.study.latency_cache import LatencyCache
 from autotune.study.options import Options
 from autotune.study.pool import Pool, RayPool
 from autotune.study.prepare import prepare
 from autotune.tflite.structure import structure
-from benchmarks.replay import TABLE
+from benchmarks.replay import TABLES
 
 SHARED = Path(__file__).parents[2] / "shared"
 JOBS = 2
-GRID: dict[str, tuple[Any, ...]] = {
-    "prune": (0.0, 0.3, 0.5, 0.65, 0.8),
-    "cluster": (0, 64, 32, 16, 8),
-    "quantize": SCHEMES,
-    "delegate": ("xnnpack", "builtin"),
-    "threads": (1, 2),
-    "augment": ("mix",),
-    "epochs": (5,),
+RUNTIMES: dict[str, tuple[Any, ...]] = {"delegate": ("xnnpack", "builtin"), "threads": (1, 2)}
+GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
+    "resnet8": {
+        "prune": (0.0, 0.3, 0.5, 0.65, 0.8),
+        "cluster": (0, 64, 32, 16, 8),
+        "quantize": SCHEMES,
+        **RUNTIMES,
+        "augment": ("mix",),
+        "epochs": (5,),
+    },
+    "resnet8_channels": {
+        "channels": (1.0, 0.8, 0.65, 0.5, 0.35),
+        "prune": (0.0, 0.5, 0.75),
+        "cluster": (0, 16),
+        "quantize": ("none", "dynamic", "int8", "int4", "w4a8", "qat"),
+        "rounding": ("gptq",),
+        "levels": (15, 11, 9),
+        **RUNTIMES,
+        "augment": ("mix",),
+        "epochs": (12,),
+    },
 }
 T = TypeVar("T")
 
@@ -77,34 +96,33 @@ def _timed(function: Callable[..., T], *arguments: Any) -> tuple[T, float]:
     return function(*arguments), time.monotonic() - began
 
 
-def recipes() -> Iterator[Recipe]:
-    """The grid's, then the same in one shot."""
-    names = ("prune", "cluster", "quantize", "augment", "epochs")
-    grid = [dict(zip(names, values, strict=True)) for values in itertools.product(*(GRID[name] for name in names))]
-    for values in grid:
-        yield Recipe(**values)
-    for values in grid:
-        if (values["prune"] or values["cluster"]) and values["quantize"] != "qat":
-            yield Recipe(**values, fine_tune="none")
+def recipes(grid: dict[str, tuple[Any, ...]]) -> list[Recipe]:
+    """Those of a grid, each once."""
+    names = [name for name in grid if name not in RUNTIMES]
+    made = (Recipe(**dict(zip(names, each, strict=True))) for each in itertools.product(*map(grid.__getitem__, names)))
+    return list({recipe.key: recipe for recipe in made}.values())
 
 
-def record(folder: Path) -> dict[str, Any]:
+def record(grid: dict[str, tuple[Any, ...]], folder: Path) -> dict[str, Any]:
     """Builds, evaluates and measures everything.
 
     Args:
+        grid: values by dimension.
         folder: to work in.
     """
-    device, pool = (
-        LocalDevice(options=MeasureOptions(delegates=tuple(GRID["delegate"]))),
-        _TimedPool(RayPool(JOBS, start)),
-    )
-    space = Space({name: Categorical(values) for name, values in GRID.items()}, "grid")
+    device = LocalDevice(options=MeasureOptions(delegates=RUNTIMES["delegate"]))
+    pool = _TimedPool(RayPool(JOBS, start))
+    space = Space({name: Categorical(values) for name, values in grid.items()}, "grid")
     model, data = SHARED / "models" / "resnet8.keras", SHARED / "data" / "cifar10_subset.npz"
     prepared = prepare(Options((model,), str(data), space, [], "table", folder, jobs=JOBS), device, pool, import_model)
-    builder = Builder(prepared.candidates, (), prepared.cache, pool, prepared.folder)
+    plans = ChannelPlans()
+    builder = Builder(prepared.candidates, (), prepared.cache, pool, prepared.folder, plans=plans)
     with device.open() as session, ThreadPoolExecutor(JOBS + 2) as threads:
+        latencies = LatencyCache(folder / "latency", device.facts())
+        instrument = Instrument(builder, session, latencies, nullcontext, print, lambda: None)
+        plans.plans |= ChannelPlanner(builder, instrument, nullcontext, space, True, print, print).plans()
         evaluator = Evaluator(builder, session, nullcontext)
-        futures = [threads.submit(_row, builder, evaluator, recipe) for recipe in recipes()]
+        futures = [threads.submit(_row, builder, evaluator, recipe) for recipe in recipes(grid)]
         for number, _ in enumerate(as_completed(futures), 1):
             print(f"\r{number} of {len(futures)}", end="", flush=True)
         pool.close()  # or what follows would not be measured in quiet
@@ -113,7 +131,8 @@ def record(folder: Path) -> dict[str, Any]:
     return {
         "device": device.facts(),
         "toolchain": pipeline.toolchain(),
-        "grid": GRID,
+        "grid": grid,
+        "plans": {name: plan.to_json() for name, plan in plans.plans.items()},
         "rows": rows,
         "latency_ms": latency,
         "seconds": {key[:12]: snap(value) for key, value in pool.seconds.items()},
@@ -122,16 +141,14 @@ def record(folder: Path) -> dict[str, Any]:
 
 def _row(builder: Builder, evaluator: Evaluator, recipe: Recipe) -> dict[str, Any]:
     """What a recipe gives, its file's path among it."""
-    row: dict[str, Any] = {
-        "recipe": recipe.canonical(),
-        "steps": [[step.key[:12], step.stage, step.trains] for step in builder.steps(recipe)],
-    }
+    row: dict[str, Any] = {"recipe": recipe.canonical(), "steps": []}
     try:
+        row["steps"] = [[step.key[:12], step.stage, step.trains] for step in builder.steps(recipe)]
         key, artifact = builder.build(recipe)
     except Infeasible as error:
         return row | {"refused": str(error)}
     path = model_path(builder.folder, key)
-    configs = [Config(recipe, Runtime(delegate, 1)) for delegate in GRID["delegate"]]
+    configs = [Config(recipe, Runtime(delegate, 1)) for delegate in RUNTIMES["delegate"]]
     return row | {
         "path": str(path),
         "structure": structure(path.read_bytes())[:12],
@@ -155,7 +172,7 @@ def _quality(found: Outcome | Exception) -> dict[str, Any]:
 
 def _latencies(session: Session, files: dict[str, str]) -> dict[str, dict[str, float]]:
     """Medians in ms by structure and runtime, without those that can't be run so."""
-    runtimes = [Runtime(*values) for values in itertools.product(GRID["delegate"], GRID["threads"])]
+    runtimes = [Runtime(*values) for values in itertools.product(*RUNTIMES.values())]
     pairs = list(itertools.product(files, runtimes))
     found = measure(session, [Job(Path(files[name]), runtime) for name, runtime in pairs])
     latency: dict[str, dict[str, float]] = {}
@@ -166,5 +183,7 @@ def _latencies(session: Session, files: dict[str, str]) -> dict[str, dict[str, f
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        TABLE.write_bytes(gzip.compress(json.dumps(record(Path(folder))).encode(), mtime=0))
+    [name] = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as scratch:
+        content = json.dumps(record(GRIDS[name], Path(scratch)))
+    (TABLES / f"{name}.json.gz").write_bytes(gzip.compress(content.encode(), mtime=0))

@@ -112,9 +112,9 @@ def _table(title: str, model: Path, source: Path, augment: str) -> None:
     data = read_data(str(source), tuple(imported.facts["input_shape"]), 0)
     facts = ModelFacts.from_json(imported.facts)
     tasks = [make_task(model.name, model.read_bytes(), facts, data, None, None, seed) for seed in SEEDS]
-    train = data.train
-    lessons = [TrainingData(train.x, train.y, task.calibration(), task.loss, task.seed) for task in tasks]
-    every = Split(*(np.concatenate([getattr(data.validation, k), getattr(data.test, k)]) for k in "xy"))
+    fitted = tasks[0].data
+    lessons = [TrainingData(fitted.train.x, fitted.train.y, task.calibration(), task.loss, task.seed) for task in tasks]
+    every = Split(*(np.concatenate([getattr(fitted.validation, k), getattr(fitted.test, k)]) for k in "xy"))
     with tempfile.TemporaryDirectory() as folder:
         files = dict(_built(recipes(augment), imported.data, lessons, Path(folder)))
         print(f"\n| {title} | accuracy | size B | download B | latency us |\n|---|---|---|---|---|", flush=True)

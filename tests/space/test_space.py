@@ -186,10 +186,19 @@ def test_read_refuses_what_is_not_text(tmp_path: Path, content: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "count"), [("post_training", 960), ("quick", 3 * 2 * 5 * 2 * 2), ("full", 9820)])
+@pytest.mark.parametrize(("name", "count"), [("post_training", 1920), ("quick", 3 * 2 * 5 * 2 * 2)])
 def test_shipped_spaces_are_finite(name: str, count: int) -> None:
     """Each loads by its name and has this many configurations on two thread counts and two delegates."""
     assert len(configs(read(name, [1, 2], delegates=["xnnpack", "builtin"]))) == count
+
+
+def test_the_full_space_is_drawn_from() -> None:
+    """It has too many configurations to look through one by one, and all that it may cut is among those drawn."""
+    full = read("full", [1, 2], delegates=["xnnpack", "builtin"])
+    assert full.all() is None
+    draw = random.Random(0)
+    drawn = [full.sample(draw).recipe for _ in range(200)]
+    assert {recipe.channels for recipe in drawn} == set(full.shares()) == {1.0, 0.8, 0.65, 0.5, 0.35}
 
 
 def test_all_enumerates_each_configuration_once() -> None:

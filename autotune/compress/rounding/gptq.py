@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-DAMPING = 0.03
-"""What is added to the moments' diagonal, as a share of its mean."""
+DAMPING = 0.1
+"""What is added to the moments' diagonal, as a share of its mean; docs/decisions/031 compares."""
 
 BLOCK = 128
 """Columns whose errors are carried among themselves first, and to all that follow at once (lazy batches)."""

@@ -11,6 +11,9 @@ from autotune.compress.rounding.gptq import Array
 CLIPS = np.linspace(0.4, 1.0, 31)
 """Shares of the largest weight at which a row's grid may end."""
 
+SCALE_BITS = 8
+"""Of a scale that are not zero: two bytes of the four in a file deflate away, and weights round as well."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -57,7 +60,13 @@ def scales(weights: Array, importance: Array, top: int, least: Array) -> Array:
         harm = np.einsum("grc,gc->gr", np.square(off), importance)
         best = np.where(harm <= error, tried, best)
         error = np.minimum(harm, error)
-    return np.asarray(np.maximum(best / top, least).astype(np.float32).astype(float))
+    return short(np.maximum(best / top, least), SCALE_BITS)
+
+
+def short(values: Array, bits: int) -> Array:
+    """Numbers with no more significant bits than so many, away from zero: none gets smaller."""
+    mantissas, exponents = np.frexp(values)
+    return np.asarray(np.ldexp(np.copysign(np.ceil(np.abs(mantissas) * 2.0**bits), values), exponents - bits))
 
 
 def uniform(top: int) -> Array:

@@ -16,6 +16,9 @@ from autotune.compress.rounding.walk import Walk
 OUTPUTS = 1 << 15
 """Outputs of a layer, over all samples, whose inputs its moments are of, at most."""
 
+BIAS_BITS = 16
+"""Significant bits of a float bias beside integer weights: half of its bytes deflate away."""
+
 
 @dataclass(frozen=True)
 class Way:
@@ -114,10 +117,14 @@ def rounded(
 
     def finished(values: gptq.Array, way: Way, allowed: grid.Grid | None) -> Rounded:
         moved = np.einsum("grc,gc->gr", weights, first.exact) - np.einsum("grc,gc->gr", values, first.mean)
+        bias = None if layer.bias is None else layer.bias + moved.ravel()
+        scales = None if allowed is None or way.bits is None else allowed.scales.ravel().astype(np.float32)
+        if bias is not None and scales is not None:
+            bias = grid.short(bias, BIAS_BITS)
         return Rounded(
             np.moveaxis(values.reshape(channels.shape), 0, place.axis).astype(np.float32),
-            None if layer.bias is None else (layer.bias + moved.ravel()).astype(np.float32),
-            None if allowed is None or way.bits is None else allowed.scales.ravel().astype(np.float32),
+            None if bias is None else bias.astype(np.float32),
+            scales,
         )
 
     return [finished(*each) for each in zip(new, ways, grids, strict=True)]

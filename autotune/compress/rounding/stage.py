@@ -27,7 +27,7 @@ class Round:
     """
 
     name = "round"
-    version = 1
+    version = 2
     trains = False
 
     def parameters(self, recipe: Recipe) -> JsonObject | None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autotune.compress.rounding.grid import Grid, code_book, own_steps, scales, uniform
+from autotune.compress.rounding.grid import Grid, code_book, own_steps, scales, short, uniform
 
 
 @pytest.fixture
@@ -36,6 +36,19 @@ def test_scales_do_least_harm_of_those_that_clip(weights: np.ndarray) -> None:
     assert (harm(chosen)[:, :2] <= harm(whole)[:, :2] * (1 + 1e-6)).all()
     assert np.array_equal(chosen, chosen.astype(np.float32))
     assert (scales(weights, importance, 3, np.full((2, 3), 9.0)) == 9).all()
+
+
+def test_short_numbers_end_in_zeros_that_deflate() -> None:
+    """No magnitude gets smaller, none grows by more than its last bit; a scale's two low bytes are zero."""
+    values = np.random.default_rng(0).normal(size=1000) * 10.0 ** np.random.default_rng(1).integers(-6, 6, 1000)
+    result = short(values, 8)
+    growth = np.abs(result) / np.abs(values)
+    assert growth.min() >= 1
+    assert growth.max() <= 1 + 2**-7
+    assert (np.sign(result) == np.sign(values)).all()
+    assert not (result.astype("<f4").view(np.uint32) & 0xFFFF).any()
+    assert np.array_equal(short(result, 8), result)
+    assert short(np.zeros(2), 8).tolist() == [0, 0]
 
 
 def test_each_row_may_have_steps_of_its_own(weights: np.ndarray) -> None:
