@@ -129,7 +129,7 @@ def record(grid: dict[str, tuple[Any, ...]], folder: Path) -> dict[str, Any]:
         rows = [future.result() for future in futures]
         latency = _latencies(session, {row["structure"]: row.pop("path") for row in rows if "structure" in row})
     return {
-        "device": device.facts(),
+        "device": device.facts().to_json(),
         "toolchain": pipeline.toolchain(),
         "grid": grid,
         "plans": {name: plan.to_json() for name, plan in plans.plans.items()},
