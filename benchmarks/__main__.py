@@ -3,6 +3,7 @@
 import sys
 
 from benchmarks import (
+    channels,
     faults,
     growth,
     job,
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "job": job.main,
     "growth": growth.main,
     "techniques": techniques.main,
+    "channels": channels.main,
     "measuring": measuring.main,
     "recurrent": recurrent.main,
     "replay": replay.main,

@@ -6,6 +6,7 @@ number to choose by. Rows with rounding are of five seeds. Channels are cut by m
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,49 @@ SEEDS = range(5)
 """Of the calibration samples, and of the samples that weights are rounded by."""
 
 
+@dataclass(frozen=True)
+class Subject:
+    """A model that recipes are tried on, and its samples.
+
+    Attributes:
+        base: the model, as load.import_model() gives it.
+        tasks: of each seed.
+        lessons: likewise, what its stages learn from.
+        every: validation and test samples.
+    """
+
+    base: bytes
+    tasks: list[Task]
+    lessons: list[TrainingData]
+    every: Split
+
+
 def main() -> None:
     """Prints the tables as Markdown."""
     start(1)
     for name, (model, data, augment) in MODELS.items():
-        if not model.exists() or not data.exists():
-            print(f"{name} skipped: needs {model.name} and {data.name} in ../shared")
-            continue
-        _table(name, model, data, augment)
+        if present(name, model, data):
+            _table(name, read_subject(model, data), augment)
+
+
+def present(name: str, model: Path, data: Path) -> bool:
+    """Whether both files are there; says so where not."""
+    there = model.exists() and data.exists()
+    if not there:
+        print(f"{name} skipped: needs {model.name} and {data.name} in ../shared")
+    return there
+
+
+def read_subject(model: Path, source: Path) -> Subject:
+    """Reads a model's file and that of its data."""
+    imported = load.import_model(model.read_bytes(), model.name)
+    data = read_data(str(source), tuple(imported.facts["input_shape"]), 0)
+    facts = ModelFacts.from_json(imported.facts)
+    tasks = [make_task(model.name, model.read_bytes(), facts, data, None, None, seed) for seed in SEEDS]
+    train = data.train
+    lessons = [TrainingData(train.x, train.y, task.calibration(), task.loss, task.seed) for task in tasks]
+    every = Split(*(np.concatenate([getattr(data.validation, k), getattr(data.test, k)]) for k in "xy"))
+    return Subject(imported.data, tasks, lessons, every)
 
 
 def recipes(augment: str) -> dict[str, Recipe]:
@@ -107,18 +143,11 @@ def recipes(augment: str) -> dict[str, Recipe]:
     }
 
 
-def _table(title: str, model: Path, source: Path, augment: str) -> None:
-    imported = load.import_model(model.read_bytes(), model.name)
-    data = read_data(str(source), tuple(imported.facts["input_shape"]), 0)
-    facts = ModelFacts.from_json(imported.facts)
-    tasks = [make_task(model.name, model.read_bytes(), facts, data, None, None, seed) for seed in SEEDS]
-    fitted = tasks[0].data
-    lessons = [TrainingData(fitted.train.x, fitted.train.y, task.calibration(), task.loss, task.seed) for task in tasks]
-    every = Split(*(np.concatenate([getattr(fitted.validation, k), getattr(fitted.test, k)]) for k in "xy"))
+def _table(title: str, subject: Subject, augment: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        files = dict(_built(recipes(augment), imported.data, lessons, Path(folder)))
+        files = dict(_built(recipes(augment), subject.base, subject.lessons, Path(folder)))
         print(f"\n| {title} | accuracy | size B | download B | latency us |\n|---|---|---|---|---|", flush=True)
-        for name, row in _measured(files, tasks[0], every, Path(folder)):
+        for name, row in _measured(files, subject.tasks[0], subject.every, Path(folder)):
             print(f"| {name} | {row}", flush=True)
 
 
@@ -133,7 +162,7 @@ def _built(
         files = []
         try:
             for seed in SEEDS if recipe.rounds else SEEDS[:1]:
-                artifact = _file(recipe, keep, base, lessons, seed, done)
+                artifact = file_of(recipe, keep, base, lessons, seed, done)
                 path = folder / f"{number}-{seed}.tflite"
                 path.write_bytes(artifact.data)
                 files.append((path, artifact.facts))
@@ -143,7 +172,7 @@ def _built(
         yield name, files
 
 
-def _file(
+def file_of(
     recipe: Recipe,
     keep: dict[str, list[int]] | None,
     base: bytes,
