@@ -19,8 +19,10 @@ from autotune.targets.metric import DOWNLOAD
 
 Array = NDArray[np.float64]
 
-QUANTILES = (-1.28, -0.52, 0.0, 0.52, 1.28)
-"""Of a prediction, in standard deviations: the middles of five about equally likely parts."""
+QUANTILES = ((-1.28, 0.0), (-0.52, -1.28), (0.0, 1.28), (0.52, -0.52), (1.28, 0.52))
+"""Of the predictions of quality and download, in standard deviations: the middles of five about equally likely parts
+of each, in pairs that are not correlated (a Latin square: McKay et al., Technometrics 21, 1979).
+"""
 
 LEARNT = 150
 """Files that predictions are made from at most: the newest."""
@@ -34,14 +36,13 @@ class _Expected:
     """What a recipe's file is expected to be like.
 
     Attributes:
-        mean, deviation: of its quality, as Acquisition._smooth() has it.
-        download: in bytes.
+        quality: its mean and standard deviation, as Acquisition._smooth() has it.
+        download: likewise, of the logarithm of bytes.
         numbers: of its kind, for each runtime that is worth it.
     """
 
-    mean: float
-    deviation: float
-    download: float
+    quality: tuple[float, float]
+    download: tuple[float, float]
     numbers: Sequence[Numbers]
 
 
@@ -85,10 +86,10 @@ class Acquisition:
         download.fit(x, np.log([outcome.metrics[DOWNLOAD.key] for outcome in files]))
         unbuilt = list(recipes)
         x = np.array([features.of(recipe) for recipe in unbuilt])
-        predicted = zip(unbuilt, *quality.at(x), np.exp(download.at(x)[0]), strict=True)
+        qualities, downloads = (zip(*map(np.ndarray.tolist, each.at(x)), strict=True) for each in (quality, download))
         self._expected = {
-            recipe: _Expected(float(mean), float(deviation), float(size), evidence.of(recipe) or [(self._baseline, {})])
-            for recipe, mean, deviation, size in predicted
+            recipe: _Expected(good, small, evidence.of(recipe) or [(self._baseline, {})])
+            for recipe, good, small in zip(unbuilt, qualities, downloads, strict=True)
         }
 
     def gain(self, recipes: Sequence[Recipe], *, meeting: bool) -> float:
@@ -99,18 +100,19 @@ class Acquisition:
             meeting: whether only files count that meet the targets.
         """
         grown = 0.0
-        for quantile in QUANTILES:
-            files = [row for recipe in recipes for row in self._files(self._expected[recipe], quantile)]
+        for quantiles in QUANTILES:
+            files = [row for recipe in recipes for row in self._files(self._expected[recipe], *quantiles)]
             rows = [self._axes(metrics) for metrics, held in files if not meeting or self._meets(metrics, held)]
             if rows:
                 grown += dominated(np.vstack([self._front, rows])) - self._whole
         return grown / len(QUANTILES)
 
-    def _files(self, expected: _Expected, quantile: float) -> Iterator[Numbers]:
-        """The recipe's file on each runtime that is worth it."""
-        value = self._rough(expected.mean + quantile * expected.deviation)
+    def _files(self, expected: _Expected, good: float, small: float) -> Iterator[Numbers]:
+        """The recipe's file on each runtime that is worth it, at quantiles of its quality and download."""
+        value = self._rough(_at(expected.quality, good))
+        download = math.exp(_at(expected.download, small))
         for metrics, held in expected.numbers:
-            yield {**metrics, self._quality.key: value, DOWNLOAD.key: expected.download}, held
+            yield {**metrics, self._quality.key: value, DOWNLOAD.key: download}, held
 
     def _meets(self, metrics: Mapping[str, float], held: Mapping[str, Interval]) -> bool:
         """Whether what is expected meets the targets with margin: what is known of the kind with its own,
@@ -138,3 +140,9 @@ class Acquisition:
         if self._quality.better == "higher":
             return value if self._quality.highest is None else self._quality.highest - min(math.exp(value), 1.0)
         return math.exp(value)
+
+
+def _at(predicted: tuple[float, float], quantile: float) -> float:
+    """A value so many standard deviations from the mean."""
+    mean, deviation = predicted
+    return mean + quantile * deviation

@@ -131,3 +131,10 @@ def test_memory_that_is_not_known_of_every_runtime(tmp_path: Path) -> None:
     found = replace(found, points=found.judged(found.targets))
     assert [point.feasible for point in found.points] == [True, True, True, False, False]
     assert acquisition(found).gain([Recipe(prune=0.7), Recipe(prune=0.7, quantize="int8")], meeting=True) >= 0
+
+
+def test_what_nobody_tried_may_be_small(tmp_path: Path) -> None:
+    """A target on the download is not out of reach for a setting of which nothing is known yet."""
+    dense = [Recipe(), Recipe(quantize="int8"), Recipe(quantize="dynamic")]
+    some = acquisition(record(tmp_path, *dense, targets=("download<=200kB",)))
+    assert some.gain([Recipe(prune=0.9, quantize="int8")], meeting=True) > 0
