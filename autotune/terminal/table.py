@@ -1,11 +1,11 @@
 """The front as a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from autotune.config import FIELDS, Value
+from autotune.config import LEVELS, Config
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.outcome import Measured
 from autotune.targets.metric import LATENCY, METRICS, Metric
@@ -37,21 +37,24 @@ def front_table(front: ParetoFront, codec: str, *, everything: bool = False) -> 
     costs = list(dict.fromkeys([*COLUMNS, *(cost for cost in front.objectives[1:] if cost != LATENCY)]))
     pick = front.pick()
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    shown = listed(front, everything=everything)
     model = ("model",) if front.baseline.config.recipe.model else ()
-    for name in ("", "trial", *model, "prune", "cluster", "quantize", "runs on"):
-        table.add_column(name, justify="right" if name in ("trial", "prune", "cluster") else "left", no_wrap=True)
+    channels = ("channels",) if any(point.outcome.config.recipe.channels < 1 for point in shown) else ()
+    for name in ("", "trial", *model, *channels, "prune", "cluster", "quantize", "runs on"):
+        words = name in ("", "model", "quantize", "runs on")
+        table.add_column(name, justify="left" if words else "right", no_wrap=True)
     for name in (quality.name, "median", *(heading(cost, codec) for cost in costs)):
         table.add_column(name, justify="right", no_wrap=True)
-    shown = listed(front, everything=everything)
     misses = any(not point.feasible for point in shown)
     if misses:
         table.add_column("", overflow="fold")
     baseline = front.baseline
-    table.add_row("", "base", *_config(baseline.config.canonical()), *_numbers(baseline, quality, costs), style="dim")
+    cells = _config(baseline.config, cuts=bool(channels))
+    table.add_row("", "base", *cells, *_numbers(baseline, quality, costs), style="dim")
     for point, tied, as_fast in zip(shown, front.ties(shown), front.latency_ties(shown), strict=True):
         best = pick is not None and point.trial == pick.trial
         numbers = _numbers(point.outcome, quality, costs, tied=tied, as_fast=as_fast)
-        cells = [*_config(point.outcome.config.canonical()), *numbers]
+        cells = [*_config(point.outcome.config, cuts=bool(channels)), *numbers]
         table.add_row(
             "*" if best else "",
             str(point.trial),
@@ -102,17 +105,21 @@ def short_table(front: ParetoFront, points: Sequence[MeasuredPoint], width: int,
     return table
 
 
-def _config(config: Mapping[str, Value]) -> list[str]:
-    once = " once" if config.get("fine_tune") == "none" else ""
-    scheme = "float32" if config["quantize"] == "none" else str(config["quantize"])
-    mixed = f" mixed {config['mixed']:.0%}" if config.get("mixed") else ""
-    plugged = "".join(f", {name} {value}" for name, value in config.items() if name not in FIELDS)
+def _config(config: Config, *, cuts: bool) -> list[str]:
+    recipe = config.recipe
+    once = "" if recipe.trains else " once"
+    scheme = "float32" if recipe.quantize == "none" else recipe.quantize
+    levels = f" {recipe.levels} levels" if recipe.matters("levels") and recipe.levels < LEVELS[0] else ""
+    mixed = f" mixed {recipe.mixed:.0%}" if recipe.matters("mixed") and recipe.mixed else ""
+    ends = " in/out" if recipe.matters("io") and recipe.io == "int8" else ""
+    plugged = "".join(f", {name} {value}" for name, value in recipe.extra)
     return [
-        *([str(config["model"])] if "model" in config else []),
-        f"{config['prune']:.0%}{once}" if config["prune"] else "-",
-        f"{config['cluster']}{once}" if config["cluster"] else "-",
-        scheme + mixed + (" in/out" if config.get("io") == "int8" else "") + plugged,
-        f"{config['delegate']} x{config['threads']}",
+        *([recipe.model] if recipe.model else []),
+        *([f"{recipe.channels:.0%}{once}" if recipe.channels < 1 else "-"] if cuts else []),
+        f"{recipe.prune:.0%}{once}" if recipe.prune else "-",
+        f"{recipe.cluster}{once}" if recipe.cluster else "-",
+        scheme + levels + mixed + ends + plugged,
+        config.runtime.short,
     ]
 
 

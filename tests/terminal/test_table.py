@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from autotune.config import Config, Recipe, Runtime
 from autotune.results.outcome import Measured
 from autotune.results.quality import Certainty
 from autotune.targets.metric import METRICS
+from autotune.terminal.table import front_table
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 from autotune.text.words import missed
 
@@ -49,3 +51,26 @@ def test_the_unit_is_that_of_the_tasks_metric(tmp_path: Path) -> None:
     front = record.front(record.targets)
     assert front is not None
     assert missed(front, record.judge(record.measured[0], record.targets)) == "misses mae<=2.1 by 0.4"
+
+
+def test_a_recipe_is_told_whole(tmp_path: Path) -> None:
+    """Fewer channels and fewer levels have their place in the table; no column for channels where none are cut."""
+    plain = toy_outcome(0.9, 10, 1000)
+    recipes = [
+        Recipe(channels=0.5, prune=0.75, quantize="int4", rounding="gptq", levels=9, mixed=0.25),
+        Recipe(channels=0.35, fine_tune="none"),
+    ]
+    others = [
+        replace(toy_outcome(0.8 - n / 10, 5 - n, 500), config=Config(recipe, Runtime()))
+        for n, recipe in enumerate(recipes)
+    ]
+    for outcomes in ([plain, *others], [plain]):
+        record = toy_record(tmp_path, *outcomes)
+        front = record.front(record.targets)
+        assert front is not None
+        table = front_table(front, "gzip", everything=True)
+        cells = {str(column.header): list(column.cells) for column in table.columns}
+        assert ("channels" in cells) == (outcomes != [plain])
+        if outcomes != [plain]:
+            assert cells["channels"] == ["-", "-", "50%", "35% once"]
+            assert cells["quantize"][2:] == ["int4 9 levels mixed 25%", "float32"]
