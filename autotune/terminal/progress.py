@@ -29,12 +29,16 @@ WIDE, BAR = 110, 40
 """Columns of a view and of its bar at most."""
 
 STAGES = {
+    "trim": "taking out dead channels",
+    "cut": "cutting channels",
+    "recover": "training with fewer channels",
     "prune": "pruning",
     "prune_once": "pruning",
     "cluster": "clustering",
     "cluster_once": "clustering",
     "qat": "quantization-aware training",
     "convert": "converting",
+    "round": "rounding",
     "quantize": "quantizing",
 }
 """The built-in stages in words; a plug-in's has its name."""

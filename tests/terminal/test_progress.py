@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from autotune.compress.pipeline import BUILT_IN
 from autotune.config import Recipe
 from autotune.results.record import Begun
 from autotune.study.reporting import Activity
-from autotune.terminal.progress import View, sparkline
+from autotune.terminal.progress import STAGES, View, sparkline
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 
 PRUNED = Recipe(prune=0.5, quantize="int8")
@@ -216,3 +217,8 @@ def _own_terminal() -> None:
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_each_built_in_stage_is_told_in_words() -> None:
+    """A plug-in's has its name, one of autotune's own never."""
+    assert STAGES.keys() == {stage.name for stage in BUILT_IN}
