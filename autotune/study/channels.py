@@ -108,6 +108,8 @@ class ChannelPlanner:
                 made[recipe] = ChannelPlan(keep, {name: full[name] for name in keep})
         if self.timed:
             made |= self._timed(made, inputs, latencies)
+            for kind in schemes:
+                self.note(_in_words(kind, {r.channels: planned for r, planned in made.items() if r.quantize == kind}))
         return {plan_name(recipe): planned for recipe, planned in made.items()}
 
     def _examined(self, inputs: Inputs) -> Examined:
@@ -135,7 +137,9 @@ class ChannelPlanner:
         with Scratch() as folder:
             files = self._files(inputs, keeps, schemes, Path(folder))
             for scheme in schemes:
-                full, *others = self.instrument.measure_files([Job(file, runtime) for file in files[scheme]])
+                full, *others = self.instrument.measure_files(
+                    [Job(file, runtime) for file in files[scheme]], roughly=True
+                )
                 if not isinstance(full, Measurement):
                     continue
                 times = dict(zip(cuts, others, strict=True))
@@ -197,6 +201,20 @@ class ChannelPlanner:
                 for key, artifact in zip(keys[number], artifacts, strict=True):
                     builder.cache.put(key, artifact)
             yield artifacts
+
+
+def _in_words(scheme: str, plans: Mapping[float, ChannelPlan]) -> str:
+    """What the plans for a scheme's files, by their share of the multiply-accumulates, save."""
+    timed = {share: planned.speed for share, planned in plans.items() if planned.speed is not None}
+    files = "float files" if scheme == "none" else f"{scheme} files"
+    parts = []
+    if timed:
+        shares, times = (", ".join(f"{each:.0%}" for each in column) for column in (timed, timed.values()))
+        parts.append(f"{files} with {shares} of the multiply-accumulates take {times} of the time")
+    for share, planned in plans.items():
+        if planned.refused is not None:
+            parts.append(f"{files} with {share:.0%} are not tried: {planned.refused}")
+    return "; ".join(parts)
 
 
 def _table(full: Measurement, times: Mapping[tuple[str, int], JobResult]) -> Latencies:

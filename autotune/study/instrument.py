@@ -3,13 +3,14 @@
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TypeVar
 
 from autotune.config import Runtime
 from autotune.devices.device import Session
 from autotune.errors import Fault, Infeasible, UserError
 from autotune.measure.profile import Profile, profiled
-from autotune.measure.rounds import Job, JobResult, measure
+from autotune.measure.rounds import Job, JobResult, Rules, measure
 from autotune.results.measurement import Measurement
 from autotune.results.outcome import Measured, Outcome, Refused
 from autotune.study.builder import Builder
@@ -19,6 +20,9 @@ from autotune.tflite.structure import structure
 
 PROFILE_S = 0.5
 """Seconds that a file is run for to see where its time goes."""
+
+ROUGHLY = Rules(within=0.02, most_s=3.0, again=0)
+"""For many files of which only it matters about what they take: in noise each would get 6 to 12 seconds else."""
 
 TimedOutcome = Outcome | Fault
 """An outcome with its latency, refused where it can't be run; or the fault that the device had over it."""
@@ -76,10 +80,16 @@ class Instrument:
         results = self._once(keys, outcomes, self._times)
         return [with_result(outcome, results[key]) for key, outcome in zip(keys, outcomes, strict=True)]
 
-    def measure_files(self, jobs: Sequence[Job]) -> list[JobResult]:
-        """What files take that are no trial's; where a file of the structure was measured, that."""
-        keys = [(structure(job.model.read_bytes()), job.runtime) for job in jobs]
-        results = self._once(keys, jobs, self._measured)
+    def measure_files(self, jobs: Sequence[Job], *, roughly: bool = False) -> list[JobResult]:
+        """What files take that are no trial's; where a file of the structure was measured, that.
+
+        Args:
+            jobs: to time.
+            roughly: by ROUGHLY; kept apart from what is measured for trials.
+        """
+        kind = "roughly " if roughly else ""
+        keys = [(kind + structure(job.model.read_bytes()), job.runtime) for job in jobs]
+        results = self._once(keys, jobs, partial(self._measured, rules=ROUGHLY if roughly else Rules()))
         return [results[key] for key in keys]
 
     def measure_anew(self, outcomes: Sequence[Measured]) -> list[TimedOutcome]:
@@ -135,12 +145,12 @@ class Instrument:
         results |= dict(zip(jobs, self._measured(list(jobs.values())), strict=True))
         return [results[index] for index in range(len(outcomes))]
 
-    def _measured(self, jobs: Sequence[Job]) -> list[JobResult]:
+    def _measured(self, jobs: Sequence[Job], rules: Rules = Rules()) -> list[JobResult]:  # noqa: B008  # frozen
         if not jobs:
             return []
         try:
             with self._leased(), self._builder.usage.under_way(Activity("device", "measure")):
-                return measure(self._session, jobs, status=self._status, rest=self._rest, stopped=self._stopped.is_set)
+                return measure(self._session, jobs, rules, self._status, self._rest, self._stopped.is_set)
         except Fault as error:  # the device was lost while we waited for it
             return [error] * len(jobs)
 

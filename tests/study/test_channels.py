@@ -41,7 +41,7 @@ class Device:
     def __init__(self, latency: Callable[[int, bool], float | Infeasible]) -> None:
         self._latency = latency
 
-    def measure_files(self, jobs: Sequence[Job]) -> list[JobResult]:
+    def measure_files(self, jobs: Sequence[Job], *, roughly: bool = False) -> list[JobResult]:
         return [self._measured(job) for job in jobs]
 
     def _measured(self, job: Job) -> JobResult:
@@ -107,7 +107,10 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 def test_channels_are_cut_where_the_device_rewards_it(study: Study) -> None:
-    """Float kernels take time for each multiply-accumulate, int8 ones the same for all: nothing is cut for those."""
+    """Float kernels take time for each multiply-accumulate, int8 ones the same for all: nothing is cut for those. What
+    came of it is said.
+    """
+    study.notes.clear()
     plans = study.plans(lambda macs, quantized: 0.2 if quantized else macs * 1e-6)
     assert list(plans) == ["0.75 float kept", "0.75 int8 kept", "0.5 float kept", "0.5 int8 kept"]
     for share in ("0.75", "0.5"):
@@ -118,6 +121,11 @@ def test_channels_are_cut_where_the_device_rewards_it(study: Study) -> None:
         assert "save time on this device" in refused.refused
         assert not refused.keep
     assert plans["0.5 float kept"].speed < plans["0.75 float kept"].speed
+    measured, floats, integers = study.notes
+    assert "measured first" in measured
+    times = ", ".join(f"{plans[f'{share} float kept'].speed:.0%}" for share in ("0.75", "0.5"))
+    assert floats == f"float files with 75%, 50% of the multiply-accumulates take {times} of the time"
+    assert integers.startswith("int8 files with 75% are not tried: ")
 
 
 def test_nothing_is_built_twice(study: Study) -> None:
