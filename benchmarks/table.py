@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from autotune.compress import pipeline
 from autotune.compress.worker import start
-from autotune.config import SCHEMES, Config, Recipe, Runtime, snap
+from autotune.config import RUNNING, SCHEMES, Config, Recipe, Runtime, snap
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import MeasureOptions, Session
 from autotune.errors import Infeasible
@@ -43,24 +43,26 @@ from benchmarks.replay import TABLES
 
 SHARED = Path(__file__).parents[2] / "shared"
 JOBS = 2
-RUNTIMES: dict[str, tuple[Any, ...]] = {"delegate": ("xnnpack", "builtin"), "threads": (1, 2)}
-GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
+Grid = dict[str, tuple[Any, ...]]
+GRIDS: dict[str, Grid] = {
     "resnet8": {
         "prune": (0.0, 0.3, 0.5, 0.65, 0.8),
         "cluster": (0, 64, 32, 16, 8),
         "quantize": SCHEMES,
-        **RUNTIMES,
+        "delegate": ("xnnpack", "builtin"),
+        "threads": (1, 2),
         "augment": ("mix",),
         "epochs": (5,),
     },
     "resnet8_channels": {
         "channels": (1.0, 0.8, 0.65, 0.5, 0.35),
-        "prune": (0.0, 0.5, 0.75),
+        "prune": (0.0, 0.5),
         "cluster": (0, 16),
         "quantize": ("none", "dynamic", "int8", "int4", "w4a8", "qat"),
         "rounding": ("gptq",),
         "levels": (15, 11, 9),
-        **RUNTIMES,
+        "delegate": ("xnnpack",),
+        "threads": (1, 2),
         "augment": ("mix",),
         "epochs": (12,),
     },
@@ -96,21 +98,21 @@ def _timed(function: Callable[..., T], *arguments: Any) -> tuple[T, float]:
     return function(*arguments), time.monotonic() - began
 
 
-def recipes(grid: dict[str, tuple[Any, ...]]) -> list[Recipe]:
+def recipes(grid: Grid) -> list[Recipe]:
     """Those of a grid, each once."""
-    names = [name for name in grid if name not in RUNTIMES]
+    names = [name for name in grid if name not in RUNNING]
     made = (Recipe(**dict(zip(names, each, strict=True))) for each in itertools.product(*map(grid.__getitem__, names)))
     return list({recipe.key: recipe for recipe in made}.values())
 
 
-def record(grid: dict[str, tuple[Any, ...]], folder: Path) -> dict[str, Any]:
+def record(grid: Grid, folder: Path) -> dict[str, Any]:
     """Builds, evaluates and measures everything.
 
     Args:
         grid: values by dimension.
         folder: to work in.
     """
-    device = LocalDevice(options=MeasureOptions(delegates=RUNTIMES["delegate"]))
+    device = LocalDevice(options=MeasureOptions(delegates=grid["delegate"]))
     pool = _TimedPool(RayPool(JOBS, start))
     space = Space({name: Categorical(values) for name, values in grid.items()}, "grid")
     model, data = SHARED / "models" / "resnet8.keras", SHARED / "data" / "cifar10_subset.npz"
@@ -122,12 +124,12 @@ def record(grid: dict[str, tuple[Any, ...]], folder: Path) -> dict[str, Any]:
         instrument = Instrument(builder, session, latencies, nullcontext, print, lambda: None)
         plans.plans |= ChannelPlanner(builder, instrument, nullcontext, space, True, print, print).plans()
         evaluator = Evaluator(builder, session, nullcontext)
-        futures = [threads.submit(_row, builder, evaluator, recipe) for recipe in recipes(grid)]
+        futures = [threads.submit(_row, builder, evaluator, recipe, grid) for recipe in recipes(grid)]
         for number, _ in enumerate(as_completed(futures), 1):
             print(f"\r{number} of {len(futures)}", end="", flush=True)
         pool.close()  # or what follows would not be measured in quiet
         rows = [future.result() for future in futures]
-        latency = _latencies(session, {row["structure"]: row.pop("path") for row in rows if "structure" in row})
+        latency = _latencies(grid, session, {row["structure"]: row.pop("path") for row in rows if "structure" in row})
     return {
         "device": device.facts().to_json(),
         "toolchain": pipeline.toolchain(),
@@ -139,7 +141,7 @@ def record(grid: dict[str, tuple[Any, ...]], folder: Path) -> dict[str, Any]:
     }
 
 
-def _row(builder: Builder, evaluator: Evaluator, recipe: Recipe) -> dict[str, Any]:
+def _row(builder: Builder, evaluator: Evaluator, recipe: Recipe, grid: Grid) -> dict[str, Any]:
     """What a recipe gives, its file's path among it."""
     row: dict[str, Any] = {"recipe": recipe.canonical(), "steps": []}
     try:
@@ -148,7 +150,7 @@ def _row(builder: Builder, evaluator: Evaluator, recipe: Recipe) -> dict[str, An
     except Infeasible as error:
         return row | {"refused": str(error)}
     path = model_path(builder.folder, key)
-    configs = [Config(recipe, Runtime(delegate, 1)) for delegate in RUNTIMES["delegate"]]
+    configs = [Config(recipe, Runtime(delegate, 1)) for delegate in grid["delegate"]]
     return row | {
         "path": str(path),
         "structure": structure(path.read_bytes())[:12],
@@ -170,9 +172,9 @@ def _quality(found: Outcome | Exception) -> dict[str, Any]:
     return {"accuracy": found.metrics["accuracy"], "standard_error": snap(found.certainty.standard_error)}
 
 
-def _latencies(session: Session, files: dict[str, str]) -> dict[str, dict[str, float]]:
+def _latencies(grid: Grid, session: Session, files: dict[str, str]) -> dict[str, dict[str, float]]:
     """Medians in ms by structure and runtime, without those that can't be run so."""
-    runtimes = [Runtime(*values) for values in itertools.product(*RUNTIMES.values())]
+    runtimes = [Runtime(*values) for values in itertools.product(*map(grid.__getitem__, RUNNING))]
     pairs = list(itertools.product(files, runtimes))
     found = measure(session, [Job(Path(files[name]), runtime) for name, runtime in pairs])
     latency: dict[str, dict[str, float]] = {}
