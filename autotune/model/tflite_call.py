@@ -9,6 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from autotune.errors import UserError
 from autotune.json_object import JsonObject
+from autotune.model.keras_types import KerasTensor
 from autotune.task.data import Array
 
 _ACTIVATIONS = {
@@ -23,16 +24,7 @@ _ACTIVATIONS = {
 _PADDINGS = {schema.Padding.SAME: "same", schema.Padding.VALID: "valid"}
 
 
-class Tensor(Protocol):
-    """A symbolic tensor of the model that is made: all that is asked of one."""
-
-    @property
-    def shape(self) -> tuple[int | None, ...]:
-        """With the batch."""
-        ...
-
-
-Layer = Callable[[Tensor | Sequence[Tensor]], Tensor]
+Layer = Callable[[KerasTensor | Sequence[KerasTensor]], KerasTensor]
 """A layer that is made: from what it takes to what it gives."""
 
 
@@ -66,7 +58,7 @@ class Call:
 
     kind: str
     options: Any  # one of the schema's many tables
-    inputs: tuple[Tensor | Array | None, ...]
+    inputs: tuple[KerasTensor | Array | None, ...]
     shape: tuple[int, ...]
     dtype: str
     inner: bool
@@ -76,7 +68,7 @@ class Call:
         """The reason for which there is no layer for it."""
         return UserError(f"its operator {self.kind} has no Keras layer here ({why})")
 
-    def tensor(self, place: int = 0) -> Tensor:
+    def tensor(self, place: int = 0) -> KerasTensor:
         """An input that is computed."""
         value = self.inputs[place]
         if value is None or isinstance(value, np.ndarray):
@@ -99,22 +91,25 @@ class Call:
         return [self.constant(place)] if place < len(self.inputs) and self.inputs[place] is not None else []
 
     def operation(
-        self, inputs: Tensor | Sequence[Tensor] | None = None, constants: JsonObject | None = None, **options: object
-    ) -> Tensor:
+        self,
+        inputs: KerasTensor | Sequence[KerasTensor] | None = None,
+        constants: JsonObject | None = None,
+        **options: object,
+    ) -> KerasTensor:
         """Itself, where Keras has no layer."""
         inputs = self.tensor() if inputs is None else inputs
         return self.make("Operation", operator=self.kind, constants=constants or {}, options=options)(inputs)
 
 
-Build = Callable[[Call], Tensor]
+Build = Callable[[Call], KerasTensor]
 
 
-def shape_of(tensor: Tensor) -> tuple[int, ...]:
+def shape_of(tensor: KerasTensor) -> tuple[int, ...]:
     """Without the batch."""
     return tuple(size or 0 for size in tensor.shape[1:])
 
 
-def activated(call: Call, x: Tensor, code: int) -> Tensor:
+def activated(call: Call, x: KerasTensor, code: int) -> KerasTensor:
     """With an activation that is fused into the operator."""
     if code not in _ACTIVATIONS:
         raise call.refused("for its activation")

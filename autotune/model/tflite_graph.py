@@ -12,8 +12,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from autotune.errors import UserError, one_line
 from autotune.model import keras3_activations
-from autotune.model.keras_types import KerasModel, KerasObject
-from autotune.model.tflite_call import Call, Layer, Tensor
+from autotune.model.keras_types import KerasModel, KerasObject, KerasTensor
+from autotune.model.tflite_call import Call, Layer
 from autotune.model.tflite_layers import LAYERS
 from autotune.model.tflite_weights import WEIGHTED
 from autotune.task.data import Array
@@ -87,7 +87,7 @@ class _Graph:
         self._model = opened(file)
         self._graph = self._model.subgraphs[0]
         self._operators = [self._operator(each) for each in self._graph.operators]
-        self._tensors: dict[int, Tensor] = {}
+        self._tensors: dict[int, KerasTensor] = {}
         self._shared: dict[str, Layer] = {}
         self._names = set[str]()
 
@@ -159,7 +159,7 @@ class _Graph:
             raise UserError(f"its operator {_BLOCKS[0]} has no Keras layer here (other than around a convolution)")
         return merged
 
-    def _made(self, operator: Operator, shape: tuple[int, ...], *, inner: bool) -> Tensor:
+    def _made(self, operator: Operator, shape: tuple[int, ...], *, inner: bool) -> KerasTensor:
         """What an operator gives, by the layer that is made of it."""
         facts = tensor_facts(self._graph.tensors[operator.outputs[0]])
         call = Call(
@@ -181,7 +181,7 @@ class _Graph:
             raise call.refused(f"of shape {shape}")
         return made
 
-    def _input(self, index: int) -> Tensor | Array | None:
+    def _input(self, index: int) -> KerasTensor | Array | None:
         if index < 0:
             return None
         values = self._constant(index)
@@ -205,8 +205,8 @@ class _Graph:
         name = self._name(f"{name}/normalization" if kind == "BatchNormalization" else name)
         layer = _class(kind)(name=name, **config)
 
-        def call(inputs: Tensor | Sequence[Tensor]) -> Tensor:
-            made: Tensor = layer(inputs)
+        def call(inputs: KerasTensor | Sequence[KerasTensor]) -> KerasTensor:
+            made: KerasTensor = layer(inputs)
             if weights:
                 layer.set_weights(weights)
             return made

@@ -6,13 +6,14 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from autotune.json_object import JsonObject
-from autotune.model.tflite_call import Build, Call, Tensor, activated, shape_of, window
+from autotune.model.keras_types import KerasTensor
+from autotune.model.tflite_call import Build, Call, activated, shape_of, window
 from autotune.model.tflite_weights import WEIGHTED
 
 _MERGES = {"ADD": "Add", "SUB": "Subtract", "MUL": "Multiply", "MAXIMUM": "Maximum", "MINIMUM": "Minimum"}
 
 
-def _elementwise(call: Call) -> Tensor:
+def _elementwise(call: Call) -> KerasTensor:
     """Of two tensors, or a tensor and a constant that is the same for all samples."""
     constants = {str(place): value for place, value in enumerate(call.inputs) if isinstance(value, np.ndarray)}
     tensors = [call.tensor(place) for place in range(len(call.inputs)) if str(place) not in constants]
@@ -26,13 +27,13 @@ def _elementwise(call: Call) -> Tensor:
     return activated(call, y, getattr(call.options, "fusedActivationFunction", schema.ActivationFunctionType.NONE))
 
 
-def _matmul(call: Call) -> Tensor:
+def _matmul(call: Call) -> KerasTensor:
     both = [call.tensor(0), call.tensor(1)]
     return call.operation(both, transpose_a=bool(call.options.adjX), transpose_b=bool(call.options.adjY))
 
 
 def _pool(kind: str) -> Build:
-    def build(call: Call) -> Tensor:
+    def build(call: Call) -> KerasTensor:
         size = [call.options.filterHeight, call.options.filterWidth]
         y = call.make(kind, pool_size=size, **window(call.options))(call.tensor())
         return activated(call, y, call.options.fusedActivationFunction)
@@ -43,7 +44,7 @@ def _pool(kind: str) -> Build:
 def _reduce(kind: str | None = None) -> Build:
     """Over height and width, or steps, by a global pooling where Keras has one."""
 
-    def build(call: Call) -> Tensor:
+    def build(call: Call) -> KerasTensor:
         x, kept = call.tensor(), bool(call.options.keepDims)
         rank = len(x.shape)
         axes = sorted(axis % rank for axis in call.whole(1))
@@ -56,7 +57,7 @@ def _reduce(kind: str | None = None) -> Build:
     return build
 
 
-def _pad(call: Call) -> Tensor:
+def _pad(call: Call) -> KerasTensor:
     pads = call.constant(1).reshape(-1, 2).tolist()
     value = float(call.constant(2)) if len(call.inputs) > 2 else 0.0
     if len(pads) == 4 and not value and call.kind != "MIRROR_PAD" and pads[0] == pads[3] == [0, 0]:
@@ -72,7 +73,7 @@ def _pad(call: Call) -> Tensor:
     return call.make("Operation", operator="PAD", options=options)(call.tensor())
 
 
-def _reshape(call: Call) -> Tensor:
+def _reshape(call: Call) -> KerasTensor:
     """Of each sample. Where the file lays the positions of all samples in a row, the model keeps them apart."""
     x = call.tensor()
     size = prod(shape_of(x))
@@ -88,7 +89,7 @@ def _reshape(call: Call) -> Tensor:
     return call.make("Operation", operator="RESHAPE", options={"shape": [-1, *shape]})(x)
 
 
-def _expand(call: Call) -> Tensor:
+def _expand(call: Call) -> KerasTensor:
     (axis,) = call.whole(1)
     axis %= len(call.shape)
     if axis == 0:
@@ -96,14 +97,14 @@ def _expand(call: Call) -> Tensor:
     return call.operation(axis=axis)
 
 
-def _transpose(call: Call) -> Tensor:
+def _transpose(call: Call) -> KerasTensor:
     order = call.whole(1)
     if order[0] != 0:
         raise call.refused("of samples")
     return call.make("Permute", dims=order[1:])(call.tensor())
 
 
-def _concatenate(call: Call) -> Tensor:
+def _concatenate(call: Call) -> KerasTensor:
     axis = call.options.axis % len(call.shape)
     if axis == 0:
         raise call.refused("of samples")
@@ -111,7 +112,7 @@ def _concatenate(call: Call) -> Tensor:
     return activated(call, y, call.options.fusedActivationFunction)
 
 
-def _resize(call: Call) -> Tensor:
+def _resize(call: Call) -> KerasTensor:
     x, bilinear = call.tensor(), call.kind == "RESIZE_BILINEAR"
     size = list(call.shape[1:3])
     aligned, half = bool(call.options.alignCorners), bool(call.options.halfPixelCenters)
@@ -122,7 +123,7 @@ def _resize(call: Call) -> Tensor:
     return call.operation(size=size, align_corners=aligned, half_pixel_centers=half)
 
 
-def _strided(call: Call) -> Tensor:
+def _strided(call: Call) -> KerasTensor:
     begin, end, strides = (call.whole(place) for place in (1, 2, 3))
     options = call.options
     if options.ellipsisMask or options.newAxisMask or options.shrinkAxisMask & 1 or strides[0] != 1:
@@ -131,19 +132,19 @@ def _strided(call: Call) -> Tensor:
     return call.operation(begin=begin, end=end, strides=strides, shrink_axis_mask=options.shrinkAxisMask, **masks)
 
 
-def _slice(call: Call) -> Tensor:
+def _slice(call: Call) -> KerasTensor:
     begin, size = call.whole(1), call.whole(2)
     return call.operation(begin=begin, size=[-1, *size[1:]])
 
 
-def _prelu(call: Call) -> Tensor:
+def _prelu(call: Call) -> KerasTensor:
     x, alpha = call.tensor(), call.constant(1)
     alpha = alpha.reshape((1,) * (len(shape_of(x)) - alpha.ndim) + alpha.shape)
     shared = [axis for axis, size in enumerate(alpha.shape, 1) if size == 1]
     return call.make("PReLU", [alpha], shared_axes=shared)(x)
 
 
-def _softmax(call: Call) -> Tensor:
+def _softmax(call: Call) -> KerasTensor:
     if call.options.beta != 1:
         raise call.refused("of another temperature")
     return call.make("Activation", activation="softmax")(call.tensor())
@@ -153,11 +154,11 @@ def _layer(kind: str, **config: object) -> Build:
     return lambda call: call.make(kind, **config)(call.tensor())
 
 
-def _blocks(call: Call) -> Tensor:
+def _blocks(call: Call) -> KerasTensor:
     return call.operation(block_size=call.options.blockSize)
 
 
-def _gelu(call: Call) -> Tensor:
+def _gelu(call: Call) -> KerasTensor:
     return call.operation(approximate=bool(call.options.approximate))
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from autotune.json_object import JsonObject
-from autotune.model.tflite_call import Build, Call, Tensor, activated, shape_of, window
+from autotune.model.keras_types import KerasTensor
+from autotune.model.tflite_call import Build, Call, activated, shape_of, window
 from autotune.task.data import Array
 
 EPSILON = 1e-3
@@ -29,7 +30,7 @@ _NARROWEST = 1e-2
 
 def _normalised(
     call: Call, kind: str, kernel: Array, bias: list[Array], **config: object
-) -> Callable[[Tensor], Tensor]:
+) -> Callable[[KerasTensor], KerasTensor]:
     """A convolution with weights as Keras begins with (He et al., arXiv:1502.01852), a batch normalisation that gives
     them their scale and adds the bias, and the activation.
     """
@@ -46,7 +47,9 @@ def _normalised(
     return lambda x: activated(call, normalisation(layer(x)), call.options.fusedActivationFunction)
 
 
-def _weighted(call: Call, kind: str, kernel: Array, bias: list[Array], **config: object) -> Callable[[Tensor], Tensor]:
+def _weighted(
+    call: Call, kind: str, kernel: Array, bias: list[Array], **config: object
+) -> Callable[[KerasTensor], KerasTensor]:
     """A layer with a kernel, a bias or none, and its activation: ReLU as Keras' own layers have it, others behind.
 
     The last one has its weights as they are, and so does what is dilated, behind which the converter folds nothing.
@@ -63,7 +66,7 @@ def _dilation(options: Any) -> JsonObject:  # Any: as Call.options
     return {"dilation_rate": [options.dilationHFactor, options.dilationWFactor]}
 
 
-def _convolution(call: Call) -> Tensor:
+def _convolution(call: Call) -> KerasTensor:
     x, filters = call.tensor(), call.constant(1)
     groups = shape_of(x)[-1] // filters.shape[3]
     config = {"filters": filters.shape[0], "kernel_size": list(filters.shape[1:3]), "groups": groups}
@@ -73,7 +76,7 @@ def _convolution(call: Call) -> Tensor:
     )
 
 
-def _depthwise(call: Call) -> Tensor:
+def _depthwise(call: Call) -> KerasTensor:
     x, filters = call.tensor(), call.constant(1)
     multiplier, rest = divmod(filters.shape[3], shape_of(x)[-1])
     if rest:
@@ -86,21 +89,21 @@ def _depthwise(call: Call) -> Tensor:
     return weighted(x)
 
 
-def _transposed(call: Call) -> Tensor:
+def _transposed(call: Call) -> KerasTensor:
     filters = call.constant(1)
     config = {"filters": filters.shape[0], "kernel_size": list(filters.shape[1:3])}
     kernel = filters.transpose(1, 2, 0, 3)
     return _weighted(call, "Conv2DTranspose", kernel, call.bias(3), **config, **window(call.options))(call.tensor(2))
 
 
-def _dense(call: Call) -> Tensor:
+def _dense(call: Call) -> KerasTensor:
     x, weights = call.tensor(), call.constant(1)
     if len(call.shape) == 2 and len(shape_of(x)) > 1 and prod(shape_of(x)) == weights.shape[1]:
         x = call.make("Flatten")(x)
     return _weighted(call, "Dense", weights.T, call.bias(2), units=weights.shape[0])(x)
 
 
-def _embedding(call: Call) -> Tensor:
+def _embedding(call: Call) -> KerasTensor:
     table = call.constant(0)
     if table.ndim != 2 or call.options.axis or call.options.batchDims:
         raise call.refused("other than as an embedding")
