@@ -19,6 +19,7 @@ from autotune.results.decision import DecisionRule, Trade, ranked, runners_up
 from autotune.results.devices import Together, together
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.measurement import Measurement
+from autotune.results.outcome import Measured
 from autotune.results.record import Begun, Record
 from autotune.study.measured_file import check_file
 from autotune.targets.metric import DOWNLOAD, LATENCY, METRICS
@@ -213,6 +214,7 @@ def page(picked: Sequence[Picked], file: Path) -> str:
     recipe = first.point.outcome.config.recipe
     weight = heading(DOWNLOAD, record.codec)
     lines = [f"# {file.name}", "", f"{recipe}: study {record.name}{targets}. All of it is in {file.stem}.json.", ""]
+    lines += _cuts(first.point.outcome)
     lines += [f"| device | runs on | {front.quality.name} | on the test split | median | size | {weight} |"]
     lines += ["|---" * 7 + "|", *(_row(on_device) for on_device in picked), ""]
     lines += [f"- {on_device.record.device}: {remark}" for on_device in picked for remark in on_device.remarks]
@@ -231,6 +233,16 @@ def page(picked: Sequence[Picked], file: Path) -> str:
                 "```",
             ]
     return "\n".join(lines) + "\n"
+
+
+def _cuts(outcome: Measured) -> list[str]:
+    """Which layers have fewer channels than the model's."""
+    dead, cut = outcome.cuts.get("dead", {}).get("channels"), outcome.cuts.get("cut")
+    lines = []
+    for what, layers in (("Channels that changed nothing, taken out", dead), ("Channels cut", cut)):
+        if layers:
+            lines += [f"{what}: {', '.join(f'{name} {old} → {new}' for name, (old, new) in layers.items())}.", ""]
+    return lines
 
 
 def _row(picked: Picked) -> str:
@@ -262,6 +274,7 @@ def _head(picked: Picked, file: Path) -> JsonObject:
         "targets": [target.text for target in picked.front.targets],
         "rule": picked.rule.to_json(),
         "layers": picked.point.outcome.layers,
+        **picked.point.outcome.cuts,
     }
 
 

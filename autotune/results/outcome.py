@@ -104,6 +104,13 @@ class Measured:
             for values in self.stages.get("training", ())
         ]
 
+    @property
+    def cuts(self) -> JsonObject:
+        """What was taken out of the model, as the stages of channels say it: "dead" ones, those of a "cut" by layer as
+        before and after, and the "macs" before and after that; nothing where none were.
+        """
+        return {name: self.stages[name] for name in ("dead", "cut", "macs") if name in self.stages}
+
     def interval(self, quality: Metric) -> Interval:
         """The quality's 95 % interval."""
         return self.certainty.interval(self.metrics[quality.key], quality)

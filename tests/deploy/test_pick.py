@@ -382,6 +382,25 @@ def test_a_target_beside_the_baseline_on_the_test_split(
     assert (f"the baseline {baseline or 0:.1%}" in shown) is (baseline is not None)
 
 
+def test_what_was_taken_out_is_named(tmp_path: Path) -> None:
+    """Dead channels, and those that were cut, by layer: in the recipe and on the page."""
+    cuts = {
+        "dead": {"channels": {"first": [64, 16]}, "macs": [900, 300], "parameters": [90, 30]},
+        "cut": {"first": [16, 8], "second": [32, 24]},
+        "macs": [300, 200],
+    }
+    outcome = replace(toy_outcome(0.8, 5, 500), stages={"layers": [], **cuts})
+    record = toy_record(tmp_path / "study", toy_outcome(0.9, 10, 1000), outcome)
+    file, recipe = handed(record, 1, tmp_path / "out")
+    assert {name: recipe[name] for name in cuts} == cuts
+    page = file.with_suffix(".md").read_text()
+    assert "Channels that changed nothing, taken out: first 64 → 16.\n" in page
+    assert "Channels cut: first 16 → 8, second 32 → 24.\n" in page
+    plain, recipe = handed(record, 0, tmp_path / "out")
+    assert not cuts.keys() & recipe.keys()
+    assert "Channels" not in plain.with_suffix(".md").read_text()
+
+
 def test_a_page_lies_beside_them(record: Begun, tmp_path: Path) -> None:
     """For people: what the file is, its numbers with their intervals, what speaks against it, and code that runs it."""
     front, point = choose(timed(record, 1, 5.0), [parse("latency<8ms")[0]], 1)

@@ -176,6 +176,7 @@ def _add_model(record: Record, point: MeasuredPoint, folder: Path) -> None:
         "violations": point.violations,
         "layers": facts.get("layers"),
         "training": facts.get("training"),
+        **outcome.cuts,
         "device": record.meta.device.to_json(),
         "load": python(Path(file.name), outcome.config, file_state, record.input(outcome.config.recipe)),
     }
