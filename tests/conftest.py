@@ -11,7 +11,7 @@ import pytest
 
 from autotune.devices.client import command
 from autotune.measure import bench
-from autotune.measure.rounds import Rules, measure
+from autotune.measure.rounds import Rules
 from autotune.study import instrument
 from autotune.testing import FakeDevice
 
@@ -79,7 +79,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measurements end after a few rounds: for tests of what comes of them, not of how narrow they are."""
     rules = partial(Rules, within=0.2, most_rounds=4)
     monkeypatch.setattr(bench, "Rules", rules)
-    monkeypatch.setattr(instrument, "measure", partial(measure, rules=rules(again=0)))
+    monkeypatch.setattr(instrument, "Rules", partial(rules, again=0))
 
 
 class BusyDevice(FakeDevice):

@@ -89,7 +89,7 @@ class Instrument:
         """
         kind = "roughly " if roughly else ""
         keys = [(kind + structure(job.model.read_bytes()), job.runtime) for job in jobs]
-        results = self._once(keys, jobs, partial(self._measured, rules=ROUGHLY if roughly else Rules()))
+        results = self._once(keys, jobs, partial(self._measured, rules=ROUGHLY if roughly else None))
         return [results[key] for key in keys]
 
     def measure_anew(self, outcomes: Sequence[Measured]) -> list[TimedOutcome]:
@@ -145,12 +145,12 @@ class Instrument:
         results |= dict(zip(jobs, self._measured(list(jobs.values())), strict=True))
         return [results[index] for index in range(len(outcomes))]
 
-    def _measured(self, jobs: Sequence[Job], rules: Rules = Rules()) -> list[JobResult]:  # noqa: B008  # frozen
+    def _measured(self, jobs: Sequence[Job], rules: Rules | None = None) -> list[JobResult]:
         if not jobs:
             return []
         try:
             with self._leased(), self._builder.usage.under_way(Activity("device", "measure")):
-                return measure(self._session, jobs, rules, self._status, self._rest, self._stopped.is_set)
+                return measure(self._session, jobs, rules or Rules(), self._status, self._rest, self._stopped.is_set)
         except Fault as error:  # the device was lost while we waited for it
             return [error] * len(jobs)
 
