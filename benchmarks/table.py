@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -99,9 +100,14 @@ def _timed(function: Callable[..., T], *arguments: Any) -> tuple[T, float]:
 
 
 def recipes(grid: Grid) -> list[Recipe]:
-    """Those of a grid, each once."""
+    """Those of a grid, each once; then those that keep all channels, in one shot."""
     names = [name for name in grid if name not in RUNNING]
-    made = (Recipe(**dict(zip(names, each, strict=True))) for each in itertools.product(*map(grid.__getitem__, names)))
+    made = [Recipe(**dict(zip(names, each, strict=True))) for each in itertools.product(*map(grid.__getitem__, names))]
+    made += [
+        replace(recipe, fine_tune="none")
+        for recipe in made
+        if (recipe.prune or recipe.cluster) and recipe.channels == 1 and recipe.quantize != "qat"
+    ]
     return list({recipe.key: recipe for recipe in made}.values())
 
 

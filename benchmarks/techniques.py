@@ -80,9 +80,9 @@ def read_subject(model: Path, source: Path) -> Subject:
     data = read_data(str(source), tuple(imported.facts["input_shape"]), 0)
     facts = ModelFacts.from_json(imported.facts)
     tasks = [make_task(model.name, model.read_bytes(), facts, data, None, None, seed) for seed in SEEDS]
-    train = data.train
-    lessons = [TrainingData(train.x, train.y, task.calibration(), task.loss, task.seed) for task in tasks]
-    every = Split(*(np.concatenate([getattr(data.validation, k), getattr(data.test, k)]) for k in "xy"))
+    fitted = tasks[0].data  # inputs and labels as the model takes them
+    lessons = [TrainingData(fitted.train.x, fitted.train.y, task.calibration(), task.loss, task.seed) for task in tasks]
+    every = Split(*(np.concatenate([getattr(fitted.validation, k), getattr(fitted.test, k)]) for k in "xy"))
     return Subject(imported.data, tasks, lessons, every)
 
 
