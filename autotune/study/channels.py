@@ -107,7 +107,7 @@ class ChannelPlanner:
                 keep = {name: tuple(channels) for name, channels in most_important(examined, widths).items()}
                 made[recipe] = ChannelPlan(keep, {name: full[name] for name in keep})
         if self.timed:
-            made |= self._timed(made, inputs, latencies)
+            made |= self._timed(made, inputs)
             for kind in schemes:
                 self.note(_in_words(kind, {r.channels: planned for r, planned in made.items() if r.quantize == kind}))
         return {plan_name(recipe): planned for recipe, planned in made.items()}
@@ -146,24 +146,24 @@ class ChannelPlanner:
                 latencies[scheme] = _table(full, times)
         return latencies
 
-    def _timed(
-        self, made: Mapping[Recipe, ChannelPlan], inputs: Inputs, latencies: Mapping[str, Latencies]
-    ) -> dict[Recipe, ChannelPlan]:
-        """The plans that can be, with what their untrained files take on each runtime of the space."""
-        timed = {}
+    def _timed(self, made: Mapping[Recipe, ChannelPlan], inputs: Inputs) -> dict[Recipe, ChannelPlan]:
+        """The plans that can be, with what their untrained files take on each runtime of the space; refused where that
+        is no less than with more channels.
+        """
+        timed: dict[Recipe, ChannelPlan] = {}
         runtimes = self.space.runtimes()
+        by_scheme: dict[str, list[Recipe]] = {}
+        for recipe, planned in made.items():
+            if planned.keep:
+                by_scheme.setdefault(recipe.quantize, []).append(recipe)
         with Scratch() as folder:
-            for scheme in latencies:
-                recipes = [recipe for recipe, planned in made.items() if recipe.quantize == scheme and planned.keep]
-                files = self._files(inputs, [made[recipe].keep for recipe in recipes], [scheme], Path(folder))[scheme]
+            for scheme, recipes in by_scheme.items():
+                keeps: list[_Keep] = [{}, *(made[recipe].keep for recipe in recipes)]
+                files = self._files(inputs, keeps, [scheme], Path(folder))[scheme]
                 results = self.instrument.measure_files([Job(*pair) for pair in itertools.product(files, runtimes)])
-                for number, (recipe, file) in enumerate(zip(recipes, files, strict=True)):
-                    first = results[number * len(runtimes)]
-                    timed[recipe] = replace(
-                        made[recipe],
-                        structures={scheme: structure(file.read_bytes())},
-                        speed=first.p50_ms / latencies[scheme].full_ms if isinstance(first, Measurement) else None,
-                    )
+                full, *others = results[:: len(runtimes)]
+                structures = [{scheme: structure(file.read_bytes())} for file in files[1:]]
+                timed |= dict(zip(recipes, _faster(full, others, [made[r] for r in recipes], structures), strict=True))
         return timed
 
     def _files(
@@ -203,6 +203,36 @@ class ChannelPlanner:
             yield artifacts
 
 
+def _faster(
+    full: JobResult, results: Sequence[JobResult], plans: Sequence[ChannelPlan], structures: Sequence[Mapping[str, str]]
+) -> list[ChannelPlan]:
+    """Plans of one scheme, the largest share first, with what their files take; refused where fewer channels save
+    nothing, though each cut may save what is less than noise.
+
+    Args:
+        full: with all channels.
+        results: of each plan's file.
+        plans: without their times.
+        structures: of each plan's file, by its scheme.
+    """
+    timed = []
+    fastest = full
+    for planned, result, each in zip(plans, results, structures, strict=True):
+        if not isinstance(full, Measurement) or not isinstance(result, Measurement):
+            timed.append(replace(planned, structures=each))  # found again, and told, where a recipe is built
+        elif isinstance(fastest, Measurement) and result.p50_ms > fastest.p50_ms * (1 - _noise(fastest, result)):
+            timed.append(ChannelPlan(refused="so few channels save no time on this device"))
+        else:
+            timed.append(replace(planned, structures=each, speed=result.p50_ms / full.p50_ms))
+            fastest = result
+    return timed
+
+
+def _noise(*results: Measurement) -> float:
+    """Share of a latency that measurements may differ by."""
+    return max(NOISE, *(result.reach for result in results))
+
+
 def _in_words(scheme: str, plans: Mapping[float, ChannelPlan]) -> str:
     """What the plans for a scheme's files, by their share of the multiply-accumulates, save."""
     timed = {share: planned.speed for share, planned in plans.items() if planned.speed is not None}
@@ -220,8 +250,8 @@ def _in_words(scheme: str, plans: Mapping[float, ChannelPlan]) -> str:
 def _table(full: Measurement, times: Mapping[tuple[str, int], JobResult]) -> Latencies:
     """What was measured, as plan() takes it; without files that the device did not run."""
     measured = {cut: result for cut, result in times.items() if isinstance(result, Measurement)}
-    reach = median([full.reach, *(each.reach for each in measured.values())])
+    noise = max(NOISE, median([full.reach, *(each.reach for each in measured.values())]))
     cut_ms: dict[str, dict[int, float]] = {}
     for (name, width), each in measured.items():
         cut_ms.setdefault(name, {})[width] = each.p50_ms
-    return Latencies(full.p50_ms, full.p50_ms * max(NOISE, reach), cut_ms)
+    return Latencies(full.p50_ms, full.p50_ms * noise, cut_ms)

@@ -118,7 +118,7 @@ def test_channels_are_cut_where_the_device_rewards_it(study: Study) -> None:
         assert planned.keep
         assert planned.speed <= float(share)
         assert set(planned.structures) == {"none"}
-        assert "save time on this device" in refused.refused
+        assert "save no time on this device" in refused.refused
         assert not refused.keep
     assert plans["0.5 float kept"].speed < plans["0.75 float kept"].speed
     measured, floats, integers = study.notes

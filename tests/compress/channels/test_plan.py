@@ -69,15 +69,21 @@ def test_what_can_not_be_reached_is_refused() -> None:
         plan(examined(a=even(16), b=even(16)), 0.01)
 
 
-def test_a_cut_that_buys_no_time_is_not_made() -> None:
-    """Neither of a group that costs the same at every width, nor at widths that kernels pad; nor within noise."""
+def test_what_saves_time_is_cut_first() -> None:
+    """Not a group that costs the same at every width, nor at widths that kernels pad; nor within noise. Where nothing
+    else is left the multiply-accumulates decide, among the widths that were measured.
+    """
     model = examined(a=even(32), b=even(32, 100.0))
     flat = dict.fromkeys(candidate_widths(32), 1.0)
     padded = {28: 0.999, 24: 1.0, 20: 1.001, 16: 0.7, 12: 0.705, 8: 0.4}
     widths = plan(model, 0.8, Latencies(1.0, 0.01, {"a": flat, "b": padded}))
     assert widths == {"b": 16}
-    with pytest.raises(Infeasible, match="by cuts that save time on this device"):
-        plan(model, 0.8, Latencies(1.0, 0.01, {"a": flat, "b": flat}))
+    cut = plan(model, 0.8, Latencies(1.0, 0.01, {"a": {24: 1.0, 16: 1.0}, "b": flat}))
+    assert set(cut) == {"a"}
+    assert cut["a"] in (24, 16)
+    assert plan(model, 0.3, Latencies(1.0, 0.01, {"a": flat, "b": padded}))["b"] <= 16
+    with pytest.raises(Infeasible, match=r"\d+% of the multiply-accumulates stay at least, not 1%"):
+        plan(model, 0.01, Latencies(1.0, 0.01, {"a": flat, "b": flat}))
 
 
 def test_time_decides_where_arithmetic_does_not() -> None:
