@@ -75,7 +75,7 @@ def uniform(top: int) -> Array:
 
 
 def code_book(units: Array, importance: Array, clusters: int, share: float, seed: int) -> Array:
-    """Few steps for a whole layer (k-means), zero among them where there are zeros.
+    """Few steps for a whole layer (k-means), sorted, zero among them where there are zeros.
 
     Args:
         units: weights in their rows' scales, (groups, rows, columns).
@@ -91,7 +91,7 @@ def code_book(units: Array, importance: Array, clusters: int, share: float, seed
     steps = np.unique(values[stay])
     if len(steps) > clusters - zero:
         steps = centroids(values[stay], clusters - zero, np.random.default_rng(seed), importance[stay])
-    return np.append(steps, 0.0) if zero else steps
+    return np.sort(np.append(steps, 0.0)) if zero else steps
 
 
 def own_steps(weights: Array, clusters: int) -> Array | None:

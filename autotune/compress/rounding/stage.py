@@ -27,7 +27,7 @@ class Round:
     """
 
     name = "round"
-    version = 2
+    version = 3
     trains = False
 
     def parameters(self, recipe: Recipe) -> JsonObject | None:

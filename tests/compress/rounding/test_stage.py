@@ -133,13 +133,15 @@ def test_zeros_and_clusters_are_then_no_stage_of_their_own() -> None:
 @pytest.mark.parametrize("scheme", ["none", "float16", "dynamic", "int4"])
 @pytest.mark.parametrize(("prune", "cluster"), [(0.4, 0), (0, 6), (0.4, 6)])
 def test_zeros_and_clusters_are_in_the_file(prune: float, cluster: int, scheme: str, data: TrainingData) -> None:
-    """As many as asked in each layer but depthwise ones; Quantize would refuse the file else."""
+    """As many as asked in each layer but depthwise ones, Quantize would refuse the file else; and outputs are near."""
     artifact = build(gptq(quantize=scheme, prune=prune, cluster=cluster), data)[1]
     rows = [row for row in artifact.facts["layers"] if row["operator"] != "DEPTHWISE_CONV_2D"]
     assert all(row["sparsity"] >= prune for row in rows)
     if cluster:
         assert all(row["distinct"] <= cluster for row in rows)
-    assert np.isfinite(outputs_of(artifact.data, data.x[:5])).all()
+    wanted = outputs_of(branches(), data.x)
+    gap = np.abs(outputs_of(artifact.data, data.x) - wanted)
+    assert gap.mean() < 0.5 * np.abs(wanted - wanted.mean(axis=0)).mean()
 
 
 @pytest.mark.parametrize("levels", [15, 11, 9, 7])
