@@ -66,7 +66,7 @@ def _terms(groups: Groups, call: Call) -> Iterator[Term]:
     elif call.kind in WIDTHS:
         if call.kind.endswith("Transpose"):
             positions = prod(call.shapes[0][:-1])
-        yield term(positions * prod(call.layer.kernel_size) // call.layer.groups, taken, made)
+        yield term(positions * prod(call.layer.kernel_size), taken[: len(taken) // call.layer.groups], made)
 
 
 def _factor(groups: Groups, labels: Labels) -> dict[str, float]:

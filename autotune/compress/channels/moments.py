@@ -19,12 +19,17 @@ ROWS = 20_000
 
 
 def fitted_layers(groups: Groups) -> list[str]:
-    """Names of a model's layers whose weights can be fitted: they are called once, and take no more than LARGEST."""
+    """Names of a model's layers whose weights can be fitted: they are called once, all their outputs take the same
+    values, and these are no more than LARGEST.
+    """
     names = [call.layer.name for call in groups.calls]
     return [
         call.layer.name
         for call in groups.calls
-        if call.kind in FITTED and names.count(call.layer.name) == 1 and values_taken(call) <= LARGEST
+        if call.kind in FITTED
+        and getattr(call.layer, "groups", 1) == 1
+        and names.count(call.layer.name) == 1
+        and values_taken(call) <= LARGEST
     ]
 
 

@@ -35,7 +35,7 @@ class Trim:
     """
 
     name = "trim"
-    version = 1
+    version = 2
     trains = False
     gives_model = True
 
@@ -63,7 +63,7 @@ class Cut:
     """
 
     name = "cut"
-    version = 1
+    version = 2
     trains = False
     gives_model = True
 

@@ -89,8 +89,16 @@ def operators(x: Any) -> Any:
     return K.GlobalAveragePooling2D()(x + y)
 
 
+def grouped(x: Any) -> Any:
+    """A grouped convolution behind what can be cut, whose own channels can't."""
+    x = K.Conv2D(8, 3, activation="relu", name="first")(x)
+    x = K.Conv2D(4, 1, activation="relu", name="before")(x)
+    x = K.Conv2D(6, 3, strides=2, padding="same", groups=2, activation="relu", name="grouped")(x)
+    return K.Flatten()(K.Conv2D(8, 1, activation="relu", name="behind")(x))
+
+
 ZOO: dict[str, Callable[[Any], Any]] = {
-    each.__name__: each for each in (residual, squeezed, joined, flat, nested, sequence, operators)
+    each.__name__: each for each in (residual, squeezed, joined, flat, nested, sequence, operators, grouped)
 }
 
 

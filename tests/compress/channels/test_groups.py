@@ -18,6 +18,7 @@ GROUPS = {
     "nested": {"outer": (("outer", "inner", "twice"), 8)},
     "sequence": {"causal": (("causal",), 8), "each": (("each",), 10), "dilated": (("dilated",), 6)},
     "operators": {"first": (("first", "second"), 8)},
+    "grouped": {"first": (("first",), 8), "behind": (("behind",), 8)},
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autotune.compress.channels.groups import Groups, groups_of
-from autotune.compress.channels.kinds import AXES, IN, WIDTHS
+from autotune.compress.channels.kinds import AXES, IN, WIDTHS, obstacle
 from autotune.compress.channels.macs import in_all, terms, total
 from autotune.compress.channels.surgery import without
 from autotune.compress.convert import converted
@@ -23,7 +23,7 @@ def unseen(groups: Groups, keep: dict[str, list[int]]) -> None:
     """Sets weights to 0 that read channels which do not stay, in place."""
     removed = groups.removed(keep)
     for call in groups.calls:
-        for name, axes in AXES.get(call.kind, {}).items() if call.kind in WIDTHS else ():
+        for name, axes in AXES.get(call.kind, {}).items() if call.kind in WIDTHS and obstacle(call) is None else ():
             if IN in axes:
                 variable = getattr(call.layer, name)
                 weight = np.moveaxis(variable.numpy(), len(variable.shape) - len(axes) + axes.index(IN), 0)
