@@ -80,7 +80,7 @@ def _fit(call: Call, taken: Array, target: Array) -> None:
     count = values_taken(call)
     weights = np.append(kernel.reshape(count, -1), bias[np.newaxis], axis=0)
     moments, errors = _moments(call, taken, target, weights)
-    moments[np.diag_indices(count)] += RIDGE * np.mean(np.diag(moments)[:count])
+    moments[np.diag_indices(count)] += RIDGE * np.mean(np.diag(moments)[:count]) + 1e-9  # where all that it takes is 0
     weights += np.linalg.solve(moments, errors)
     call.layer.kernel.assign(weights[:count].reshape(kernel.shape))
     call.layer.bias.assign(weights[count])

@@ -10,6 +10,7 @@ from autotune.compress.channels.moments import fitted_layers, patches
 from autotune.compress.channels.refit import refit
 from autotune.compress.channels.surgery import without
 from tests.compress.channels.models import ZOO, K, made, samples
+from tests.compress.channels.test_dead import silence
 from tests.compress.channels.test_importance import doubled
 from tests.compress.channels.test_surgery import odd
 
@@ -34,6 +35,14 @@ def test_what_stays_makes_good_what_goes() -> None:
         for fit in (False, True)
     )
     assert fitted < 0.02 * error
+
+
+def test_what_takes_nothing_but_zeros_stays_as_it_is() -> None:
+    """A layer that no sample reaches has nothing that it could be fitted to."""
+    model = made(ZOO["residual"], activation="linear")
+    silence(model, "wide", list(range(12)), -1.0, noise=0.0)
+    smaller = cut(model, {"wide": [0, 3, 7]})
+    assert np.allclose(smaller.predict(samples(), verbose=0), model.predict(samples(), verbose=0), atol=1e-6)
 
 
 @pytest.mark.parametrize("case", sorted(ZOO.keys() - {"nested"}))  # what is called twice is not fitted
