@@ -38,6 +38,12 @@ TRIED = 128
 STEPS = 64
 """In which the channels of a group go, at most."""
 
+TELLING = 0.01
+"""Of what all channels of a group cost: of a half that costs less the divergence says nothing about the others."""
+
+CONSTANT = 1e-6
+"""Of a channel's mean square: a smaller variance is rounding noise of float32 sums."""
+
 RIDGE = 1e-3
 """Of the mean of the moments' diagonal, which is added to it."""
 
@@ -176,9 +182,16 @@ def _costs(groups: Groups, group: Group, readers: Iterable[_Reader], trial: "_Tr
         elif not reader.share:
             np.add.at(unfitted, numbers[numbers >= 0], reader.changes[numbers >= 0])
     costs = np.zeros(group.width)
-    stay = np.arange(group.width)
+    silent = unfitted == 0
+    for fit in fits:
+        silent[fit.varying()] = False
+    if silent.any():  # without them half of a group would tell nothing where it is silent
+        for fit in fits:
+            fit.remove(np.flatnonzero(silent))
+    stay = np.flatnonzero(~silent)
+    half = stay.size / 2
     step = -(-group.width // STEPS)
-    highest, factor = 0.0, 1.0
+    highest = seen = divergence = 0.0
     while stay.size > step:
         each = unfitted[stay] + sum(fit.costs(stay) for fit in fits)
         order = np.argsort(each, kind="stable")[:step]
@@ -186,10 +199,11 @@ def _costs(groups: Groups, group: Group, readers: Iterable[_Reader], trial: "_Tr
         highest = costs[stay[order]].max()
         for fit in fits:
             fit.remove(stay[order])
-        if stay.size > group.width / 2 >= stay.size - order.size and not unfitted.any():
-            factor = trial.divergence(fits) / max(costs.sum(), np.finfo(float).tiny)
+        if stay.size > half >= stay.size - order.size and not unfitted.any():
+            seen, divergence = costs.sum(), trial.divergence(fits)
         stay = np.delete(stay, order)
-    costs[stay] = highest
+    costs[stay] = highest or unfitted[stay] + sum(fit.costs(stay) for fit in fits)  # the latter where no other costs
+    factor = divergence / seen if seen > TELLING * costs.sum() else 1.0
     return [float(cost * factor) for cost in costs]
 
 
@@ -205,6 +219,7 @@ class _Fit:
         kernel = reader.call.layer.kernel.numpy().astype(np.float64)
         moments = reader.moments.astype(np.float64) / reader.moments[-1, -1]
         covariance = moments[:-1, :-1] - np.outer(moments[-1, :-1], moments[-1, :-1])
+        self._varying = np.diag(covariance) > CONSTANT * np.diag(moments)[:-1]
         covariance[np.diag_indices_from(covariance)] += RIDGE * np.mean(np.diag(covariance)) + 1e-9
         self._inverse = np.linalg.inv(covariance)
         self._weights = kernel.reshape(len(covariance), -1)
@@ -213,6 +228,11 @@ class _Fit:
         self._rows = np.arange(len(covariance))
         self._means = moments[-1, :-1]
         self.call = reader.call
+
+    def varying(self) -> NDArray[np.int64]:
+        """Channels of the group that it was not always given the same of, before any goes."""
+        numbers = np.unique(self._numbers[self._varying])
+        return numbers[numbers >= 0]
 
     def costs(self, channels: NDArray[np.int64]) -> NDArray[np.float64]:
         """What the loss of each of these channels costs."""

@@ -55,6 +55,23 @@ def test_what_is_not_read_costs_nothing() -> None:
         assert values[2] < 1e-6 * np.delete(values, 2).min()
 
 
+@pytest.mark.parametrize("constant", [-100.0, 3.0])
+def test_channels_that_live_cost_more_than_silent_ones(constant: float) -> None:
+    """Though these are more than half of the group and it seems that without half of it nothing changes."""
+
+    def body(x: Any) -> Any:
+        x = K.BatchNormalization(name="norm")(K.Conv2D(12, 3, name="some")(x))
+        return K.GlobalAveragePooling2D()(K.Conv2D(6, 1, activation="relu", name="reader")(K.ReLU(6.0)(x)))
+
+    model = made(body)
+    gamma, beta, *statistics = model.get_layer("norm").get_weights()
+    gamma[:9], beta[:9] = 0, constant
+    model.get_layer("norm").set_weights([gamma, beta, *statistics])
+    values = costs(model, "some")
+    assert not values[:9].any()
+    assert values[9:].min() > 0.01 * costs(model, "reader").max()
+
+
 def test_costs_are_of_the_outputs() -> None:
     """Two blocks alike, of which the second's outputs count a tenth: its channels cost less, all of them."""
 
