@@ -12,6 +12,9 @@ from autotune.compress.stage import TrainingData
 from autotune.model.load import open_base
 from autotune.task.data import Array
 
+SAMPLES = 512
+"""That are looked at, at most."""
+
 
 def examine(base: bytes, data: TrainingData) -> Examined:
     """The groups of a model's channels, and how much each channel matters; called in a worker.
@@ -35,8 +38,14 @@ def examine(base: bytes, data: TrainingData) -> Examined:
 
 
 def unlabelled(data: TrainingData) -> Array:
-    """All inputs that may be looked at (n, *input shape), calibration's first."""
-    return np.concatenate([data.calibration, data.x])
+    """The inputs that are looked at (n, *input shape), in a drawn order, since data may be sorted by class.
+
+    Calibration's come first, which stand for all; others as far as these are fewer than SAMPLES.
+    """
+    random = np.random.default_rng(data.seed)
+    chosen = data.calibration[random.permutation(len(data.calibration))[:SAMPLES]]
+    others = data.x[random.permutation(len(data.x))[: SAMPLES - len(chosen)]]
+    return np.concatenate([chosen, others])
 
 
 def count_dead(base: bytes, excluded: tuple[str, ...]) -> int:

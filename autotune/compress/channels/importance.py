@@ -23,9 +23,6 @@ from autotune.model.keras_types import KerasTensor
 from autotune.task.data import Array
 from autotune.task.losses import BINARY, Loss
 
-SAMPLES = 512
-"""That are looked at, at most."""
-
 BATCH = 32
 """Samples whose activations are held at once."""
 
@@ -53,14 +50,13 @@ def importance(groups: Groups, x: Array, loss: str) -> dict[str, list[float]]:
 
     Args:
         groups: of a model.
-        x: inputs (n, *input shape), as the model takes them.
+        x: inputs (n, *input shape), as the model takes them, in no order: some are looked at more closely.
         loss: as TrainingData.loss: says what the outputs are.
 
     Returns:
         By a group's name those of its channels, 0 or more, in the unit of the outputs' divergence: what it costs that
         the channel goes behind all that are less important. Comparable throughout the model.
     """
-    x = x[:SAMPLES]
     readers = _readers(groups, len(x))
     random = np.random.default_rng(0)
     for start in range(0, len(x), BATCH):

@@ -14,9 +14,6 @@ from autotune.compress.channels.moments import fitted_layers, rows_at, share_of,
 from autotune.model.keras_types import KerasModel
 from autotune.task.data import Array
 
-SAMPLES = 512
-"""That are looked at, at most."""
-
 MEMORY = 2**28
 """Bytes of what the two models give at any time, about; fewer samples where they would be more."""
 
@@ -34,11 +31,11 @@ def refit(smaller: KerasModel, groups: Groups, removed: Labels, x: Array) -> Non
         smaller: as surgery.without() gives it, with a bias in each layer that is fitted.
         groups: of the model that it was cut from.
         removed: labels of the channels that it lacks.
-        x: inputs (n, *input shape), as the model takes them.
+        x: inputs (n, *input shape), as the model takes them, in no order: the first are looked at.
     """
     import tensorflow as tf
 
-    x = x[: max(1, min(SAMPLES, MEMORY // _bytes_of_a_sample(groups)))]
+    x = x[: max(1, MEMORY // _bytes_of_a_sample(groups))]
     before: Values = {groups.entry: tf.constant(x)}
     after: Values = dict(before)
     uses = last_uses(groups.calls)

@@ -69,9 +69,9 @@ def round_file(file: bytes, inputs: Array, ways: Mapping[str, Way], seed: int = 
 
 
 def drawn(file: bytes, inputs: Array, seed: int) -> Array:
-    """As many of these inputs as memory suffices for, SAMPLES at most."""
+    """As many of these inputs as memory suffices for, SAMPLES at most, in no order: they may be sorted by class."""
     most = min(SAMPLES, max(1, MEMORY // (2 * largest(loaded(file)))))
-    return inputs[np.sort(np.random.default_rng(seed).permutation(len(inputs))[:most])]
+    return inputs[np.random.default_rng(seed).permutation(len(inputs))[:most]]
 
 
 def attached(file: bytes, rounding: Rounding) -> bytes:
