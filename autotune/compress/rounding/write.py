@@ -14,7 +14,10 @@ from autotune.errors import Infeasible
 from autotune.tflite.flatbuffer import constant, opened, read_layers, reading
 
 _INTEGERS = (schema.TensorType.INT8, schema.TensorType.INT4)
-_ACCUMULATORS = {schema.TensorType.INT32: np.int32, schema.TensorType.INT64: np.int64}
+_ACCUMULATORS: dict[int, type[np.signedinteger]] = {
+    schema.TensorType.INT32: np.int32,
+    schema.TensorType.INT64: np.int64,
+}
 
 
 def written(quantized: bytes, floats: bytes, rounding: Rounding) -> bytes:
@@ -68,7 +71,7 @@ def _write_bias(
         return
     dtype = _ACCUMULATORS[tensor.type]
     steps = x.quantization.scale[0] * scales
-    limits = np.iinfo(np.int32)
+    limits = np.iinfo(dtype)
     _put(tensor.quantization.scale, steps)
     integers = np.clip(np.rint(bias / steps.astype(float)), limits.min, limits.max).astype(dtype)
     _put(constant(file, model, tensor), integers.view(np.uint8))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from autotune.compress import post_training
@@ -14,7 +15,7 @@ from autotune.compress.cluster import ClusterOnce
 from autotune.compress.prune import PruneOnce
 from autotune.compress.quantize import Quantize
 from autotune.compress.rounding.file import detached
-from autotune.compress.rounding.layers import along
+from autotune.compress.rounding.layers import along, loaded, weighted
 from autotune.compress.rounding.stage import ALONE, Round
 from autotune.compress.stage import TrainingData
 from autotune.config import SCHEMES, Recipe
@@ -193,12 +194,30 @@ def test_dead_channels_and_zeros_of_a_training_stay(data: TrainingData) -> None:
         channels[1] *= np.float32(1e-7)
         channels[2].reshape(-1)[::2] = 0
     wanted = outputs_of(bytes(file), data.x)
-    for scheme in ("int4", "w4a8", "int8"):
-        artifact = build(Recipe(prune=0.1, quantize=scheme, rounding="gptq"), data, bytes(file))[1]
+    for scheme in ("int4", "w4a8", "int8", "int16x8"):
+        recipe = Recipe(prune=0.1, quantize=scheme, rounding="gptq")
+        artifact = build(recipe, data, bytes(file))[1]
         for layer, before in zip(read_layers(artifact.data), read_layers(file), strict=True):
             assert not layer.values[before.values == 0].any()
         gap = np.abs(outputs_of(artifact.data, data.x) - wanted)
         assert gap.mean() < 0.3 * np.abs(wanted - wanted.mean(axis=0)).mean()
+        if scheme == "int16x8":
+            rounded = build(recipe, data, bytes(file))[0]
+            np.testing.assert_allclose(biases(artifact.data), biases(detached(rounded.data)[0]), rtol=0, atol=1e-5)
+
+
+def biases(file: bytes) -> np.ndarray:
+    """Of all layers, as they stand for real numbers."""
+    model = loaded(file)
+    tensors = [model.subgraphs[0].tensors[place.bias] for place in weighted(model) if place.bias is not None]
+    values = []
+    for tensor in tensors:
+        data = bytes(model.buffers[tensor.buffer].data)
+        if tensor.type == schema.TensorType.INT64:
+            values.append(np.frombuffer(data, np.int64) * tensor.quantization.scale)
+        else:
+            values.append(np.frombuffer(data, np.float32))
+    return np.concatenate(values)
 
 
 def test_clusters_of_a_training_stay(data: TrainingData) -> None:
