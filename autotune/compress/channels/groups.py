@@ -137,7 +137,7 @@ class _Trace:
         self.tensors: dict[int, Labels] = {}
         self._parents: list[int] = []
         self._reasons: dict[int, str] = {}
-        self._made: dict[int, tuple[list[Labels], Labels]] = {}  # by the id() of a layer with weights
+        self._made: dict[int, list[Labels]] = {}  # by the id() of a layer those of which it holds the number
 
     def root(self, label: int) -> int:
         while self._parents[label] != label:
@@ -186,10 +186,9 @@ class _Trace:
             for output, shape in zip(call.outputs, call.output_shapes, strict=True):
                 self.tensors[output] = self.blocked(shape[-1] if shape else 1, reason)
             return
-        if call.layer.weights:
-            before, made = self._made.setdefault(id(call.layer), (inputs, labels))
-            for some, others in zip([*before, made], [*inputs, labels], strict=True):
-                self.join(some, others)
+        widths = [*inputs, labels] if call.layer.weights else [labels] if _holds_width(call) else []
+        for some, others in zip(self._made.setdefault(id(call.layer), widths), widths, strict=True):
+            self.join(some, others)
         self.tensors[call.outputs[0]] = labels
         if mixing := mixes(call):
             self.block([labels], mixing)
@@ -230,6 +229,11 @@ class _Trace:
         for row in rest:
             self.join(first, row)
         return first
+
+
+def _holds_width(call: Call) -> bool:
+    """Whether a layer without weights says how many channels it gives."""
+    return call.kind == "Reshape" and call.layer.target_shape[-1] != -1
 
 
 def _grouped(order: list[Call], trace: _Trace) -> tuple[tuple[Group, ...], dict[str, str]]:

@@ -7,6 +7,7 @@ import pytest
 
 from autotune.compress.channels.dead import dead_channels
 from autotune.compress.channels.groups import groups_of
+from autotune.compress.channels.surgery import without
 from autotune.errors import Infeasible
 from tests.compress.channels.models import ZOO, K, made
 
@@ -58,6 +59,21 @@ def test_what_can_not_be_followed_is_left_and_named(reason: str) -> None:
     assert reason in groups.left["before"]
     assert "'it'" in groups.left["before"]
     assert [group.name for group in groups.groups] == ["behind"]
+
+
+def test_what_a_layer_reshapes_twice_goes_together() -> None:
+    """Its config holds one width for both calls."""
+
+    def body(x: Any) -> Any:
+        reshape = K.Reshape((1, 1, 6))
+        parts = [reshape(K.GlobalAveragePooling2D()(K.Conv2D(6, 3, name=name)(x))) for name in "ab"]
+        return K.Flatten()(K.Concatenate(axis=1)([K.Conv2D(4, 1)(part) for part in parts]))
+
+    groups = groups_of(made(body))
+    shared = groups.groups[0]
+    assert set(shared.layers) == {"a", "b"}
+    smaller = without(groups, groups.removed({shared.name: [0, 2]}), {})
+    assert [smaller.get_layer(name).filters for name in "ab"] == [2, 2]
 
 
 def test_layers_of_several_outputs_are_left() -> None:
