@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autotune.compress.rounding.columns import Samples
 from autotune.compress.rounding.gptq import Array
+from autotune.errors import Infeasible
 
 Pairs = Callable[[], Iterator[tuple[Samples, Samples]]]
 """Gives for each sample the columns (outputs, groups, size) of the float net, and those that rounded layers give."""
@@ -39,11 +41,15 @@ def first_moments(pairs: Pairs, *, centred: bool) -> First:
     Args:
         pairs: of all samples.
         centred: whether the layer has a bias, which takes up means; else they count as zero.
+
+    Raises:
+        Infeasible: there are none.
     """
     rows = 0
     sums: list[Array] = []
     greatest = 0.0
     for exact, x in pairs():
+        _check(exact, x)
         added = [exact.sum(0, dtype=float), x.sum(0, dtype=float), np.square(x, dtype=float).sum(0)]
         sums = [total + part for total, part in zip(sums, added, strict=True)] if sums else added
         rows += len(x)
@@ -64,6 +70,9 @@ def second_moments(pairs: Pairs, first: First, part: slice) -> tuple[Array, Arra
 
     Returns:
         E[x xᵀ] of what rounded layers give and E[z xᵀ] of the float net's with these, (groups, columns, columns) each.
+
+    Raises:
+        Infeasible: there are none.
     """
     rows = 0
     groups, size = first.mean[:, part].shape
@@ -73,6 +82,7 @@ def second_moments(pairs: Pairs, first: First, part: slice) -> tuple[Array, Arra
         moments += np.swapaxes(now, 1, 2) @ now
         cross += np.swapaxes(before, 1, 2) @ now
         rows += len(x)
+    _check(moments, cross)  # squares overflow before what they are of does
     return moments / rows, cross / rows
 
 
@@ -80,6 +90,12 @@ def parts(size: int) -> list[slice]:
     """Columns in as many parts of nearly the same size as LARGEST makes needful."""
     edges = np.linspace(0, size, -(-size // LARGEST) + 1).astype(int)
     return [slice(*edge) for edge in pairwise(edges)]
+
+
+def _check(*values: NDArray[np.floating]) -> None:
+    """Raises Infeasible where a value is not finite."""
+    if not all(np.isfinite(each).all() for each in values):
+        raise Infeasible("no finite moments: samples give a layer that is rounded inputs that are too large, or NaN")
 
 
 def _centred(columns: Samples, mean: Array, part: slice) -> Samples:

@@ -266,6 +266,15 @@ def test_integer_inputs_are_taken_as_they_are() -> None:
     assert np.abs(outputs_of(artifact.data, x) - wanted).mean() < 0.15 * wanted.std()
 
 
+@pytest.mark.parametrize("factor", [1e25, np.inf, np.nan])
+def test_inputs_without_finite_moments_are_refused(factor: float) -> None:
+    """In one line: those whose squares overflow, too."""
+    file, x = dense()
+    x = x * np.where(np.arange(len(x)) == 3, np.float32(factor), np.float32(1))[:, np.newaxis]
+    with pytest.raises(Infeasible, match="no finite moments"):
+        build(gptq(quantize="dynamic"), TrainingData(x, np.zeros(len(x), int), x, "mse", 0), file)
+
+
 def test_what_can_not_be_rounded_says_so(data: TrainingData) -> None:
     """A file that is quantized already, a file that is none."""
     recipe = gptq(quantize="int8")
