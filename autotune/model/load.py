@@ -28,7 +28,7 @@ from autotune.task.model_facts import ModelFacts
 VERSION = 7
 """Raised when the same file would become another base."""
 
-FILES = 8
+FILES = 9
 """Likewise, when that is so of .tflite files alone."""
 
 log = logging.getLogger("autotune.model")

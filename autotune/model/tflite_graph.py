@@ -197,7 +197,8 @@ class _Graph:
 
     def _layer(self, operator: Operator, kind: str, weights: Sequence[Array] = (), /, **config: object) -> Layer:
         """Makes a layer; where another operator has the same weights and settings, it is that one's."""
-        sharing = f"{kind} {config} {operator.inputs[1:]}"
+        constants = [index for index in operator.inputs if index >= 0 and self._constant(index) is not None]
+        sharing = f"{kind} {config} {constants}"
         if weights and sharing in self._shared:
             return self._shared[sharing]
         tensor = next(filter(self._is_weight, operator.inputs)) if weights else operator.outputs[0]

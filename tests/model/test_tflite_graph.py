@@ -152,6 +152,35 @@ def test_weights_that_are_shared_stay_so() -> None:
     np.testing.assert_array_equal(np.asarray(twice(np.ones((1, 4), np.float32))), 4)
 
 
+def test_tables_are_shared_by_what_they_hold() -> None:
+    """Two tables of one size for the same indices are two layers; one table for two tensors of indices is one."""
+    model, random = tables.empty(), np.random.default_rng(0)
+    entry = tables.tensor(model, (1, 5), type=schema.TensorType.INT32)
+
+    def whole(*values: int) -> int:
+        return tables.tensor(model, (len(values),), np.array(values, np.int32), type=schema.TensorType.INT32)
+
+    def looked_up(table: int, indices: int) -> int:
+        rows = tables.tensor(model, (1, 3, 4))
+        tables.operator(model, OPERATOR.GATHER, [table, indices], [rows], schema.GatherOptionsT())
+        return rows
+
+    def sum_of(a: int, b: int) -> int:
+        total = tables.tensor(model, (1, 3, 4))
+        tables.operator(model, OPERATOR.ADD, [a, b], [total], schema.AddOptionsT())
+        return total
+
+    first, last = (tables.tensor(model, (1, 3), type=schema.TensorType.INT32) for _ in range(2))
+    for begin, part in enumerate((first, last)):
+        tables.operator(model, OPERATOR.SLICE, [entry, whole(0, begin), whole(1, 3)], [part], schema.SliceOptionsT())
+    one, other = (tables.tensor(model, (9, 4), random.normal(size=(9, 4)).astype(np.float32)) for _ in range(2))
+    end = sum_of(sum_of(looked_up(one, first), looked_up(other, first)), looked_up(one, last))
+    model.subgraphs[0].inputs, model.subgraphs[0].outputs = [entry], [end]
+    file = tables.packed(model)
+    assert why_untrainable(file) is None
+    assert [type(layer).__name__ for layer in as_keras(file).layers].count("Embedding") == 2
+
+
 def test_the_model_is_saved_and_opened(tmp_path: Path) -> None:
     """Also its operators that Keras has no layer for, as later stages keep whole models."""
     shape, body = MODELS["before activation"]
