@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 
 from autotune.compress.channels.graph import Call
-from autotune.compress.channels.groups import Groups
+from autotune.compress.channels.groups import Groups, Labels
 from autotune.task.data import Array
 
 FITTED = frozenset(("Conv1D", "Conv2D", "Dense"))
@@ -31,6 +31,29 @@ def fitted_layers(groups: Groups) -> list[str]:
         and names.count(call.layer.name) == 1
         and values_taken(call) <= LARGEST
     ]
+
+
+def biases_behind(groups: Groups, removed: Labels, bias: float) -> dict[str, Array]:
+    """What surgery.without() adds to the biases of the layers that are fitted when channels go, so that each has one.
+
+    Args:
+        groups: of the model.
+        removed: labels of the channels that go.
+        bias: of each channel; the converter leaves out what is 0.
+
+    Returns:
+        By a layer's name (channels,).
+    """
+    fitted = fitted_layers(groups)
+    changed: set[int] = set()
+    biases = {}
+    for call in groups.calls:
+        behind = not changed.isdisjoint(call.inputs)
+        if behind and call.layer.name in fitted:
+            biases[call.layer.name] = np.full(call.output_shape[-1], bias)
+        if behind or np.isin(groups.made(call), removed).any():
+            changed.update(call.outputs)
+    return biases
 
 
 def values_taken(call: Call) -> int:

@@ -7,7 +7,7 @@ from autotune.compress.channels.examine import unlabelled
 from autotune.compress.channels.groups import Groups, groups_of
 from autotune.compress.channels.kinds import WIDTHS
 from autotune.compress.channels.macs import in_all
-from autotune.compress.channels.moments import fitted_layers
+from autotune.compress.channels.moments import biases_behind
 from autotune.compress.channels.refit import refit
 from autotune.compress.channels.surgery import without
 from autotune.compress.flat import flattened
@@ -73,8 +73,7 @@ class Cut:
     def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
         groups = groups_of(flattened(open_base(base, parent)), data.excluded)
         removed = groups.removed(parameters["keep"])
-        made = {call.layer.name: call.output_shape[-1] for call in groups.calls}
-        model = without(groups, removed, {name: np.zeros(made[name]) for name in fitted_layers(groups)})
+        model = without(groups, removed, biases_behind(groups, removed, 0.0))
         refit(model, groups, removed, unlabelled(data))
         smaller = groups_of(model)
         facts = {"cut": _narrower(groups, smaller), "macs": [in_all(groups), in_all(smaller)]}

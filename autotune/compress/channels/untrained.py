@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from autotune.compress import post_training
 from autotune.compress.channels.groups import groups_of
+from autotune.compress.channels.moments import biases_behind
 from autotune.compress.channels.surgery import without
 from autotune.compress.convert import converted
 from autotune.compress.flat import flattened
@@ -14,6 +15,9 @@ from autotune.model.load import open_base
 
 SEEN = 8
 """Calibration samples of which a scheme takes ranges: no output is looked at."""
+
+BIAS = 1e-3
+"""Of layers that will be fitted: one of zeros would be left out of the file."""
 
 
 def untrained(
@@ -37,7 +41,9 @@ def untrained(
 
     tf_keras.backend.clear_session()  # or a worker grows with every model it ever held
     groups = groups_of(flattened(open_base(base)), data.excluded)
-    file = converted(unfolded(without(groups, groups.removed(keep), {}), data.calibration))
+    removed = groups.removed(keep)
+    model = without(groups, removed, biases_behind(groups, removed, BIAS))
+    file = converted(unfolded(model, data.calibration))
     few = data.calibration[:SEEN]
     return [
         Artifact(file if scheme == "none" else post_training.quantize(file, scheme, few, (), data.excluded), {})

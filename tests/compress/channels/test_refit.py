@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autotune.compress.channels.groups import groups_of
-from autotune.compress.channels.moments import fitted_layers, patches
+from autotune.compress.channels.moments import biases_behind, patches
 from autotune.compress.channels.refit import refit
 from autotune.compress.channels.surgery import without
 from tests.compress.channels.models import ZOO, K, made, samples
@@ -18,8 +18,7 @@ from tests.compress.channels.test_surgery import odd
 def cut(model: Any, keep: dict[str, list[int]] | None, *, fit: bool = True) -> Any:
     groups = groups_of(model)
     removed = groups.removed(odd(groups) if keep is None else keep)
-    widths = {call.layer.name: call.output_shape[-1] for call in groups.calls}
-    smaller = without(groups, removed, {name: np.zeros(widths[name]) for name in fitted_layers(groups)})
+    smaller = without(groups, removed, biases_behind(groups, removed, 0.0))
     if fit:
         refit(smaller, groups, removed, samples(256))
     return smaller

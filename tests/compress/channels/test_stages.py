@@ -12,6 +12,7 @@ from autotune.compress import pipeline
 from autotune.compress.channels.examine import examine
 from autotune.compress.channels.plan import most_important, plan
 from autotune.compress.channels.stages import Cut, Recover, Trim
+from autotune.compress.channels.untrained import untrained
 from autotune.compress.stage import TrainingData
 from autotune.config import Recipe
 from autotune.json_object import JsonObject
@@ -19,7 +20,8 @@ from autotune.model.artifact import Artifact
 from autotune.model.load import open_base
 from autotune.testing import StageContract
 from autotune.tflite.operators import operators
-from tests.compress.channels.models import ZOO, as_base, made, samples, tf_keras
+from autotune.tflite.structure import structure
+from tests.compress.channels.models import ZOO, K, as_base, made, samples, tf_keras
 from tests.compress.running import run
 
 TRAINING: dict[str, Any] = {"epochs": 2, "learning_rate": 1e-3, "batch_size": 32}
@@ -71,6 +73,21 @@ def test_cuts_are_planned_by_what_was_examined(base: bytes, data: TrainingData) 
     assert all(model.get_layer(name).output_shape[-1] == width for name, (_, width) in cut["cut"].items())
     outputs = model.predict(data.x[:20], verbose=0)
     assert np.allclose(run(steps["quantize"].data, data.x[:20]), outputs, atol=1e-5)
+
+
+def test_an_untrained_file_is_like_the_one_that_is_cut(data: TrainingData) -> None:
+    """In its structure, which a layer that had no bias changes: it has one when it is fitted."""
+
+    def body(x: Any) -> Any:
+        x = K.Conv2D(8, 3, activation="relu", use_bias=False, name="first")(x)
+        return K.Dense(8, activation="relu", use_bias=False)(K.Dense(8, use_bias=False)(K.Flatten()(x)))
+
+    base = as_base(made(body))
+    stays = keep(base, 0.5, data)
+    cut = dict(built(Recipe(channels=0.5, fine_tune="none"), base, data, stays))["quantize"]
+    (file,) = untrained(base, stays, ["none"], data)
+    assert isinstance(file, Artifact)
+    assert structure(file.data) == structure(cut.data)
 
 
 @pytest.mark.parametrize(("base", "scheme"), [("residual", "qat"), ("flat", "int8")], indirect=["base"])
