@@ -9,6 +9,9 @@ from autotune.model.keras_types import KerasModel
 from autotune.model.tflite_graph import as_keras, interpreter
 from autotune.task.data import Array
 
+LEAST = 1e-2
+"""Of outputs, whose float rounding is that of larger values before them: TOLERANCE of it is some 10 steps at 1."""
+
 _SCALES = (1, 100)
 """Of random inputs: of values about 0, and of those that pixels have."""
 
@@ -27,7 +30,7 @@ def why_untrainable(file: bytes) -> str | None:
     """
     try:
         model = as_keras(file)
-        gap = max(_gap(model, file, inputs) for inputs in _samples(model))
+        gap = float(np.max([_gap(model, file, inputs) for inputs in _samples(model)]))  # max() would pass over NaN
     except UserError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001  # Keras and damaged files have no end of errors
@@ -46,7 +49,7 @@ def _samples(model: KerasModel) -> list[Array]:
 
 
 def _gap(model: KerasModel, file: bytes, inputs: Array) -> float:
-    """The largest difference of outputs, relative to their largest magnitude where that is above 1."""
+    """The largest difference of outputs, relative to their largest magnitude where that is above LEAST."""
     ours = np.asarray(model(inputs, training=False), np.float64)
     gaps = []
     for size in (1, len(inputs)):
@@ -59,8 +62,8 @@ def _gap(model: KerasModel, file: bytes, inputs: Array) -> float:
             runtime.allocate_tensors()
         theirs = np.concatenate([_run(runtime, inputs[start : start + size]) for start in range(0, len(inputs), size)])
         theirs = theirs.astype(np.float64).reshape(ours.shape)
-        gaps.append(float(np.max(np.abs(ours - theirs)) / max(1.0, float(np.max(np.abs(theirs))))))
-    return max(gaps)
+        gaps.append(float(np.max(np.abs(ours - theirs)) / max(LEAST, float(np.max(np.abs(theirs))))))
+    return float(np.max(gaps))
 
 
 def _run(runtime: Interpreter, inputs: Array) -> Array:

@@ -45,7 +45,7 @@ class Trim:
     def build(self, base: bytes, parent: bytes | None, parameters: JsonObject, data: TrainingData) -> Artifact:
         groups = groups_of(flattened(open_base(base, parent)), data.excluded)
         trimmed = without_dead(groups, data.excluded)
-        if _difference(groups, trimmed, data.calibration) > TOLERATED:
+        if not _difference(groups, trimmed, data.calibration) <= TOLERATED:  # NaN neither
             reason = "without the channels that seemed to change nothing, the model gives other outputs"
             return Artifact(base, {"dead": {"channels": {}, "reason": reason}})
         facts = {

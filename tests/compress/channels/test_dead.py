@@ -160,6 +160,7 @@ def test_nothing_is_left_out_where_outputs_would_differ() -> None:
     silence(model, "only", [1], 0.0)
     assert without_dead(groups_of(model)).model is not model
     base, lessons = data(model)
-    artifact = Trim().build(base, None, {}, replace(lessons, calibration=lessons.calibration * 1e9))
-    assert artifact.data == base
-    assert "other outputs" in artifact.facts["dead"]["reason"]
+    for factor in (1e9, np.nan):
+        artifact = Trim().build(base, None, {}, replace(lessons, calibration=lessons.calibration * np.float32(factor)))
+        assert artifact.data == base
+        assert "other outputs" in artifact.facts["dead"]["reason"]
