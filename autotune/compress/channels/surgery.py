@@ -44,15 +44,15 @@ def without(groups: Groups, removed: Labels, biases: Mapping[str, Array]) -> Ker
 def _config(call: Call, stays: Array) -> KerasConfig:
     """A layer's config with as many channels as stay."""
     config: KerasConfig = call.layer.get_config()
+    if call.kind in AXES:  # an initializer may hold as many values as there were; weights are set all the same
+        config |= {key: "zeros" for key in config if key.endswith("_initializer")}
     width = int(stays.sum())
     if width == len(stays):
         return config
     if call.kind == "Reshape":
         shape = tuple(config["target_shape"])
         return config if shape[-1] == -1 else {**config, "target_shape": (*shape[:-1], width)}
-    # An initializer may hold as many values as there were channels; weights are set all the same.
-    zeros = {key: "zeros" for key in config if key.endswith("_initializer")}
-    return config | zeros | ({WIDTHS[call.kind]: width} if call.kind in WIDTHS else {})
+    return config | ({WIDTHS[call.kind]: width} if call.kind in WIDTHS else {})
 
 
 def _weights(call: Call, groups: Groups, removed: Labels, bias: Array | None) -> Iterator[tuple[str, Array]]:

@@ -1,5 +1,7 @@
 """A model without channels computes what it would if nobody looked at them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from autotune.compress.channels.surgery import without
 from autotune.compress.convert import converted
 from autotune.model.load import open_base
 from autotune.tflite.operators import operators
-from tests.compress.channels.models import ZOO, as_base, made, samples
+from tests.compress.channels.models import ZOO, K, as_base, made, samples, tf_keras
 from tests.compress.running import run
 
 
@@ -58,6 +60,20 @@ def test_multiply_accumulates_are_those_of_the_file(case: str) -> None:
         assert in_all(each) == sum(row.macs for row in operators(converted(each.model)))
     widths = {name: len(stays) for name, stays in keep.items()}
     assert round(total(terms(groups), widths)) == in_all(groups_of(smaller))
+
+
+def test_initializers_are_no_matter() -> None:
+    """Though they hold the weights of a layer that takes fewer channels, and gives as many as before."""
+
+    def body(x: Any) -> Any:
+        x = K.Dense(8, name="hidden")(K.Flatten()(x))
+        held = K.Dense(5, kernel_initializer=tf_keras.initializers.Constant(np.ones((8, 5))), name="held")
+        return K.LayerNormalization()(held(x))
+
+    groups = groups_of(made(body))
+    smaller = without(groups, groups.removed({"hidden": [1, 2, 5]}), {})
+    kernel = groups.model.get_layer("held").get_weights()[0]
+    assert np.array_equal(smaller.get_layer("held").get_weights()[0], kernel[[1, 2, 5]])
 
 
 @pytest.mark.parametrize("case", ["residual", "flat"])
