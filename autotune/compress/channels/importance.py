@@ -70,10 +70,10 @@ def importance(groups: Groups, x: Array, loss: str) -> dict[str, list[float]]:
 
 @dataclass
 class _Reader:
-    """A layer that reads channels, and what was seen of it.
+    """A call that reads channels, and what was seen of it.
 
     Attributes:
-        call: of the layer.
+        call: of a layer.
         share: of places that are looked at; 0 where it can't be fitted.
         moments: sums of products of the values that it multiplies by its kernel and bias (values + 1, values + 1).
         sensitivity: by what it gives (channels,), the divergence of the model's outputs for a squared error of 1.
@@ -104,15 +104,15 @@ class _Reader:
             self.changes += np.square(changes).sum(axis=0)
 
 
-def _readers(groups: Groups, samples: int) -> dict[str, _Reader]:
-    """By their names the layers that sum over channels which can be cut."""
+def _readers(groups: Groups, samples: int) -> dict[int, _Reader]:
+    """By what it gives, which no other call does, each call that sums over channels which can be cut."""
     fitted = set(fitted_layers(groups))
     readers = {}
     for call in groups.calls:
         if kind_of(call) in WIDTHS and groups.of_label.keys() & groups.taken(call).tolist():
             fits = call.layer.name in fitted
             size = values_taken(call) + 1 if fits else 0
-            readers[call.layer.name] = _Reader(
+            readers[call.outputs[0]] = _Reader(
                 call,
                 share_of(call, samples) if fits else 0.0,
                 np.zeros((size, size), np.float32),
@@ -122,15 +122,15 @@ def _readers(groups: Groups, samples: int) -> dict[str, _Reader]:
     return readers
 
 
-def _look(groups: Groups, readers: dict[str, _Reader], x: Array, loss: str, random: np.random.Generator) -> None:
+def _look(groups: Groups, readers: dict[int, _Reader], x: Array, loss: str, random: np.random.Generator) -> None:
     """Adds what is seen on some samples (n, *input shape) to that of the readers."""
     import tensorflow as tf
 
     values: Values = {groups.entry: tf.constant(x)}
-    watched: dict[str, KerasTensor] = {}
+    watched: dict[int, KerasTensor] = {}
     with tf.GradientTape(persistent=True) as tape:
         for call in groups.calls:
-            reader = readers.get(call.layer.name)
+            reader = readers.get(call.outputs[0])
             if reader is None:
                 call.run(values)
                 continue
@@ -138,17 +138,17 @@ def _look(groups: Groups, readers: dict[str, _Reader], x: Array, loss: str, rand
             reader.look(taken, random)
             tape.watch(taken)
             if reader.share:
-                watched[call.layer.name] = call.sums(values)
+                watched[call.outputs[0]] = call.sums(values)
             else:
-                watched[call.layer.name] = taken
+                watched[call.outputs[0]] = taken
                 call.run(values)
         outputs = _distances(values[groups.exit], loss)
         signs = random.choice(np.array([-1, 1], np.float32), (PROBES, *outputs.shape))
         probes = [tf.reduce_sum(outputs * sign) for sign in signs]
     for probe in probes:
         gradients = tape.gradient(probe, watched, unconnected_gradients="zero")
-        for name, tensor in watched.items():
-            readers[name].weigh(tensor.numpy(), gradients[name].numpy())
+        for output, tensor in watched.items():
+            readers[output].weigh(tensor.numpy(), gradients[output].numpy())
 
 
 def _distances(outputs: KerasTensor, loss: str) -> KerasTensor:

@@ -72,6 +72,27 @@ def test_channels_that_live_cost_more_than_silent_ones(constant: float) -> None:
     assert values[9:].min() > 0.01 * costs(model, "reader").max()
 
 
+def test_each_call_of_a_layer_counts() -> None:
+    """Whether it is the first or the second that the outputs are made of."""
+
+    def body(x: Any) -> Any:
+        twice = K.Conv2D(4, 1, name="twice")
+        return K.GlobalAveragePooling2D()(K.Concatenate()([twice(K.Conv2D(6, 3, name=name)(x)) for name in "ab"]))
+
+    model = made(body)
+    model.get_layer("b").set_weights(model.get_layer("a").get_weights())
+    head = model.get_layer("head")
+    kernel, bias = head.get_weights()
+    first, second = np.array(kernel), np.array(kernel)
+    first[4:], second[:4], second[4:] = 0, 0, kernel[:4]
+    values = []
+    for each in (first, second):
+        head.set_weights([each, bias])
+        values.append(next(iter(importance(groups_of(model), samples(64), CLASSES).values())))
+    assert min(values[0]) > 0
+    assert np.allclose(values[0], values[1], rtol=1e-3)
+
+
 def test_costs_are_of_the_outputs() -> None:
     """Two blocks alike, of which the second's outputs count a tenth: its channels cost less, all of them."""
 
