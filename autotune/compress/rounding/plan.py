@@ -86,7 +86,7 @@ def share_out(layers: Mapping[str, Sequence[Trial]], alike: int) -> dict[str, in
         steps = [
             (layer, way)
             for layer, ways in layers.items()
-            for way in range(chosen[layer] + 1, len(ways))
+            for way in range(len(ways))  # fewer levels may need more bits
             if ways[way].information < ways[chosen[layer]].information
         ]
         layer, way = min(steps, key=price)
