@@ -45,7 +45,7 @@ def rounded(
         weights: (groups, rows, columns).
         moments: E[x xᵀ] of each group's inputs, or their covariance, (groups, columns, columns).
         nearest: gives the allowed values nearest to (groups, rows) weights.
-        share: of weights that become zero, 0 to 1: those that do least harm.
+        share: of weights that become zero, 0 to 1: those that do least harm, and such as are zero first.
         zero: weights that are zero in any case, like weights.
 
     Returns:
@@ -61,7 +61,8 @@ def rounded(
     for start in range(0, columns, BLOCK):
         end = min(start + BLOCK, columns)
         within = factor[:, start:end, start:end]
-        zeros[:, :, start:end] |= _least(left[:, :, start:end], within, share)
+        there = zeros[:, :, start:end]
+        there |= _least(np.where(there, 0.0, left[:, :, start:end]), within, share)
         errors = np.empty_like(left[:, :, start:end])
         for column in range(start, end):
             exact = np.where(zeros[:, :, column], 0.0, nearest(left[:, :, column]))
@@ -87,7 +88,9 @@ def _factor(moments: Array) -> Array:
 
 
 def _least(weights: Array, factor: Array, share: float) -> Mask:
-    """The share of these weights whose absence does least harm to each row's outputs (Optimal Brain Surgeon)."""
+    """The share of these weights whose absence does least harm to outputs, of all rows and groups together (Optimal
+    Brain Surgeon).
+    """
     harm = np.square(weights / np.diagonal(factor, axis1=1, axis2=2)[:, None, :])
     zeros = np.zeros(harm.size, bool)
     zeros[np.argsort(harm, axis=None, kind="stable")[: int(np.ceil(share * harm.size - 1e-9))]] = True

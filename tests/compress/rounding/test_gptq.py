@@ -91,6 +91,16 @@ def test_zeros_that_are_there_stay() -> None:
     assert not rounded[zero].any()
 
 
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_zeros_that_are_there_are_among_those_asked(share: float) -> None:
+    """There are no more than asked, but for those that were there, whatever fitting has made of them."""
+    weights, moments = problem(4)
+    zero = np.random.default_rng(0).random(weights.shape) < 0.3
+    sparse = gptq.rounded(weights, moments, np.asarray, share, zero)
+    assert not sparse[zero].any()
+    assert share <= np.mean(sparse == 0) < max(share, 0.3) + 0.02
+
+
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1e20])
 def test_inputs_without_spread_do_no_harm(scale: float) -> None:
     """Such as are always zero, or nearly, or huge."""
