@@ -10,11 +10,12 @@ in the same unit. docs/decisions/032 compares.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.compress.channels.graph import Call, Values
+from autotune.compress.channels.graph import Call, Values, last_uses
 from autotune.compress.channels.groups import Group, Groups
 from autotune.compress.channels.kinds import WIDTHS, kind_of
 from autotune.compress.channels.moments import fitted_layers, rows_at, share_of, values_taken
@@ -24,7 +25,10 @@ from autotune.task.data import Array
 from autotune.task.losses import BINARY, Loss
 
 BATCH = 32
-"""Samples whose activations are held at once."""
+"""Samples whose activations are held at once, at most."""
+
+MEMORY = 2**29
+"""Bytes of these activations and of their gradients, about; fewer samples where they would be more."""
 
 PROBES = 4
 """Random sums of the outputs whose gradients are taken."""
@@ -59,12 +63,13 @@ def importance(groups: Groups, x: Array, loss: str) -> dict[str, list[float]]:
     """
     readers = _readers(groups, len(x))
     random = np.random.default_rng(0)
-    for start in range(0, len(x), BATCH):
-        _look(groups, readers, x[start : start + BATCH], loss, random)
+    batch = max(1, min(BATCH, MEMORY // _bytes_of_a_sample(groups, readers.values())))
+    for start in range(0, len(x), batch):
+        _look(groups, readers, x[start : start + batch], loss, random)
     for reader in readers.values():
         reader.sensitivity /= PROBES * len(x)
         reader.changes /= PROBES * len(x)
-    trial = _Trial(groups, x[:TRIED], loss)
+    trial = _Trial(groups, x[:TRIED], loss, batch)
     return {group.name: _costs(groups, group, readers.values(), trial) for group in groups.groups}
 
 
@@ -78,6 +83,8 @@ class _Reader:
         moments: sums of products of the values that it multiplies by its kernel and bias (values + 1, values + 1).
         sensitivity: by what it gives (channels,), the divergence of the model's outputs for a squared error of 1.
         changes: by what it takes (channels,), the divergence where a channel is at its mean; 0 where it can be fitted.
+        sums: of what it takes (channels,), at all places seen so far; likewise.
+        places: their number.
     """
 
     call: Call
@@ -85,12 +92,18 @@ class _Reader:
     moments: Array
     sensitivity: Array
     changes: Array
+    sums: Array
+    places: int = 0
 
     def look(self, taken: KerasTensor, random: np.random.Generator) -> None:
-        """Adds the moments of what the layer takes (n, …, channels)."""
+        """Adds the moments of what the layer takes (n, …, channels), or only their sums where it can't be fitted."""
         if self.share:
             rows, _ = rows_at(self.call, taken.numpy(), self.share, random)
             self.moments += rows.T @ rows
+        else:
+            channels = taken.numpy().reshape(-1, taken.shape[-1])
+            self.sums += channels.sum(axis=0)
+            self.places += len(channels)
 
     def weigh(self, values: Array, gradients: Array) -> None:
         """Adds what a random sum of the model's outputs says: its gradients by what the layer gives before its
@@ -99,8 +112,7 @@ class _Reader:
         if self.share:
             self.sensitivity += np.square(gradients).reshape(-1, gradients.shape[-1]).sum(axis=0)
         else:
-            axes = tuple(range(values.ndim - 1))
-            changes = (gradients * (values - values.mean(axis=axes))).sum(axis=axes[1:])
+            changes = (gradients * (values - self.sums / self.places)).sum(axis=tuple(range(1, values.ndim - 1)))
             self.changes += np.square(changes).sum(axis=0)
 
 
@@ -118,8 +130,16 @@ def _readers(groups: Groups, samples: int) -> dict[int, _Reader]:
                 np.zeros((size, size), np.float32),
                 np.zeros(call.output_shape[-1]),
                 np.zeros(call.shapes[0][-1]),
+                np.zeros(call.shapes[0][-1]),
             )
     return readers
+
+
+def _bytes_of_a_sample(groups: Groups, readers: Iterable[_Reader]) -> int:
+    """What _look() holds of one: what all layers give, with gradients, and what the largest reader is fitted by."""
+    given = sum(prod(shape) for call in groups.calls for shape in call.output_shapes)
+    rows = (prod(reader.call.output_shape[:-1]) * values_taken(reader.call) for reader in readers if reader.share)
+    return 4 * (2 * given + max(rows, default=0))
 
 
 def _look(groups: Groups, readers: dict[int, _Reader], x: Array, loss: str, random: np.random.Generator) -> None:
@@ -261,10 +281,12 @@ class _Fit:
 class _Trial:
     """Some samples, and what a model gives for them."""
 
-    def __init__(self, groups: Groups, x: Array, loss: str) -> None:
+    def __init__(self, groups: Groups, x: Array, loss: str, batch: int) -> None:
         self._groups = groups
         self._x = x
         self._loss = loss
+        self._batch = batch
+        self._uses = {**last_uses(groups.calls), groups.exit: len(groups.calls)}
         self._outputs = self._run([])
 
     def divergence(self, fits: Iterable[_Fit]) -> float:
@@ -277,9 +299,11 @@ class _Trial:
 
         by_layer = {fit.call.layer.name: fit for fit in fits}
         outputs = []
-        for start in range(0, len(self._x), BATCH):
-            values: Values = {self._groups.entry: tf.constant(self._x[start : start + BATCH])}
-            for call in self._groups.calls:
+        for start in range(0, len(self._x), self._batch):
+            values: Values = {self._groups.entry: tf.constant(self._x[start : start + self._batch])}
+            for number, call in enumerate(self._groups.calls):
                 by_layer.get(call.layer.name, call).run(values)
+                for tensor in [each for each in values if self._uses.get(each, -1) <= number]:
+                    del values[tensor]
             outputs.append(_distances(values[self._groups.exit], self._loss))
         return np.concatenate(outputs)

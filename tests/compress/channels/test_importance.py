@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autotune.compress.channels import importance as module
 from autotune.compress.channels.groups import groups_of
 from autotune.compress.channels.importance import importance
+from autotune.compress.channels.moments import rows_at
 from tests.compress.channels.models import ZOO, K, made, samples
 
 CLASSES = "sparse_categorical_crossentropy"
@@ -91,6 +93,26 @@ def test_each_call_of_a_layer_counts() -> None:
         values.append(next(iter(importance(groups_of(model), samples(64), CLASSES).values())))
     assert min(values[0]) > 0
     assert np.allclose(values[0], values[1], rtol=1e-3)
+
+
+@pytest.mark.parametrize("case", ["residual", "nested", "flat"])
+def test_few_samples_are_held_where_they_are_large(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One by one they say the same, but for what is drawn."""
+    groups = groups_of(made(ZOO[case]))
+    wanted = importance(groups, samples(64), CLASSES)
+    sizes = []
+
+    def rows(call: Any, taken: Any, share: float, random: Any) -> Any:
+        sizes.append(len(taken))
+        return rows_at(call, taken, share, random)
+
+    monkeypatch.setattr(module, "MEMORY", 1)
+    monkeypatch.setattr(module, "rows_at", rows)
+    values = importance(groups, samples(64), CLASSES)
+    assert set(sizes) <= {1}
+    for name, costs in values.items():
+        assert np.corrcoef(costs, wanted[name])[0, 1] > 0.8
+        assert 0.5 < sum(costs) / sum(wanted[name]) < 2
 
 
 def test_costs_are_of_the_outputs() -> None:
