@@ -83,7 +83,9 @@ def weighted(model: schema.ModelT) -> Iterator[Place]:
             continue
         inputs = [int(tensor) for tensor in operator.inputs]
         x, bias = (inputs[2], inputs[3:4]) if name == "TRANSPOSE_CONV" else (inputs[0], inputs[2:3])
-        weights = int(makers[inputs[1]].inputs[0]) if inputs[1] in makers else inputs[1]
+        weights, maker = inputs[1], makers.get(inputs[1])
+        if maker is not None and kind(model, maker) == "DEQUANTIZE":
+            weights = int(maker.inputs[0])
         yield Place(index, name, x, weights, bias[0] if bias and bias[0] >= 0 else None)
 
 
@@ -91,7 +93,7 @@ def places(model: schema.ModelT, excluded: Collection[str] = ()) -> list[Place]:
     """The layers of a float file to be rounded together, in the order in which they run.
 
     Weights that several operators share are one layer, at the first of these; such that something else takes, too,
-    are none. A bias that is not the layer's own is none either.
+    are none, nor are those of an operator whose input is constant. A bias that is not the layer's own is none either.
 
     Args:
         model: as loaded() gives it.
@@ -102,12 +104,14 @@ def places(model: schema.ModelT, excluded: Collection[str] = ()) -> list[Place]:
     rows = list(weighted(model))
     shared = Counter((place.weights, place.kind) for place in rows)
     first = {place.weights: place for place in reversed(rows)}
+    constants = {place.weights for place in rows if _is_constant(model, place.x)}
     return [
         place if place.bias is None or _own(model, place.bias, uses) else replace(place, bias=None)
         for place in rows
         if place is first[place.weights]
         and uses[place.weights] == shared[place.weights, place.kind]
         and _is_float(model, place.weights)
+        and place.weights not in constants
         and not named(graph.tensors[place.weights].name.decode(), excluded)
     ]
 
@@ -149,5 +153,9 @@ def _own(model: schema.ModelT, bias: int, uses: Counter[int]) -> bool:
 def _is_float(model: schema.ModelT, tensor: int) -> bool:
     """Whether a tensor is constant, dense float32."""
     entry = model.subgraphs[0].tensors[tensor]
-    data = model.buffers[entry.buffer].data
-    return entry.type == schema.TensorType.FLOAT32 and entry.sparsity is None and data is not None and len(data) > 0
+    return entry.type == schema.TensorType.FLOAT32 and entry.sparsity is None and _is_constant(model, tensor)
+
+
+def _is_constant(model: schema.ModelT, tensor: int) -> bool:
+    data = model.buffers[model.subgraphs[0].tensors[tensor].buffer].data
+    return data is not None and len(data) > 0
