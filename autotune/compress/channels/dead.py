@@ -88,7 +88,7 @@ class _Constants:
 
     def spared(self, call: Call) -> NDArray[np.bool_]:
         """Which of the channels that a summing layer takes it can do without."""
-        largest, _ = _matrices(call)
+        largest = self._largest(call)
         ignored = largest.max(axis=1, initial=0) <= NOISE * largest.max(initial=0)
         constant = self._known[call.inputs[0]]
         if not _is_absorbing(call) or self._times[id(call.layer)] > 1:
@@ -136,14 +136,15 @@ class _Constants:
         known = [self._known[tensor] for tensor in call.inputs]
         width = call.output_shape[-1]
         if kind in WIDTHS:
-            largest, _ = _matrices(call)
-            largest = largest * self._gain(call)
+            largest = self._largest(call)
             return np.asarray(largest.max(axis=0) <= NOISE * largest.max())
         if kind in DEPTHWISE:
             kernel = np.abs(call.layer.depthwise_kernel.numpy())
             noise = kernel.max(axis=tuple(range(kernel.ndim - 2))) <= NOISE * kernel.max()
             return np.asarray(np.repeat(known[0], width // len(known[0])) | noise.reshape(-1))
         if kind == "BatchNormalization":
+            if any(kind_of(each) in WIDTHS and self._normalisation(each) is call for each in self._calls):
+                return known[0]  # what is noise behind both
             gain = np.abs(_gain(call))
             return np.asarray(known[0] | (gain <= NOISE * gain.max()))
         if kind == "Multiply":
@@ -166,13 +167,21 @@ class _Constants:
         call.run(flags)
         return np.asarray(np.reshape(flags[call.outputs[0]], (-1, call.output_shape[-1])).min(axis=0) == 1)
 
+    def _largest(self, call: Call) -> Array:
+        """As _matrices() has it, behind the batch normalisation."""
+        largest, _ = _matrices(call)
+        return np.asarray(largest * self._gain(call))
+
     def _gain(self, call: Call) -> Array:
         """By what the batch normalisation behind a layer multiplies (channels,); 1 where there is none."""
+        normalisation = self._normalisation(call)
+        return np.ones(call.output_shape[-1]) if normalisation is None else np.abs(_gain(normalisation))
+
+    def _normalisation(self, call: Call) -> Call | None:
+        """The batch normalisation that alone takes what a layer gives."""
         users = [each for each in self._calls if call.outputs[0] in each.inputs]
         alone = len(users) == 1 and self._times[id(call.layer)] == 1
-        if alone and users[0].kind == "BatchNormalization" and _follows(users[0]):
-            return np.abs(_gain(users[0]))
-        return np.ones(call.output_shape[-1])
+        return users[0] if alone and users[0].kind == "BatchNormalization" and _follows(users[0]) else None
 
 
 def _follows(call: Call) -> bool:

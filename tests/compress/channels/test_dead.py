@@ -102,6 +102,24 @@ def test_what_nobody_reads_goes_and_what_it_alone_read() -> None:
     assert np.allclose(smaller.predict(samples(), verbose=0), expected, atol=1e-6)
 
 
+def test_small_weights_that_a_normalisation_makes_large_count() -> None:
+    """What only they read is not ignored."""
+
+    def body(x: object) -> object:
+        x = K.Conv2D(5, 1, use_bias=False, name="reader")(K.Conv2D(6, 3, activation="relu", name="first")(x))
+        return K.GlobalAveragePooling2D()(K.ReLU()(K.BatchNormalization(name="norm")(x)))
+
+    model = made(body)
+    (kernel,) = model.get_layer("reader").get_weights()
+    kernel[..., 2, 1:] = 0
+    kernel[..., 0] *= 1e-7
+    model.get_layer("reader").set_weights([kernel])
+    gamma, *others = model.get_layer("norm").get_weights()
+    gamma[0] *= 1e7
+    model.get_layer("norm").set_weights([gamma, *others])
+    assert without_dead(groups_of(model)).model is model
+
+
 def test_factors_of_zero_need_no_other() -> None:
     """Squeeze and excite: what is 0 stays so, whatever the factor is."""
     model = made(ZOO["squeezed"])
