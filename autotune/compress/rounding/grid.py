@@ -11,6 +11,9 @@ from autotune.compress.rounding.gptq import Array
 CLIPS = np.linspace(0.4, 1.0, 31)
 """Shares of the largest weight at which a row's grid may end."""
 
+SLICE = 1 << 22
+"""Weights whose scales are looked for at once, about."""
+
 SCALE_BITS = 8
 """Of a scale that are not zero: two bytes of the four in a file deflate away, and weights round as well."""
 
@@ -52,6 +55,14 @@ def scales(weights: Array, importance: Array, top: int, least: Array) -> Array:
     largest = np.abs(weights).max(axis=-1)
     spread = largest[largest > 0]
     largest[largest == 0] = np.median(spread) if spread.size else 1.0
+    step = max(1, SLICE // (weights.shape[0] * weights.shape[2]))
+    slices = [slice(start, start + step) for start in range(0, weights.shape[1], step)]
+    best = [_least_harmful(weights[:, rows], importance, top, largest[:, rows]) for rows in slices]
+    return short(np.maximum(np.concatenate(best, axis=1) / top, least), SCALE_BITS)
+
+
+def _least_harmful(weights: Array, importance: Array, top: int, largest: Array) -> Array:
+    """The end of each row's grid."""
     best, error = largest, np.full(largest.shape, np.inf)
     for clip in CLIPS:
         tried = largest * clip
@@ -60,7 +71,7 @@ def scales(weights: Array, importance: Array, top: int, least: Array) -> Array:
         harm = np.einsum("grc,gc->gr", np.square(off), importance)
         best = np.where(harm <= error, tried, best)
         error = np.minimum(harm, error)
-    return short(np.maximum(best / top, least), SCALE_BITS)
+    return best
 
 
 def short(values: Array, bits: int) -> Array:

@@ -13,6 +13,9 @@ from autotune.tflite.flatbuffer import describe
 SAMPLES = 64
 """Inputs whose outputs are compared, at most."""
 
+LARGE = 1 << 22
+"""Weights above which a layer is rounded in one way at a time: that takes longer, and less memory."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -54,11 +57,13 @@ def trials(file: bytes, inputs: Array, ways: Mapping[str, Sequence[Way]], seed: 
             walk.to(place.operator)
             before = Rounded.now(model, place)
             result[weights] = []
-            for layer in rounded(model, place, walk, walk, ways[weights], seed):
-                layer.put(model, place)
-                error = disturbance(wanted, walk.outputs(SAMPLES))
-                result[weights].append(Trial(error, layer.information(place.axis)))
-            before.put(model, place)
+            large = before.weights.size > LARGE
+            for some in [[way] for way in ways[weights]] if large else [ways[weights]]:
+                for layer in rounded(model, place, walk, walk, some, seed):
+                    layer.put(model, place)
+                    error = disturbance(wanted, walk.outputs(SAMPLES))
+                    result[weights].append(Trial(error, layer.information(place.axis)))
+                before.put(model, place)
     return result
 
 

@@ -155,11 +155,11 @@ def _grid(weights: gptq.Array, bias: NDArray[np.float32] | None, first: First, w
     if way.bits is not None:
         least = np.zeros(scales.shape) if bias is None else _holding(bias, first).reshape(scales.shape)
         scales = grid.scales(weights, first.power, way.top, least)
-    units = weights / scales[..., np.newaxis]
     if own is not None:
         steps = own / scales[..., np.newaxis]
     elif clusters:
         importance = first.power[:, np.newaxis] * np.square(scales)[..., np.newaxis]
+        units = weights / scales[..., np.newaxis]
         steps = grid.code_book(units, np.broadcast_to(importance, units.shape), clusters, way.sparsity, seed)
     elif way.bits is None:
         return None

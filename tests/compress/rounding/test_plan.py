@@ -2,7 +2,23 @@
 
 import pytest
 
+from autotune.compress.rounding import grid, plan
+from autotune.compress.rounding.layers import loaded, name, places
 from autotune.compress.rounding.plan import Trial, share_out
+from autotune.compress.rounding.rounding import Way
+from tests.compress.rounding.models import dense
+
+LEVELS_4 = [Way(4, levels) for levels in (15, 11, 7)]
+
+
+def test_a_large_layer_is_tried_in_one_way_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same outcome."""
+    file, x = dense()
+    tried = {name(model, place): LEVELS_4 for model in [loaded(file)] for place in places(model)}
+    wanted = plan.trials(file, x, tried, 0)
+    monkeypatch.setattr(plan, "LARGE", 0)
+    monkeypatch.setattr(grid, "SLICE", 100)
+    assert plan.trials(file, x, tried, 0) == wanted
 
 
 def ways(*information: float, errors: tuple[float, ...] = (0, 4, 1, 1)) -> list[Trial]:
