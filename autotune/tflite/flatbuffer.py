@@ -31,12 +31,7 @@ _DENSE = 1 << 22
 _DENSE_RATIO = 1000
 """By how many times they may be more than are stored, where they are more than that."""
 
-_WEIGHTED = {
-    schema.BuiltinOperator.CONV_2D: 0,
-    schema.BuiltinOperator.DEPTHWISE_CONV_2D: 3,
-    schema.BuiltinOperator.FULLY_CONNECTED: 0,
-    schema.BuiltinOperator.TRANSPOSE_CONV: 0,
-}
+OUTPUT_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
 """Operators with a weight tensor (their second input), and its axis of output channels. Recurrent ones have several."""
 
 
@@ -237,10 +232,10 @@ def _layers(file: bytes | bytearray, model: schema.ModelT, graph: schema.SubGrap
 
 def _weights(model: schema.ModelT, graph: schema.SubGraphT, operator: schema.OperatorT) -> Iterator[tuple[int, int]]:
     """An operator's inputs that may be weights, and the axis of output channels in each."""
-    code = _code(model, operator)
-    if code in _WEIGHTED:
-        yield operator.inputs[1], _WEIGHTED[code]
-    elif _OPERATORS[code] in RECURRENT:
+    name = _OPERATORS[_code(model, operator)]
+    if name in OUTPUT_AXES:
+        yield operator.inputs[1], OUTPUT_AXES[name]
+    elif name in RECURRENT:
         for index in operator.inputs[1:]:
             if index >= 0 and len(graph.tensors[index].shape) == 2 and not graph.tensors[index].isVariable:
                 yield index, 0

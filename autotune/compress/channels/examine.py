@@ -33,7 +33,6 @@ def examine(base: bytes, data: TrainingData) -> Examined:
         "left": dict(groups.left),
         "terms": terms(groups),
         "macs": in_all(groups),
-        "dead": dead_channels(groups).labels.size,
     }
 
 

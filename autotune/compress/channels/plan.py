@@ -42,14 +42,12 @@ class Examined(TypedDict):
         left: by the name of a layer whose channels can't be cut, why not.
         terms: whose sum is the model's multiply-accumulates.
         macs: this sum.
-        dead: number of channels that change nothing.
     """
 
     groups: list[GroupFacts]
     left: dict[str, str]
     terms: list[Term]
     macs: int
-    dead: int
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ def most_important(examined: Examined, widths: Mapping[str, int]) -> dict[str, l
         widths: of groups by their names, as plan() gives them.
 
     Returns:
-        As surgery.cut() takes it: for each of these groups its most important channels, in their order.
+        As Groups.removed() takes it: for each of these groups its most important channels, in their order.
     """
     importance = {group["name"]: np.array(group["importance"]) for group in examined["groups"]}
     return {

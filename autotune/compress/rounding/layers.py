@@ -10,10 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 from numpy.typing import NDArray
 
-from autotune.tflite.flatbuffer import kind, named, opened, reading
-
-OUTPUT_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
-"""The operators, and the axis of output channels in their weights."""
+from autotune.tflite.flatbuffer import OUTPUT_AXES, kind, named, opened, reading
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class Place:
 
     Attributes:
         operator: its number in the graph.
-        kind: one of OUTPUT_AXES.
+        kind: one of flatbuffer.OUTPUT_AXES.
         x: its input.
         weights: its weights; where they are unpacked by a DEQUANTIZE, what that takes.
         bias: its bias, None where it has none.

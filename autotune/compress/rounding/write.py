@@ -94,7 +94,9 @@ def _check(file: bytes, floats: bytes, rounding: Rounding) -> None:
     Raises:
         Infeasible: the weights of a rounded layer are not those of the float file.
     """
-    for layer, before in zip(read_layers(file), read_layers(floats), strict=True):
+    with reading():
+        pairs = list(zip(read_layers(file), read_layers(floats), strict=True))
+    for layer, before in pairs:
         if before.name in rounding.scales and layer.dtype != "float32":
             scales = along(rounding.scales[before.name], layer.axis, layer.values.ndim)
             if not np.array_equal(layer.values.astype(np.float32) * scales, before.values):

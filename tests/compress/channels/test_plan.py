@@ -20,7 +20,6 @@ def examined(**importance: list[float]) -> Examined:
         "left": {},
         "terms": terms,  # type: ignore[typeddict-item]  # JSON
         "macs": round(total(terms, widths)),  # type: ignore[arg-type]
-        "dead": 0,
     }
 
 
