@@ -39,6 +39,7 @@ from autotune.study.latency_cache import LatencyCache
 from autotune.study.options import Options
 from autotune.study.pool import Pool, RayPool
 from autotune.study.prepare import prepare
+from autotune.study.untrained_files import UntrainedFiles
 from autotune.tflite.structure import structure
 from benchmarks.replay import TABLES
 
@@ -128,7 +129,8 @@ def record(grid: Grid, folder: Path) -> dict[str, Any]:
     with device.open() as session, ThreadPoolExecutor(JOBS + 2) as threads:
         latencies = LatencyCache(folder / "latency", device.facts())
         instrument = Instrument(builder, session, latencies, nullcontext, print, lambda: None)
-        plans.plans |= ChannelPlanner(builder, instrument, nullcontext, space, True, print, print).plans()
+        untrained = UntrainedFiles(builder, instrument, nullcontext, None, print)
+        plans.plans |= ChannelPlanner(builder, untrained, nullcontext, space, True, print, print).plans()
         evaluator = Evaluator(builder, session, nullcontext)
         futures = [threads.submit(_row, builder, evaluator, recipe, grid) for recipe in recipes(grid)]
         for number, _ in enumerate(as_completed(futures), 1):

@@ -26,7 +26,6 @@ from autotune.results.record import BASELINE, Record
 from autotune.space.space import Space
 from autotune.study.builder import Builder
 from autotune.study.candidates import Importer
-from autotune.study.channel_plans import ChannelPlans
 from autotune.study.evaluate import FAILURES, Evaluator
 from autotune.study.finish import test_once
 from autotune.study.instrument import with_result
@@ -133,9 +132,7 @@ def recheck(
                 try:
                     say("opening models and data, for the test split")
                     candidates = reopened(record, pool, importer, trust)
-                    builder = Builder(
-                        candidates, (), cache_of(record), pool, record.folder, plans=ChannelPlans(record.channels)
-                    )
+                    builder = Builder(candidates, (), cache_of(record), pool, record.folder)
                     tests = _tested(record, point, builder, session, leased)
                 except (*FAILURES, Infeasible) as error:
                     what = "the baseline" if str(point.trial) in tests else "it"

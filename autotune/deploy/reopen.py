@@ -38,7 +38,7 @@ def reopened(record: Record, pool: Pool, importer: Importer, trust: Trust) -> di
             split may be what the search has seen.
     """
     options = _options(record, trust)
-    candidates = open_candidates(options, cache_of(record), pool, importer).candidates
+    candidates = open_candidates(options, cache_of(record), pool, importer, counts_dead=False).candidates
     _check(record, candidates, options.data)
     return candidates
 

@@ -14,7 +14,7 @@ class PlanRow:
 
     Attributes:
         share: of the multiply-accumulates that stays, as a percentage.
-        kernels: that it is for, with the model where there are several.
+        kernels: that it is for, with the model where there are several, and what becomes of dead channels likewise.
         cuts: the groups that are cut, or why there is no plan.
         time: what its untrained file takes beside the one with all channels; "" where that is not known.
         refused: whether there is none.
@@ -30,12 +30,19 @@ class PlanRow:
 def plan_rows(record: Record) -> list[PlanRow]:
     """The study's plans, in the order in which they were made."""
     rows = []
-    for name, planned in record.channels.items():
-        *model, share, kind, _ = name.split(" ")
+    names = [name.split(" ") for name in record.channels]
+    several = len({words[-1] for words in names}) > 1
+    for (*model, share, kind, dead), planned in zip(names, record.channels.values(), strict=True):
         time = "" if planned.speed is None else f"{planned.speed:.0%}"
-        where = ", ".join(filter(None, (" ".join(model), KERNELS.get(kind, kind))))
+        more = f"dead channels {dead}" if several else ""
+        where = ", ".join(filter(None, (" ".join(model), KERNELS.get(kind, kind), more)))
         rows.append(PlanRow(f"{float(share):.0%}", where, str(planned), time, planned.refused is not None))
     return rows
+
+
+def never_cut(record: Record) -> dict[str, str]:
+    """By a layer's name why its channels are cut by no plan."""
+    return {layer: why for planned in record.channels.values() for layer, why in planned.left.items()}
 
 
 def dead_channels(record: Record) -> list[str]:

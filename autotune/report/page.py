@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from autotune.errors import UserError
 from autotune.files import whole
-from autotune.report.channels import dead_channels, plan_rows
+from autotune.report.channels import dead_channels, never_cut, plan_rows
 from autotune.report.downloads import downloads
 from autotune.report.figures import CONFIG, front_figure
 from autotune.report.figures import MOST as DRAWN
@@ -116,6 +116,7 @@ def report(record: Begun, importance: Importance) -> str:
         techniques=[_technique(front, name, point) for name, point in plain],
         best_row=_technique(front, "recommended" if pick else "nearest to the targets", best) if best else None,
         dead=dead_channels(record),
+        never_cut=never_cut(record),
         plans=plan_rows(record),
         importance=importance,
         importance_figure=_json(importance_figure(importance)) if importance.shares else None,

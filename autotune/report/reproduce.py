@@ -21,22 +21,25 @@ def study_command(record: Record) -> str:
     words = [space.removeprefix(_INLINE)] if inline else []
     words += [] if inline or not space else ["--space", space]
     words += [word for target in record.meta.targets for word in ("--target", target)]
-    words += [word for metric in record.objectives for word in ("--objective", _objective(record, metric.name))]
-    return _run(record, [*words, "--trials", str(max(record.trials_done, 1)), "--name", record.asked_as])
+    words += [*_objectives(record), "--trials", str(max(record.trials_done, 1)), "--name", record.asked_as]
+    return _run(record, words)
 
 
-def _objective(record: Record, name: str) -> str:
-    return "quality" if name == record.quality.name else name
+def _objectives(record: Record) -> list[str]:
+    names = ["quality" if metric == record.quality else metric.name for metric in record.objectives]
+    return [word for name in names for word in ("--objective", name)]
 
 
 def point_space(point: Point) -> str:
-    """A search space (JSON, which is YAML, too) of nothing but this point."""
-    return json.dumps(point.outcome.config.canonical())
+    """A search space (JSON, which is YAML, too) of nothing but this point; for each of several models."""
+    return json.dumps({name: value for name, value in point.outcome.config.canonical().items() if name != "model"})
 
 
 def point_command(record: Record) -> str:
     """The command that builds, evaluates and measures a point once more, its point_space() being in point.yaml."""
-    return _run(record, ["--space", "point.yaml", "--trials", "1", "--name", f"{record.asked_as}-point"])
+    trials = str(len(record.meta.options.model or ("",)))
+    words = ["--space", "point.yaml", *_objectives(record), "--trials", trials, "--name", f"{record.asked_as}-point"]
+    return _run(record, words)
 
 
 def command(record: Record, name: str, *more: str) -> str:

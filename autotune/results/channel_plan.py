@@ -22,15 +22,18 @@ class ChannelPlan(JsonFields):
         keep: by a group's first layer the channels that stay, of groups that are cut.
         widths: by the same how many channels there were.
         refused: None, or why there is no such plan.
-        structures: by scheme the structure of the file with these channels, untrained; none where no time was measured.
+        structure: of the untrained file with these channels, of the scheme that stands for the kernels; None where no
+            time was measured.
         speed: what that file takes, as a share of the one with all channels; None likewise.
+        left: by the name of a layer whose channels can't be cut, why not.
     """
 
     keep: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     widths: Mapping[str, int] = field(default_factory=dict)
     refused: str | None = None
-    structures: Mapping[str, str] = field(default_factory=dict)
+    structure: str | None = None
     speed: float | None = None
+    left: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:  # Any: as JsonObject

@@ -125,11 +125,16 @@ class Evidence:
                 bisect.insort(above, high - value)
 
 
-def _kinds(recipe: Recipe) -> tuple[Hashable, Hashable]:
-    """Names of what a recipe's file shares with others: its structure, then the kernels that run it."""
+def structural(recipe: Recipe) -> Hashable:
+    """What recipes whose files are of one structure have in common."""
     rest = {name: value for name, value in recipe.canonical().items() if name not in WEIGHTS}
-    if recipe.prune_pattern == "xnnpack":  # stored sparse, so how many zeros there are shows in the structure
+    if recipe.prune and recipe.prune_pattern == "xnnpack":  # stored sparse: how many zeros there are shows
         rest["prune"] = recipe.prune
     else:
         rest.pop("prune_pattern", None)
-    return tuple(rest.items()), (recipe.model, recipe.channels, recipe.quantize)
+    return tuple(rest.items())
+
+
+def _kinds(recipe: Recipe) -> tuple[Hashable, Hashable]:
+    """Names of what a recipe's file shares with others: its structure, then the kernels that run it."""
+    return structural(recipe), (recipe.model, recipe.channels, recipe.quantize)

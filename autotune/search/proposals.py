@@ -136,10 +136,9 @@ class Proposals:
         for alternatives in ways:
             while proposal := self._again():
                 yield proposal
-            config = next(filter(self._ledger.admits, self._trained(alternatives)), None)
+            admitted = filter(self._ledger.admits, self._trained(alternatives))
+            config = next((each for each in admitted if self._gate.passes(each.recipe)), None)
             if config is None or self.left <= 0 or self._ledger.tried(config.recipe):
-                continue
-            if not self._gate.passes(config.recipe):
                 continue
             if trial := self._ledger.ask_for(config):
                 yield self._with_others(trial)
@@ -161,7 +160,7 @@ class Proposals:
 
     def _schemes(self) -> Iterator[Sequence[Mapping[str, Value]]]:
         """Four bits, each weight rounded alone, are seldom any good, so of them there is what spares most layers."""
-        plain = self._space.first() | {"channels": max(self._space.shares()), "prune": 0, "cluster": 0}
+        plain = self._plainest() | {"prune": 0, "cluster": 0}
         spared = {} if plain.get("rounding") == "gptq" else dict.fromkeys(FOUR_BITS, self._space.highest("mixed"))
         for scheme, model in itertools.product(SCHEMES, self._models):
             if scheme != "qat":
@@ -172,7 +171,7 @@ class Proposals:
         it has in its place; where that is no faster for fewer channels, with another scheme.
         """
         prune, cluster = self._middle("prune"), self._middle("cluster")
-        plain, schemes = self._space.first(), self._space.schemes()
+        plain, schemes = self._plainest(), self._space.schemes()
         after = next((name for name in ("int8", "dynamic") if name in schemes), schemes[0])
         steps = ((0, 0, "qat"), (prune, 0, after), (0, cluster, after), (prune, cluster, after))
         for model, (share, clusters, scheme) in itertools.product(self._models, steps):
@@ -182,6 +181,10 @@ class Proposals:
         for model, share in itertools.product(self._models, shares):
             values = {"model": model, "channels": share, "prune": 0, "cluster": 0, "mixed": 0}
             yield [plain | values | {"quantize": scheme} for scheme in dict.fromkeys((after, *schemes))]
+
+    def _plainest(self) -> dict[str, Value]:
+        """The first value of each dimension, with as many channels as there may be."""
+        return self._space.first() | {"channels": max(self._space.shares())}
 
     def _middle(self, name: str) -> Value:
         """The middle one of a dimension's values that do something, 0 where it has none."""

@@ -128,6 +128,8 @@ class _Reader:
             raise UserError(
                 f"{self.where}: a step of {step} gives one value, or more than {_MOST_VALUES}; give another"
             )
+        if self.name == "channels" and step is None:
+            raise UserError(f"{self.where}: each share is planned before the search; give a step, or list the values")
         dim = Range(low, high, step, log)
         if self.name == "cluster" and 1 in (grid(dim) or []):
             raise UserError(f"{self.where}: 1 is no clustering; begin at 2, or list the values")

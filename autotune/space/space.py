@@ -128,9 +128,8 @@ class Space:
         return self._names("dead_channels", Recipe().dead_channels)
 
     def shares(self) -> tuple[float, ...]:
-        """The shares of the multiply-accumulates that may stay; of a range its ends and middle."""
-        dim = self.dimensions.get("channels", Categorical((Recipe().channels,)))
-        return tuple(map(float, grid(dim) or coarse_grid(dim)))
+        """The shares of the multiply-accumulates that may stay."""
+        return tuple(map(float, grid(self.dimensions.get("channels", Categorical((Recipe().channels,)))) or ()))
 
     def lessons(self) -> tuple[str, ...]:
         """What pruning and clustering may learn from."""
@@ -139,6 +138,11 @@ class Space:
     def without_dead_channels(self) -> "Space":
         """The same, in which they are removed; where it says itself what becomes of them, as it is."""
         return replace(self, dimensions={"dead_channels": Categorical(("removed",)), **self.dimensions})
+
+    def with_all_channels(self) -> "Space":
+        """The same, in which none is cut."""
+        cut = {"channels"} & self.dimensions.keys()
+        return replace(self, dimensions=self.dimensions | dict.fromkeys(cut, Categorical((Recipe().channels,))))
 
     def of_lessons(self, names: Sequence[str]) -> "Space":
         """The same with other ones."""

@@ -142,7 +142,7 @@ class Builder:
         base, data = self._inputs(recipe.model)
         for step in pipeline.steps(Recipe(model=recipe.model, dead_channels=recipe.dead_channels), self._key(recipe)):
             if step.gives_model:
-                return Inputs(step.key, self._artifact(step, recipe, None, None).data, data)
+                return Inputs(step.key, self.pool.share(self._artifact(step, recipe, None, None).data), data)
         return Inputs(self._key(recipe), base, data)
 
     def _key(self, recipe: Recipe) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from autotune.compress import pipeline
 from autotune.compress.cache import ArtifactCache
 from autotune.compress.channels.examine import count_dead
+from autotune.compress.channels.stages import Trim
 from autotune.config import fingerprint
 from autotune.errors import Lost, UserError
 from autotune.model import load
@@ -72,7 +73,9 @@ class Opened:
 Importer = Callable[[bytes, str, Trust], Artifact]
 
 
-def open_candidates(options: Options, cache: ArtifactCache, pool: Pool, importer: Importer) -> Opened:
+def open_candidates(
+    options: Options, cache: ArtifactCache, pool: Pool, importer: Importer, *, counts_dead: bool = True
+) -> Opened:
     """Opens models and data; nothing is written.
 
     Args:
@@ -80,6 +83,7 @@ def open_candidates(options: Options, cache: ArtifactCache, pool: Pool, importer
         cache: of artifacts.
         pool: as prepare().
         importer: opens a model.
+        counts_dead: whether it is to be known how many channels change nothing.
 
     Raises:
         UserError: a model or the data can't be read, or they don't fit each other.
@@ -94,8 +98,8 @@ def open_candidates(options: Options, cache: ArtifactCache, pool: Pool, importer
     fresh = {keys[name]: base for name, base in bases.items() if cached[name] is None}
     candidates = _candidates(options, sources, bases, keys, pool)
     dead = {}
-    for name, candidate in candidates.items():
-        key = fingerprint(DEAD, keys[name], options.exclude)
+    for name, candidate in candidates.items() if counts_dead else ():
+        key = fingerprint(DEAD, Trim.version, keys[name], options.exclude)
         count = cache.get(key) or _counted(candidate, options, pool)
         dead[name] = int(count.facts[DEAD]) if count else 0
         if count and cache.get(key) is None:

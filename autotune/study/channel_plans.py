@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from autotune.config import Recipe, Runtime
 from autotune.errors import Infeasible
-from autotune.results.channel_plan import ChannelPlan, plan_name
+from autotune.results.channel_plan import STANDS_FOR, ChannelPlan, kernels, plan_name
 from autotune.results.measurement import Measurement
+from autotune.search.evidence import structural
 
 
 @dataclass
@@ -27,8 +28,7 @@ class ChannelPlans:
 
     def allows(self, recipe: Recipe) -> bool:
         """Whether nothing speaks against cutting a recipe's channels."""
-        planned = self.of(recipe)
-        return planned is None or planned.refused is None
+        return self._refused(recipe) is None
 
     def keep(self, recipe: Recipe) -> Mapping[str, Sequence[int]] | None:
         """The channels that stay; None where none are cut.
@@ -36,20 +36,33 @@ class ChannelPlans:
         Raises:
             Infeasible: there is no plan by which they can be.
         """
+        if reason := self._refused(recipe):
+            raise Infeasible(reason)
         planned = self.of(recipe)
-        if planned is None:
-            return None
-        if planned.refused is not None:
-            raise Infeasible(planned.refused)
-        return planned.keep
+        return None if planned is None else planned.keep
 
     def known(self, recipe: Recipe, runtime: Runtime) -> Measurement | None:
-        """What a recipe's file takes as far as its untrained twin was measured; where no layer is spared."""
+        """What a recipe's file takes as far as an untrained one of the same structure was measured."""
         planned = self.of(recipe)
-        structure = None if planned is None or recipe.mixed else planned.structures.get(recipe.quantize)
-        return None if structure is None else self.latency(structure, runtime)
+        if planned is None or planned.structure is None or not _is_as_planned(recipe):
+            return None
+        return self.latency(planned.structure, runtime)
 
     def speed(self, recipe: Recipe) -> float:
         """What a recipe's file takes, as a share of the one with all channels; 1 where that is not known."""
         planned = self.of(recipe)
         return 1.0 if planned is None or planned.speed is None else planned.speed
+
+    def _refused(self, recipe: Recipe) -> str | None:
+        """Why a recipe's channels can't be cut, None where they can, or as long as nothing is planned."""
+        planned = self.of(recipe)
+        if planned is None and self.plans and recipe.channels < 1:
+            return f"no cut to {recipe.channels:.0%} of the multiply-accumulates was planned"
+        return None if planned is None else planned.refused
+
+
+def _is_as_planned(recipe: Recipe) -> bool:
+    """Whether a recipe's file has the structure of the untrained one that stands for its kernels."""
+    scheme = STANDS_FOR[kernels(recipe.quantize)]
+    bare = Recipe(model=recipe.model, dead_channels=recipe.dead_channels, channels=recipe.channels, quantize=scheme)
+    return structural(recipe) == structural(bare)

@@ -2,28 +2,24 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import median
 
 from autotune.compress.channels.examine import examine
 from autotune.compress.channels.plan import Examined, Latencies, candidate_widths, most_important, plan
-from autotune.compress.channels.untrained import untrained
 from autotune.config import Recipe, fingerprint
-from autotune.errors import Infeasible
-from autotune.files import Scratch
-from autotune.measure.rounds import Job, JobResult
+from autotune.errors import Broken, Fault, Infeasible
+from autotune.measure.rounds import JobResult
 from autotune.model.artifact import Artifact
 from autotune.results.channel_plan import STANDS_FOR, ChannelPlan, kernels, plan_name
 from autotune.results.measurement import Measurement
 from autotune.space.space import Space
 from autotune.study.builder import Builder, Inputs
-from autotune.study.instrument import Instrument
-from autotune.tflite.structure import structure
+from autotune.study.untrained_files import Keep, Timed, UntrainedFiles
 
-VERSION = 2
+VERSION = 3
 """Of what is kept of models' channels: raised where it would come out otherwise."""
 
 PARTS = 4
@@ -32,8 +28,6 @@ PARTS = 4
 NOISE = 0.01
 """Share of a latency that another measurement of the same file may differ by, at least."""
 
-_Keep = Mapping[str, Sequence[int]]
-
 
 @dataclass(frozen=True)
 class ChannelPlanner:
@@ -41,8 +35,8 @@ class ChannelPlanner:
 
     Attributes:
         builder: of the study.
-        instrument: of the study.
-        building: holds the device while files are built.
+        files: builds and times those that tell what a cut saves.
+        building: holds the device while anything is built.
         space: of the study.
         timed: whether the study weighs latency; else channels are cut for the multiply-accumulates alone.
         status: told what is being done.
@@ -50,7 +44,7 @@ class ChannelPlanner:
     """
 
     builder: Builder
-    instrument: Instrument
+    files: UntrainedFiles
     building: Callable[[], AbstractContextManager[None]]
     space: Space
     timed: bool
@@ -58,58 +52,89 @@ class ChannelPlanner:
     note: Callable[[str], None]
 
     def plans(self) -> dict[str, ChannelPlan]:
-        """A plan for each share of the space, by plan_name().
+        """A plan for each share of the space, by plan_name(), and each model that can be trained.
 
         Raises:
-            Fault: the workers or the device were lost.
+            Fault: the workers or the device were lost as often as they may be.
+            RuntimeError: a worker failed; with its traceback.
+            TimeIsUpError: the deadline has come.
         """
-        shares = [share for share in self.space.shares() if share < 1]
         made: dict[str, ChannelPlan] = {}
-        for model, dead in itertools.product(self.builder.candidates, self.space.dead_channels()):
-            recipes = [
-                Recipe(model=model, dead_channels=dead, channels=share, quantize=STANDS_FOR[kind])
-                for share, kind in itertools.product(shares, dict.fromkeys(map(kernels, self.space.schemes())))
-            ]
-            if not recipes:
-                continue
+        for recipes in self._recipes():
             try:
-                made |= self._planned(recipes)
+                made |= self._planned_again(recipes)
             except Infeasible as error:
-                self.note(f"{self.builder.candidates[model].task.model}: no channels are cut: {error}")
-                made |= {plan_name(recipe): ChannelPlan(refused=str(error)) for recipe in recipes}
+                self.note(f"{self._whose(recipes[0])}no channels are cut: {error}")
+                made |= _refused(recipes, error)
         return made
+
+    def none(self, why: Exception) -> dict[str, ChannelPlan]:
+        """Plans that cut nothing, for a run that could not make them."""
+        return {name: planned for recipes in self._recipes() for name, planned in _refused(recipes, why).items()}
+
+    def _recipes(self) -> list[list[Recipe]]:
+        """For each model that can be cut, the recipes that want a plan of their own."""
+        shares = sorted((share for share in self.space.shares() if share < 1), reverse=True)
+        kinds = list(dict.fromkeys(map(kernels, self.space.schemes())))
+        models = [name for name, each in self.builder.candidates.items() if each.limits.untrainable is None]
+        recipes = [
+            [
+                Recipe(model=model, dead_channels=dead, channels=share, quantize=STANDS_FOR[kind])
+                for share, kind in itertools.product(shares, kinds)
+            ]
+            for model, dead in itertools.product(models, self.space.dead_channels())
+        ]
+        return [each for each in recipes if each]
+
+    def _whose(self, recipe: Recipe) -> str:
+        """Whose plans these are, before a line that tells of them; "" where there are no others."""
+        several = len(self.builder.candidates) > 1
+        names = [self.builder.candidates[recipe.model].task.model] if several else []
+        names += [f"dead channels {recipe.dead_channels}"] if len(self.space.dead_channels()) > 1 else []
+        return ", ".join(names) + ": " if names else ""
+
+    def _planned_again(self, recipes: Sequence[Recipe]) -> dict[str, ChannelPlan]:
+        """As _planned(), once more where a worker or the device was lost."""
+        try:
+            return self._planned(recipes)
+        except Broken:
+            raise
+        except Fault as error:
+            self.note(f"{self._whose(recipes[0])}planning which channels are cut: {error}; tried again")
+            return self._planned(recipes)
 
     def _planned(self, recipes: Sequence[Recipe]) -> dict[str, ChannelPlan]:
         """The plans of recipes of one model.
 
         Raises:
             Infeasible: there is nothing to cut.
+            Fault, RuntimeError, TimeIsUpError: as plans().
         """
         with self.building():
             inputs = self.builder.inputs(recipes[0])
             examined = self._examined(inputs)
         if not examined["groups"]:
-            reasons = "; ".join(dict.fromkeys(examined["left"].values()))
-            raise Infeasible(f"no group of them can be cut: {reasons}")
+            raise Infeasible("; ".join(dict.fromkeys(examined["left"].values())) or "no layer's channels can be")
         schemes = list(dict.fromkeys(recipe.quantize for recipe in recipes))
-        latencies = self._latencies(examined, inputs, schemes) if self.timed else {}
+        latencies = self._latencies(examined, inputs, schemes, self._whose(recipes[0])) if self.timed else {}
         made = {}
         for recipe in recipes:
-            if self.timed and recipe.quantize not in latencies:
-                made[recipe] = ChannelPlan(refused="the device does not run untrained files with fewer channels")
-                continue
             try:
-                widths = plan(examined, recipe.channels, latencies.get(recipe.quantize))
+                latency = latencies.get(recipe.quantize)
+                if isinstance(latency, Infeasible):
+                    raise latency
+                widths = plan(examined, recipe.channels, latency)
             except Infeasible as error:
                 made[recipe] = ChannelPlan(refused=str(error))
             else:
                 full = {group["name"]: len(group["importance"]) for group in examined["groups"]}
                 keep = {name: tuple(channels) for name, channels in most_important(examined, widths).items()}
-                made[recipe] = ChannelPlan(keep, {name: full[name] for name in keep})
+                made[recipe] = ChannelPlan(keep, {name: full[name] for name in keep}, left=examined["left"])
         if self.timed:
             made |= self._timed(made, inputs)
-            for kind in schemes:
-                self.note(_in_words(kind, {r.channels: planned for r, planned in made.items() if r.quantize == kind}))
+            for scheme in schemes:
+                plans = {recipe.channels: planned for recipe, planned in made.items() if recipe.quantize == scheme}
+                self.note(self._whose(recipes[0]) + _in_words(scheme, plans))
         return {plan_name(recipe): planned for recipe, planned in made.items()}
 
     def _examined(self, inputs: Inputs) -> Examined:
@@ -123,108 +148,64 @@ class ChannelPlanner:
         read: Examined = json.loads(artifact.data)
         return read
 
-    def _latencies(self, examined: Examined, inputs: Inputs, schemes: Sequence[str]) -> dict[str, Latencies]:
-        """By scheme what files take with one group of channels cut; without schemes that the device does not run."""
-        cuts: list[tuple[str, int]] = [
+    def _latencies(
+        self, examined: Examined, inputs: Inputs, schemes: Sequence[str], whose: str
+    ) -> dict[str, Latencies | Infeasible]:
+        """By scheme what files take with one group of channels cut, or why that can't be told."""
+        cuts = [
             (group["name"], width)
             for group in examined["groups"]
             for width in candidate_widths(len(group["importance"]), PARTS)
         ]
-        keeps: list[_Keep] = [{}, *({name: range(width)} for name, width in cuts)]
-        runtime = self.space.runtimes()[0]
-        self.note(f"what fewer channels save on this device is measured first, on {len(keeps)} files without training")
-        latencies = {}
-        with Scratch() as folder:
-            files = self._files(inputs, keeps, schemes, Path(folder))
-            for scheme in schemes:
-                full, *others = self.instrument.measure_files(
-                    [Job(file, runtime) for file in files[scheme]], roughly=True
-                )
-                if not isinstance(full, Measurement):
-                    continue
-                times = dict(zip(cuts, others, strict=True))
-                latencies[scheme] = _table(full, times)
-        return latencies
+        keeps: list[Keep] = [{}, *({name: range(width)} for name, width in cuts)]
+        number = len(keeps) * len(schemes)
+        self.note(f"{whose}what fewer channels save on this device is measured first, on {number} untrained files")
+        times = self.files.timed(inputs, keeps, schemes, self.space.runtimes()[:1], rough=True)
+        return {
+            scheme: files if isinstance(files, Infeasible) else _table(cuts, [each.results[0] for each in files])
+            for scheme, files in times.items()
+        }
 
     def _timed(self, made: Mapping[Recipe, ChannelPlan], inputs: Inputs) -> dict[Recipe, ChannelPlan]:
-        """The plans that can be, with what their untrained files take on each runtime of the space; refused where that
-        is no less than with more channels.
-        """
+        """The plans that can be, with what their untrained files take on each runtime of the space."""
         timed: dict[Recipe, ChannelPlan] = {}
         runtimes = self.space.runtimes()
-        by_scheme: dict[str, list[Recipe]] = {}
-        for recipe, planned in made.items():
-            if planned.keep:
-                by_scheme.setdefault(recipe.quantize, []).append(recipe)
-        with Scratch() as folder:
-            for scheme, recipes in by_scheme.items():
-                keeps: list[_Keep] = [{}, *(made[recipe].keep for recipe in recipes)]
-                files = self._files(inputs, keeps, [scheme], Path(folder))[scheme]
-                results = self.instrument.measure_files([Job(*pair) for pair in itertools.product(files, runtimes)])
-                full, *others = results[:: len(runtimes)]
-                structures = [{scheme: structure(file.read_bytes())} for file in files[1:]]
-                timed |= dict(zip(recipes, _faster(full, others, [made[r] for r in recipes], structures), strict=True))
+        for scheme in dict.fromkeys(recipe.quantize for recipe in made):
+            plans = {recipe: each for recipe, each in made.items() if recipe.quantize == scheme and each.keep}
+            keeps: list[Keep] = [{}, *(planned.keep for planned in plans.values())]
+            files = self.files.timed(inputs, keeps, [scheme], runtimes, rough=False)[scheme] if plans else []
+            if isinstance(files, Infeasible):
+                raise files
+            timed |= dict(zip(plans, _faster(list(plans.values()), files), strict=True))
         return timed
 
-    def _files(
-        self, inputs: Inputs, keeps: Sequence[_Keep], schemes: Sequence[str], folder: Path
-    ) -> dict[str, list[Path]]:
-        """Untrained files by scheme, one for each set of channels that stay.
 
-        Raises:
-            Infeasible: the model can't be converted or quantized so.
-        """
-        files: dict[str, list[Path]] = {scheme: [] for scheme in schemes}
-        with self.building():
-            for number, artifacts in enumerate(self._built(inputs, keeps, schemes), 1):
-                self.status(f"what fewer channels save on this device: file {number} of {len(keeps)}")
-                for scheme, artifact in zip(schemes, artifacts, strict=True):
-                    file = folder / f"{scheme}-{len(files[scheme])}.tflite"
-                    file.write_bytes(artifact.data)
-                    files[scheme].append(file)
-        return files
-
-    def _built(self, inputs: Inputs, keeps: Sequence[_Keep], schemes: Sequence[str]) -> Iterator[list[Artifact]]:
-        """For each set of channels that stay its untrained files, one for each scheme."""
-        builder = self.builder
-        cuts = [{name: list(channels) for name, channels in keep.items()} for keep in keeps]
-        keys = [[fingerprint("untrained", VERSION, inputs.key, cut, scheme) for scheme in schemes] for cut in cuts]
-        cached = [[builder.cache.get(key) for key in row] for row in keys]
-        building = {
-            number: builder.pool.submit(untrained, inputs.base, cuts[number], tuple(schemes), inputs.data)
-            for number, row in enumerate(cached)
-            if None in row
-        }
-        for number, row in enumerate(cached):
-            artifacts = building[number].result() if number in building else [each for each in row if each]
-            if number in building:
-                for key, artifact in zip(keys[number], artifacts, strict=True):
-                    builder.cache.put(key, artifact)
-            yield artifacts
+def _refused(recipes: Sequence[Recipe], why: Exception) -> dict[str, ChannelPlan]:
+    return {plan_name(recipe): ChannelPlan(refused=str(why)) for recipe in recipes}
 
 
-def _faster(
-    full: JobResult, results: Sequence[JobResult], plans: Sequence[ChannelPlan], structures: Sequence[Mapping[str, str]]
-) -> list[ChannelPlan]:
-    """Plans of one scheme, the largest share first, with what their files take; refused where fewer channels save
-    nothing, though each cut may save what is less than noise.
+def _faster(plans: Sequence[ChannelPlan], files: Sequence[Timed]) -> list[ChannelPlan]:
+    """Plans of one scheme with what their files take; refused where fewer channels save nothing.
 
     Args:
-        full: with all channels.
-        results: of each plan's file.
-        plans: without their times.
-        structures: of each plan's file, by its scheme.
+        plans: the largest share first, without their times.
+        files: the one with all channels, then that of each plan.
     """
     timed = []
-    fastest = full
-    for planned, result, each in zip(plans, results, structures, strict=True):
-        if not isinstance(full, Measurement) or not isinstance(result, Measurement):
-            timed.append(replace(planned, structures=each))  # found again, and told, where a recipe is built
-        elif isinstance(fastest, Measurement) and result.p50_ms > fastest.p50_ms * (1 - _noise(fastest, result)):
+    firsts = [file.results[0] for file in files]
+    fastest = firsts[0] if firsts else None
+    for planned, file, first in zip(plans, files[1:], firsts[1:], strict=True):
+        if isinstance(first, Infeasible):
+            timed.append(ChannelPlan(refused=str(first)))
+        elif not isinstance(first, Measurement) or not isinstance(fastest, Measurement):
+            timed.append(planned)
+        elif first.p50_ms > fastest.p50_ms * (1 - _noise(fastest, first)):
             timed.append(ChannelPlan(refused="so few channels save no time on this device"))
         else:
-            timed.append(replace(planned, structures=each, speed=result.p50_ms / full.p50_ms))
-            fastest = result
+            full = firsts[0]
+            speed = first.p50_ms / full.p50_ms if isinstance(full, Measurement) else None
+            timed.append(replace(planned, structure=file.structure, speed=speed))
+            fastest = first
     return timed
 
 
@@ -247,9 +228,17 @@ def _in_words(scheme: str, plans: Mapping[float, ChannelPlan]) -> str:
     return "; ".join(parts)
 
 
-def _table(full: Measurement, times: Mapping[tuple[str, int], JobResult]) -> Latencies:
-    """What was measured, as plan() takes it; without files that the device did not run."""
-    measured = {cut: result for cut, result in times.items() if isinstance(result, Measurement)}
+def _table(cuts: Sequence[tuple[str, int]], results: Sequence[JobResult]) -> Latencies | Infeasible:
+    """What was measured, as plan() takes it, without files that the device did not run.
+
+    Args:
+        cuts: group and width of all files but the first, which has all channels.
+        results: of the files.
+    """
+    full, *others = results
+    if not isinstance(full, Measurement):
+        return Infeasible(f"the device does not run the untrained file: {full}")
+    measured = {cut: result for cut, result in zip(cuts, others, strict=True) if isinstance(result, Measurement)}
     noise = max(NOISE, median([full.reach, *(each.reach for each in measured.values())]))
     cut_ms: dict[str, dict[int, float]] = {}
     for (name, width), each in measured.items():

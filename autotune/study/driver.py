@@ -14,6 +14,7 @@ from autotune.ledger.quiet import quiet
 from autotune.measure.cooling import rest
 from autotune.model.load import import_model
 from autotune.process.environment import homeless, variables
+from autotune.results.channel_plan import ChannelPlan
 from autotune.results.record import Begun
 from autotune.search.feasibility import Gate
 from autotune.search.patience import Patience
@@ -37,6 +38,7 @@ from autotune.study.recorder import Recorder
 from autotune.study.reporting import Reporter, Summary
 from autotune.study.run import Run, Setup
 from autotune.study.scheduler import Scheduler
+from autotune.study.untrained_files import UntrainedFiles
 from autotune.study.warm_start import ScoresElsewhere
 from autotune.targets.metric import LATENCY
 from autotune.track.background import Background
@@ -85,7 +87,7 @@ def run(
             log_to(prepared.folder)
             plans = ChannelPlans()
             ledger = Ledger(prepared.folder, prepared.name, prepared.space, prepared.meta, _fits(prepared, plans))
-            plans.plans |= (prepared.leader or ledger.record()).channels
+            plans.plans |= ledger.record().channels if prepared.leader is None else _followed(prepared.leader)
             if ledger.mended:
                 reporter.note(ledger.mended)
             with Background(trackers, reporter.note) as tracker:
@@ -96,6 +98,11 @@ def run(
 def _fits(prepared: Prepared, plans: ChannelPlans) -> Callable[[Config], bool]:
     """Whether a configuration makes sense, as far as is known by then."""
     return lambda config: prepared.fits(config) and plans.allows(config.recipe)
+
+
+def _followed(leader: Begun) -> dict[str, ChannelPlan]:
+    """Its plans, without what files take on its device."""
+    return {name: replace(planned, structure=None, speed=None) for name, planned in leader.channels.items()}
 
 
 def _following(options: Options, leader: Begun) -> Options:
@@ -159,6 +166,7 @@ def _composed(setup: Setup, recorder: Recorder) -> Iterator[Run]:
         ending.enter_context(contextlib.closing(evaluator))
         cool = partial(rest, device, timing, setup.reporter.status)
         instrument = Instrument(builder, timing, latencies, leases.timing, setup.reporter.status, cool)
+        deadline = None if options.timeout is None else setup.began + options.timeout
         scheduler = Scheduler(
             options.jobs,
             builder,
@@ -168,13 +176,14 @@ def _composed(setup: Setup, recorder: Recorder) -> Iterator[Run]:
             quiet=device.shares_host,
             tell=recorder.tell,
             fail=recorder.fail,
-            deadline=None if options.timeout is None else setup.began + options.timeout,
+            deadline=deadline,
         )
         ending.enter_context(contextlib.closing(scheduler))
         baseline_check = BaselineCheck(builder, evaluator, instrument, leases.building, setup.reporter.note)
+        untrained = UntrainedFiles(builder, instrument, leases.building, deadline, setup.reporter.status)
         planner = ChannelPlanner(
             builder,
-            instrument,
+            untrained,
             leases.building,
             prepared.space,
             LATENCY in prepared.objectives or any(target.metric.kind == "time" for target in prepared.targets),

@@ -21,6 +21,7 @@ from autotune.tflite.structure import structure
 PROFILE_S = 0.5
 """Seconds that a file is run for to see where its time goes."""
 
+RULES = Rules()
 ROUGHLY = Rules(within=0.02, most_s=3.0, again=0)
 """For many files of which only it matters about what they take: in noise each would get 6 to 12 seconds else."""
 
@@ -80,17 +81,27 @@ class Instrument:
         results = self._once(keys, outcomes, self._times)
         return [with_result(outcome, results[key]) for key, outcome in zip(keys, outcomes, strict=True)]
 
-    def measure_files(self, jobs: Sequence[Job], *, roughly: bool = False) -> list[JobResult]:
+    def measure_files(
+        self, jobs: Sequence[Job], stopped: Callable[[], bool], *, rough: bool = False
+    ) -> list[JobResult]:
         """What files take that are no trial's; where a file of the structure was measured, that.
 
         Args:
             jobs: to time.
-            roughly: by ROUGHLY; kept apart from what is measured for trials.
+            stopped: whether to time no more.
+            rough: by ROUGHLY; kept apart from what is measured for trials.
+
+        Raises:
+            Fault: the device or the way to it failed, or the measurement was stopped.
         """
-        kind = "roughly " if roughly else ""
+        kind = "roughly " if rough else ""
         keys = [(kind + structure(job.model.read_bytes()), job.runtime) for job in jobs]
-        results = self._once(keys, jobs, partial(self._measured, rules=ROUGHLY if roughly else None))
-        return [results[key] for key in keys]
+        rules = ROUGHLY if rough else RULES
+        results = self._once(keys, jobs, partial(self._measured, rules=rules, stopped=stopped))
+        for fault in results.values():
+            if isinstance(fault, Fault):
+                raise fault
+        return [_used(results[key], key[1]) for key in keys]
 
     def measure_anew(self, outcomes: Sequence[Measured]) -> list[TimedOutcome]:
         """The same outcomes, each file measured itself, whatever is known of its structure."""
@@ -145,12 +156,16 @@ class Instrument:
         results |= dict(zip(jobs, self._measured(list(jobs.values())), strict=True))
         return [results[index] for index in range(len(outcomes))]
 
-    def _measured(self, jobs: Sequence[Job], rules: Rules | None = None) -> list[JobResult]:
+    def _measured(
+        self, jobs: Sequence[Job], rules: Rules = RULES, stopped: Callable[[], bool] = lambda: False
+    ) -> list[JobResult]:
         if not jobs:
             return []
         try:
             with self._leased(), self._builder.usage.under_way(Activity("device", "measure")):
-                return measure(self._session, jobs, rules or Rules(), self._status, self._rest, self._stopped.is_set)
+                return measure(
+                    self._session, jobs, rules, self._status, self._rest, lambda: self._stopped.is_set() or stopped()
+                )
         except Fault as error:  # the device was lost while we waited for it
             return [error] * len(jobs)
 
@@ -167,16 +182,18 @@ class Instrument:
 
 def with_result(outcome: Measured, result: JobResult) -> TimedOutcome:
     """An evaluated outcome with its latency, refused where it can't be run or its delegate runs nothing of it."""
-    if isinstance(result, Fault):
-        return result
-    if isinstance(result, Infeasible):
-        return Refused(outcome.config, str(result), outcome.artifact)
-    return _with_latency(outcome, result)
+    return result if isinstance(result, Fault) else _with_latency(outcome, result)
 
 
-def _with_latency(outcome: Measured, latency: Measurement) -> Outcome:
-    """Likewise, of a file that can be run."""
-    if latency.delegated == 0:
-        reason = f"{outcome.config.runtime.delegate} runs none of the file's {latency.operators} operators"
-        return Refused(outcome.config, reason, outcome.artifact)
-    return outcome.with_latency(latency)
+def _with_latency(outcome: Measured, result: Measurement | Infeasible) -> Outcome:
+    used = _used(result, outcome.config.runtime)
+    if isinstance(used, Measurement):
+        return outcome.with_latency(used)
+    return Refused(outcome.config, str(used), outcome.artifact)
+
+
+def _used(result: JobResult, runtime: Runtime) -> JobResult:
+    """What was measured, as long as the delegate runs anything of the file."""
+    if isinstance(result, Measurement) and result.delegated == 0:
+        return Infeasible(f"{runtime.delegate} runs none of the file's {result.operators} operators")
+    return result

@@ -102,7 +102,8 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer, op
     if (before := journal.read_if_any(folder, name)) is not None:
         refuse_changes(before, meta.identity)
     space = fitted_space(options.space, candidates)
-    if any(opened.dead.values()) and (before is None or not _keeps_dead_channels(before)):
+    earlier = leader or before
+    if any(opened.dead.values()) and (earlier is None or not _keeps_dead_channels(earlier)):
         space = space.without_dead_channels()
     goal = objectives.resolve(goals, quality)
     prepared = Prepared(candidates, space, targets, goal, cache, name, folder, meta, leader)
@@ -130,7 +131,7 @@ def fitted_space(space: Space, candidates: Mapping[str, Candidate]) -> Space:
     if all(each.finished for each in limits):
         space = space.of_runtimes()
     elif all(untrainable):
-        space = space.of_lessons(["none"])
+        space = space.of_lessons(["none"]).with_all_channels()
     elif any(untrainable):
         space = space.of_lessons(list(dict.fromkeys([*space.lessons(), "none"])))
     return space if len(candidates) == 1 else space.of_models(tuple(candidates))

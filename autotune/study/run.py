@@ -6,7 +6,7 @@ from functools import partial
 
 from autotune.config import Config, Recipe, Runtime
 from autotune.devices.device import Device
-from autotune.errors import AutotuneError, UserError
+from autotune.errors import AutotuneError, Broken, Fault, UserError
 from autotune.ledger.ledger import Ledger
 from autotune.process.interrupts import reason_of, status_of
 from autotune.results.outcome import Measured, Refused
@@ -21,6 +21,7 @@ from autotune.study.evaluate import Evaluator
 from autotune.study.finish import measure_front, profile_pick, test_once
 from autotune.study.instrument import Instrument
 from autotune.study.leases import Leases
+from autotune.study.log import log
 from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.study.prepare import Prepared
@@ -82,7 +83,6 @@ class Run:
         """
         try:
             changed = self._begin()
-            self._plan_channels()
             note = self._search()
             self._finish(changed)
         except KeyboardInterrupt as error:
@@ -121,11 +121,25 @@ class Run:
         return False
 
     def _plan_channels(self) -> None:
-        """How channels are cut, where no run of the study has found out."""
+        """How channels are cut, where no run of the study has found out.
+
+        Raises:
+            Broken: there are no workers any more.
+            TimeIsUpError: the deadline has come.
+        """
         setup = self.setup
         plans = setup.plans.plans
-        if not plans and setup.prepared.leader is None:
-            plans |= self.planner.plans()
+        if not plans and setup.prepared.leader is None and self.proposals.left > 0 and not self.recorder.stopped:
+            try:
+                plans |= self.planner.plans()
+            except Broken:
+                raise
+            except (Fault, OSError, RuntimeError) as error:  # of the machine, or a worker's with its traceback
+                log.error("planning which channels are cut: %s", error)
+                reason = str(error).strip().splitlines()[-1]
+                setup.reporter.note(f"no channels are cut in this run: {reason}")
+                plans |= self.planner.none(error)
+                return
         if plans and not setup.ledger.record().channels:
             setup.ledger.note("channels", {name: planned.to_json() for name, planned in plans.items()})
 
@@ -133,6 +147,7 @@ class Run:
         """Builds, evaluates and measures what is proposed. Why that ended early, for the user."""
         setup, scheduler = self.setup, self.scheduler
         try:
+            self._plan_channels()
             self._take_over()
             plain, trained = (iter(()), iter(())) if setup.prepared.leader else self.proposals.baselines()
             for group in (self.proposals.unfinished(), plain):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from autotune.report.channels import PlanRow, dead_channels, plan_rows
+from autotune.report.channels import PlanRow, dead_channels, never_cut, plan_rows
 from autotune.results.channel_plan import ChannelPlan
 from autotune.testing import toy_outcome, toy_record
 
@@ -13,14 +13,17 @@ def test_plans(tmp_path: Path) -> None:
     record = replace(
         toy_record(tmp_path, toy_outcome(0.9, 1.0, 1000)),
         channels={
-            "0.5 float kept": ChannelPlan({"conv": (0, 2)}, {"conv": 4}, speed=0.62),
+            "0.5 float kept": ChannelPlan({"conv": (0, 2)}, {"conv": 4}, speed=0.62, left={"last": "gives the output"}),
             "small net 0.5 int8 removed": ChannelPlan(refused="no time is saved"),
         },
     )
     assert plan_rows(record) == [
-        PlanRow("50%", "float kernels", "conv 4 → 2", "62%", refused=False),
-        PlanRow("50%", "small net, integer kernels", "no time is saved", "", refused=True),
+        PlanRow("50%", "float kernels, dead channels kept", "conv 4 → 2", "62%", refused=False),
+        PlanRow("50%", "small net, integer kernels, dead channels removed", "no time is saved", "", refused=True),
     ]
+    assert never_cut(record) == {"last": "gives the output"}
+    alone = replace(record, channels={"0.5 float kept": ChannelPlan()})
+    assert plan_rows(alone)[0].kernels == "float kernels"
 
 
 def test_dead_channels(tmp_path: Path) -> None:

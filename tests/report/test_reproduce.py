@@ -40,10 +40,20 @@ def test_a_point_once_more(tmp_path: Path) -> None:
     """Its recipe is a search space; on another device it is picked there."""
     made = record(tmp_path)
     assert json.loads(point_space(made.points[0])) == made.points[0].outcome.config.canonical()
-    assert "--space point.yaml --trials 1 --name toy-point" in point_command(made)
+    objectives = "--objective quality --objective latency --objective download"
+    assert f"--space point.yaml {objectives} --trials 1 --name toy-point" in point_command(made)
     assert pick_command(made, 0) == f"autotune pick toy --trial 0 --dir '{tmp_path}/my runs'"
     beside = replace(made, name="toy@fake")
     assert "pick toy --trial 0 --device fake" in pick_command(beside, 0)
+
+
+def test_a_point_of_several_models_once_more(tmp_path: Path) -> None:
+    """Which model is not for a space to say: all of them are built so."""
+    made = record(tmp_path, model=("a.keras", "b.keras"))
+    point = toy_record(tmp_path, toy_outcome(0.9, 1.0, 1000, model="a")).points[0]
+    assert "model" not in json.loads(point_space(point))
+    assert "--model a.keras --model b.keras" in point_command(made)
+    assert "--trials 2 --name" in point_command(made)
 
 
 def test_a_command_on_the_study(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from autotune.config import Recipe
 from autotune.results.channel_plan import ChannelPlan, plan_name
 
-PLAN = ChannelPlan({"conv": (0, 2, 5)}, {"conv": 8}, structures={"int8": "0" * 64}, speed=0.6)
+PLAN = ChannelPlan({"conv": (0, 2, 5)}, {"conv": 8}, structure="0" * 64, speed=0.6)
 
 
 def test_json() -> None:

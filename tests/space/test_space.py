@@ -116,6 +116,7 @@ def test_dimensions_are_read(name: str, spec: Any, dimension: Categorical | Rang
         ("epochs", {"low": 1, "high": 5, "log": None}, "log is true or false"),
         ("cluster", {"low": 0, "high": 16}, "1 is no clustering; begin at 2, or list the values"),
         ("cluster", {"low": 0, "high": 3, "step": 1}, "1 is no clustering; begin at 2"),
+        ("channels", {"low": 0.4, "high": 1.0}, "each share is planned before the search; give a step, or list"),
         ("cluster", {"low": 1, "high": 16}, "1 is no clustering"),
         ("cluster", {"low": 1, "high": 16, "log": True}, "1 is no clustering"),
         ("cluster", {"low": 1, "high": 1}, "1 is no clustering"),

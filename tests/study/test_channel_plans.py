@@ -1,6 +1,7 @@
 """How a study's channels are cut, as it is known to whoever builds or judges a recipe."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,9 @@ from autotune.testing import toy_measurement
 
 CUT = Recipe(channels=0.5, quantize="int8")
 SLOW = replace(CUT, quantize="none")
-PLANNED = ChannelPlan({"conv": (0, 2)}, {"conv": 4}, structures={"int8": "0" * 64}, speed=0.6)
+PLANNED = ChannelPlan({"conv": (0, 2)}, {"conv": 4}, structure="0" * 64, speed=0.6)
+
+CHANGES: tuple[dict[str, Any], ...] = ({"mixed": 0.5}, {"io": "int8"}, {"extra": (("plugged", 1),)})
 
 
 def plans() -> ChannelPlans:
@@ -31,11 +34,30 @@ def test_what_stays() -> None:
     assert [plans().allows(recipe) for recipe in (CUT, SLOW, Recipe())] == [True, False, True]
 
 
+def test_a_share_that_nobody_planned() -> None:
+    """Is no trial, once there are plans."""
+    other = replace(CUT, channels=0.906653)
+    assert not plans().allows(other)
+    with pytest.raises(Infeasible, match="no cut to 91% of the multiply-accumulates was planned"):
+        plans().keep(other)
+
+
 def test_only_the_scheme_that_was_measured_is_known() -> None:
-    """Other kernels take another time; spared layers make another structure."""
-    assert plans().known(CUT, Runtime()) == toy_measurement(4)
-    for other in (replace(CUT, quantize="qat"), replace(CUT, mixed=0.5), SLOW, Recipe()):
+    """Other kernels take another time; spared layers, integers in and out, and a plug-in's stage make another
+    structure. What only changes weights, or nothing, does not.
+    """
+    for same in (CUT, replace(CUT, prune=0.5, cluster=16), replace(CUT, prune_pattern="xnnpack", levels=9)):
+        assert plans().known(same, Runtime()) == toy_measurement(4)
+    others = [replace(CUT, **change) for change in (*CHANGES, {"quantize": "qat"})]
+    for other in (*others, SLOW, Recipe()):
         assert plans().known(other, Runtime()) is None
+
+
+def test_zeros_that_are_stored_sparse_make_another_structure() -> None:
+    """As many as there are; idle settings of float files do not."""
+    floats = ChannelPlans({plan_name(SLOW): PLANNED}, lambda *_: toy_measurement(4))
+    assert floats.known(replace(SLOW, mixed=0.5), Runtime()) == toy_measurement(4)
+    assert floats.known(replace(SLOW, prune=0.75, prune_pattern="xnnpack"), Runtime()) is None
 
 
 def test_speed() -> None:

@@ -1,5 +1,6 @@
 """Which channels are cut: planned by what untrained files take on a device, which a double of it decides here."""
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,13 +12,17 @@ import pytest
 from autotune.compress.cache import ArtifactCache
 from autotune.compress.channels.untrained import untrained
 from autotune.compress.worker import start
-from autotune.errors import Infeasible
+from autotune.errors import Infeasible, Lost
 from autotune.measure.rounds import Job, JobResult
+from autotune.model.artifact import Artifact
 from autotune.model.load import import_model
 from autotune.space.file import parse
+from autotune.space.rules import Limits
 from autotune.study.builder import Builder
 from autotune.study.channels import ChannelPlanner
 from autotune.study.instrument import Instrument
+from autotune.study.scheduler import TimeIsUpError
+from autotune.study.untrained_files import UntrainedFiles
 from autotune.testing import FakePool, toy_measurement
 from autotune.tflite.flatbuffer import describe
 from autotune.tflite.operators import operators
@@ -26,23 +31,43 @@ SPACE = {"channels": [1.0, 0.75, 0.5], "quantize": ["none", "int8"], "threads": 
 
 
 class Counting(FakePool):
-    """Calls what is called; counts the files that are built."""
+    """Calls what is called; counts the files that are built.
+
+    Attributes:
+        files: how many.
+        refused: a scheme that the model can't be quantized by.
+        losses: calls for files over which the worker is lost.
+    """
 
     files = 0
+    refused = ""
+    losses = 0
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        self.files += function is untrained
-        return super().submit(function, *arguments)
+        return super().submit(self._untrained if function is untrained else function, *arguments)
+
+    def _untrained(self, base: bytes, keep: Any, schemes: tuple[str, ...], data: Any) -> list[Artifact | Infeasible]:
+        self.files += 1
+        if self.losses:
+            self.losses -= 1
+            raise Lost("the worker was killed")
+        made = untrained(base, keep, schemes, data)
+        return [
+            Infeasible("a loop") if name == self.refused else file for name, file in zip(schemes, made, strict=True)
+        ]
 
 
 class Device:
-    """An instrument of a device on which a file takes what a function says."""
+    """An instrument of a device on which a file takes what a function says; what fewer channels save may be hidden as
+    long as it is looked at roughly.
+    """
 
-    def __init__(self, latency: Callable[[int, bool], float | Infeasible]) -> None:
+    def __init__(self, latency: Callable[[int, bool], float | Infeasible], *, hidden: bool) -> None:
         self._latency = latency
+        self._hidden = hidden
 
-    def measure_files(self, jobs: Sequence[Job], *, roughly: bool = False) -> list[JobResult]:
-        return [self._measured(job) for job in jobs]
+    def measure_files(self, jobs: Sequence[Job], _: object, *, rough: bool) -> list[JobResult]:
+        return [toy_measurement(0.2) if rough and self._hidden else self._measured(job) for job in jobs]
 
     def _measured(self, job: Job) -> JobResult:
         file = job.model.read_bytes()
@@ -74,14 +99,22 @@ class Study:
         x = np.random.default_rng(0).normal(size=(40, 8, 8, 3)).astype(np.float32)
         self.pool = Counting()
         self.notes: list[str] = []
-        self._builder = Builder({"": cast(Any, _Candidate(base, x))}, (), ArtifactCache(folder), self.pool, folder)
+        self.candidates: dict[str, Any] = {"": _Candidate(base, x)}
+        self._builder = Builder(self.candidates, (), ArtifactCache(folder / "cache"), self.pool, folder)
 
-    def plans(self, latency: Callable[[int, bool], float | Infeasible], *, timed: bool = True) -> dict[str, Any]:
-        instrument = cast(Instrument, Device(latency))
+    def plans(
+        self,
+        latency: Callable[[int, bool], float | Infeasible],
+        *,
+        timed: bool = True,
+        deadline: float | None = None,
+        hidden: bool = False,
+    ) -> dict[str, Any]:
+        self.notes.clear()
+        instrument = cast(Instrument, Device(latency, hidden=hidden))
         space = parse(SPACE, "toy", (1, 2))
-        planner = ChannelPlanner(
-            self._builder, instrument, nullcontext, space, timed, lambda _: None, self.notes.append
-        )
+        files = UntrainedFiles(self._builder, instrument, nullcontext, deadline, lambda _: None)
+        planner = ChannelPlanner(self._builder, files, nullcontext, space, timed, lambda _: None, self.notes.append)
         return planner.plans()
 
 
@@ -90,8 +123,9 @@ class _Candidate:
 
     key = "0" * 64
 
-    def __init__(self, base: bytes, x: np.ndarray) -> None:
+    def __init__(self, base: bytes, x: np.ndarray, untrainable: str | None = None) -> None:
         self.base, self.task = base, self
+        self.limits = Limits((8, 8, 3), (4,), 1000, untrainable)
         self.x = x
         self.y = np.arange(len(x)) % 4
         self.data = self.train = self
@@ -110,14 +144,14 @@ def test_channels_are_cut_where_the_device_rewards_it(study: Study) -> None:
     """Float kernels take time for each multiply-accumulate, int8 ones the same for all: nothing is cut for those. What
     came of it is said.
     """
-    study.notes.clear()
     plans = study.plans(lambda macs, quantized: 0.2 if quantized else macs * 1e-6)
     assert list(plans) == ["0.75 float kept", "0.75 int8 kept", "0.5 float kept", "0.5 int8 kept"]
     for share in ("0.75", "0.5"):
         planned, refused = plans[f"{share} float kept"], plans[f"{share} int8 kept"]
         assert planned.keep
         assert planned.speed <= float(share)
-        assert set(planned.structures) == {"none"}
+        assert planned.structure is not None
+        assert planned.left.keys() == {"last"}
         assert "save no time on this device" in refused.refused
         assert not refused.keep
     assert plans["0.5 float kept"].speed < plans["0.75 float kept"].speed
@@ -146,6 +180,49 @@ def test_where_time_is_not_weighed(study: Study) -> None:
     plans = study.plans(latency, timed=False)
     assert plans["0.5 float kept"] == plans["0.5 int8 kept"]
     assert plans["0.5 float kept"].speed is None
+
+
+def test_what_is_saved_together_is_saved(study: Study) -> None:
+    """Where noise hides what a cut alone saves the plan's own file tells."""
+    plans = study.plans(lambda macs, _: macs * 1e-6, hidden=True)
+    assert 0 < plans["0.5 float kept"].speed < plans["0.75 float kept"].speed < 1
+
+
+def test_a_scheme_that_the_model_can_not_be_quantized_by(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is refused for itself; the others are planned. So it is from the cache."""
+    monkeypatch.setattr(study.pool, "refused", "int8")
+    monkeypatch.setattr(study.candidates[""], "key", "1" * 64)
+    for _ in range(2):
+        plans = study.plans(lambda macs, _: macs * 1e-6)
+        assert plans["0.5 int8 kept"].refused == "a loop"
+        assert plans["0.5 float kept"].keep
+
+
+def test_a_lost_worker(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Costs another try, once."""
+    monkeypatch.setattr(study.candidates[""], "key", "2" * 64)
+    monkeypatch.setattr(study.pool, "losses", 1)
+    assert study.plans(lambda macs, _: macs * 1e-6)["0.5 float kept"].keep
+    assert any("tried again" in note for note in study.notes)
+    monkeypatch.setattr(study.candidates[""], "key", "3" * 64)
+    monkeypatch.setattr(study.pool, "losses", 10)
+    with pytest.raises(Lost):
+        study.plans(lambda macs, _: macs * 1e-6)
+
+
+def test_the_deadline(study: Study) -> None:
+    """Ends planning, too."""
+    with pytest.raises(TimeIsUpError):
+        study.plans(lambda macs, _: macs * 1e-6, deadline=time.monotonic() - 1)
+
+
+def test_a_model_that_can_not_be_trained(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has no plans and is not opened; another one has its own."""
+    broken = _Candidate(b"no model", study.candidates[""].x, "its operator FLOOR has no Keras layer here")
+    monkeypatch.setitem(study.candidates, "other", broken)
+    plans = study.plans(lambda macs, _: macs * 1e-6)
+    assert not any("other" in name for name in plans)
+    assert all(note.startswith("model.keras: ") for note in study.notes)
 
 
 def test_a_device_that_does_not_run_the_files(study: Study) -> None:

@@ -31,9 +31,9 @@ def test_rough_measurements_are_kept_apart(tmp_path: Path, monkeypatch: pytest.M
         latencies = LatencyCache(tmp_path / "latency", device.facts())
         measuring = Instrument(cast(Any, _Builder()), session, latencies, nullcontext, lambda _: None, lambda: None)
         rounds = []
-        for roughly in (True, True, False, False):
+        for rough in (True, True, False, False):
             device.calls.clear()
-            measuring.measure_files([Job(file, Runtime())], roughly=roughly)
+            measuring.measure_files([Job(file, Runtime())], lambda: False, rough=rough)
             rounds.append(len(device.calls))
     assert rounds[0] > 0
     assert rounds[1] == 0

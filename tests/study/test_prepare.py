@@ -37,3 +37,17 @@ def test_what_there_is_to_know_of_a_model_is_told(facts: dict[str, str], lines: 
     space = parse({"quantize": ["none"], "delegate": ["xnnpack"], "threads": [1]}, "toy", (1,))
     options = Options((model,), str(data), space, [], "toy", tmp_path / "runs")
     assert prepare(options, FakeDevice(), FakePool(), importer).remarks() == lines
+
+
+def test_a_model_that_can_not_be_trained_keeps_its_channels(tmp_path: Path) -> None:
+    """In a space of more configurations than are looked through, too."""
+
+    def importer(data: bytes, name: str, trust: Trust) -> Artifact:
+        made = toy_import(data, name, trust)
+        return replace(made, facts=made.facts | {"untrainable": "it is code"})
+
+    model, data = toy_files(tmp_path)
+    space = parse({"channels": [1.0, 0.5], "prune": {"low": 0, "high": 0.9}, "threads": [1]}, "toy", (1,))
+    assert space.all() is None
+    options = Options((model,), str(data), space, [], "toy", tmp_path / "runs")
+    assert prepare(options, FakeDevice(), FakePool(), importer).space.shares() == (1.0,)

@@ -10,6 +10,7 @@ from autotune.compress.convert import converted
 from autotune.compress.flat import flattened
 from autotune.compress.keras_preprocessing import unfolded
 from autotune.compress.stage import TrainingData
+from autotune.errors import Infeasible
 from autotune.model.artifact import Artifact
 from autotune.model.load import open_base
 
@@ -22,7 +23,7 @@ BIAS = 1e-3
 
 def untrained(
     base: bytes, keep: Mapping[str, Sequence[int]], schemes: Sequence[str], data: TrainingData
-) -> list[Artifact]:
+) -> list[Artifact | Infeasible]:
     """A model's files with some of its channels and nothing made good; called in a worker.
 
     Args:
@@ -32,10 +33,10 @@ def untrained(
         data: of the study.
 
     Returns:
-        For each scheme the file.
+        For each scheme the file, or why the model can't be quantized so.
 
     Raises:
-        Infeasible: the model can't be converted, or quantized so.
+        Infeasible: the model can't be converted.
     """
     import tf_keras
 
@@ -44,8 +45,13 @@ def untrained(
     removed = groups.removed(keep)
     model = without(groups, removed, biases_behind(groups, removed, BIAS))
     file = converted(unfolded(model, data.calibration))
-    few = data.calibration[:SEEN]
-    return [
-        Artifact(file if scheme == "none" else post_training.quantize(file, scheme, few, (), data.excluded), {})
-        for scheme in schemes
-    ]
+    return [_quantized(file, scheme, data) for scheme in schemes]
+
+
+def _quantized(file: bytes, scheme: str, data: TrainingData) -> Artifact | Infeasible:
+    if scheme == "none":
+        return Artifact(file, {})
+    try:
+        return Artifact(post_training.quantize(file, scheme, data.calibration[:SEEN], (), data.excluded), {})
+    except Infeasible as error:
+        return error
