@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from autotune.compress.channels.examine import examine
-from autotune.compress.channels.plan import Examined, Latencies, candidate_widths, most_important, plan
+from autotune.compress.channels.plan import Examined, Latencies, candidate_widths, loss, most_important, plan
 from autotune.config import Recipe, fingerprint
 from autotune.errors import Broken, Fault, Infeasible
 from autotune.measure.rounds import JobResult
@@ -117,25 +117,17 @@ class ChannelPlanner:
             raise Infeasible("; ".join(dict.fromkeys(examined["left"].values())) or "no layer's channels can be")
         schemes = list(dict.fromkeys(recipe.quantize for recipe in recipes))
         latencies = self._latencies(examined, inputs, schemes, self._whose(recipes[0])) if self.timed else {}
-        made = {}
-        for recipe in recipes:
-            try:
-                latency = latencies.get(recipe.quantize)
-                if isinstance(latency, Infeasible):
-                    raise latency
-                widths = plan(examined, recipe.channels, latency)
-            except Infeasible as error:
-                made[recipe] = ChannelPlan(refused=str(error))
-            else:
-                full = {group["name"]: len(group["importance"]) for group in examined["groups"]}
-                keep = {name: tuple(channels) for name, channels in most_important(examined, widths).items()}
-                made[recipe] = ChannelPlan(keep, {name: full[name] for name in keep}, left=examined["left"])
+        made: dict[Recipe, ChannelPlan] = {}
+        for scheme in schemes:
+            alike = [recipe for recipe in recipes if recipe.quantize == scheme]
+            plans = _by_share(examined, [recipe.channels for recipe in alike], latencies.get(scheme))
+            made |= dict(zip(alike, plans, strict=True))
         if self.timed:
             made |= self._timed(made, inputs)
             for scheme in schemes:
-                plans = {recipe.channels: planned for recipe, planned in made.items() if recipe.quantize == scheme}
-                self.note(self._whose(recipes[0]) + _in_words(scheme, plans))
-        return {plan_name(recipe): planned for recipe, planned in made.items()}
+                shares = {recipe.channels: planned for recipe, planned in made.items() if recipe.quantize == scheme}
+                self.note(self._whose(recipes[0]) + _in_words(scheme, shares))
+        return {plan_name(recipe): made[recipe] for recipe in recipes}
 
     def _examined(self, inputs: Inputs) -> Examined:
         builder, key = self.builder, fingerprint("channels", VERSION, inputs.key)
@@ -178,6 +170,31 @@ class ChannelPlanner:
                 raise files
             timed |= dict(zip(plans, _faster(list(plans.values()), files), strict=True))
         return timed
+
+
+def _by_share(
+    examined: Examined, shares: Sequence[float], latencies: Latencies | Infeasible | None
+) -> list[ChannelPlan]:
+    """A plan for each share, the largest first; refused where one that keeps less is taken to lose less."""
+    full = {group["name"]: len(group["importance"]) for group in examined["groups"]}
+    plans: list[ChannelPlan] = []
+    least = float("inf")
+    for share in reversed(shares):
+        try:
+            if isinstance(latencies, Infeasible):
+                raise latencies
+            widths = plan(examined, share, latencies)
+        except Infeasible as error:
+            plans.append(ChannelPlan(refused=str(error)))
+            continue
+        harm = loss(examined, widths)
+        if harm > least:
+            plans.append(ChannelPlan(refused="of the cuts that save time here those to a smaller share lose less"))
+            continue
+        least = harm
+        keep = {name: tuple(channels) for name, channels in most_important(examined, widths).items()}
+        plans.append(ChannelPlan(keep, {name: full[name] for name in keep}, left=examined["left"]))
+    return plans[::-1]
 
 
 def _refused(recipes: Sequence[Recipe], why: Exception) -> dict[str, ChannelPlan]:
@@ -239,8 +256,15 @@ def _table(cuts: Sequence[tuple[str, int]], results: Sequence[JobResult]) -> Lat
     if not isinstance(full, Measurement):
         return Infeasible(f"the device does not run the untrained file: {full}")
     measured = {cut: result for cut, result in zip(cuts, others, strict=True) if isinstance(result, Measurement)}
-    noise = max(NOISE, median([full.reach, *(each.reach for each in measured.values())]))
+    # What disturbs a round makes it slower, never faster: of few rounds the fastest says most of the file.
+    noise = max(NOISE, median([_apart(full), *map(_apart, measured.values())]))
     cut_ms: dict[str, dict[int, float]] = {}
     for (name, width), each in measured.items():
-        cut_ms.setdefault(name, {})[width] = each.p50_ms
-    return Latencies(full.p50_ms, full.p50_ms * noise, cut_ms)
+        cut_ms.setdefault(name, {})[width] = min(each.rounds_ms)
+    return Latencies(min(full.rounds_ms), min(full.rounds_ms) * noise, cut_ms)
+
+
+def _apart(measurement: Measurement) -> float:
+    """How far the two fastest rounds lie apart, as a share of the fastest."""
+    fastest, *others = sorted(measurement.rounds_ms)
+    return (others[0] - fastest) / fastest if others else 0.0

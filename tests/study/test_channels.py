@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,16 +11,18 @@ import numpy as np
 import pytest
 
 from autotune.compress.cache import ArtifactCache
+from autotune.compress.channels.plan import Examined
 from autotune.compress.channels.untrained import untrained
 from autotune.compress.worker import start
 from autotune.errors import Infeasible, Lost
 from autotune.measure.rounds import Job, JobResult
 from autotune.model.artifact import Artifact
 from autotune.model.load import import_model
+from autotune.results.measurement import Measurement
 from autotune.space.file import parse
 from autotune.space.rules import Limits
 from autotune.study.builder import Builder
-from autotune.study.channels import ChannelPlanner
+from autotune.study.channels import ChannelPlanner, _by_share
 from autotune.study.instrument import Instrument
 from autotune.study.scheduler import TimeIsUpError
 from autotune.study.untrained_files import UntrainedFiles
@@ -230,3 +233,41 @@ def test_a_device_that_does_not_run_the_files(study: Study) -> None:
     plans = study.plans(lambda macs, quantized: macs * 1e-6 if quantized else Infeasible("no float kernels"))
     assert "does not run" in plans["0.5 float kept"].refused
     assert plans["0.5 int8 kept"].keep
+
+
+def test_the_fastest_round_tells_most(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine where others make most rounds slower, by more than a cut saves."""
+    quiet = study.plans(lambda macs, _: macs * 1e-6)
+    numbers = np.random.default_rng(0)
+
+    def disturbed(self: Device, jobs: Sequence[Job], _: object, *, rough: bool) -> list[JobResult]:
+        measured = [self._measured(job) for job in jobs]
+        return [_slower(each, numbers) if rough else each for each in measured]
+
+    monkeypatch.setattr(Device, "measure_files", disturbed)
+    assert study.plans(lambda macs, _: macs * 1e-6) == quiet
+
+
+def _slower(measurement: JobResult, numbers: np.random.Generator) -> JobResult:
+    assert isinstance(measurement, Measurement)
+    rounds = [measurement.p50_ms * factor for factor in (*(1 + numbers.random(8)), 1.0, 1.001)]
+    return replace(measurement, p50_ms=float(np.median(rounds)), rounds_ms=rounds)
+
+
+def test_a_share_that_loses_more_than_a_smaller_one() -> None:
+    """Is not tried: time that a device saves in large steps alone makes for such."""
+    numbers = [0.1 * (1 + index) for index in range(16)]
+    examined: Examined = {
+        "groups": [{"name": name, "layers": [name], "importance": numbers} for name in "ab"],
+        "left": {},
+        "terms": [{"layer": name, "macs": 10, "factors": [{"": 3.0}, {name: 1.0}]} for name in "ab"],
+        "macs": 960,
+    }
+    plans = _by_share(examined, [0.75, 0.5], None)
+    assert [planned.refused for planned in plans] == [None, None]
+    losses = iter([1.0, 2.0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autotune.study.channels.loss", lambda *_: next(losses))
+        larger, smaller = _by_share(examined, [0.75, 0.5], None)
+    assert smaller.keep
+    assert "smaller share lose less" in str(larger.refused)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
 from autotune.compress.channels.macs import Term, total
@@ -99,14 +100,11 @@ def plan(examined: Examined, share: float, latencies: Latencies | None = None) -
     Raises:
         Infeasible: there are not enough channels to cut.
     """
-    full = {group["name"]: len(group["importance"]) for group in examined["groups"]}
+    full = _full(examined)
     widths = dict(full)
     offers = _offers(examined, full, latencies)
     offered = offers.pop(0)
-    lost = {
-        group["name"]: np.append(0.0, np.cumsum(np.sort(group["importance"])) ** COMPOUND)
-        for group in examined["groups"]
-    }
+    lost = _lost(examined)
     macs, target = float(examined["macs"]), share * examined["macs"]
     while macs > target:
         cuts = [
@@ -127,6 +125,30 @@ def plan(examined: Examined, share: float, latencies: Latencies | None = None) -
         widths[best.group] = best.width
         macs -= best.macs
     return {name: width for name, width in widths.items() if width < full[name]}
+
+
+def loss(examined: Examined, widths: Mapping[str, int]) -> float:
+    """What is lost by cuts, in the unit of importance.
+
+    Args:
+        examined: the model.
+        widths: of groups by their names, as plan() gives them.
+    """
+    full, lost = _full(examined), _lost(examined)
+    return float(sum(lost[name][full[name] - width] for name, width in widths.items()))
+
+
+def _full(examined: Examined) -> dict[str, int]:
+    """The width of each group."""
+    return {group["name"]: len(group["importance"]) for group in examined["groups"]}
+
+
+def _lost(examined: Examined) -> dict[str, NDArray[np.float64]]:
+    """By a group's name what is lost with so many channels of it, from none to all."""
+    return {
+        group["name"]: np.append(0.0, np.cumsum(np.sort(group["importance"])) ** COMPOUND)
+        for group in examined["groups"]
+    }
 
 
 def most_important(examined: Examined, widths: Mapping[str, int]) -> dict[str, list[int]]:
