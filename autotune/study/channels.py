@@ -9,7 +9,7 @@ from statistics import median
 
 from autotune.compress.channels.examine import examine
 from autotune.compress.channels.plan import Examined, Latencies, candidate_widths, loss, most_important, plan
-from autotune.config import Recipe, fingerprint
+from autotune.config import Recipe, Runtime, fingerprint
 from autotune.errors import Broken, Fault, Infeasible
 from autotune.measure.rounds import JobResult
 from autotune.model.artifact import Artifact
@@ -143,7 +143,9 @@ class ChannelPlanner:
     def _latencies(
         self, examined: Examined, inputs: Inputs, schemes: Sequence[str], whose: str
     ) -> dict[str, Latencies | Infeasible]:
-        """By scheme what files take with one group of channels cut, or why that can't be told."""
+        """By scheme what files take with one group of channels cut, on the first delegate that runs such files; or why
+        that can't be told.
+        """
         cuts = [
             (group["name"], width)
             for group in examined["groups"]
@@ -152,11 +154,19 @@ class ChannelPlanner:
         keeps: list[Keep] = [{}, *({name: range(width)} for name, width in cuts)]
         number = len(keeps) * len(schemes)
         self.note(f"{whose}what fewer channels save on this device is measured first, on {number} untrained files")
-        times = self.files.timed(inputs, keeps, schemes, self.space.runtimes()[:1], rough=True)
-        return {
-            scheme: files if isinstance(files, Infeasible) else _table(cuts, [each.results[0] for each in files])
-            for scheme, files in times.items()
-        }
+        tables: dict[str, Latencies | Infeasible] = {}
+        for delegate in self.space.delegates():
+            runtime = Runtime(delegate, self.space.runtimes()[0].threads)
+            lacking = [scheme for scheme in schemes if not isinstance(tables.get(scheme), Latencies)]
+            if lacking:
+                times = self.files.timed(inputs, keeps, lacking, [runtime], rough=True)
+                tables |= {
+                    scheme: files
+                    if isinstance(files, Infeasible)
+                    else _table(cuts, [each.results[0] for each in files])
+                    for scheme, files in times.items()
+                }
+        return tables
 
     def _timed(self, made: Mapping[Recipe, ChannelPlan], inputs: Inputs) -> dict[Recipe, ChannelPlan]:
         """The plans that can be, with what their untrained files take on each runtime of the space."""
@@ -209,8 +219,11 @@ def _faster(plans: Sequence[ChannelPlan], files: Sequence[Timed]) -> list[Channe
         files: the one with all channels, then that of each plan.
     """
     timed = []
-    firsts = [file.results[0] for file in files]
-    fastest = firsts[0] if firsts else None
+    if not files:
+        return []
+    runs = [isinstance(result, Measurement) for result in files[0].results]
+    firsts = [file.results[runs.index(True) if any(runs) else 0] for file in files]
+    fastest = firsts[0]
     for planned, file, first in zip(plans, files[1:], firsts[1:], strict=True):
         if isinstance(first, Infeasible):
             timed.append(ChannelPlan(refused=str(first)))
@@ -239,9 +252,9 @@ def _in_words(scheme: str, plans: Mapping[float, ChannelPlan]) -> str:
     if timed:
         shares, times = (", ".join(f"{each:.0%}" for each in column) for column in (timed, timed.values()))
         parts.append(f"{files} with {shares} of the multiply-accumulates take {times} of the time")
-    for share, planned in plans.items():
-        if planned.refused is not None:
-            parts.append(f"{files} with {share:.0%} are not tried: {planned.refused}")
+    for reason in dict.fromkeys(planned.refused for planned in plans.values() if planned.refused is not None):
+        shares = ", ".join(f"{share:.0%}" for share, planned in plans.items() if planned.refused == reason)
+        parts.append(f"{files} with {shares} are not tried: {reason}")
     return "; ".join(parts)
 
 

@@ -30,7 +30,7 @@ from autotune.testing import FakePool, toy_measurement
 from autotune.tflite.flatbuffer import describe
 from autotune.tflite.operators import operators
 
-SPACE = {"channels": [1.0, 0.75, 0.5], "quantize": ["none", "int8"], "threads": [1, 2]}
+SPACE: dict[str, Any] = {"channels": [1.0, 0.75, 0.5], "quantize": ["none", "int8"], "threads": [1, 2]}
 
 
 class Counting(FakePool):
@@ -162,7 +162,23 @@ def test_channels_are_cut_where_the_device_rewards_it(study: Study) -> None:
     assert "measured first" in measured
     times = ", ".join(f"{plans[f'{share} float kept'].speed:.0%}" for share in ("0.75", "0.5"))
     assert floats == f"float files with 75%, 50% of the multiply-accumulates take {times} of the time"
-    assert integers.startswith("int8 files with 75% are not tried: ")
+    assert integers == "int8 files with 75%, 50% are not tried: so few channels save no time on this device"
+
+
+def test_the_first_delegate_that_runs_such_files_tells(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where XNNPACK has no integer kernels and LiteRT's own do."""
+    monkeypatch.setitem(SPACE, "delegate", ["xnnpack", "builtin"])
+
+    def measured(self: Device, jobs: Sequence[Job], _: object, *, rough: bool) -> list[JobResult]:
+        results = [(self._measured(job), describe(job.model.read_bytes())["quantized"]) for job in jobs]
+        return [
+            Infeasible("no kernels") if integer != (job.runtime.delegate == "builtin") else result
+            for job, (result, integer) in zip(jobs, results, strict=True)
+        ]
+
+    monkeypatch.setattr(Device, "measure_files", measured)
+    plans = study.plans(lambda macs, _: macs * 1e-6)
+    assert all(planned.keep and planned.speed < 1 for planned in plans.values())
 
 
 def test_nothing_is_built_twice(study: Study) -> None:
