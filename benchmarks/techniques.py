@@ -4,6 +4,7 @@ The recipes are written down here and not searched for; accuracy is of all test 
 number to choose by. Rows with rounding are of five seeds. Channels are cut by multiply-accumulates.
 """
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from autotune.results.measurement import Measurement
 from autotune.task.data import Split, read_data
 from autotune.task.model_facts import ModelFacts
 from autotune.task.task import Task, make_task
+from autotune.tflite.structure import structure
 
 HERE = Path(__file__).parents[1]
 SHARED = HERE.parent / "shared"
@@ -196,13 +198,20 @@ def file_of(
 def _measured(
     files: dict[str, list[tuple[Path, Any]]], task: Task, every: Split, folder: Path
 ) -> Iterator[tuple[str, str]]:
-    """Accuracy with its interval, over several seeds its mean, least and greatest; sizes, latency on one thread."""
+    """Accuracy with its interval, over several seeds its mean, least and greatest; sizes; what files of one structure
+    take on one thread.
+    """
     runtime, inputs = Runtime(), folder / "x.npy"
     np.save(inputs, every.x)
     with LocalDevice().open() as session:
-        with session.lease(waiting=print):
-            latencies = measure(session, [Job(rows[0][0], runtime) for rows in files.values()])
-        for (name, rows), latency in zip(files.items(), latencies, strict=True):
+        names = {name: structure(rows[0][0].read_bytes()) for name, rows in files.items()}
+        firsts = {names[name]: rows[0][0] for name, rows in reversed(files.items())}
+        with session.lease(waiting=lambda by: print(f"waiting for {by}", file=sys.stderr)):
+            latencies = dict(
+                zip(firsts, measure(session, [Job(file, runtime) for file in firsts.values()]), strict=True)
+            )
+        for name, rows in files.items():
+            latency = latencies[names[name]]
             assert isinstance(latency, Measurement)
             scores = [task.score(session.outputs(path, runtime, inputs), every.y) for path, _ in rows]
             values = [score.value for score in scores]
