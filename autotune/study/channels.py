@@ -229,19 +229,14 @@ def _faster(plans: Sequence[ChannelPlan], files: Sequence[Timed]) -> list[Channe
             timed.append(ChannelPlan(refused=str(first)))
         elif not isinstance(first, Measurement) or not isinstance(fastest, Measurement):
             timed.append(planned)
-        elif first.p50_ms > fastest.p50_ms * (1 - _noise(fastest, first)):
+        elif _fastest_ms(first) > _fastest_ms(fastest) * (1 - _noise(fastest, first)):
             timed.append(ChannelPlan(refused="so few channels save no time on this device"))
         else:
             full = firsts[0]
-            speed = first.p50_ms / full.p50_ms if isinstance(full, Measurement) else None
+            speed = _fastest_ms(first) / _fastest_ms(full) if isinstance(full, Measurement) else None
             timed.append(replace(planned, structure=file.structure, speed=speed))
             fastest = first
     return timed
-
-
-def _noise(*results: Measurement) -> float:
-    """Share of a latency that measurements may differ by."""
-    return max(NOISE, *(result.reach for result in results))
 
 
 def _in_words(scheme: str, plans: Mapping[float, ChannelPlan]) -> str:
@@ -269,15 +264,19 @@ def _table(cuts: Sequence[tuple[str, int]], results: Sequence[JobResult]) -> Lat
     if not isinstance(full, Measurement):
         return Infeasible(f"the device does not run the untrained file: {full}")
     measured = {cut: result for cut, result in zip(cuts, others, strict=True) if isinstance(result, Measurement)}
-    # What disturbs a round makes it slower, never faster: of few rounds the fastest says most of the file.
-    noise = max(NOISE, median([_apart(full), *map(_apart, measured.values())]))
+    full_ms = _fastest_ms(full)
     cut_ms: dict[str, dict[int, float]] = {}
     for (name, width), each in measured.items():
-        cut_ms.setdefault(name, {})[width] = min(each.rounds_ms)
-    return Latencies(min(full.rounds_ms), min(full.rounds_ms) * noise, cut_ms)
+        cut_ms.setdefault(name, {})[width] = _fastest_ms(each)
+    return Latencies(full_ms, full_ms * _noise(full, *measured.values()), cut_ms)
 
 
-def _apart(measurement: Measurement) -> float:
-    """How far the two fastest rounds lie apart, as a share of the fastest."""
-    fastest, *others = sorted(measurement.rounds_ms)
-    return (others[0] - fastest) / fastest if others else 0.0
+def _fastest_ms(measurement: Measurement) -> float:
+    """Of its rounds: what disturbs one makes it slower, never faster."""
+    return min(measurement.rounds_ms)
+
+
+def _noise(*measurements: Measurement) -> float:
+    """Share of a latency that the fastest round may be off by: how far the two fastest lie apart, in the median."""
+    pairs = [sorted(each.rounds_ms)[:2] for each in measurements]
+    return max(NOISE, median(max(pair) / min(pair) - 1 for pair in pairs))
