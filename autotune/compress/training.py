@@ -38,9 +38,10 @@ Depthwise kernels are left alone by TFMOT: nine weights a channel are soon misse
 
 UNTREATED = frozenset(
     {"Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "EinsumDense", "GRU", "LSTM"}
+    | {"Conv1DTranspose", "Conv3DTranspose"}
     | {"Attention", "AdditiveAttention", "MultiHeadAttention", "RNN", "SimpleRNN", "TimeDistributed"}
 )
-"""Layers with kernels that TFMOT leaves alone, though LiteRT has them as fully connected ones."""
+"""Layers with kernels that TFMOT leaves alone, though LiteRT has them as fully connected ones or convolutions."""
 
 RAMP = 0.5
 """Share of a training during which sparsity rises; in the rest the weights recover."""

@@ -183,11 +183,12 @@ def test_nested_layers_are_reached(base: bytes) -> None:
 
 
 def test_layers_that_tfmot_leaves_alone() -> None:
-    """Recurrent ones and wrapped ones have kernels too, which LiteRT has as fully connected layers."""
+    """Recurrent ones, wrapped ones and transposed ones of other than two dimensions have kernels, too."""
     entry = layers.Input((6, 4))
     x = layers.TimeDistributed(layers.Dense(5), name="steps")(entry)
+    x = layers.Conv1DTranspose(5, 3, name="up")(x)
     x = layers.GRU(3, name="memory")(x)
-    assert untreated(saved(tf_keras.Model(entry, layers.Dense(2, name="last")(x)))) == ["steps", "memory"]
+    assert untreated(saved(tf_keras.Model(entry, layers.Dense(2, name="last")(x)))) == ["steps", "up", "memory"]
 
 
 def test_a_file_has_no_layers_of_that_kind() -> None:
