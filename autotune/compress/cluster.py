@@ -5,6 +5,7 @@ from typing import SupportsInt
 import numpy as np
 
 from autotune.compress import oneshot
+from autotune.compress.flat import learned_activation
 from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.statistics import see
 from autotune.compress.training import compressible, fine_tune, kernel, settings, wrap_layers
@@ -62,6 +63,8 @@ class Cluster:
         large = {layer.name for layer in layers if kernel(layer).size > parameters["clusters"]}
         if not large:
             raise Infeasible(f"the model has no layer of more than {parameters['clusters']} weights to cluster")
+        if lost := next((layer.name for layer in layers if learned_activation(layer)), None):
+            raise Infeasible(f"TFMOT's clustering loses the weights that the activation of layer {lost!r} has")
         names = {layer.name for layer in layers} if parameters["preserve_sparsity"] else large
         way = KEPT if "continues" in parameters else parameters["init"]
         # As TFMOT says to add one.

@@ -1,4 +1,4 @@
-"""A Keras model without nested models in it: their layers in their place."""
+"""A Keras model without nested models, and activations with weights, in its layers: all in a place of their own."""
 
 from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
 
@@ -7,7 +7,8 @@ _Copies = dict[int, tuple[KerasLayer, KerasLayer]]
 
 
 def flattened(model: KerasModel) -> KerasModel:
-    """The model with the layers of nested models in their place, each called as the nested model calls it.
+    """The model with the layers of nested models in their place, each called as the nested model calls it; and what is
+    the activation of a layer and has weights, as a PReLU, as a layer behind it.
 
     TFMOT quantizes the layers of a model itself alone, and leaves those of nested ones float.
 
@@ -15,22 +16,28 @@ def flattened(model: KerasModel) -> KerasModel:
         model: a tf_keras model.
 
     Returns:
-        The model itself where it has no nested ones; else one of copies of its layers, with the same weights. Where
+        The model itself where it has nothing of that; else one of copies of its layers, with the same weights. Where
         two layers have one name, the second gets a number.
     """
     import tf_keras
 
-    if not any(map(_is_nested, model.layers)):
+    if not any(_is_nested(layer) or learned_activation(layer) for layer in model.layers):
         return model
     entry = model.inputs[0]
     entry = tf_keras.Input(entry.shape[1:], dtype=entry.dtype, name=model.input_names[0])
     copies: _Copies = {}
     flat = tf_keras.Model(entry, _called(model, [entry], copies), name=model.name)
     for layer, copy in copies.values():
-        copy.set_weights(layer.get_weights())
+        copy.set_weights(layer.get_weights()[: len(copy.weights)])  # those of its activation come last
         if hasattr(copy, "finalize_state"):  # as translate.py
             copy.finalize_state()
     return flat
+
+
+def learned_activation(layer: KerasLayer) -> KerasLayer | None:
+    """The activation of a layer, where that has weights."""
+    activation = getattr(layer, "activation", None)
+    return activation if getattr(activation, "weights", None) else None
 
 
 def _is_nested(layer: KerasLayer) -> bool:
@@ -56,6 +63,8 @@ def _called(model: KerasModel, inputs: list[KerasTensor], copies: _Copies) -> li
                 outputs = _called(node.layer, tf.nest.flatten(arguments), copies)
             else:
                 outputs = _copy(node.layer, copies)(*arguments, **options)
+                if activation := learned_activation(node.layer):
+                    outputs = _copy(activation, copies)(outputs)
             made |= zip(map(id, tf.nest.flatten(node.outputs)), tf.nest.flatten(outputs), strict=True)
     return [made[id(tensor)] for tensor in model.outputs]
 
@@ -65,5 +74,6 @@ def _copy(layer: KerasLayer, copies: _Copies) -> KerasLayer:
         taken = {copy.name for _, copy in copies.values()}
         numbered = (f"{layer.name}_{number}" for number in range(1, len(taken) + 1))
         name = layer.name if layer.name not in taken else next(each for each in numbered if each not in taken)
-        copies[id(layer)] = (layer, type(layer).from_config({**layer.get_config(), "name": name}))
+        config = {**layer.get_config(), "name": name} | ({"activation": None} if learned_activation(layer) else {})
+        copies[id(layer)] = (layer, type(layer).from_config(config))
     return copies[id(layer)][1]

@@ -86,7 +86,8 @@ def joined(before: KerasModel, rest: KerasModel) -> KerasModel:
 
 
 def _border(model: KerasModel) -> list[KerasTensor]:
-    """The tensors that layers before the first weights give to those behind.
+    """The tensors that layers before the first weights give to those behind, and the model's inputs that these take
+    beside them; none where there is nothing before the first weights.
 
     Weights are of two dimensions or more; those of Normalization are none, and indices are looked up first, which are
     integers, or floats as Keras' inputs are where nothing else is said.
@@ -105,8 +106,8 @@ def _border(model: KerasModel) -> list[KerasTensor]:
         if len(nodes) == 1 and plain and prepared.issuperset(map(id, taken)):
             prepared.update(map(id, tf.nest.flatten(nodes[0].outputs)))
         else:
-            border |= {id(tensor): tensor for tensor in taken if id(tensor) in prepared - entries}
-    return list(border.values())
+            border |= {id(tensor): tensor for tensor in taken if id(tensor) in prepared}
+    return [] if border.keys() <= entries else list(border.values())
 
 
 def _outputs(model: KerasModel, x: Array, count: int) -> list[Array]:

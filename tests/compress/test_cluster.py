@@ -98,6 +98,22 @@ def test_a_channel_may_be_smaller_than_the_clusters(base: bytes, data: TrainingD
     np.testing.assert_array_equal(clustered(recipe, weights, base, data)[0], weights[0])
 
 
+def test_an_activation_with_weights_is_refused(data: TrainingData) -> None:
+    """TFMOT would lose them; it is said where."""
+    import tf_keras
+
+    layers = tf_keras.layers
+    entry = layers.Input((6, 6, 1))
+    x = layers.Flatten()(layers.Conv2D(4, 3, activation=layers.PReLU(), name="bent")(entry))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "small.keras"
+        tf_keras.Model(entry, layers.Dense(4, activation="softmax")(x)).save(path)
+        base = import_model(path.read_bytes(), path.name).data
+    recipe = asked(1e-3)
+    with pytest.raises(Infeasible, match="loses the weights that the activation of layer 'bent' has"):
+        Cluster().build(base, None, Cluster().parameters(recipe) or {}, data)
+
+
 def test_zeros_need_a_centroid_beside_two(base: bytes, data: TrainingData) -> None:
     """TFMOT has no two clusters that keep zeros; it is said so."""
     recipe = Recipe(prune=0.5, cluster=2, epochs=1, fine_tune="labels")

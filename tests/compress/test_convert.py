@@ -9,6 +9,7 @@ import pytest
 
 from autotune.compress import pipeline
 from autotune.compress.convert import converted, keeping_dimensions
+from autotune.compress.keras_preprocessing import joined, split, unfolded
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe, Runtime
@@ -98,6 +99,15 @@ def test_only_what_would_happen_again_is_infeasible(
     with pytest.raises(kind, match=line) as caught:
         converted(model)
     assert "\n" not in str(caught.value)
+
+
+def test_inputs_that_skip_what_prepares_them() -> None:
+    """As in a residual block around a normalisation: they were out of reach of the rest of the model."""
+    entry = K.Input((6, 4))
+    x = K.Dense(4)(K.LayerNormalization()(entry))
+    model = tf_keras.Model(entry, K.Dense(3)(K.Flatten()(K.Add()([entry, x]))))
+    assert np.array_equal(joined(*split(model))(X), model(X))
+    assert converted(unfolded(model, X))
 
 
 def test_dimensions_are_kept_in_nested_models() -> None:

@@ -1,11 +1,12 @@
 """Nested models laid flat: the same function, each layer in the model itself."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from autotune.compress.flat import flattened
+from autotune.compress.flat import flattened, learned_activation
 
 tf_keras = pytest.importorskip("tf_keras")
 K = tf_keras.layers
@@ -33,11 +34,12 @@ def prepared(x: Any) -> Any:
     return inner("body")(tf_keras.Sequential([K.Input((4,)), normalization])(x))
 
 
-CASES = {
+CASES: dict[str, Callable[[Any], Any]] = {
     "one": lambda x: K.Dense(2, name="dense")(inner("body")(x)),
     "in another": lambda x: inner("outer", inner("body"), K.Dense(3, name="last"))(x),
     "twice": twice,
     "prepared": prepared,
+    "learned activation": lambda x: inner("body", K.Dense(3, activation=K.PReLU(), name="last"))(x),
 }
 
 
@@ -51,7 +53,7 @@ def test_computes_the_same(case: str) -> None:
         model = _reopened(model)
     before = model(X).numpy()
     flat = flattened(model)
-    assert not any(hasattr(layer, "layers") for layer in flat.layers)
+    assert not any(hasattr(layer, "layers") or learned_activation(layer) for layer in flat.layers)
     assert np.allclose(flat(X), before, atol=1e-5)
     flat.set_weights([np.zeros_like(each) for each in flat.get_weights()])
     assert np.array_equal(model(X).numpy(), before)

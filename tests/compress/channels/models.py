@@ -97,8 +97,14 @@ def grouped(x: Any) -> Any:
     return K.Flatten()(K.Conv2D(8, 1, activation="relu", name="behind")(x))
 
 
+def learned(x: Any) -> Any:
+    """An activation with weights of its own, within the layer."""
+    x = K.Conv2D(8, 3, activation=K.PReLU(shared_axes=[1, 2]), name="first")(x)
+    return K.GlobalAveragePooling2D()(K.Conv2D(8, 1, activation="relu", name="second")(x))
+
+
 ZOO: dict[str, Callable[[Any], Any]] = {
-    each.__name__: each for each in (residual, squeezed, joined, flat, nested, sequence, operators, grouped)
+    each.__name__: each for each in (residual, squeezed, joined, flat, nested, sequence, operators, grouped, learned)
 }
 
 

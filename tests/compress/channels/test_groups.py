@@ -20,6 +20,7 @@ GROUPS = {
     "sequence": {"causal": (("causal",), 8), "each": (("each",), 10), "dilated": (("dilated",), 6)},
     "operators": {"first": (("first", "second"), 8)},
     "grouped": {"first": (("first",), 8), "behind": (("behind",), 8)},
+    "learned": {"first": (("first",), 8), "second": (("second",), 8)},
 }
 
 
