@@ -39,6 +39,10 @@ def split(model: KerasModel) -> tuple[KerasModel, KerasModel]:
     import tf_keras
 
     border = _border(model)
+    numbers = [name.removeprefix("input_") for name in model.input_names if name.startswith("input_")]
+    most = max((int(number) for number in numbers if number.isdecimal()), default=0)
+    while tf_keras.backend.get_uid("input") < most:  # from 1 in a new session: the rest's inputs are named by it
+        pass
     return tf_keras.Model(model.inputs, border), tf_keras.Model(border, model.outputs)
 
 

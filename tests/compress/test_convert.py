@@ -102,10 +102,14 @@ def test_only_what_would_happen_again_is_infeasible(
 
 
 def test_inputs_that_skip_what_prepares_them() -> None:
-    """As in a residual block around a normalisation: they were out of reach of the rest of the model."""
-    entry = K.Input((6, 4))
+    """As in a residual block around a normalisation: they were out of reach of the rest of the model. What Keras calls
+    this one's inputs may be the model's own name.
+    """
+    tf_keras.backend.clear_session()
+    entry = K.Input((6, 4), name="input_3")
     x = K.Dense(4)(K.LayerNormalization()(entry))
     model = tf_keras.Model(entry, K.Dense(3)(K.Flatten()(K.Add()([entry, x]))))
+    tf_keras.backend.clear_session()
     assert np.array_equal(joined(*split(model))(X), model(X))
     assert converted(unfolded(model, X))
 
