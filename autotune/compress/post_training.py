@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from autotune.compress.calibration import Ranges, off_powers_of_two, outputs_of, quietly, ranges_of, run_each
 from autotune.compress.preprocessing import is_lost, preprocessing, rounded
+from autotune.compress.rounding.write import with_room
 from autotune.errors import Fault, Infeasible, one_line
 from autotune.task.data import Array
 from autotune.tflite.facts import FileFacts
@@ -244,6 +245,8 @@ def _quantized(
     except Exception as error:  # the quantizer's kinds of error are many, and none is public
         raise Infeasible(f"LiteRT's quantizer refuses {scheme}: {one_line(error)}") from error
     quantized = bytes(result.quantized_model)
+    if scheme in STATIC:
+        quantized = with_room(quantized, file)
     if WEIGHTS.get(scheme, "int8") not in {layer.dtype for layer in read_layers(quantized)}:
         raise Infeasible(f"{scheme} quantization left every layer as it was")
     return quantized

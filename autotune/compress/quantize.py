@@ -21,7 +21,7 @@ class Quantize:
     """Quantizes the float file; one that quantization-aware training gave is finished already."""
 
     name = "quantize"
-    version = 7
+    version = 8
     trains = False
 
     def parameters(self, recipe: Recipe) -> JsonObject | None:

@@ -8,6 +8,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from autotune.compress.oneshot import prune
 from autotune.compress.post_training import SCHEMES, most_sensitive, quantize, sensitivity
+from autotune.compress.rounding.write import with_room
 from autotune.compress.worker import start
 from autotune.config import FOUR_BITS, MIXABLE
 from autotune.errors import Infeasible, UserError
@@ -78,6 +79,40 @@ def outputs(file: bytes, inputs: np.ndarray) -> np.ndarray:
         scale, zero = exit_["quantization"]
         results.append((result - zero) * scale if scale else result)
     return np.array(results)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-12])
+@pytest.mark.parametrize("scheme", ["int8", "int8_io", "int16x8", "w4a8"])
+def test_biases_of_empty_channels_are_kept(scheme: str, noise: float) -> None:
+    """In convolutions and dense layers a channel of zeros, or of noise, gives its bias; it was cut off. The file is the
+    quantizer's own where there is none.
+    """
+    start(2)
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(0)
+    layers = tf_keras.layers
+    model = tf_keras.Sequential(
+        [
+            layers.Input((6, 6, 2)),
+            layers.Conv2D(4, 3, name="first"),
+            layers.DepthwiseConv2D(3, name="depthwise"),
+            layers.Flatten(),
+            layers.Dense(5, name="last"),
+        ]
+    )
+    x = np.random.default_rng(0).normal(size=(30, 6, 6, 2)).astype(np.float32)
+    whole = converted(model)
+    assert quantize(whole, scheme, x) == with_room(quantize(whole, scheme, x), whole)
+    for layer in (model.get_layer(name) for name in ("first", "depthwise", "last")):
+        kernel, bias = layer.get_weights()
+        axis = 2 if layer.name == "depthwise" else -1
+        np.moveaxis(kernel, axis, 0)[:2] *= noise
+        bias[:2] = 0.7, -0.4
+        layer.set_weights([kernel, bias])
+    exact = model.predict(x, verbose=0)
+    gap = np.abs(outputs(quantize(converted(model), scheme, x), x) - exact).max()
+    assert gap < (0.25 if scheme == "w4a8" else 0.03) * np.abs(exact).max()
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -121,3 +121,14 @@ def own_steps(weights: Array, clusters: int) -> Array | None:
         return None
     padded: NDArray[np.float64] = np.stack([np.pad(row, (0, most - len(row)), mode="edge") for row in rows])
     return padded.reshape(*weights.shape[:2], most)
+
+
+def least_scales(bias: NDArray[np.float32], inputs: float, bits: int) -> Array:
+    """The least scales (channels,) with which 32 bits hold a bias, in steps of the weights' scale times the input's.
+
+    Args:
+        bias: (channels,).
+        inputs: the greatest magnitude of the layer's inputs, or their range.
+        bits: of the weights; XNNPACK's kernels for 4 sum 16 times everything.
+    """
+    return np.asarray(np.abs(bias.astype(float)) * 255 / (max(inputs, 1e-30) * (2**26 if bits == 4 else 2**30)))

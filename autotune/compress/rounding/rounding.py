@@ -153,7 +153,11 @@ def _grid(weights: gptq.Array, bias: NDArray[np.float32] | None, first: First, w
     clusters = way.clusters if way.clusters < weights.size else 0
     scales = np.ones(weights.shape[:2])
     if way.bits is not None:
-        least = np.zeros(scales.shape) if bias is None else _holding(bias, first).reshape(scales.shape)
+        least = (
+            np.zeros(scales.shape)
+            if bias is None
+            else grid.least_scales(bias, first.greatest, way.bits).reshape(scales.shape)
+        )
         scales = grid.scales(weights, first.power, way.top, least)
     if own is not None:
         steps = own / scales[..., np.newaxis]
@@ -166,8 +170,3 @@ def _grid(weights: gptq.Array, bias: NDArray[np.float32] | None, first: First, w
     else:
         steps = grid.uniform(way.top)
     return grid.Grid(scales, steps if way.bits is None else np.sort(np.clip(np.rint(steps), -way.top, way.top)))
-
-
-def _holding(bias: NDArray[np.float32], first: First) -> gptq.Array:
-    """The least scales (channels,) with which 32 bits hold a bias, in steps of the weights' scale times the input's."""
-    return np.asarray(np.abs(bias.astype(float)) * 255 / (max(first.greatest, 1e-30) * 2**30))

@@ -9,6 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from autotune.compress.rounding.file import Rounding
+from autotune.compress.rounding.grid import least_scales
 from autotune.compress.rounding.layers import Place, along, loaded, name, values, weighted
 from autotune.errors import Infeasible
 from autotune.tflite.flatbuffer import constant, opened, read_layers, reading
@@ -47,6 +48,47 @@ def written(quantized: bytes, floats: bytes, rounding: Rounding) -> bytes:
             if place.bias is not None and there.bias is not None:
                 _write_bias(copy, target, there, values(source, place.bias), scales)
     _check(bytes(copy), floats, rounding)
+    return bytes(copy)
+
+
+def with_room(quantized: bytes, floats: bytes) -> bytes:
+    """A file whose integers hold each bias.
+
+    A bias is in steps of the input's scale times the channel's. Where a channel's weights are zeros, as a pruning
+    leaves them, or noise, LiteRT's quantizer gives it so small a scale that the bias is cut off at 32 bits.
+
+    Args:
+        quantized: made of the float file by LiteRT's quantizer.
+        floats: the float file.
+
+    Returns:
+        The same file where all biases fit.
+
+    Raises:
+        Infeasible: the quantizer laid out a layer in another way.
+        UserError: one is no whole .tflite file.
+    """
+    copy = bytearray(quantized)
+    source = loaded(floats)
+    with reading():
+        target = opened(copy)
+        pairs = list(zip(weighted(source), weighted(target), strict=True))
+    for place, there in pairs:
+        if place.bias is None or there.bias is None:
+            continue
+        weights, bias, x = (target.subgraphs[0].tensors[index] for index in (there.weights, there.bias, there.x))
+        if weights.type not in _INTEGERS or bias.type not in _ACCUMULATORS:
+            continue
+        exact = values(source, place.bias)
+        inputs = x.quantization.scale[0] * (255 if x.type == schema.TensorType.INT8 else 65535)
+        given = weights.quantization.scale
+        bits, top = (4, 7) if weights.type == schema.TensorType.INT4 else (8, 127)
+        scales = np.maximum(given, least_scales(exact, inputs, bits)).astype(np.float32)
+        if len(given) == len(exact) and (scales > given).any():
+            spread = along(scales, there.axis, len(weights.shape))
+            clipped = np.clip(values(source, place.weights), -top * spread, top * spread)
+            _write_weights(copy, target, there, clipped, scales)
+            _write_bias(copy, target, there, exact, scales)
     return bytes(copy)
 
 
