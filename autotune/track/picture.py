@@ -1,6 +1,6 @@
 """A study's front as a picture in its folder."""
 
-from autotune.files import make_way, sha256
+from autotune.files import make_way, sha256, whole
 from autotune.report.picture import draw
 from autotune.results.record import Begun, Record
 
@@ -28,5 +28,6 @@ class PictureTracker:
         path = record.folder / NAME
         before = sha256(path)
         make_way(path)
-        draw(record, path)
+        with whole(path) as file:
+            draw(record, file)
         return int(sha256(path) != before)

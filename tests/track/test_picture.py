@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from autotune.results.record import Record
 from autotune.testing import toy_meta, toy_outcome, toy_record
 from autotune.track.picture import PictureTracker
@@ -24,6 +26,23 @@ def test_nothing_is_drawn_before_there_is_a_baseline(tmp_path: Path) -> None:
     """And what is there stays."""
     assert PictureTracker().finish(Record("toy", tmp_path / "toy", toy_meta())) == 0
     assert not (tmp_path / "toy" / "front.png").exists()
+
+
+def test_a_picture_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run may be ended while it is drawn."""
+    record = toy_record(tmp_path / "toy", toy_outcome(0.9, 1.0, 1000))
+    PictureTracker().finish(record)
+    before = (record.folder / "front.png").read_bytes()
+
+    def interrupted(_: Record, path: Path) -> None:
+        path.write_bytes(before[:100])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("autotune.track.picture.draw", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        PictureTracker().finish(record)
+    assert [path.name for path in record.folder.iterdir()] == ["front.png"]
+    assert (record.folder / "front.png").read_bytes() == before
 
 
 def test_what_is_in_the_way_of_the_picture_is_removed(tmp_path: Path) -> None:
