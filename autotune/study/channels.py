@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from autotune.compress.channels.examine import examine
-from autotune.compress.channels.plan import Examined, Latencies, candidate_widths, loss, most_important, plan
+from autotune.compress.channels.plan import (
+    Examined,
+    Latencies,
+    candidate_widths,
+    full_widths,
+    loss,
+    most_important,
+    plan,
+)
 from autotune.config import Recipe, Runtime, fingerprint
 from autotune.errors import Broken, Fault, Infeasible
 from autotune.measure.rounds import JobResult
@@ -186,7 +194,7 @@ def _by_share(
     examined: Examined, shares: Sequence[float], latencies: Latencies | Infeasible | None
 ) -> list[ChannelPlan]:
     """A plan for each share, the largest first; refused where one that keeps less is taken to lose less."""
-    full = {group["name"]: len(group["importance"]) for group in examined["groups"]}
+    full = full_widths(examined)
     plans: list[ChannelPlan] = []
     least = float("inf")
     for share in reversed(shares):

@@ -89,8 +89,10 @@ class UntrainedFiles:
 
     def _times(self, files: Sequence[Path], runtimes: Sequence[Runtime], *, rough: bool) -> list[Timed]:
         jobs = [Job(*pair) for pair in itertools.product(files, runtimes)]
-        results = iter(self.instrument.measure_files(jobs, self._is_over, rough=rough))
-        self._check()
+        try:
+            results = iter(self.instrument.measure_files(jobs, self._is_over, rough=rough))
+        finally:  # what was stopped at the deadline is no fault
+            self._check()
         return [Timed(structure(file.read_bytes()), list(itertools.islice(results, len(runtimes)))) for file in files]
 
     def _files(

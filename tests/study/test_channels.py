@@ -14,7 +14,7 @@ from autotune.compress.cache import ArtifactCache
 from autotune.compress.channels.plan import Examined
 from autotune.compress.channels.untrained import untrained
 from autotune.compress.worker import start
-from autotune.errors import Infeasible, Lost
+from autotune.errors import Fault, Infeasible, Lost
 from autotune.measure.rounds import Job, JobResult
 from autotune.model.artifact import Artifact
 from autotune.model.load import import_model
@@ -233,6 +233,21 @@ def test_the_deadline(study: Study) -> None:
     """Ends planning, too."""
     with pytest.raises(TimeIsUpError):
         study.plans(lambda macs, _: macs * 1e-6, deadline=time.monotonic() - 1)
+
+
+def test_the_deadline_while_files_are_timed(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is stopped for it is no fault of the device, and not tried again."""
+    over: list[bool] = []
+
+    def stopped(*_: object, **__: object) -> list[JobResult]:
+        over.append(True)
+        raise Fault("stopped")
+
+    monkeypatch.setattr(UntrainedFiles, "_is_over", lambda _: bool(over))
+    monkeypatch.setattr(Device, "measure_files", stopped)
+    with pytest.raises(TimeIsUpError):
+        study.plans(lambda macs, _: macs * 1e-6)
+    assert not any("tried again" in note for note in study.notes)
 
 
 def test_a_model_that_can_not_be_trained(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def plan(examined: Examined, share: float, latencies: Latencies | None = None) -
     Raises:
         Infeasible: there are not enough channels to cut.
     """
-    full = _full(examined)
+    full = full_widths(examined)
     widths = dict(full)
     offers = _offers(examined, full, latencies)
     offered = offers.pop(0)
@@ -134,12 +134,12 @@ def loss(examined: Examined, widths: Mapping[str, int]) -> float:
         examined: the model.
         widths: of groups by their names, as plan() gives them.
     """
-    full, lost = _full(examined), _lost(examined)
+    full, lost = full_widths(examined), _lost(examined)
     return float(sum(lost[name][full[name] - width] for name, width in widths.items()))
 
 
-def _full(examined: Examined) -> dict[str, int]:
-    """The width of each group."""
+def full_widths(examined: Examined) -> dict[str, int]:
+    """The width of each group, by its name, where nothing is cut."""
     return {group["name"]: len(group["importance"]) for group in examined["groups"]}
 
 

@@ -37,10 +37,7 @@ def written(quantized: bytes, floats: bytes, rounding: Rounding) -> bytes:
         UserError: one is no whole .tflite file.
     """
     copy = bytearray(quantized)
-    source = loaded(floats)
-    with reading():
-        target = opened(copy)
-        pairs = list(zip(weighted(source), weighted(target), strict=True))
+    source, target, pairs = _beside(floats, copy)
     for place, there in pairs:
         scales = rounding.scales.get(name(source, place))
         if scales is not None and target.subgraphs[0].tensors[there.weights].type in _INTEGERS:
@@ -69,10 +66,7 @@ def with_room(quantized: bytes, floats: bytes) -> bytes:
         UserError: one is no whole .tflite file.
     """
     copy = bytearray(quantized)
-    source = loaded(floats)
-    with reading():
-        target = opened(copy)
-        pairs = list(zip(weighted(source), weighted(target), strict=True))
+    source, target, pairs = _beside(floats, copy)
     for place, there in pairs:
         if place.bias is None or there.bias is None:
             continue
@@ -90,6 +84,14 @@ def with_room(quantized: bytes, floats: bytes) -> bytes:
             _write_weights(copy, target, there, clipped, scales)
             _write_bias(copy, target, there, exact, scales)
     return bytes(copy)
+
+
+def _beside(floats: bytes, quantized: bytearray) -> tuple[schema.ModelT, schema.ModelT, list[tuple[Place, Place]]]:
+    """The float file's tables, the quantized one's, whose constants are views of its bytes, and each layer in both."""
+    source = loaded(floats)
+    with reading():
+        target = opened(quantized)
+        return source, target, list(zip(weighted(source), weighted(target), strict=True))
 
 
 def _write_weights(
