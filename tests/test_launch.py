@@ -16,6 +16,7 @@ from autotune.errors import UserError
 from autotune.experiment import settings_of
 from autotune.launch import launch
 from autotune.ledger.journal import LOCK
+from autotune.results.record import Begun
 from autotune.testing import FakeDevice, SilentReporter, toy_files
 from tests.api.test_tune import ToyPool
 from tests.cli.conftest import SPACE
@@ -48,7 +49,7 @@ class NoPool:
 @pytest.fixture(autouse=True)
 def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("autotune.track.picture.draw", lambda record, path: None)
+    monkeypatch.setattr("autotune.track.picture.draw", lambda record, path: path.touch())
     monkeypatch.setattr("autotune.study.pool.RayPool", ToyPool)
     monkeypatch.setattr("autotune.devices.device_file.find_device", lambda spec, **_: Unasked())
     toy_files(tmp_path)
@@ -158,9 +159,14 @@ def test_a_study_that_is_another_is_refused_before_the_device_is_asked(monkeypat
 
 def test_the_front_is_drawn_without_tracking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Into the study's folder, at the end of each run, also of one that finds nothing to do."""
-    drawn: list[Path] = []
-    monkeypatch.setattr("autotune.track.picture.draw", lambda record, path: drawn.append(path))
+    drawn = list[Path]()
+
+    def draw(_: Begun, path: Path) -> None:
+        drawn.append(path.parent)
+        path.touch()
+
+    monkeypatch.setattr("autotune.track.picture.draw", draw)
     monkeypatch.setattr("autotune.devices.device_file.find_device", lambda spec, **_: FakeDevice())
     for _ in range(2):
         run()
-    assert drawn == [Path("runs", "toy", "front.png")] * 2
+    assert drawn == [Path("runs", "toy")] * 2 and Path("runs", "toy", "front.png").is_file()

@@ -22,7 +22,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
     monkeypatch.setattr("autotune.devices.device_file.find_device", lambda spec: found)
     monkeypatch.setattr("autotune.launch.import_model", toy_import)
     monkeypatch.setattr("autotune.study.pool.RayPool", lambda *_: FakePool())
-    monkeypatch.setattr("autotune.track.picture.draw", lambda record, path: None)
+    monkeypatch.setattr("autotune.track.picture.draw", lambda record, path: path.touch())
     return found
 
 
