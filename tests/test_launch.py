@@ -169,4 +169,5 @@ def test_the_front_is_drawn_without_tracking(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("autotune.devices.device_file.find_device", lambda spec, **_: FakeDevice())
     for _ in range(2):
         run()
-    assert drawn == [Path("runs", "toy")] * 2 and Path("runs", "toy", "front.png").is_file()
+    assert drawn == [Path("runs", "toy")] * 2
+    assert Path("runs", "toy", "front.png").is_file()

@@ -161,12 +161,12 @@ def _composed(setup: Setup, recorder: Recorder) -> Iterator[Run]:
     elsewhere = None if prepared.leader is None else ScoresElsewhere(prepared.leader)
     # The scheduler ends after the sessions: what the device is doing for one of them is not waited for.
     with contextlib.ExitStack() as ending, device.open() as evaluating, device.open() as timing:
-        leases = Leases(device, evaluating, timing, setup.reporter, setup.tracker.hushed)
+        deadline = None if options.timeout is None else setup.began + options.timeout
+        leases = Leases(device, evaluating, timing, setup.reporter, setup.tracker.hushed, deadline)
         evaluator = Evaluator(builder, evaluating, leases.evaluating, elsewhere, options.codec)
         ending.enter_context(contextlib.closing(evaluator))
         cool = partial(rest, device, timing, setup.reporter.status)
         instrument = Instrument(builder, timing, latencies, leases.timing, setup.reporter.status, cool)
-        deadline = None if options.timeout is None else setup.began + options.timeout
         scheduler = Scheduler(
             options.jobs,
             builder,

@@ -20,7 +20,7 @@ from autotune.study.channels import ChannelPlanner
 from autotune.study.evaluate import Evaluator
 from autotune.study.finish import measure_front, profile_pick, test_once
 from autotune.study.instrument import Instrument
-from autotune.study.leases import Leases
+from autotune.study.leases import Leases, TimeIsUpError
 from autotune.study.log import log
 from autotune.study.options import Options
 from autotune.study.pool import Pool
@@ -28,7 +28,7 @@ from autotune.study.prepare import Prepared
 from autotune.study.recorder import Recorder
 from autotune.study.reporting import Reporter
 from autotune.study.restore import restore
-from autotune.study.scheduler import Scheduler, TimeIsUpError
+from autotune.study.scheduler import Scheduler
 from autotune.study.warm_start import earlier
 from autotune.track.background import Background
 
@@ -89,6 +89,10 @@ class Run:
             if not isinstance(self.setup.ledger.record(), Begun):  # there is nothing to show
                 raise
             return [f"{reason_of(error)}; the same command goes on from here"], status_of(error)
+        except TimeIsUpError as error:  # others have the device
+            if not isinstance(self.setup.ledger.record(), Begun):
+                raise Fault(str(error)) from error
+            return [f"{error}; the same command goes on from here"], None
         return [] if note is None else [note], None
 
     def _begin(self) -> bool:

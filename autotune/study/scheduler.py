@@ -16,6 +16,7 @@ from autotune.study.baseline import TRIES
 from autotune.study.builder import Builder
 from autotune.study.evaluate import Evaluator
 from autotune.study.instrument import Instrument, TimedOutcome
+from autotune.study.leases import HELD_S, TimeIsUpError
 from autotune.study.log import log
 
 T = TypeVar("T")
@@ -25,13 +26,6 @@ WAITING = 4
 
 LAST_WORDS = 2.0
 """Seconds in which a measurement must have ended whose session was closed."""
-
-HELD_S = 600.0
-"""Seconds after which the device is let go for a moment: others may want to measure on it."""
-
-
-class TimeIsUpError(Exception):
-    """The deadline has come."""
 
 
 class Scheduler:
@@ -103,9 +97,10 @@ class Scheduler:
         wait(self._building)
         self._tell_built()
         self._held.pop_all().close()
-        while self._waiting or self._measuring is not None:
-            self._measure(more=False)
-            self._collect()
+        with contextlib.suppress(TimeIsUpError):  # others have the device, for longer than is waited for
+            while self._waiting or self._measuring is not None:
+                self._measure(more=False)
+                self._collect()
 
     def salvage(self) -> None:
         """Tells what was finished when a study was ended, once its sessions are closed; the rest stays unfinished."""
@@ -216,8 +211,8 @@ class Scheduler:
             if not self._building:
                 self._held.pop_all().close()
         if self._measuring is not None and self._measuring in done:
-            results, self._measuring = self._measuring.result(), None
-            for (trial, before), result in zip(self._measured, results, strict=True):
+            measured, self._measuring = self._measuring, None
+            for (trial, before), result in zip(self._measured, measured.result(), strict=True):
                 self._sort(trial, before.config, result, measured=True)
 
     def _sort(self, trial: int | None, config: Config, result: Outcome | Exception, *, measured: bool = False) -> None:

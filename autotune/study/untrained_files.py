@@ -19,7 +19,7 @@ from autotune.measure.rounds import Job, JobResult
 from autotune.model.artifact import Artifact
 from autotune.study.builder import REFUSED, Builder, Inputs
 from autotune.study.instrument import Instrument
-from autotune.study.scheduler import TimeIsUpError
+from autotune.study.leases import TimeIsUpError
 from autotune.tflite.structure import structure
 
 VERSION = 3

@@ -24,7 +24,7 @@ from autotune.space.rules import Limits
 from autotune.study.builder import Builder
 from autotune.study.channels import ChannelPlanner, _by_share
 from autotune.study.instrument import Instrument
-from autotune.study.scheduler import TimeIsUpError
+from autotune.study.leases import TimeIsUpError
 from autotune.study.untrained_files import UntrainedFiles
 from autotune.testing import FakePool, toy_measurement
 from autotune.tflite.flatbuffer import describe

@@ -32,9 +32,10 @@ from autotune.study.candidates import Importer
 from autotune.study.checks import refuse_changes
 from autotune.study.driver import run
 from autotune.study.instrument import Instrument
+from autotune.study.leases import TimeIsUpError
 from autotune.study.options import Options
 from autotune.study.reporting import Activity, Summary
-from autotune.study.scheduler import Scheduler, TimeIsUpError
+from autotune.study.scheduler import Scheduler
 from autotune.targets.metric import CODECS
 from autotune.targets.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import

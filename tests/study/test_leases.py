@@ -31,7 +31,7 @@ def test_what_is_held_when(device: FakeDevice, building: list[bool], evaluating:
         yield
 
     with device.open() as session, device.open() as timing:
-        leases = Leases(device, session, timing, SilentReporter(), hush)
+        leases = Leases(device, session, timing, SilentReporter(), hush, None)
         with leases.building():
             assert device._leases == building
             with leases.evaluating():
@@ -52,7 +52,7 @@ def test_who_is_waited_for_is_said_once() -> None:
         yield
 
     with device.open() as session, device.open() as timing:
-        leases = Leases(device, session, timing, reporter, hush)
+        leases = Leases(device, session, timing, reporter, hush, None)
         for _ in range(2):
             reporter_told, timed = threading.Event(), threading.Event()
             reporter.status = lambda text, told=reporter_told: told.set()  # type: ignore[method-assign,misc]

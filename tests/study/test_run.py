@@ -7,9 +7,10 @@ import pytest
 
 from autotune.errors import Fault
 from autotune.results.channel_plan import ChannelPlan
+from autotune.study import leases
 from autotune.study.channels import ChannelPlanner
-from autotune.study.scheduler import TimeIsUpError
-from autotune.testing import SilentReporter
+from autotune.study.leases import TimeIsUpError
+from autotune.testing import FakeDevice, SilentReporter
 from tests.ledger.test_siblings import Board
 from tests.study.test_driver import SPACE, options, study
 
@@ -72,3 +73,39 @@ def test_another_device_has_the_plans_without_their_times(tmp_path: Path, monkey
     study(options(tmp_path, space=CUTTING, trials=3))
     second = study(options(tmp_path, space=CUTTING, trials=3), Board()).record
     assert {(plan.structure, plan.speed) for plan in second.channels.values()} == {(None, None)}
+
+
+class Taken(FakeDevice):
+    """A device that others take for good, once it was held so many times."""
+
+    def __init__(self, after: int, *, shares_host: bool) -> None:
+        super().__init__()
+        self._left = after
+        self.shares_host = shares_host
+
+    def take(self, shared: bool) -> bool:
+        if self._left == 0:
+            return False
+        taken = super().take(shared)
+        self._left -= taken
+        return taken
+
+
+@pytest.mark.parametrize("shares_host", [True, False])
+@pytest.mark.parametrize("after", range(6))
+def test_the_time_is_up_while_others_have_the_device(
+    after: int, shares_host: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it is waited for: the run ends and says who has it, and the same command goes on."""
+    monkeypatch.setattr(leases, "HELD_S", 0.0)
+    device = Taken(after, shares_host=shares_host)
+    asked = options(tmp_path, trials=4, timeout=0.2)
+    try:
+        notes = study(asked, device).notes
+    except Fault as error:  # there is no baseline to show
+        assert after < 3
+        notes = [str(error)]
+    assert len(notes) == 1
+    assert notes[0].startswith("the time is up, waiting for device fake, which is in use (another session)")
+    assert device._leases == []
+    assert study(options(tmp_path, trials=4)).record.trials_done == 4
