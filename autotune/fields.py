@@ -1,0 +1,68 @@
+"""Values of several inputs or outputs as one array: NumPy's structured arrays, with a field for each, by its name.
+
+One input or output is a plain array. Either kind has the samples along its first axis, is cut, drawn and joined
+alike, and is one .npy file without pickle.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+
+
+def names(values: Array) -> tuple[str, ...]:
+    """Names of the inputs or outputs, () where there is one, which needs none."""
+    return values.dtype.names or ()
+
+
+def parts(values: Array) -> dict[str, Array]:
+    """Each input's or output's values (n, …), as views; of a plain array itself, by the name ""."""
+    return {name: values[name] for name in names(values)} or {"": values}
+
+
+def joined(values: Mapping[str, Array]) -> Array:
+    """The reverse of parts(): one plain array where the only name is "", else a structured one.
+
+    Args:
+        values: (n, …) each, of one n.
+
+    Raises:
+        ValueError: their numbers differ.
+    """
+    if list(values) == [""]:
+        return values[""]
+    lengths = {name: len(value) for name, value in values.items()}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(", ".join(f"{name} has {length}" for name, length in lengths.items()))
+    result = empty(next(iter(lengths.values())), {name: (v.dtype, v.shape[1:]) for name, v in values.items()})
+    for name, value in values.items():
+        result[name] = value
+    return result
+
+
+def empty(count: int, kinds: Mapping[str, tuple[DTypeLike, Sequence[int]]]) -> Array:
+    """Room for so many samples.
+
+    Args:
+        count: of samples.
+        kinds: dtype and shape of a sample's values, by name.
+    """
+    if list(kinds) == [""]:
+        dtype, shape = kinds[""]
+        return np.empty((count, *shape), dtype)
+    return np.empty(
+        count, np.dtype([(name, dtype, tuple(shape)) for name, (dtype, shape) in kinds.items()], align=True)
+    )
+
+
+def each(values: Array, change: Callable[[str, Array], Array]) -> Array:
+    """Values with each input or output changed.
+
+    Args:
+        values: as parts() takes them.
+        change: of a name and its values.
+    """
+    return joined({name: change(name, value) for name, value in parts(values).items()})
