@@ -26,7 +26,7 @@ from autotune.devices.runner.server import locked_file
 from autotune.errors import Fault, Infeasible
 from autotune.files import Scratch
 from autotune.results.profile import OperatorTime
-from autotune.task.data.splits import Array
+from autotune.task.data.fields import Array
 from autotune.tflite.state import state
 
 BATCH, SINGLY = 100, 20

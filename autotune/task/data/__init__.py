@@ -1,7 +1,8 @@
 """The user's data, split once and for all."""
 
+from autotune.task.data.fields import Array
 from autotune.task.data.read import check_source, located, needs_worker, read_data
-from autotune.task.data.splits import Array, Data, Split, one_hot, stratified_order, whole
+from autotune.task.data.splits import Data, Split, one_hot, stratified_order, whole
 
 __all__ = [
     "Array",

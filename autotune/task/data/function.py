@@ -11,7 +11,8 @@ import numpy as np
 from autotune.errors import UserError
 from autotune.targets.metric import METRICS, is_quality
 from autotune.task import user_code
-from autotune.task.data.splits import Array, Cut, Data, assembled
+from autotune.task.data.fields import Array
+from autotune.task.data.splits import Cut, Data, assembled
 from autotune.task.losses import Loss
 
 SPLITS = {"train": "train", "test": "test", "validation": "val"}

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from autotune.errors import UserError, one_line
-from autotune.task.data.splits import Array, Cut, Data, assembled
+from autotune.task.data.fields import Array
+from autotune.task.data.splits import Cut, Data, assembled
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from autotune.errors import UserError
-from autotune.task.data.splits import Array
+from autotune.task.data.fields import Array
 from autotune.task.model_facts import ModelFacts
 
 _WHOLE = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")

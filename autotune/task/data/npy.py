@@ -7,7 +7,7 @@ from numpy.lib import format as npy
 
 from autotune.errors import one_line
 from autotune.files import check_memory
-from autotune.task.data.splits import Array
+from autotune.task.data.fields import Array
 
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 

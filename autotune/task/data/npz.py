@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from autotune.errors import UserError, one_line
 from autotune.files import check_unpacked
+from autotune.task.data.fields import Array
 from autotune.task.data.npy import check_header, read_array
-from autotune.task.data.splits import Array, Cut, Data, assembled
+from autotune.task.data.splits import Cut, Data, assembled
 
 T = TypeVar("T")
 

@@ -4,16 +4,14 @@ import hashlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from autotune.config import fingerprint
 from autotune.errors import UserError
-
-Array = NDArray[Any]
-"""Samples, labels, outputs or weights, of whichever numbers they are: each function says of which."""
+from autotune.task.data.fields import Array
 
 TOLERANCE = 0.01
 """How far calibration inputs may leave the range of the training inputs, as a share of that range."""

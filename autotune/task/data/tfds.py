@@ -7,8 +7,9 @@ import numpy as np
 from PIL import Image
 
 from autotune.errors import UserError, one_line
+from autotune.task.data.fields import Array
 from autotune.task.data.images import as_input, check_shape
-from autotune.task.data.splits import Array, Cut, Data, assembled
+from autotune.task.data.splits import Cut, Data, assembled
 
 Builder = Any
 """A builder of tensorflow-datasets, which has no types."""

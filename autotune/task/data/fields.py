@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
+"""Samples, labels, outputs or weights, of whichever numbers they are: each function says of which."""
 
 
 def names(values: Array) -> tuple[str, ...]:

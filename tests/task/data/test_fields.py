@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from autotune import fields
+from autotune.task.data import fields
 
 IDS = np.arange(6, dtype=np.int32).reshape(3, 2)
 SCORES = np.array([0.5, 1.5, 2.5], np.float32)
