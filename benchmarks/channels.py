@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from autotune.compress.channels import plan as planning
 from autotune.compress.channels.examine import examine
-from autotune.compress.channels.graph import Call, Values
+from autotune.compress.channels.graph import Call, entered
 from autotune.compress.channels.groups import Group, Groups, groups_of
 from autotune.compress.channels.kinds import WIDTHS, kind_of
 from autotune.compress.channels.macs import total
@@ -163,7 +163,7 @@ def taylor(groups: Groups, data: TrainingData) -> Scores:
     readers = [call for call in summing if groups.of_label.keys() & groups.taken(call).tolist()]
     for first in range(0, min(SAMPLES, len(data.x)), BATCH):
         x, y = (tf.constant(each[first : first + BATCH]) for each in (data.x, data.y))
-        values: Values = {groups.entry: x}
+        values = entered(groups.entries, x)
         gates: dict[str, KerasTensor] = {}
         with tf.GradientTape() as tape:
             for call in groups.calls:
@@ -176,7 +176,7 @@ def taylor(groups: Groups, data: TrainingData) -> Scores:
                     own[call.inputs[0]] *= gate
                 call.run(own)
                 values |= {output: own[output] for output in call.outputs}
-            sums = tf.reduce_sum(loss(y, values[groups.exit]))
+            sums = tf.reduce_sum(loss(y, values[groups.exits[0]]))
         gradients = tape.gradient(sums, gates)
         for group in groups.groups:
             changes = np.zeros((group.width, len(x)))

@@ -14,8 +14,8 @@ from autotune.model import load
 from autotune.model.artifact import Artifact
 from autotune.study.pool import RayPool
 from autotune.task.data import read_data
+from autotune.task.make import make_task
 from autotune.task.model_facts import ModelFacts
-from autotune.task.task import make_task
 
 DIGITS = Path(__file__).parents[1] / "experiments" / "digits"
 BUILDS = 100

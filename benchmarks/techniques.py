@@ -26,8 +26,9 @@ from autotune.model import load
 from autotune.model.artifact import Artifact
 from autotune.results.measurement import Measurement
 from autotune.task.data import Split, read_data
+from autotune.task.make import make_task
 from autotune.task.model_facts import ModelFacts
-from autotune.task.task import Task, make_task
+from autotune.task.task import Task
 from autotune.tflite.structure import structure
 
 HERE = Path(__file__).parents[1]

@@ -15,8 +15,8 @@ from autotune.compress.convert import converted
 from autotune.compress.worker import start
 from autotune.model import load
 from autotune.task.data import read_data
+from autotune.task.make import make_task
 from autotune.task.model_facts import ModelFacts
-from autotune.task.task import make_task
 
 DIGITS = Path(__file__).parents[1] / "experiments" / "digits"
 THEIRS = ("float16", "dynamic", "int8", "int16x8")

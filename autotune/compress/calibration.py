@@ -4,6 +4,7 @@ import io
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -11,11 +12,15 @@ from numpy.typing import NDArray
 
 from autotune.errors import Infeasible, one_line
 from autotune.task.data import Array
-from autotune.tflite.flatbuffer import activations
+from autotune.task.data.fields import joined, parts
+from autotune.tflite.flatbuffer import activations, ends
 from autotune.tflite.state import state
 
 Ranges = dict[str, dict[str, NDArray[np.float32]]]
 """Of each activation: its min and max, (1,) each."""
+
+Details = dict[str, Any]  # LiteRT's
+"""What an interpreter tells of an input or output: its index, dtype, and quantization (scale, zero point)."""
 
 _NEAR_POWER = 1.1e-3
 """How far a scale's base-two logarithm may be off a whole number for LiteRT's kernels to take it for one, and a bit."""
@@ -66,12 +71,22 @@ def _is_power_of_two(bounds: Mapping[str, NDArray[np.float32]]) -> bool:
     return bool(abs(exponent - np.round(exponent)) < _NEAR_POWER)
 
 
-def outputs_of(file: bytes, inputs: Array) -> NDArray[np.float64]:
-    """The outputs for all inputs; integers in the units that they stand for."""
-    exit_ = interpreter_of(file).get_output_details()[0]
-    scale, zero = exit_["quantization"]
-    outputs = np.concatenate([run.get_tensor(exit_["index"]) for run in run_each(file, inputs)]).astype(float)
-    return (outputs - zero) * scale if scale else outputs
+def outputs_of(file: bytes, inputs: Array) -> Array:
+    """The outputs for all inputs, float64; integers in the units that they stand for."""
+    exits = dict(zip(ends(file).output_fields, interpreter_of(file).get_output_details(), strict=True))
+    runs = [
+        [run.get_tensor(exit_["index"]).astype(float) for exit_ in exits.values()] for run in run_each(file, inputs)
+    ]
+
+    def real(values: NDArray[np.float64], scale: float, zero: int) -> NDArray[np.float64]:
+        return (values - zero) * scale if scale else values
+
+    return joined(
+        {
+            name: real(np.concatenate(values), *exit_["quantization"])
+            for (name, exit_), values in zip(exits.items(), zip(*runs, strict=True), strict=True)
+        }
+    )
 
 
 def run_each(file: bytes, inputs: Array, *, keep_all: bool = False) -> Iterator[Interpreter]:
@@ -84,23 +99,30 @@ def run_each(file: bytes, inputs: Array, *, keep_all: bool = False) -> Iterator[
     """
     interpreter = interpreter_of(file, keep_all=keep_all)
     keeps = state(file)
-    entry = interpreter.get_input_details()[0]
-    scale, zero = entry["quantization"]
-    if scale:
-        limits = np.iinfo(entry["dtype"])
-        inputs = np.clip(np.round(inputs / scale + zero), limits.min, limits.max)
-    inputs = inputs.astype(entry["dtype"], copy=False)
-    for sample in inputs:
+    entries = interpreter.get_input_details()
+    values = parts(inputs)
+    columns = [_encoded(values[name], entry) for name, entry in zip(ends(file).input_fields, entries, strict=True)]
+    for samples in zip(*columns, strict=True):
         if keeps == "variables":
             interpreter.reset_all_variables()
         elif keeps == "resources":  # which LiteRT can't reset
             interpreter = interpreter_of(file, keep_all=keep_all)
-        interpreter.set_tensor(entry["index"], sample[np.newaxis])
+        for entry, sample in zip(entries, samples, strict=True):
+            interpreter.set_tensor(entry["index"], sample[np.newaxis])
         try:
             interpreter.invoke()
         except RuntimeError as error:
             raise Infeasible(f"LiteRT can't run the file: {one_line(error)}") from error
         yield interpreter
+
+
+def _encoded(values: Array, entry: Details) -> Array:
+    """An input's values in its own type: by its scale and zero point, if it has them."""
+    scale, zero = entry["quantization"]
+    if scale:
+        limits = np.iinfo(entry["dtype"])
+        values = np.clip(np.round(values / scale + zero), limits.min, limits.max)
+    return values.astype(entry["dtype"], copy=False)
 
 
 def interpreter_of(file: bytes, *, keep_all: bool = False) -> Interpreter:

@@ -10,7 +10,11 @@ from autotune.compress.stage import TrainingData
 from autotune.errors import Infeasible
 from autotune.model.keras_types import KerasModel, KerasObject, KerasTensor
 from autotune.task.data import Array
+from autotune.task.data.fields import nested
 from autotune.task.losses import BINARY, Loss
+
+Lesson = Callable[..., tuple[KerasTensor | tuple[KerasTensor, ...], ...]]
+"""Makes of a batch of samples what a model is taught: inputs and outputs, of several a tuple of them; weights."""
 
 TEMPERATURE = 4.0
 """Softens both distributions of classes, so that the teacher's doubts are heard as well."""
@@ -32,7 +36,8 @@ def lessons(data: TrainingData, batch_size: int, augment: str, teacher: KerasMod
         teacher: a model whose outputs replace the labels, or None.
 
     Returns:
-        A tf.data.Dataset of batches (x, y); where some labels don't count (x, y, weights), which are 0 there.
+        A tf.data.Dataset of batches (x, y), of several inputs or outputs tuples of them in the model's order; where
+        some labels don't count (x, y, weights), which are 0 there.
 
     Raises:
         Infeasible: labels that don't count can't be moved with their images.
@@ -40,11 +45,12 @@ def lessons(data: TrainingData, batch_size: int, augment: str, teacher: KerasMod
     loss = Loss.parse(data.loss)
     if loss is not None and loss.ignored is not None:
         return _counted_lessons(data, batch_size, augment, teacher)
-    source = (data.x,) if teacher is not None else (data.x, data.y)
+    source = (nested(data.x),) if teacher is not None else (nested(data.x), nested(data.y))
 
-    def taught(x: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
+    def taught(x: KerasTensor) -> tuple[KerasTensor, KerasTensor | tuple[KerasTensor, ...]]:
         varied = _augmented(x, augment)
-        return varied, teacher(varied, training=False)  # type: ignore[misc]  # only called where there is one
+        outputs = teacher(varied, training=False)  # type: ignore[misc]  # only called where there is one
+        return varied, tuple(outputs) if isinstance(outputs, list) else outputs
 
     def labelled(x: KerasTensor, y: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
         return _augmented(x, augment), y
@@ -76,7 +82,10 @@ def _counted_lessons(data: TrainingData, batch_size: int, augment: str, teacher:
 
 
 def _batches(
-    source: tuple[Array, ...], lesson: Callable[..., tuple[KerasTensor, ...]], data: TrainingData, size: int
+    source: tuple[Array | tuple[Array, ...], ...],
+    lesson: Lesson,
+    data: TrainingData,
+    size: int,
 ) -> KerasObject:
     """Batches of this size, shuffled, each as lesson() makes it."""
     import tensorflow as tf

@@ -1,5 +1,6 @@
 """A Keras model without nested models, and activations with weights, in its layers: all in a place of their own."""
 
+from autotune.model.keras_facts import fresh_inputs
 from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
 
 _Copies = dict[int, tuple[KerasLayer, KerasLayer]]
@@ -23,10 +24,9 @@ def flattened(model: KerasModel) -> KerasModel:
 
     if not any(_is_nested(layer) or learned_activation(layer) for layer in model.layers):
         return model
-    entry = model.inputs[0]
-    entry = tf_keras.Input(entry.shape[1:], dtype=entry.dtype, name=model.input_names[0])
+    entries = fresh_inputs(model)
     copies: _Copies = {}
-    flat = tf_keras.Model(entry, _called(model, [entry], copies), name=model.name)
+    flat = tf_keras.Model(entries, _called(model, entries, copies), name=model.name)
     for layer, copy in copies.values():
         copy.set_weights(layer.get_weights()[: len(copy.weights)])  # those of its activation come last
         if hasattr(copy, "finalize_state"):  # as translate.py

@@ -4,8 +4,10 @@ import numpy as np
 
 from autotune.compress.preprocessing import is_lost, rounded
 from autotune.compress.training import wrap_layers
+from autotune.model.keras_facts import fresh_inputs
 from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
 from autotune.task.data import Array
+from autotune.task.data.fields import nested
 
 BATCH = 100
 """Calibration samples that are run at once."""
@@ -22,7 +24,7 @@ def stays_float(model: KerasModel, calibration: Array) -> bool:
     import tf_keras
 
     border = _border(model)
-    if not border or not model.inputs[0].dtype.is_floating:
+    if not border or not all(entry.dtype.is_floating for entry in model.inputs):
         return bool(border)
     before = tf_keras.Model(model.inputs, border)
     if any(type(layer).__name__ == "Embedding" for layer in before.layers):
@@ -84,9 +86,8 @@ def joined(before: KerasModel, rest: KerasModel) -> KerasModel:
     """One model again of those that split() gave."""
     import tf_keras
 
-    entry = before.inputs[0]
-    entry = tf_keras.Input(entry.shape[1:], dtype=entry.dtype, name=before.input_names[0])
-    return tf_keras.Model(entry, rest(before(entry)))
+    entries = fresh_inputs(before)
+    return tf_keras.Model(entries, rest(before(entries)))
 
 
 def _border(model: KerasModel) -> list[KerasTensor]:
@@ -115,5 +116,5 @@ def _border(model: KerasModel) -> list[KerasTensor]:
 
 
 def _outputs(model: KerasModel, x: Array, count: int) -> list[Array]:
-    outputs = model.predict(x, batch_size=BATCH, verbose=0)
+    outputs = model.predict(nested(x), batch_size=BATCH, verbose=0)
     return [outputs] if count == 1 else outputs

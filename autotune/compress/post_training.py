@@ -18,6 +18,7 @@ from autotune.compress.preprocessing import is_lost, preprocessing, rounded
 from autotune.compress.rounding.write import with_room
 from autotune.errors import Fault, Infeasible, one_line
 from autotune.task.data import Array
+from autotune.task.data.fields import parts
 from autotune.tflite.facts import FileFacts
 from autotune.tflite.flatbuffer import Layer, describe, named, read_layers
 
@@ -125,7 +126,7 @@ def quantize(
     for each output channel. Preprocessing of features of different scale stays float (see preprocessing.py).
 
     Args:
-        file: with one input.
+        file: to quantize.
         scheme: one of SCHEMES.
         calibration: inputs (m, *input shape), as the file takes them, of which static schemes take the ranges of
             activations; others do not look at them.
@@ -155,7 +156,7 @@ def sensitivity(file: bytes, scheme: str, calibration: Array) -> dict[str, float
     are no softmax, their mean squared error.
 
     Args:
-        file: with one input and one output.
+        file: to quantize.
         scheme: one of config.MIXABLE, or int8_io or w4a8_io.
         calibration: inputs (m, *input shape), as the file takes them.
 
@@ -183,9 +184,27 @@ def sensitivity(file: bytes, scheme: str, calibration: Array) -> dict[str, float
     }
 
 
-def disturbance(facts: FileFacts) -> Callable[[NDArray[np.float64], NDArray[np.float64]], float]:
-    """How outputs are compared with those of the float model, as sensitivity() does."""
-    return _divergence if facts["activation"] == "softmax" else _squared_error
+def disturbance(facts: FileFacts) -> Callable[[Array, Array], float]:
+    """How outputs are compared with those of the float model, as sensitivity() does.
+
+    Of several outputs it is the sum; squared errors are then shares of the variance, as outputs are of any scale.
+    """
+    softmax = {
+        name: activation == "softmax"
+        for name, activation in zip(facts["ends"].output_fields, facts["activations"], strict=True)
+    }
+    if len(softmax) == 1:
+        return _divergence if softmax[""] else _squared_error
+
+    def together(wanted: Array, got: Array) -> float:
+        return sum(
+            _divergence(wanted[name], got[name])
+            if is_softmax
+            else _squared_error(wanted[name], got[name]) / (float(wanted[name].var()) or 1.0)
+            for name, is_softmax in softmax.items()
+        )
+
+    return together
 
 
 def most_sensitive(errors: Mapping[str, float], share: float) -> list[str]:
@@ -267,7 +286,7 @@ def _float_preprocessing(file: bytes, scheme: str, calibration: Array, ranges: R
         moved = _moved(file, before.taken, calibration, 16 if scheme == "int16x8" else 8)
         if not any(is_lost(moved[name], *(ranges[name][end].item() for end in ("min", "max"))) for name in moved):
             return ()
-    if scheme == "int8_io" and calibration.dtype.kind == "f":
+    if scheme == "int8_io" and any(values.dtype.kind == "f" for values in parts(calibration).values()):
         if indices:
             raise Infeasible("a quantized input holds no indices; give the model an input of whole numbers")
         raise Infeasible("no integer input holds features of such different scale; scale them outside of the model")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autotune.task.data import Array
+from autotune.task.data.fields import each, names
 from autotune.tflite.facts import Operator
 from autotune.tflite.flatbuffer import constant, opened, reading
 from autotune.tflite.operators import operators
@@ -74,7 +75,9 @@ def preprocessing(file: bytes) -> Preprocessing:
 
 
 def rounded(x: Array, bits: int) -> Array:
-    """Inputs (n, …) as one scale for all of them makes them, in their own type; 0 stays 0."""
+    """Inputs (n, …) as one scale for all values of each makes them, in their own type; 0 stays 0."""
+    if names(x):
+        return each(x, lambda _, values: rounded(values, bits))
     low, high = min(float(x.min()), 0.0), max(float(x.max()), 0.0)
     step = (high - low) / (2**bits - 1) or 1.0
     values = np.rint(x / step) * step

@@ -19,10 +19,13 @@ class TrainingData:
     """What stages may learn from; never validation or test samples.
 
     Attributes:
-        x: inputs (n, *input shape), as the model takes them: float32, or integers.
-        y: labels (n, …) integers, of which those below 0 don't count; or (n, *output shape) float32.
-        calibration: inputs (m, *input shape), likewise.
-        loss: as losses.Loss.parse() takes it, or the user's own as FILE.py:FUNCTION.
+        x: inputs (n, *input shape), as the model takes them: float32, or integers; of several inputs a field for each,
+            in the model's order.
+        y: labels (n, …) integers, of which those below 0 don't count; or (n, *output shape) float32. Of several
+            outputs likewise.
+        calibration: inputs (m, *input shape), as x.
+        loss: as losses.Loss.parse() takes it, or the user's own as FILE.py:FUNCTION; of several outputs as
+            losses.of_outputs().
         seed: of the shuffles.
         excluded: names of layers, or patterns of them, that are neither cut, pruned, clustered nor quantized.
         teacher: the original model, where it is not the base that a stage is given, but one that was cut from it.

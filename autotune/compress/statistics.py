@@ -5,6 +5,7 @@ import numpy as np
 from autotune.model.keras_types import KerasLayer, KerasModel
 from autotune.model.tflite_weights import UNSEEN
 from autotune.task.data import Array
+from autotune.task.data.fields import nested
 
 BATCH = 100
 """Samples that are run at once."""
@@ -28,7 +29,7 @@ def see(model: KerasModel, x: Array) -> None:
     sums = [np.zeros((2, layer.input_shape[-1])) for layer in unseen]
     counts = [0] * len(unseen)
     for start in range(0, len(x), BATCH):
-        outputs = taken(x[start : start + BATCH], training=False)
+        outputs = taken(nested(x[start : start + BATCH]), training=False)
         for place, output in enumerate(outputs if isinstance(outputs, list) else [outputs]):
             values = np.asarray(output, np.float64).reshape(-1, output.shape[-1])
             sums[place] += [values.sum(axis=0), np.square(values).sum(axis=0)]

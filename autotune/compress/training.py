@@ -18,7 +18,7 @@ from autotune.model.keras_types import KerasConfig, KerasLayer, KerasModel, Kera
 from autotune.model.load import open_base
 from autotune.task import user_code
 from autotune.task.data import Array
-from autotune.task.losses import IGNORED, MARGINS, OF_CLASSES, Loss
+from autotune.task.losses import IGNORED, MARGINS, OF_CLASSES, Loss, of_outputs
 from autotune.tflite.flatbuffer import named
 
 KERNELS = {
@@ -132,10 +132,16 @@ def fine_tune(
             inner.momentum = min(inner.momentum, max(0.5, 1 - FORGOTTEN / steps))
     highest = parameters["learning_rate"] * (RESTART if "continues" in parameters else 1)
     rate = tf_keras.optimizers.schedules.CosineDecay(highest, steps)
-    loss = distillation_loss(data.loss) if distils else keras_loss(data.loss)
-    task = Loss.parse(data.loss)
-    classifies = task is not None and task.name in OF_CLASSES
-    model.compile(tf_keras.optimizers.Adam(rate), loss, weighted_metrics=["accuracy"] if classifies else [])
+    of_one = distillation_loss if distils else keras_loss
+    losses = of_outputs(data.loss) if len(model.outputs) > 1 else None
+    if losses is not None:  # in the order of the model's outputs, which wrapped layers are called otherwise in
+        each = [of_one(loss.loss) for loss in losses.values()]
+        model.compile(tf_keras.optimizers.Adam(rate), each, loss_weights=[loss.weight for loss in losses.values()])
+    else:
+        task = Loss.parse(data.loss)
+        classifies = task is not None and task.name in OF_CLASSES
+        metrics = ["accuracy"] if classifies else []
+        model.compile(tf_keras.optimizers.Adam(rate), of_one(data.loss), weighted_metrics=metrics)
     stop = tf_keras.callbacks.EarlyStopping(
         "loss",
         patience=max(3, epochs // PATIENCE),
@@ -146,7 +152,7 @@ def fine_tune(
     taught = lessons(data, parameters["batch_size"], parameters["augment"], teacher)
     history = model.fit(taught, epochs=epochs, verbose=0, callbacks=[*callbacks, stop])
     names = {"loss": "loss", "accuracy": "agreement" if distils else "accuracy"}
-    values = {names[name]: [float(value) for value in each] for name, each in history.history.items()}
+    values = {names[name]: [float(value) for value in each] for name, each in history.history.items() if name in names}
     return {"epochs": len(values["loss"]), **values}
 
 

@@ -18,6 +18,7 @@ from autotune.json_object import JsonObject
 from autotune.ledger.artifacts import is_file_of
 from autotune.model.trust import Trust
 from autotune.results.front import MeasuredPoint
+from autotune.task.data.fields import parts
 from autotune.track.mlflow import registry
 from autotune.track.mlflow.registry import Function, Origin
 from autotune.track.store import hidden, mlflow_uri
@@ -109,14 +110,17 @@ def _function(picked: Picked, file: Path, folder: Path, trust: Trust) -> Functio
     """
     runtime = picked.point.outcome.config.runtime
     loader = serving.write(folder)
-    (kind, shape), gives = serving.signature(file, runtime.delegate)
-    dtype = np.dtype(picked.record.input(picked.point.outcome.config.recipe).given)
-    takes = (kind if dtype.kind == "f" else dtype), shape  # a quantized input takes integers as they are
+    takes, gives = serving.signature(file, runtime.delegate)
+    if len(takes) == 1:  # that is quantized takes integers as they are
+        [(name, (kind, shape))] = takes.items()
+        dtype = np.dtype(picked.record.input(picked.point.outcome.config.recipe).given)
+        takes = {name: (kind if dtype.kind == "f" else dtype, shape)}
+    ends = {"inputs": list(takes), "outputs": list(gives)}
     return Function(
         file=file,
         code=folder / loader.partition(".")[0],
         loader=loader,
-        config={"delegate": runtime.delegate, "threads": runtime.threads, "state": picked.state},
+        config={"delegate": runtime.delegate, "threads": runtime.threads, "state": picked.state, "ends": ends},
         requirements=serving.requirements(runtime.delegate, picked.record.meta.device),
         takes=takes,
         gives=gives,
@@ -163,8 +167,10 @@ def _metrics(picked: Picked) -> dict[str, float]:
     return metrics
 
 
-def _example(picked: Picked, takes: serving.TensorType, trust: Trust) -> NDArray[np.generic]:
-    """Validation samples where they are at hand, else zeros."""
-    kind, shape = takes
+def _example(picked: Picked, takes: serving.Types, trust: Trust) -> dict[str, NDArray[np.generic]]:
+    """Validation samples of each input where they are at hand, else zeros."""
     inputs = samples(picked.record, picked.point, EXAMPLES, trust)
-    return np.zeros((1, *shape), kind) if inputs is None else inputs.astype(kind)
+    if inputs is None:
+        return {name: np.zeros((1, *shape), kind) for name, (kind, shape) in takes.items()}
+    values = parts(inputs)
+    return {name: values[name].astype(kind) for name, (kind, _) in takes.items()}

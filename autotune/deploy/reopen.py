@@ -17,7 +17,7 @@ from autotune.study.measured_file import cache_of
 from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.study.prepare import judged_by
-from autotune.targets.metric import is_quality
+from autotune.targets.metric import bare, is_quality
 from autotune.task import user_code
 from autotune.task.data import Array
 
@@ -94,7 +94,7 @@ def _options(record: Record, trust: Trust) -> Options:
         folder=record.folder.parent,
         seed=seed,
         loss=None if user_code.is_function(loss) else loss,  # then it is the data's own
-        metric=metric if is_quality(metric) else None,  # likewise
+        metric=metric if is_quality(bare(metric)) else None,  # likewise
         validation_share=RunOptions.validation_share if options.validation_share is None else options.validation_share,
         exclude=options.excluded or (),
         trust=trust,

@@ -15,9 +15,13 @@ from autotune.devices.delegates import RUNNER
 from autotune.devices.runner import inference
 from autotune.errors import UserError
 from autotune.results.meta import DeviceFacts
+from autotune.tflite.flatbuffer import ends
 
 TensorType = tuple[np.dtype[np.generic], tuple[int, ...]]
-"""What a function takes or gives: the type, and the shape of a sample."""
+"""An input or output of a function: the type, and the shape of a sample."""
+
+Types = dict[str, TensorType]
+"""What a function takes or gives, by name, in the file's order; "" is that of the only one."""
 
 
 def write(folder: Path) -> str:
@@ -57,19 +61,25 @@ def _pinned(package: str) -> str:
         return package
 
 
-def signature(file: Path, delegate: str) -> tuple[TensorType, TensorType]:
+def signature(file: Path, delegate: str) -> tuple[Types, Types]:
     """What the function takes and gives.
 
     Raises:
-        UserError: the file has several inputs or outputs, or the delegate is one that the runner has no way to.
+        UserError: the delegate is one that the runner has no way to.
     """
     if delegate not in RUNNER:
         raise UserError(f"{delegate} is no delegate of LiteRT in Python; known are {', '.join(RUNNER)}")
     request = {"path": str(file), "threads": 1, "delegate": "reference"}
     opened = inference.interpreter(request)  # type: ignore[no-untyped-call]
-    entries, exits = opened.get_input_details(), opened.get_output_details()
-    if len(entries) + len(exits) > 2:
-        raise UserError(f"{file} has {len(entries)} inputs and {len(exits)} outputs; a function has one of each")
-    [entry], [exit_] = entries, exits
-    taken = np.dtype(np.float32 if entry["quantization"][0] else entry["dtype"])
-    return (taken, tuple(map(int, entry["shape"][1:]))), (np.dtype(np.float32), tuple(map(int, exit_["shape"][1:])))
+    names = ends(file.read_bytes())
+
+    real: np.dtype[np.generic] = np.dtype(np.float32)
+    takes: Types = {
+        name: (real if entry["quantization"][0] else np.dtype(entry["dtype"]), tuple(map(int, entry["shape"][1:])))
+        for name, entry in zip(names.input_fields, opened.get_input_details(), strict=True)
+    }
+    gives: Types = {
+        name: (real, tuple(map(int, exit_["shape"][1:])))
+        for name, exit_ in zip(names.output_fields, opened.get_output_details(), strict=True)
+    }
+    return takes, gives

@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from autotune.config import Runtime
 from autotune.results.meta import DeviceFacts
 from autotune.results.profile import OperatorTime
+from autotune.task.data.fields import Array
 
 
 @dataclass(frozen=True)
@@ -106,8 +104,9 @@ class Session(Protocol):
     the device or the way to it failed.
     """
 
-    def outputs(self, model: Path, runtime: Runtime, inputs: Path) -> NDArray[np.float32]:
-        """The file's outputs (n, *output shape), float32, for the inputs (n, *input shape) in an .npy.
+    def outputs(self, model: Path, runtime: Runtime, inputs: Path) -> Array:
+        """The file's outputs (n, *output shape), float32, for the inputs (n, *input shape) in an .npy. Several inputs
+        or outputs are fields of one structured array, by the names that tflite.ends has.
 
         Each sample is run as if it were the first: what a file keeps from one inference to the next
         (tflite.state) is reset before each.

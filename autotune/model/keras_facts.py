@@ -1,9 +1,9 @@
 """What there is to know of a tf_keras model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from autotune.model.keras_types import KerasLayer, KerasModel
-from autotune.task.model_facts import ModelFacts
+from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
+from autotune.task.model_facts import ModelFacts, TensorSpec
 from autotune.tflite.activation import Activation, activation
 
 
@@ -11,15 +11,33 @@ def facts(model: KerasModel) -> ModelFacts:
     """What a tf_keras model tells by itself: all but what it was compiled with."""
     kernels = [weight for weight in model.weights if len(weight.shape) > 1]
     return ModelFacts(
-        input_shape=tuple(model.inputs[0].shape[1:]),
-        output_shape=tuple(model.outputs[0].shape[1:]),
-        input_dtype=model.inputs[0].dtype.name,
-        output_dtype=model.outputs[0].dtype.name,
+        inputs=specs(model.inputs, model.input_names),
+        outputs=specs(model.outputs, model.output_names, activations(model)),
         layers=tuple(layer.name for layer in layers_of(model) if layer.weights),
         parameters=int(model.count_params()),
         largest_layer=max((weight.shape.num_elements() for weight in kernels), default=0),
-        activation=last_activation(model),
     )
+
+
+def specs(
+    tensors: Sequence[KerasTensor], names: Sequence[str], activations: Sequence[Activation] = ()
+) -> tuple[TensorSpec, ...]:
+    """What a model takes or gives, by its tensors and their names; of outputs with what their values are."""
+    each: list[Activation | None] = [*activations] or [None] * len(tensors)
+    return tuple(
+        TensorSpec(tuple(tensor.shape[1:]), tensor.dtype.name, name if len(tensors) > 1 else "", activation=activation)
+        for tensor, name, activation in zip(tensors, names, each, strict=True)
+    )
+
+
+def fresh_inputs(model: KerasModel) -> list[KerasTensor]:
+    """New inputs for batches of any size, of the shapes, types and names that a tf_keras model has."""
+    import tf_keras
+
+    return [
+        tf_keras.Input(entry.shape[1:], dtype=entry.dtype, name=name)
+        for entry, name in zip(model.inputs, model.input_names, strict=True)
+    ]
 
 
 def layers_of(model: KerasModel) -> Iterator[KerasLayer]:
@@ -31,17 +49,16 @@ def layers_of(model: KerasModel) -> Iterator[KerasLayer]:
             yield layer
 
 
-def last_activation(model: KerasModel) -> Activation:
-    """What the values of a tf_keras model's output are, by its graph: whichever layers, nested or not, made it."""
+def activations(model: KerasModel) -> list[Activation]:
+    """What the values of a tf_keras model's outputs are, by its graph: whichever layers, nested or not, made them."""
     import tensorflow as tf
 
-    entry = model.inputs[0]
-    call = tf.function(lambda x: model(x, training=False))
-    graph = call.get_concrete_function(tf.TensorSpec(entry.shape, entry.dtype))
+    call = tf.function(lambda *x: model(x if len(x) > 1 else x[0], training=False))
+    graph = call.get_concrete_function(*[tf.TensorSpec(entry.shape, entry.dtype) for entry in model.inputs])
 
     def made_by(name: str) -> tuple[str, list[str]]:
         operator = graph.graph.get_tensor_by_name(name).op
         inputs = [each.name for each in operator.inputs if each.op.type != "Const"]  # not shapes, axes, indices
         return operator.type, inputs
 
-    return activation(graph.outputs[0].name, made_by)
+    return [activation(output.name, made_by) for output in graph.outputs]

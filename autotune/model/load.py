@@ -230,10 +230,12 @@ def _exported(model: KerasModel, batch: int | None = None) -> bytes:
 def _check(model: KerasModel) -> None:
     """Inputs and outputs, where the model knows them: a subclassed one does not. Batches can be set free."""
     if getattr(model, "inputs", None) and getattr(model, "outputs", None):
+        names = getattr(model, "output_names", None) or map(str, range(len(model.outputs)))
         check_signature(
-            [[None, *end.shape[1:]] for end in model.inputs], [[None, *end.shape[1:]] for end in model.outputs]
+            {tensor.name: [None, *tensor.shape[1:]] for tensor in model.inputs},
+            {name: [None, *tensor.shape[1:]] for name, tensor in zip(names, model.outputs, strict=True)},
         )
-        if model.inputs[0].dtype == "string":
+        if any(entry.dtype == "string" for entry in model.inputs):
             raise UserError("takes text; leave the layers that make numbers of it out of the model")
 
 
@@ -247,12 +249,10 @@ def _trainable(model: KerasModel, training: KerasConfig) -> Artifact:
 
     if not model._is_graph_network:  # public in no form
         raise ValueError(f"a {type(model).__name__} model is neither Sequential nor Functional")
-    entry = model.inputs[0]
     try:
         # Batches of any size, whatever the model was built on.
-        free = (
-            [tf_keras.Input(entry.shape[1:], dtype=entry.dtype, name=model.input_names[0])] if entry.shape[0] else None
-        )
+        fixed = any(entry.shape[0] for entry in model.inputs)
+        free = keras_facts.fresh_inputs(model) if fixed else None
         bare = tf_keras.models.clone_model(
             model, free, lambda layer: type(layer).from_config(_plain(layer.get_config()))
         )
@@ -303,5 +303,6 @@ def _of_file(file: bytes, reason: str, training: KerasConfig) -> Artifact:
 
 def _artifact(data: bytes, facts: ModelFacts, training: KerasConfig) -> Artifact:
     """A model with what is known of it, and of its training."""
-    loss, metrics = compiled_loss(training), compiled_metrics(training)
+    outputs = [spec.name for spec in facts.outputs]
+    loss, metrics = compiled_loss(training, outputs), compiled_metrics(training, outputs)
     return Artifact(data, replace(facts, compiled_loss=loss, compiled_metrics=metrics).to_json())

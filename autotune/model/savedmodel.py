@@ -168,7 +168,7 @@ def _signature(folder: Path) -> str:
         raise UserError(f"has several signatures ({', '.join(sorted(signatures))}); save the model with one of them")
     name, signature = signatures.popitem()
     # Shapes of outputs are often found out by the converter only.
-    check_signature([_shape(tensor) for tensor in signature.inputs.values()], [None] * len(signature.outputs))
+    check_signature({key: _shape(tensor) for key, tensor in signature.inputs.items()}, dict.fromkeys(signature.outputs))
     return str(name)
 
 

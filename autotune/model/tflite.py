@@ -5,7 +5,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from autotune.errors import UserError
 from autotune.model.signature import Shape, check_signature
-from autotune.task.model_facts import ModelFacts
+from autotune.task.model_facts import ModelFacts, TensorSpec
 from autotune.tflite.custom import missing
 from autotune.tflite.facts import TensorFacts
 from autotune.tflite.flatbuffer import describe, is_quantized, opened, read_layers, reading
@@ -23,25 +23,33 @@ def facts(file: bytes) -> ModelFacts:
     """
     described = describe(file)
     if lacking := missing(file, described["custom_operators"]):
-        names = ", ".join(lacking)
-        raise UserError(f"has operators that LiteRT has not ({names}); convert the model without them")
+        raise UserError(f"has operators that LiteRT has not ({', '.join(lacking)}); convert the model without them")
     if len(described["signatures"]) > 1:
-        names = ", ".join(sorted(described["signatures"]))
-        raise UserError(f"has several signatures ({names}); convert the model with one of them")
-    check_signature([_shape(end) for end in described["inputs"]], [_shape(end) for end in described["outputs"]])
-    (entry,), (end,) = described["inputs"], described["outputs"]
+        several = ", ".join(sorted(described["signatures"]))
+        raise UserError(f"has several signatures ({several}); convert the model with one of them")
+    names = described["ends"]
+    check_signature(
+        dict(zip(names.inputs, map(_shape, described["inputs"]), strict=True)),
+        dict(zip(names.outputs, map(_shape, described["outputs"]), strict=True)),
+    )
     layers = read_layers(file)
     return ModelFacts(
         format="tflite",
-        input_shape=tuple(entry["shape"][1:]),
-        output_shape=tuple(end["shape"][1:]),
-        input_dtype=entry["dtype"],
-        output_dtype=end["dtype"],
-        input_quantization=_quantization(file),
+        inputs=tuple(
+            TensorSpec(tuple(entry["shape"][1:]), entry["dtype"], name, quantization)
+            for entry, name, quantization in zip(
+                described["inputs"], names.input_fields, _quantizations(file), strict=True
+            )
+        ),
+        outputs=tuple(
+            TensorSpec(tuple(end["shape"][1:]), end["dtype"], name, activation=activation)
+            for end, name, activation in zip(
+                described["outputs"], names.output_fields, described["activations"], strict=True
+            )
+        ),
         layers=tuple(layer.name for layer in layers),
         parameters=_parameters(file),
         largest_layer=max((layer.values.size for layer in layers), default=0),
-        activation=described["activation"],
         quantized=described["quantized"],
         state=state(file),
         left_float=left_float(
@@ -50,14 +58,17 @@ def facts(file: bytes) -> ModelFacts:
     )
 
 
-def _quantization(file: bytes) -> tuple[float, int] | None:
-    """The fact input_quantization, scale and zero point, where the input is quantized."""
+def _quantizations(file: bytes) -> list[tuple[float, int] | None]:
+    """Of each input scale and zero point, None where it is not quantized."""
     with reading():
         graph = opened(file).subgraphs[0]
-        entry = graph.tensors[graph.inputs[0]]
-        if not is_quantized(entry) or entry.quantization.scale is None:
-            return None
-        return float(entry.quantization.scale[0]), int(entry.quantization.zeroPoint[0])
+        entries = [graph.tensors[index] for index in graph.inputs]
+        return [
+            (float(entry.quantization.scale[0]), int(entry.quantization.zeroPoint[0]))
+            if is_quantized(entry) and entry.quantization.scale is not None
+            else None
+            for entry in entries
+        ]
 
 
 def _shape(end: TensorFacts) -> Shape:

@@ -48,7 +48,7 @@ def as_keras(file: bytes) -> KerasModel:
     Weights have the names of the file's tensors, so that exclusions find them.
 
     Args:
-        file: a float .tflite file of one input and one output.
+        file: a float .tflite file.
 
     Raises:
         UserError: an operator has no counterpart; one line that names it and follows "it can't be trained: ".
@@ -101,13 +101,15 @@ class _Graph:
             raise UserError(f"its operator {unknown[0]} has no Keras layer here")
         shapes = self._shapes()
         pending = self._dilated(pending, shapes)
-        entry, end = int(self._graph.inputs[0]), int(self._graph.outputs[0])
-        facts = tensor_facts(self._graph.tensors[entry])
-        self._tensors[entry] = tf_keras.Input(shapes[entry][1:], dtype=facts["dtype"], name=self._name(facts["name"]))
+        entries, exits = (list(map(int, each)) for each in (self._graph.inputs, self._graph.outputs))
+        for entry in entries:
+            facts = tensor_facts(self._graph.tensors[entry])
+            name = self._name(facts["name"])
+            self._tensors[entry] = tf_keras.Input(shapes[entry][1:], dtype=facts["dtype"], name=name)
         last = max((place for place, each in enumerate(pending) if each.kind in WEIGHTED), default=0)
         for place, operator in enumerate(pending):
             self._tensors[operator.outputs[0]] = self._made(operator, shapes[operator.outputs[0]], inner=place < last)
-        return tf_keras.Model(self._tensors[entry], self._tensors[end])
+        return tf_keras.Model([self._tensors[each] for each in entries], [self._tensors[each] for each in exits])
 
     def _operator(self, operator: schema.OperatorT) -> Operator:
         inputs, outputs = (

@@ -23,7 +23,7 @@ def why_untrainable(file: bytes) -> str | None:
     takes them, together.
 
     Args:
-        file: a float .tflite file of one input and one output.
+        file: a float .tflite file.
 
     Returns:
         One line that names the operator, or says by how much outputs differ.
@@ -40,34 +40,44 @@ def why_untrainable(file: bytes) -> str | None:
     return None
 
 
-def _samples(model: KerasModel) -> list[Array]:
-    (inputs,) = random_inputs(model)
-    indices = any(type(layer).__name__ == "Embedding" for layer in model.layers)
-    if indices or not model.inputs[0].dtype.is_floating:
+def _samples(model: KerasModel) -> list[list[Array]]:
+    """Sets of random inputs, an array for each input."""
+    inputs = random_inputs(model)
+    if any(type(layer).__name__ == "Embedding" for layer in model.layers):
         return [inputs]
-    return [inputs * scale for scale in _SCALES]
+    floating = [entry.dtype.is_floating for entry in model.inputs]
+    if not any(floating):
+        return [inputs]
+    return [
+        [values * scale if real else values for values, real in zip(inputs, floating, strict=True)] for scale in _SCALES
+    ]
 
 
-def _gap(model: KerasModel, file: bytes, inputs: Array) -> float:
+def _gap(model: KerasModel, file: bytes, inputs: list[Array]) -> float:
     """The largest difference of outputs, relative to their largest magnitude where that is above LEAST."""
-    ours = np.asarray(model(inputs, training=False), np.float64)
+    outputs = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+    ours = [np.asarray(each, np.float64) for each in (outputs if isinstance(outputs, list) else [outputs])]
+    samples = len(inputs[0])
     gaps = []
-    for size in (1, len(inputs)):
+    for size in (1, samples):
         runtime = interpreter(file)
-        entry = runtime.get_input_details()[0]
+        entries = runtime.get_input_details()
         if size > 1:
-            if entry["shape_signature"][0] != -1:
+            if any(entry["shape_signature"][0] != -1 for entry in entries):
                 break
-            runtime.resize_tensor_input(entry["index"], inputs.shape)
+            for entry, values in zip(entries, inputs, strict=True):
+                runtime.resize_tensor_input(entry["index"], values.shape)
             runtime.allocate_tensors()
-        theirs = np.concatenate([_run(runtime, inputs[start : start + size]) for start in range(0, len(inputs), size)])
-        theirs = theirs.astype(np.float64).reshape(ours.shape)
-        gaps.append(float(np.max(np.abs(ours - theirs)) / max(LEAST, float(np.max(np.abs(theirs))))))
+        runs = [_run(runtime, [values[start : start + size] for values in inputs]) for start in range(0, samples, size)]
+        for left, parts in zip(ours, zip(*runs, strict=True), strict=True):
+            right = np.concatenate(parts).astype(np.float64).reshape(left.shape)
+            gaps.append(float(np.max(np.abs(left - right)) / max(LEAST, float(np.max(np.abs(right))))))
     return float(np.max(gaps))
 
 
-def _run(runtime: Interpreter, inputs: Array) -> Array:
-    runtime.set_tensor(runtime.get_input_details()[0]["index"], inputs)
+def _run(runtime: Interpreter, inputs: list[Array]) -> list[Array]:
+    """The outputs for one batch."""
+    for entry, values in zip(runtime.get_input_details(), inputs, strict=True):
+        runtime.set_tensor(entry["index"], values)
     runtime.invoke()
-    outputs: Array = runtime.get_tensor(runtime.get_output_details()[0]["index"])
-    return outputs
+    return [runtime.get_tensor(exit_["index"]) for exit_ in runtime.get_output_details()]

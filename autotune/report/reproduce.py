@@ -7,7 +7,7 @@ from pathlib import Path
 from autotune.options import RunOptions
 from autotune.results.front import Point
 from autotune.results.record import Record
-from autotune.targets.metric import is_quality
+from autotune.targets.metric import bare, is_quality
 from autotune.task import user_code
 
 _INLINE = "in "
@@ -62,7 +62,7 @@ def _run(record: Record, words: list[str]) -> str:
         "--device": options.device,
         "--seed": options.seed,
         "--loss": None if user_code.is_function(options.loss) else options.loss,
-        "--metric": options.metric if options.metric and is_quality(options.metric) else None,
+        "--metric": options.metric if options.metric and is_quality(bare(options.metric)) else None,
         "--codec": None if options.codec == RunOptions.codec else options.codec,
         "--validation-share": None if share == RunOptions.validation_share else share,
     }

@@ -11,8 +11,8 @@ class Limits:
     """What decides of a model, and of what is asked for, which configurations make sense for it.
 
     Attributes:
-        input_shape: of a sample.
-        output_shape: likewise, of its output.
+        images: whether a sample is one image and nothing else.
+        labels_of_places: whether labels are of places in a sample, such as masks, or of several outputs.
         largest_layer: the number of weights in it.
         untrainable: why the model can't be trained, None where it can.
         quantized: whether it came quantized.
@@ -20,8 +20,8 @@ class Limits:
         one_shot: whether it may be pruned and clustered without training.
     """
 
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
+    images: bool
+    labels_of_places: bool
     largest_layer: int
     untrainable: str | None = None
     quantized: bool = False
@@ -105,9 +105,9 @@ def _of_zeros(config: Config) -> Iterator[str]:
 def _of_augmentation(recipe: Recipe, limits: Limits) -> Iterator[str]:
     if not recipe.trains or recipe.augment == "none":
         return
-    if len(limits.input_shape) != 3:
+    if not limits.images:
         yield "only images are shifted and flipped"
-    if recipe.fine_tune != "distill" and len(limits.output_shape) > 1:
+    if recipe.fine_tune != "distill" and limits.labels_of_places:
         yield "labels such as masks would not be shifted and flipped with their images; only a teacher's outputs are"
     if recipe.fine_tune != "distill" and recipe.augment == "mix":
         yield "mixed samples have no labels, only a teacher's outputs"

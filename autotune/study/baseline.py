@@ -131,7 +131,7 @@ def no_better_than_chance(task: Task, baseline: Measured) -> str | None:
     """
     if task.quality != ACCURACY:
         return None
-    labels = class_numbers(task.data.validation.y, task.output)
+    labels = class_numbers(task.answers, task.output)
     labels = labels[labels >= 0]  # the others don't count
     chance = float(np.unique(labels, return_counts=True)[1].max() / labels.size)
     if baseline.metrics[ACCURACY.key] > chance + baseline.certainty.standard_error:

@@ -22,8 +22,9 @@ from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.targets.metric import Metric
 from autotune.task.data import Data, needs_worker, read_data
+from autotune.task.make import make_task
 from autotune.task.model_facts import ModelFacts
-from autotune.task.task import Task, make_task
+from autotune.task.task import Task
 
 DEAD = "dead_channels"
 """In an artifact's facts: how many channels of a model change nothing."""
@@ -173,17 +174,19 @@ def _candidates(
     Raises:
         UserError: data does not fit a model, or the models are for different tasks.
     """
-    read: dict[tuple[int, ...], Data] = {}
+    read: dict[str, Data] = {}
     candidates: dict[str, Candidate] = {}
     for (name, base), path in zip(bases.items(), options.models, strict=True):
         facts = ModelFacts.from_json(base.facts)
         shape = facts.input_shape
-        if shape not in read:
+        if str(shape) not in read:
             arguments = (options.data, shape, options.seed, options.validation_share)
             worker = needs_worker(options.data)
-            read[shape] = pool.submit(read_data, *arguments).result() if worker else read_data(*arguments)
+            read[str(shape)] = pool.submit(read_data, *arguments).result() if worker else read_data(*arguments)
         try:
-            task = make_task(path.name, sources[name], facts, read[shape], options.loss, options.metric, options.seed)
+            task = make_task(
+                path.name, sources[name], facts, read[str(shape)], options.loss, options.metric, options.seed
+            )
         except UserError as error:
             raise (UserError(f"model {name}: {error}") if name else error) from error
         key = fingerprint(keys[name], task.fingerprint, options.exclude)
@@ -202,8 +205,8 @@ def _candidates(
 def _limits(facts: ModelFacts, options: Options) -> Limits:
     """What is to be known of a model, and of what is asked for, to tell which configurations make sense."""
     return Limits(
-        facts.input_shape,
-        facts.output_shape,
+        len(facts.inputs) == 1 and len(facts.inputs[0].shape) == 3,
+        len(facts.outputs) > 1 or len(facts.outputs[0].shape) > 1,
         facts.largest_layer,
         facts.untrainable,
         facts.quantized,

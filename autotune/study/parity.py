@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from autotune.results.outcome import Parity
 from autotune.results.scores import Each
 from autotune.results.significance import wilson
+from autotune.task.data.fields import Array, names, parts
 
 SAMPLES = 100
 """Real samples that are compared."""
@@ -13,11 +14,9 @@ SAMPLES = 100
 SPREAD = 0.1
 """Mean error, as a share of the outputs' standard deviation, that outputs which decide nothing may have."""
 
-Array = NDArray[np.float32]
-
 
 def parity(outputs: Array, reference: Array, half: float | None) -> Parity:
-    """Compares outputs (n, …) with the built-in kernels' (n, …).
+    """Compares outputs (n, …) with the built-in kernels' (n, …); of several the worst counts.
 
     Args:
         outputs: of the delegate.
@@ -25,6 +24,9 @@ def parity(outputs: Array, reference: Array, half: float | None) -> Parity:
         half: the output above which a yes-or-no question is answered with yes, where each output is
             one; None where the largest of the last axis decides, NaN where nothing is decided.
     """
+    if names(outputs):
+        each = [parity(outputs[name], reference[name], half) for name in names(outputs)]
+        return max(each, key=lambda compared: compared.relative_error)
     gap = np.abs(outputs.astype(float) - reference)
     agreement = None
     if half is None:
@@ -55,9 +57,11 @@ def differs(agreement: float, samples: int, share: float) -> bool:
 
 def senseless(outputs: Array) -> str | None:
     """Why outputs can't be a model's, None where they may be."""
-    if not np.isfinite(outputs).all():
-        return "its outputs are not finite"
-    if not outputs.any():
+    columns = parts(outputs)
+    for name, values in columns.items():
+        if not np.isfinite(values).all():
+            return f"its output {name!r} is not finite" if name else "its outputs are not finite"
+    if not any(values.any() for values in columns.values()):
         return "its outputs are all zero"
     return None
 

@@ -25,6 +25,7 @@ from autotune.targets.metric import Metric
 from autotune.targets.target import Target, resolve
 from autotune.task import user_code
 from autotune.task.data import Data, located
+from autotune.task.data.fields import parts
 from autotune.task.task import Task
 from autotune.tflite.state import KEEPS
 
@@ -66,7 +67,7 @@ class Prepared:
             *(f"{each.task.model} {line}" for each in candidates if (line := each.limits.remark)),
             *(f"{task.model} {KEEPS}" for task in tasks if task.facts.state),
             *(f"{task.model}: {line}" for task in tasks if (line := task.facts.left_float)),
-            *(f"{task.model} {line}" for task in tasks if (line := task.input.remark(task.data.train.x))),
+            *(f"{task.model} {line}" for task in tasks for line in _input_remarks(task)),
             *_groups(tasks[0].data),
         ]
 
@@ -204,6 +205,21 @@ def identity(
     )
 
 
+def _input_remarks(task: Task) -> Iterator[str]:
+    """What the user should know of how a model's inputs are understood."""
+    values = parts(task.data.train.x)
+    for name, entry in task.inputs.items():
+        if remark := entry.remark(values[name]):
+            yield f"{name!r}: {remark}" if name else remark
+
+
+def _input_types(task: Task) -> InputTypes:
+    """The types of a model's inputs, in their order."""
+    values = parts(task.data.train.x)
+    taken = [entry.dtype for entry in task.inputs.values()]
+    return InputTypes(", ".join(taken), ", ".join(str(values[name].dtype) for name in task.inputs))
+
+
 def _meta(options: Options, targets: Sequence[Target], goals: Sequence[str], opened: Opened, device: Device) -> Meta:
     """What a study is kept with: its identity, and what a person wants to know of it."""
     task = next(iter(opened.candidates.values())).task
@@ -215,7 +231,7 @@ def _meta(options: Options, targets: Sequence[Target], goals: Sequence[str], ope
         seed=options.seed,
         quality=task.quality,
         data=_data(task, options.data),
-        inputs={name: InputTypes(task.input.dtype, str(task.data.train.x.dtype)) for name, task in tasks.items()},
+        inputs={name: _input_types(task) for name, task in tasks.items()},
         targets=tuple(target.text for target in targets),
         objectives=tuple(goals),
         device=device.facts(),
@@ -226,7 +242,7 @@ def _meta(options: Options, targets: Sequence[Target], goals: Sequence[str], ope
             device=options.device or device.name,
             space=options.space.source,
             loss=task.loss,
-            metric=task.quality.name,
+            metric=task.metric,
             seed=options.seed,
             excluded=options.exclude,
             codec=options.codec,

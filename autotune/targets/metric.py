@@ -97,6 +97,11 @@ def compressed(codec: str) -> Metric:
     return Metric(f"download_{codec}", f"download_{codec}_bytes", "bytes", "lower")
 
 
+def bare(text: str) -> str:
+    """The name of a metric that is said to be of one of several outputs: OUTPUT=METRIC."""
+    return text.rpartition("=")[2]
+
+
 def is_quality(name: str) -> bool:
     """Whether it is the name of one of QUALITIES."""
     return (name in QUALITIES and name != "topK") or _TOP.fullmatch(name) is not None

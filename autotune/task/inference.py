@@ -1,11 +1,11 @@
 """Which loss and metric go with the labels: the user's word, the data's, the model file's."""
 
 from autotune.errors import UserError
-from autotune.targets.metric import FITTING, QUALITIES, Metric, is_quality, quality
+from autotune.targets.metric import FITTING, QUALITIES, Metric, bare, is_quality, quality
 from autotune.task import user_code
 from autotune.task.data import Array, Data, one_hot
 from autotune.task.labels import Kind, answers, classes, distributions, two_sided, zeros_and_ones
-from autotune.task.losses import BINARY, ERRORS, GAPS, OF_CLASSES, OF_DISTRIBUTIONS, SIGNS, Loss
+from autotune.task.losses import BINARY, ERRORS, GAPS, OF_CLASSES, OF_DISTRIBUTIONS, SIGNS, Loss, OutputLoss, of_outputs
 from autotune.task.model_facts import ModelFacts
 from autotune.task.supervision import Supervision
 
@@ -52,9 +52,14 @@ def check_names(loss: str | None, metric: str | None) -> None:
         UserError: a name is unknown.
     """
     if loss is not None:
-        _known_loss(loss, "--loss")
+        try:
+            losses = of_outputs(loss) or {"": OutputLoss(loss)}
+        except ValueError as error:
+            raise UserError(f"--loss {loss!r}: {error}") from error
+        for each in losses.values():
+            _known_loss(each.loss, "--loss")
     if metric is not None:
-        _named_metric(metric, "--metric")
+        _named_metric(bare(metric), "--metric")
 
 
 def _named_loss(wanted: str | None, data: Data, facts: ModelFacts, output: tuple[int, ...]) -> str | None:
@@ -135,11 +140,11 @@ def _kind(loss: str | None, metric: str | None, y: Array, facts: ModelFacts, out
         return _kind_by_loss(_bare(loss), y, output)
     if metric is not None:
         return _kind_by_metric(metric, y, output)
-    if output[-1] == 1 and facts.activation != "sigmoid":
+    if output[-1] == 1 and facts.outputs[0].activation != "sigmoid":
         return "classes" if classes(y, output) and zeros_and_ones(y) else "quantities"
     if classes(y, output):
         return "classes"
-    return "multilabel" if answers(y, output) and facts.activation == "sigmoid" else "quantities"
+    return "multilabel" if answers(y, output) and facts.outputs[0].activation == "sigmoid" else "quantities"
 
 
 def _kind_by_loss(loss: str, y: Array, output: tuple[int, ...]) -> Kind:
@@ -183,7 +188,7 @@ def _loss(named: str | None, kind: Kind, facts: ModelFacts, output: tuple[int, .
         return f"sparse_{named}" if plain and kind == "classes" and not rows else named
     if kind == "quantities":
         return ERRORS[0]
-    logits = "" if facts.activation in ("softmax", "sigmoid") else ":logits"
+    logits = "" if facts.outputs[0].activation in ("softmax", "sigmoid") else ":logits"
     if output[-1] == 1 or kind == "multilabel":
         return f"binary_crossentropy{logits}"
     return f"sparse_categorical_crossentropy{logits}"

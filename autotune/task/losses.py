@@ -121,6 +121,48 @@ class Loss:
         return int(self.settings[IGNORED]) if IGNORED in self.settings else None
 
 
+@dataclass(frozen=True)
+class OutputLoss:
+    """The loss of one of several outputs.
+
+    Attributes:
+        loss: as Loss.parse() takes it.
+        weight: by which it counts in the sum of all.
+    """
+
+    loss: str
+    weight: float = 1.0
+
+    def __str__(self) -> str:
+        return self.loss if self.weight == 1 else f"{self.loss}*{self.weight:.15g}"
+
+
+def of_outputs(text: str) -> dict[str, OutputLoss] | None:
+    """The losses of several outputs, by their names, from OUTPUT=LOSS,OUTPUT=LOSS*WEIGHT and so on.
+
+    Returns:
+        None where the text is one loss, of which the same can't be said.
+
+    Raises:
+        ValueError: a weight is no positive number; says which.
+    """
+    losses = dict[str, OutputLoss]()
+    for part in text.split(","):
+        name, equals, rest = part.partition("=")
+        if not equals or ":" in name:
+            return None
+        loss, _, weight = rest.partition("*")
+        if weight and (not _is_number(weight, whole=False) or float(weight) <= 0):
+            raise ValueError(f"weight {weight!r} of output {name!r} is no positive number")
+        losses[name.strip()] = OutputLoss(loss, float(weight or 1))
+    return losses
+
+
+def joined(losses: Mapping[str, OutputLoss]) -> str:
+    """The reverse of of_outputs()."""
+    return ",".join(f"{name}={loss}" for name, loss in losses.items())
+
+
 def _is_number(text: str, *, whole: bool) -> bool:
     try:
         value = float(text)

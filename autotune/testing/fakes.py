@@ -26,7 +26,7 @@ from autotune.results.meta import DeviceFacts
 from autotune.results.profile import OperatorTime
 from autotune.study.reporting import Silent
 from autotune.targets.metric import CODECS
-from autotune.task.model_facts import ModelFacts
+from autotune.task.model_facts import ModelFacts, TensorSpec
 
 T = TypeVar("T")
 
@@ -53,7 +53,13 @@ def toy_files(folder: Path, samples: int = 200) -> tuple[Path, Path]:
 
 def toy_import(data: bytes, name: str, trust: Trust) -> Artifact:
     """An import in place of model.load.import_model()."""
-    facts = ModelFacts((1,), (CLASSES,), "softmax", layers=("dense",), parameters=100, largest_layer=100)
+    facts = ModelFacts(
+        (TensorSpec((1,)),),
+        (TensorSpec((CLASSES,), activation="softmax"),),
+        ("dense",),
+        parameters=100,
+        largest_layer=100,
+    )
     return Artifact(data, facts.to_json())
 
 

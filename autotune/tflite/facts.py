@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from autotune.tflite.activation import Activation
+from autotune.tflite.ends import Ends
 
 
 @dataclass(frozen=True)
@@ -88,17 +89,19 @@ class FileFacts(TypedDict):
     Attributes:
         inputs: of its main graph.
         outputs: likewise.
+        ends: what they are called.
         signatures: their names.
         custom_operators: names of operators that are not LiteRT's own, sorted.
         quantized: whether some tensor is quantized or in float16 already.
-        activation: what the values of the first output are.
+        activations: what the values of each output are.
         operators: how often each kind is used.
     """
 
     inputs: list[TensorFacts]
     outputs: list[TensorFacts]
+    ends: Ends
     signatures: list[str]
     custom_operators: list[str]
     quantized: bool
-    activation: Activation
+    activations: list[Activation]
     operators: Counter[str]

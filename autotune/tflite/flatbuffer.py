@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from autotune.errors import UserError
 from autotune.tflite.activation import activation
+from autotune.tflite.ends import Ends, ends_of
 from autotune.tflite.facts import FileFacts, LayerFacts, TensorFacts
 from autotune.tflite.recurrent import RECURRENT
 from autotune.tflite.tables import check_tables
@@ -123,12 +124,23 @@ def describe(file: bytes) -> FileFacts:
         return {
             "inputs": [tensor_facts(main.tensors[index]) for index in main.inputs],
             "outputs": [tensor_facts(main.tensors[index]) for index in main.outputs],
+            "ends": ends_of(model),
             "signatures": [signature.signatureKey.decode() for signature in model.signatureDefs or ()],
             "custom_operators": sorted(set(operators) - set(_OPERATORS.values())),
             "quantized": any(_is_reduced(tensor) for graph in model.subgraphs for tensor in graph.tensors),
-            "activation": activation(int(main.outputs[0]), _made_by(model, main)),
+            "activations": [activation(int(output), _made_by(model, main)) for output in main.outputs],
             "operators": operators,
         }
+
+
+def ends(file: bytes) -> Ends:
+    """What a file's inputs and outputs are called.
+
+    Raises:
+        UserError: it is no whole .tflite file.
+    """
+    with reading():
+        return ends_of(opened(file))
 
 
 def activations(file: bytes) -> set[str]:

@@ -213,7 +213,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     end = np.dtype(np.float32), (1,)
     monkeypatch.setattr("autotune.track.mlflow.registry.register", register)
-    monkeypatch.setattr("autotune.deploy.serving.signature", lambda file, delegate: (end, end))
+    monkeypatch.setattr("autotune.deploy.serving.signature", lambda file, delegate: ({"": end}, {"": end}))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return calls
 
@@ -228,9 +228,14 @@ def test_pick_registers(device: FakeDevice, registry: list[Any], capsys: pytest.
     told = {"name": "it", "version": 3, "alias": "best", "uri": "models:/it@best", "run_id": "0" * 32}
     assert recipe["registered"] == told | {"tracking_uri": "sqlite:///mlflow.db"}
     function, origin, tags = registry[-1]
-    assert function.config == {"delegate": "xnnpack", "threads": 2, "state": ""}
-    assert function.example.shape == (2, 1)
-    assert function.example.any()
+    assert function.config == {
+        "delegate": "xnnpack",
+        "threads": 2,
+        "state": "",
+        "ends": {"inputs": [""], "outputs": [""]},
+    }
+    assert function.example[""].shape == (2, 1)
+    assert function.example[""].any()
     assert (origin.study, origin.trial, origin.params["threads"]) == ("toy", recipe["trial"], 2)
     assert (tags["study"], tags["device"], tags["targets"]) == ("toy", "fake", "latency<0.06ms")
     assert float(tags["latency_remeasured_ms"]) == pytest.approx(recipe["remeasured"]["p50_ms"])
@@ -243,7 +248,7 @@ def test_pick_registers_without_data(
     """Which may be gone: the example is one of zeros then."""
     Path("toy.npz").unlink()
     picked(capsys, "--register", "it")
-    example = registry[-1][0].example
+    example = registry[-1][0].example[""]
     assert (example.tolist(), example.dtype) == ([[0.0]], np.float32)
 
 

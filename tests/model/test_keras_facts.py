@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from autotune.compress.worker import start
-from autotune.model.keras_facts import last_activation
+from autotune.model.keras_facts import activations
 
 start(2)
 
@@ -42,4 +42,4 @@ def test_activation_is_found(name: str) -> None:
     """Through nested models, wrappers, reshapes, casts and slices, and not where something is computed behind it."""
     body, expected = BODIES[name]
     entry = tf_keras.Input((4,))
-    assert last_activation(tf_keras.Model(entry, body(entry))) == expected
+    assert activations(tf_keras.Model(entry, body(entry))) == [expected]

@@ -274,13 +274,12 @@ def test_broken_files_get_one_line(tmp_path: Path, make: Any, name: str, wrong: 
 @pytest.mark.parametrize(
     ("model", "wrong"),
     [
-        (lambda: keras.Model([a := keras.Input((2,)), b := keras.Input((2,))], L.Add()([a, b])), "2 inputs"),
         (lambda: keras.Sequential([keras.Input((None, 3)), L.LSTM(2)]), r"input shape \(None, 3\) is not fixed"),
         (lambda: keras.Sequential([keras.Input((1,), dtype="string"), L.StringLookup(vocabulary=["a"])]), "takes text"),
     ],
 )
 def test_models_that_can_not_be_tuned(tmp_path: Path, model: Any, wrong: str) -> None:
-    """Several inputs, an input of any length, or text."""
+    """An input of any length, or text."""
     with pytest.raises(UserError, match=f"^model.keras: .*{wrong}"):
         import_model(saved(model(), tmp_path), "model.keras")
 

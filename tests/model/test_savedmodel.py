@@ -276,8 +276,6 @@ def without_variables(folder: Path) -> None:
     ("make", "wrong"),
     [
         (two_signatures, r"has several signatures \(decode, encode\)"),
-        (two_inputs, "has 2 inputs"),
-        (two_graph_inputs, "has 2 inputs"),
         (lambda folder: program(tf.nn.relu, folder, (None, None)), r"input shape \(None,\) is not fixed"),
         (lambda folder: program(tf.nn.relu, folder, (16, 4)), "takes batches of 16 samples only"),
         (lambda folder: tf.saved_model.save(tf.Module(), folder), "has no signature"),

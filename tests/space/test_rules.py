@@ -8,7 +8,7 @@ import pytest
 from autotune.config import Config, Value
 from autotune.space.rules import Limits, conflict
 
-IMAGES = Limits(input_shape=(32, 32, 3), output_shape=(10,), largest_layer=1000)
+IMAGES = Limits(images=True, labels_of_places=False, largest_layer=1000)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_senseless_ones_do_not(values: dict[str, Any], reason: str) -> None:
 @pytest.mark.parametrize("augment", ["shift", "flip_shift"])
 def test_masks_are_not_varied_without_a_teacher(augment: str) -> None:
     """A flipped image does not go with the mask of the one that was not; a class, or a teacher's mask, does."""
-    masks = replace(IMAGES, output_shape=(32, 32, 3))
+    masks = replace(IMAGES, labels_of_places=True)
     labelled = Config.of({"prune": 0.5, "fine_tune": "labels", "augment": augment})
     assert "would not be shifted and flipped" in str(conflict(labelled, masks))
     assert conflict(labelled, IMAGES) is None
@@ -95,6 +95,6 @@ def test_what_has_no_weights_stays_as_it_is() -> None:
 
 def test_only_images_are_varied() -> None:
     """What has no height and width can't be shifted; where nothing trains it does not matter."""
-    limits = replace(IMAGES, input_shape=(120, 6))
+    limits = replace(IMAGES, images=False)
     assert "only images" in str(conflict(Config.of({"prune": 0.5, "augment": "shift"}), limits))
     assert conflict(Config.of({"quantize": "int8", "augment": "shift"}), limits) is None

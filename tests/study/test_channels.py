@@ -128,7 +128,7 @@ class _Candidate:
 
     def __init__(self, base: bytes, x: np.ndarray, untrainable: str | None = None) -> None:
         self.base, self.task = base, self
-        self.limits = Limits((8, 8, 3), (4,), 1000, untrainable)
+        self.limits = Limits(True, False, 1000, untrainable)
         self.x = x
         self.y = np.arange(len(x)) % 4
         self.data = self.train = self

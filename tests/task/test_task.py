@@ -12,18 +12,28 @@ from autotune.errors import UserError
 from autotune.targets.metric import METRICS
 from autotune.task.data import Array, Data, Split
 from autotune.task.labels import UNCOUNTED
-from autotune.task.model_facts import ModelFacts
-from autotune.task.task import CALIBRATION, Task, make_task
+from autotune.task.make import make_task
+from autotune.task.model_facts import ModelFacts, TensorSpec
+from autotune.task.task import CALIBRATION, Task
 from autotune.tflite.activation import Activation
 
 CLASSES = np.arange(12) % 4
 QUANTITIES = np.linspace(0, 1, 12, dtype=np.float32)
 
 
-def facts(output: int = 4, activation: Activation = "softmax", **others: Any) -> ModelFacts:
+def facts(
+    output: int = 4,
+    activation: Activation = "softmax",
+    input_shape: tuple[int, ...] = (3,),
+    input_dtype: str = "float32",
+    quantization: tuple[float, int] | None = None,
+    output_shape: tuple[int, ...] | None = None,
+    **others: Any,
+) -> ModelFacts:
     """Of a model that takes three numbers."""
-    toy = ModelFacts((3,), (output,), activation, layers=("dense",), parameters=100, largest_layer=100)
-    return replace(toy, **others)
+    end = TensorSpec((output,) if output_shape is None else output_shape, activation=activation)
+    entry = TensorSpec(input_shape, input_dtype, quantization=quantization)
+    return ModelFacts((entry,), (end,), ("dense",), 100, 100, **others)
 
 
 def split(y: Array, shape: tuple[int, ...] = (3,)) -> Split:
@@ -64,7 +74,7 @@ def test_tokens_stay_integers() -> None:
 def test_inputs_as_labels_are_what_they_stand_for() -> None:
     """Where the data are a quantized input's own integers, the outputs are held against real numbers."""
     x = np.arange(36, dtype=np.uint8).reshape(12, 3)
-    autoencoder = facts(3, "linear", input_dtype="uint8", input_quantization=(0.5, 4))
+    autoencoder = facts(3, "linear", input_dtype="uint8", quantization=(0.5, 4))
     same = Split(x, x)
     made = make_task("m", b"", autoencoder, Data(same, same, same, "data.npz", loss="mse", metric="mse"), None, None, 0)
     assert made.data.test.x.dtype == np.uint8
@@ -984,7 +994,7 @@ def test_ignored_labels_must_be_named() -> None:
     for activation, loss in activations:
         hint = f"; where 255 stands for no class: --loss sparse_categorical_crossentropy{loss}:ignore_class=255"
         with pytest.raises(UserError, match=f"go from 0 to 255, the model has outputs for 0 to 2{hint}$"):
-            task(VOID, replace(MASKED, activation=activation))
+            task(VOID, facts(output_shape=(4, 5, 3), activation=activation))
     with pytest.raises(UserError, match=r"go from 0 to 255, the model has outputs for 0 to 2$"):
         task(np.where(MASKS == 1, 254, VOID), MASKED)
     with pytest.raises(UserError, match="all train labels are 255, which is ignored"):

@@ -107,9 +107,9 @@ def test_a_file_is_described(file: bytes, calibration: np.ndarray) -> None:
     assert facts["signatures"] == ["serving_default"]
     assert facts["custom_operators"] == []
     assert facts["operators"]["FULLY_CONNECTED"] == 2
-    assert (facts["quantized"], facts["activation"]) == (False, "softmax")
+    assert (facts["quantized"], facts["activations"]) == (False, ["softmax"])
     quantized = describe(post_training.quantize(file, "int8", calibration))
-    assert (quantized["quantized"], quantized["activation"]) == (True, "softmax")
+    assert (quantized["quantized"], quantized["activations"]) == (True, ["softmax"])
     assert describe(post_training.quantize(file, "float16", calibration))["quantized"]
     assert describe(post_training.quantize(file, "int8_io", calibration))["inputs"][0]["dtype"] == "int8"
 
@@ -131,7 +131,7 @@ def test_activation_behind_a_reshape() -> None:
     tables.operator(model, tables.OPERATOR.LOGISTIC, [numbers], [shares])
     tables.operator(model, tables.OPERATOR.RESHAPE, [shares, shape], [rows])
     model.subgraphs[0].inputs, model.subgraphs[0].outputs = [numbers], [rows]
-    assert describe(tables.packed(model))["activation"] == "sigmoid"
+    assert describe(tables.packed(model))["activations"] == ["sigmoid"]
 
 
 @pytest.mark.parametrize("share", [0, 1e-4, 0.1, 0.5, 0.999])

@@ -44,7 +44,7 @@ def function(folder: Path) -> Function:
     needs = serving.requirements("xnnpack", DeviceFacts("desk"))
     ends = serving.signature(PROBE, "xnnpack")
     config = {"delegate": "xnnpack", "threads": 1, "state": ""}
-    return Function(PROBE, folder / loader.partition(".")[0], loader, config, needs, *ends, INPUTS[:2])
+    return Function(PROBE, folder / loader.partition(".")[0], loader, config, needs, *ends, {"": INPUTS[:2]})
 
 
 def origin(record: Record, trial: int = 1) -> Origin:

@@ -1,9 +1,11 @@
 """A flat Keras model as the calls of its layers, which can be run one by one."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autotune.model.keras_types import KerasLayer, KerasModel, KerasObject, KerasTensor
+from autotune.task.data import Array
+from autotune.task.data.fields import parts
 
 Values = dict[int, KerasTensor]
 """What tensors of a model hold, by the symbolic tensor's id()."""
@@ -101,6 +103,18 @@ def _call(node: KerasObject) -> Call:
         tuple(each for each in arguments if each is not None and id(each) not in taken),
         node,
     )
+
+
+def entered(entries: Sequence[int], x: Array) -> Values:
+    """The values of a model's inputs, by their id()s.
+
+    Args:
+        entries: their id()s, in the model's order.
+        x: samples (n, *input shape), of several inputs a field for each in that order.
+    """
+    import tensorflow as tf
+
+    return {entry: tf.constant(values) for entry, values in zip(entries, parts(x).values(), strict=True)}
 
 
 def last_uses(order: Iterable[Call]) -> Mapping[int, int]:

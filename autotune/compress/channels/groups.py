@@ -56,8 +56,8 @@ class Groups:
 
     Attributes:
         model: that they are of.
-        entry: id() of its input.
-        exit: likewise, of its output.
+        entries: id() of each of its inputs.
+        exits: likewise, of its outputs.
         calls: of the model's layers, in order.
         labels: by a tensor's id() those of its channels.
         groups: that can be cut, in the order of the model.
@@ -65,8 +65,8 @@ class Groups:
     """
 
     model: KerasModel
-    entry: int
-    exit: int
+    entries: tuple[int, ...]
+    exits: tuple[int, ...]
     calls: list[Call]
     labels: Mapping[int, Labels]
     groups: tuple[Group, ...]
@@ -127,7 +127,8 @@ def groups_of(model: KerasModel, excluded: Iterable[str] = ()) -> Groups:
     trace.block([trace.tensors[id(tensor)] for tensor in model.outputs], "it is the model's output", first=True)
     groups, left = _grouped(order, trace)
     labels = {tensor: trace.roots(each) for tensor, each in trace.tensors.items()}
-    return Groups(model, id(model.inputs[0]), id(model.outputs[0]), order, labels, groups, left)
+    entries, exits = (tuple(map(id, each)) for each in (model.inputs, model.outputs))
+    return Groups(model, entries, exits, order, labels, groups, left)
 
 
 class _Trace:

@@ -8,21 +8,21 @@ with half of a group's channels. What can't be fitted counts by first-order Tayl
 in the same unit. docs/decisions/032 compares.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.compress.channels.graph import Call, Values, last_uses
+from autotune.compress.channels.graph import Call, Values, entered, last_uses
 from autotune.compress.channels.groups import Group, Groups
 from autotune.compress.channels.kinds import WIDTHS, kind_of
 from autotune.compress.channels.moments import fitted_layers, rows_at, share_of, values_taken
 from autotune.compress.distillation import softened
 from autotune.model.keras_types import KerasTensor
 from autotune.task.data import Array
-from autotune.task.losses import BINARY, Loss
+from autotune.task.losses import BINARY, Loss, of_outputs
 
 BATCH = 32
 """Samples whose activations are held at once, at most."""
@@ -146,7 +146,7 @@ def _look(groups: Groups, readers: dict[int, _Reader], x: Array, loss: str, rand
     """Adds what is seen on some samples (n, *input shape) to that of the readers."""
     import tensorflow as tf
 
-    values: Values = {groups.entry: tf.constant(x)}
+    values = entered(groups.entries, x)
     watched: dict[int, KerasTensor] = {}
     with tf.GradientTape(persistent=True) as tape:
         for call in groups.calls:
@@ -162,13 +162,28 @@ def _look(groups: Groups, readers: dict[int, _Reader], x: Array, loss: str, rand
             else:
                 watched[call.outputs[0]] = taken
                 call.run(values)
-        outputs = _distances(values[groups.exit], loss)
+        outputs = _all_distances([values[exit_] for exit_ in groups.exits], loss)
         signs = random.choice(np.array([-1, 1], np.float32), (PROBES, *outputs.shape))
         probes = [tf.reduce_sum(outputs * sign) for sign in signs]
     for probe in probes:
         gradients = tape.gradient(probe, watched, unconnected_gradients="zero")
         for output, tensor in watched.items():
             readers[output].weigh(tensor.numpy(), gradients[output].numpy())
+
+
+def _all_distances(outputs: Sequence[KerasTensor], loss: str) -> KerasTensor:
+    """_distances() of a model's output; of several side by side, each as its loss counts."""
+    import tensorflow as tf
+
+    losses = of_outputs(loss) if len(outputs) > 1 else None
+    if losses is None:
+        return _distances(outputs[0], loss)
+    rows = [
+        tf.reshape(each.weight**0.5 * _distances(output, each.loss), (output.shape[0], -1))
+        for output, each in zip(outputs, losses.values(), strict=True)
+    ]
+    joined: KerasTensor = tf.concat(rows, axis=1)
+    return joined
 
 
 def _distances(outputs: KerasTensor, loss: str) -> KerasTensor:
@@ -286,7 +301,7 @@ class _Trial:
         self._x = x
         self._loss = loss
         self._batch = batch
-        self._uses = {**last_uses(groups.calls), groups.exit: len(groups.calls)}
+        self._uses = {**last_uses(groups.calls), **dict.fromkeys(groups.exits, len(groups.calls))}
         self._outputs = self._run([])
 
     def divergence(self, fits: Iterable[_Fit]) -> float:
@@ -294,16 +309,14 @@ class _Trial:
         return float(np.square(self._run(fits) - self._outputs).sum() / len(self._x))
 
     def _run(self, fits: Iterable[_Fit]) -> Array:
-        """Outputs as _distances() has them."""
-        import tensorflow as tf
-
+        """Outputs as _all_distances() has them."""
         by_layer = {fit.call.layer.name: fit for fit in fits}
         outputs = []
         for start in range(0, len(self._x), self._batch):
-            values: Values = {self._groups.entry: tf.constant(self._x[start : start + self._batch])}
+            values = entered(self._groups.entries, self._x[start : start + self._batch])
             for number, call in enumerate(self._groups.calls):
                 by_layer.get(call.layer.name, call).run(values)
                 for tensor in [each for each in values if self._uses.get(each, -1) <= number]:
                     del values[tensor]
-            outputs.append(_distances(values[self._groups.exit], self._loss))
+            outputs.append(_all_distances([values[exit_] for exit_ in self._groups.exits], self._loss))
         return np.concatenate(outputs)

@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from autotune.compress.channels.graph import Call, Values, last_uses
+from autotune.compress.channels.graph import Call, Values, entered, last_uses
 from autotune.compress.channels.groups import Groups, Labels
 from autotune.compress.channels.moments import fitted_layers, rows_at, share_of, values_taken
 from autotune.model.keras_types import KerasModel
@@ -33,10 +33,8 @@ def refit(smaller: KerasModel, groups: Groups, removed: Labels, x: Array) -> Non
         removed: labels of the channels that it lacks.
         x: inputs (n, *input shape), as the model takes them, in no order: the first are looked at.
     """
-    import tensorflow as tf
-
     x = x[: max(1, MEMORY // _bytes_of_a_sample(groups))]
-    before: Values = {groups.entry: tf.constant(x)}
+    before = entered(groups.entries, x)
     after: Values = dict(before)
     uses = last_uses(groups.calls)
     changed: set[int] = set()

@@ -19,6 +19,7 @@ from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact, pack
 from autotune.model.load import open_base, saved
 from autotune.task.data import Array
+from autotune.task.data.fields import nested
 
 TOLERATED = 1e-4
 """Of the outputs' scale: by which those of a model without its dead channels may differ, on any sample."""
@@ -108,6 +109,11 @@ def _narrower(before: Groups, after: Groups) -> dict[str, list[int]]:
 
 
 def _difference(before: Groups, after: Groups, x: Array) -> float:
-    """Between the outputs of two models, at most, as a share of the largest output."""
-    outputs, others = (each.model.predict(x, batch_size=BATCH, verbose=0) for each in (before, after))
-    return float(np.abs(outputs - others).max() / max(np.abs(outputs).max(), np.finfo(np.float32).tiny))
+    """Between the outputs of two models, at most, as a share of the largest value of the output."""
+    runs = [each.model.predict(nested(x), batch_size=BATCH, verbose=0) for each in (before, after)]
+    outputs, others = (run if isinstance(run, list) else [run] for run in runs)
+    tiny = np.finfo(np.float32).tiny
+    gaps = [
+        np.abs(own - other).max() / max(np.abs(own).max(), tiny) for own, other in zip(outputs, others, strict=True)
+    ]
+    return float(max(gaps))

@@ -6,7 +6,7 @@ from autotune.compress import post_training
 from autotune.compress.channels.groups import groups_of
 from autotune.compress.channels.moments import biases_behind
 from autotune.compress.channels.surgery import without
-from autotune.compress.convert import converted
+from autotune.compress.convert import converted, names_of
 from autotune.compress.flat import flattened
 from autotune.compress.keras_preprocessing import unfolded
 from autotune.compress.stage import TrainingData
@@ -44,7 +44,7 @@ def untrained(
     groups = groups_of(flattened(open_base(base)), data.excluded)
     removed = groups.removed(keep)
     model = without(groups, removed, biases_behind(groups, removed, BIAS))
-    file = converted(unfolded(model, data.calibration))
+    file = converted(unfolded(model, data.calibration), names_of(base))
     return [_quantized(file, scheme, data) for scheme in schemes]
 
 

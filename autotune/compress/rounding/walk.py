@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from autotune.compress.calibration import interpreter_of
 from autotune.errors import Infeasible, one_line
 from autotune.task.data import Array
+from autotune.task.data.fields import joined, parts
+from autotune.tflite.ends import ends_of
 
 Values = NDArray[np.generic]
 
@@ -25,15 +27,20 @@ class Walk:
     def __init__(self, model: schema.ModelT, inputs: Array) -> None:
         """
         Args:
-            model: with one input and all constants in its buffers.
+            model: with all constants in its buffers.
             inputs: (n, *input shape), as the model takes them.
         """
         self._model = model
         self._graph = model.subgraphs[0]
         self._lives = _lives(self._graph)
         self._at = 0
-        (entry,) = self._graph.inputs
-        self._samples: list[dict[int, Values]] = [{int(entry): x[np.newaxis]} for x in inputs]
+        self._ends = ends_of(model)
+        columns = [parts(inputs)[name] for name in self._ends.input_fields]
+        entries = [int(entry) for entry in self._graph.inputs]
+        self._samples: list[dict[int, Values]] = [
+            {entry: value[np.newaxis] for entry, value in zip(entries, values, strict=True)}
+            for values in zip(*columns, strict=True)
+        ]
 
     def __len__(self) -> int:
         """Its samples."""
@@ -59,15 +66,21 @@ class Walk:
         """What a tensor is for each sample, (1, …) each; it must be one that the next operator takes."""
         return (sample[tensor].astype(np.float32, copy=False) for sample in self._samples)
 
-    def outputs(self, samples: int) -> NDArray[np.float64]:
-        """The model's first output for the first samples, as weights are now. The walk stays where it is.
+    def outputs(self, samples: int) -> Array:
+        """The model's outputs for the first samples, as weights are now, float64. The walk stays where it is.
 
         Raises:
             Infeasible: LiteRT can't.
         """
-        exit_ = int(self._graph.outputs[0])
-        runs = self._run(len(self._graph.operators), [exit_], self._samples[:samples])
-        return np.concatenate([values[0] for values in runs]).astype(float)
+        exits = [int(exit_) for exit_ in self._graph.outputs]
+        some = self._samples[:samples]
+        made = [exit_ for exit_ in exits if self._lives[exit_][0] >= self._at]  # the others are there already
+        runs = self._run(len(self._graph.operators), made, some)
+        ends = [sample | dict(zip(made, run, strict=True)) for sample, run in zip(some, runs, strict=True)]
+        columns = {
+            name: [end[exit_] for end in ends] for name, exit_ in zip(self._ends.output_fields, exits, strict=True)
+        }
+        return joined({name: np.concatenate(values).astype(float) for name, values in columns.items()})
 
     def _run(self, operator: int, made: Sequence[int], samples: Sequence[dict[int, Values]]) -> Iterator[list[Values]]:
         """Some of the tensors that the operators from here on make, for each sample."""

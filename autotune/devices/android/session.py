@@ -14,7 +14,6 @@ from typing import Unpack
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from numpy.typing import NDArray
 
 from autotune.config import Runtime, fingerprint
 from autotune.devices.android import benchmark_model as tool
@@ -75,7 +74,7 @@ class AdbSession:
         self._known: dict[tuple[str, Runtime], tuple[tool.Delegation, float | None]] = {}
         self._over = threading.Event()
 
-    def outputs(self, model: Path, runtime: Runtime, inputs: Path) -> NDArray[np.float32]:
+    def outputs(self, model: Path, runtime: Runtime, inputs: Path) -> Array:
         """The phone's own outputs: in batches where the delegate takes as much of the file then as of one
         sample, else by a process for each sample, which also is what resets the state that a file may keep.
         """

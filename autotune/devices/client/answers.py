@@ -5,12 +5,12 @@ from dataclasses import MISSING, fields
 from math import inf
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autotune.devices.device import Timing, Window
 from autotune.json_object import JsonObject
 from autotune.results.meta import DeviceFacts
 from autotune.results.profile import OperatorTime
+from autotune.task.data.fields import Array
 from autotune.task.data.npy import read_array
 
 _WAYS = {"ok": dict, "refused": str, "died": str, "broken": str}
@@ -79,14 +79,15 @@ def operators(values: JsonObject) -> list[OperatorTime] | None:
     return times
 
 
-def outputs(data: bytes, count: int) -> NDArray[np.float32]:
-    """Outputs (count, …) for so many samples, from an .npy file.
+def outputs(data: bytes, count: int) -> Array:
+    """Outputs (count, …) for so many samples, from an .npy file; of several outputs a structured array.
 
     Raises:
         ValueError: it is none, or of others.
     """
     array = read_array(io.BytesIO(data), len(data))
-    _check(array.dtype == np.float32 and array.shape[:1] == (count,), f"outputs of {count} samples")
+    kinds = [array.dtype] if array.dtype.fields is None else [kind.base for kind, *_ in array.dtype.fields.values()]
+    _check(all(kind == np.float32 for kind in kinds) and array.shape[:1] == (count,), f"outputs of {count} samples")
     return array
 
 

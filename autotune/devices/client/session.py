@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autotune.config import Runtime
 from autotune.devices.client import answers
 from autotune.devices.client.connection import Connection, Transport
 from autotune.devices.device import MeasureOptions, Timing, Window, holder
 from autotune.devices.runner import inference, server
-from autotune.errors import Fault, Infeasible, one_line
+from autotune.errors import Fault, Infeasible, UserError, one_line
 from autotune.json_object import JsonObject
 from autotune.results.meta import DeviceFacts
 from autotune.results.profile import OperatorTime
-from autotune.tflite.state import State, state
+from autotune.task.data.fields import Array
+from autotune.tflite.flatbuffer import ends
+from autotune.tflite.state import state
 
 T = TypeVar("T")
 
@@ -59,14 +60,14 @@ class RunnerSession:
         self._fixed = {"cpus": list(options.cpus), "load": load}
         self._sent: set[str] = set()
         self._digests: dict[tuple[Path, int, int], str] = {}
-        self._states: dict[str, State] = {}
+        self._files: dict[str, JsonObject] = {}
         self._connection = Connection(transport, uuid.uuid4().hex, self._greet)
         self._mode = "none"
         self._lock = threading.RLock()
 
     # what a Session does
 
-    def outputs(self, model: Path, runtime: Runtime, inputs: Path) -> NDArray[np.float32]:
+    def outputs(self, model: Path, runtime: Runtime, inputs: Path) -> Array:
         """Asked for in blocks, so that the limit is none of a whole data set's; they grow where a file is fast."""
         count = len(np.load(inputs, mmap_mode="r", allow_pickle=False))
         block = batch = inference.BATCH
@@ -163,7 +164,7 @@ class RunnerSession:
                     extra = {**extra, "batch": 1}  # it may have been too much for the memory
                 request = {"do": do, "model": self._send(model), "limit_s": limit, **self._fixed, **extra}
                 request |= {"delegate": runtime.delegate, "threads": runtime.threads}
-                request |= {"state": self._state(model, request["model"])}
+                request |= self._about(model, request["model"])
                 answer, data = self._connection.exchange(request, limit + GRACE)
                 for line in answer.pop("said", ()):
                     log.info("%s: %s", self._transport.name, line)
@@ -212,11 +213,17 @@ class RunnerSession:
         except ValueError as error:
             raise Fault(f"device {self._transport.name}: what it says is no answer, {one_line(error)}") from error
 
-    def _state(self, model: Path, digest: str) -> State:
-        """What a file that was sent keeps from one inference to the next."""
-        if digest not in self._states:
-            self._states[digest] = state(model.read_bytes())
-        return self._states[digest]
+    def _about(self, model: Path, digest: str) -> JsonObject:
+        """What the runner is to know of a file that was sent."""
+        if digest not in self._files:
+            file = model.read_bytes()
+            try:
+                names = ends(file)
+                fields = {"inputs": list(names.input_fields), "outputs": list(names.output_fields)}
+            except UserError:  # LiteRT will refuse it, and say why
+                fields = inference.ONE_EACH
+            self._files[digest] = {"state": state(file), "ends": fields}
+        return self._files[digest]
 
     def _send(self, path: Path) -> str:
         """Puts a file there unless it is there, and gives its sha256."""

@@ -20,6 +20,9 @@ WARM_UP_SECONDS = 0.02
 LEAST_RUNS = 3
 MOST_RUNS = 5_000
 
+ONE_EACH = {"inputs": [""], "outputs": [""]}
+"""Of a file with one input and one output, which need no names."""
+
 Array = Any
 """numpy's, of any dtype."""
 
@@ -59,17 +62,22 @@ class Interpreted:
         self.entries, self.exits = self._opened.get_input_details(), self._opened.get_output_details()
 
     def batched(self, batch):
-        """Resizes the input; False for a file whose batch is fixed, or that has several inputs or keeps state."""
-        if len(self.entries) > 1 or self._request["state"]:
+        """Resizes the inputs; False for a file whose batch is fixed, or that keeps state."""
+        if self._request["state"]:
             return False
-        opened, [entry] = interpreter(self._request), self.entries
+        before, opened = self._opened, interpreter(self._request)
         try:
-            opened.resize_tensor_input(entry["index"], [batch, *entry["shape"][1:]])
+            for entry in self.entries:
+                opened.resize_tensor_input(entry["index"], [batch, *entry["shape"][1:]])
             opened.allocate_tensors()
         except RuntimeError:
             return False
         self._opened = opened
         self._ready()
+        if len(self.exits) > 1 and any(list(exit_["shape"][:1]) != [batch] for exit_ in self.exits):
+            self._opened = before
+            self._ready()
+            return False
         return True
 
     def forget(self):
@@ -137,32 +145,54 @@ def outputs(request):
     inputs = np.load(request["inputs_path"], mmap_mode="r", allow_pickle=False)
     some = inputs[request["from"] : request["to"]]
     batch = min(request["batch"], len(inputs))
-    found, batch = through(opened(request), some, batch)
+    ends = request["ends"]
+    columns = [some[name] if name else some for name in ends["inputs"]]
+    found, batch = through(opened(request), columns, batch)
     file = io.BytesIO()
-    np.save(file, found)
+    np.save(file, _joined(ends["outputs"], found))
     return {"batch": batch}, file.getvalue()
 
 
 def through(model, inputs, batch):
-    """Runs inputs (n, …), so many at once where the file can be resized to it. What else it has for input is zero.
+    """Runs samples, so many at once where the file can be resized to it.
 
     What a file keeps from one inference to the next is before each sample what it was at first.
 
+    Args:
+        model: the file, opened.
+        inputs: (n, …) for each of its inputs, in its order.
+        batch: samples to run at once.
+
     Returns:
-        The first outputs (n, …) as float32, and how many were run at once.
+        (n, …), float32, of each of its outputs, in its order; and how many were run at once.
     """
     if [batch] != list(model.entries[0]["shape"][:1]) and not model.batched(batch):
         batch = 1
-    first, *more = model.entries
-    others = [np.zeros(entry["shape"], entry["dtype"]) for entry in more]
     parts = []
-    for start in range(0, len(inputs), batch):
-        part = inputs[start : start + batch]
-        padding = np.repeat(part[:1], batch - len(part), axis=0)
+    for start in range(0, len(inputs[0]), batch):
+        rows = [column[start : start + batch] for column in inputs]
+        count = len(rows[0])
         model.forget()
-        found = model.infer([encoded(np.concatenate([part, padding]), first), *others])[0]
-        parts.append(decoded(found[: len(part)], model.exits[0]))
-    return np.concatenate(parts), batch
+        samples = [encoded(_padded(row, batch), entry) for row, entry in zip(rows, model.entries)]  # noqa: B905
+        found = model.infer(samples)
+        parts.append([decoded(one[:count], exit_) for one, exit_ in zip(found, model.exits)])  # noqa: B905
+    return [np.concatenate(column) for column in zip(*parts)], batch  # noqa: B905
+
+
+def _padded(rows, batch):
+    """As many rows as a batch has."""
+    return np.concatenate([rows, np.repeat(rows[:1], batch - len(rows), axis=0)])
+
+
+def _joined(names, columns):
+    """Outputs as one array, which is structured where there are several; as task.data.fields has them."""
+    if len(columns) == 1:
+        return columns[0]
+    fields = [(name, column.dtype, column.shape[1:]) for name, column in zip(names, columns)]  # noqa: B905
+    joined = np.empty(len(columns[0]), np.dtype(fields))
+    for name, column in zip(names, columns):  # noqa: B905
+        joined[name] = column
+    return joined
 
 
 def timed(request):

@@ -18,8 +18,8 @@ where it says {"bytes": N}, N raw bytes after it.
     {"do": "profile", …, "seconds": S}                  operator by operator
 
 where … is "model": SHA256, "delegate": D, "threads": N, "state": what the file keeps from one inference to
-the next (tflite.state), "limit_s": S and optionally "cpus": [N] and "load": N. Each of these runs in a child
-process of its own.
+the next (tflite.state), "ends": the names of its inputs and outputs (tflite.ends),
+"limit_s": S and optionally "cpus": [N] and "load": N. Each of these runs in a child process of its own.
 
 An answer is {"ok": {…}}; {"refused": REASON} where LiteRT refuses the file or the delegate;
 {"died": HOW} where the child was ended by a signal or by its limit; {"broken": REASON} where the

@@ -44,6 +44,11 @@ def joined(values: Mapping[str, Array]) -> Array:
     return result
 
 
+def nested(values: Array) -> Array | tuple[Array, ...]:
+    """As Keras and tf.data take them: a plain array itself, else each input's or output's, in their order."""
+    return tuple(map(np.ascontiguousarray, parts(values).values())) if names(values) else values
+
+
 def empty(count: int, kinds: Mapping[str, tuple[DTypeLike, Sequence[int]]]) -> Array:
     """Room for so many samples.
 
@@ -54,9 +59,8 @@ def empty(count: int, kinds: Mapping[str, tuple[DTypeLike, Sequence[int]]]) -> A
     if list(kinds) == [""]:
         dtype, shape = kinds[""]
         return np.empty((count, *shape), dtype)
-    return np.empty(
-        count, np.dtype([(name, dtype, tuple(shape)) for name, (dtype, shape) in kinds.items()], align=True)
-    )
+    # Packed: gaps would hold whatever memory held, and no digest would be like another.
+    return np.empty(count, np.dtype([(name, dtype, tuple(shape)) for name, (dtype, shape) in kinds.items()]))
 
 
 def each(values: Array, change: Callable[[str, Array], Array]) -> Array:

@@ -1,7 +1,7 @@
 """Data from a function in the user's own file. Imports what that file imports: for workers."""
 
 import inspect
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -9,11 +9,13 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from autotune.errors import UserError
-from autotune.targets.metric import METRICS, is_quality
+from autotune.targets.metric import METRICS, bare, is_quality
 from autotune.task import user_code
+from autotune.task.data import fields
 from autotune.task.data.fields import Array
 from autotune.task.data.splits import Cut, Data, assembled
-from autotune.task.losses import Loss
+from autotune.task.losses import Loss, OutputLoss, of_outputs
+from autotune.task.shape import Shape
 
 SPLITS = {"train": "train", "test": "test", "validation": "val"}
 KEYS = (*SPLITS, "calibration", "groups", "loss", "metric", "better")
@@ -25,11 +27,12 @@ Dataset = Any
 """A tf.data.Dataset, which has no types."""
 
 
-def read_function(source: str, shape: tuple[int, ...], cut: Cut) -> Data:
+def read_function(source: str, shape: Shape, cut: Cut) -> Data:
     """The splits that a function returns.
 
     FUNCTION() or FUNCTION(shape) returns a dictionary of
-        train, test, and optionally validation: (x, y) arrays, or a tf.data.Dataset of (x, y), batched or not;
+        train, test, and optionally validation: (x, y) arrays, or a tf.data.Dataset of (x, y), batched or not; of
+            several inputs x is a dictionary by their names, or a tuple in the model's order, and so is y of outputs;
         calibration: optionally inputs without labels, an array or a dataset;
         groups: optionally of some or all splits, by their names, the group that each sample is of (n,), such as a
             patient or a recording;
@@ -42,7 +45,7 @@ def read_function(source: str, shape: tuple[int, ...], cut: Cut) -> Data:
 
     Args:
         source: FILE.py:FUNCTION.
-        shape: of the model's input.
+        shape: of the model's input; FUNCTION(shape) gets a dictionary of shapes where there are several.
         cut: of the test samples, where there is no validation.
 
     Raises:
@@ -54,7 +57,7 @@ def read_function(source: str, shape: tuple[int, ...], cut: Cut) -> Data:
     if _is_dataset(calibration):
         calibration = _collected(calibration, "calibration", shape, source)[0]
     elif calibration is not None:
-        calibration = _array(calibration, "calibration", source)
+        calibration = _values(calibration, "calibration", source)
     return replace(
         assembled(parts, cut, source, calibration, _groups(values.get("groups"), parts, source)),
         loss=_named(values.get("loss"), "loss", source),
@@ -114,7 +117,7 @@ def _named(value: object, kind: str, source: str) -> str | None:
     path = Path(source.rpartition(":")[0]).resolve()
     name = value if isinstance(value, str) else getattr(value, "__name__", repr(value))
     own = callable(getattr(user_code.module(source), name, None))
-    ours = Loss.parse(name) is not None if kind == "loss" else is_quality(name)
+    ours = _known_loss(name) if kind == "loss" else is_quality(bare(name))
     if own and ours:
         raise UserError(f"data {source}: {kind} {name!r} is autotune's and a function of {path.name}; rename yours")
     if not own and (not ours or not isinstance(value, str)):
@@ -124,12 +127,21 @@ def _named(value: object, kind: str, source: str) -> str | None:
     return f"{path}:{name}" if own else name
 
 
-def _pair(value: object, name: str, shape: tuple[int, ...], source: str) -> tuple[Array, Array]:
+def _known_loss(name: str) -> bool:
+    """Whether this is a loss of autotune's, or one for each of several outputs."""
+    try:
+        losses = of_outputs(name) or {"": OutputLoss(name)}
+    except ValueError:
+        return False
+    return all(Loss.parse(each.loss) is not None for each in losses.values())
+
+
+def _pair(value: object, name: str, shape: Shape, source: str) -> tuple[Array, Array]:
     """Inputs and labels of a split."""
     if _is_dataset(value):
         pair = _collected(value, name, shape, source)
     elif isinstance(value, Sequence) and len(value) == 2:
-        pair = tuple(_array(part, name, source) for part in value)
+        pair = tuple(_values(part, name, source) for part in value)
     else:
         pair = ()
     if len(pair) != 2:
@@ -142,7 +154,7 @@ def _is_dataset(value: object) -> TypeGuard[Dataset]:
     return hasattr(value, "element_spec") and hasattr(value, "as_numpy_iterator")
 
 
-def _collected(dataset: Dataset, name: str, shape: tuple[int, ...], source: str) -> tuple[Array, ...]:
+def _collected(dataset: Dataset, name: str, shape: Shape, source: str) -> tuple[Array, ...]:
     """All that a dataset holds, an array for each component of its elements."""
     if int(dataset.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
         raise UserError(f"data {source}: {name} has no end; leave out repeat()")
@@ -154,13 +166,42 @@ def _collected(dataset: Dataset, name: str, shape: tuple[int, ...], source: str)
     if not elements:
         raise UserError(f"data {source}: {name} is empty")
     try:
-        return tuple((np.concatenate if batched else np.stack)(column) for column in zip(*elements, strict=True))
+        return tuple(_stacked(column, batched=batched) for column in zip(*elements, strict=True))
     except ValueError as error:
         raise UserError(f"data {source}: samples of {name} differ in shape") from error
 
 
-def _is_batched(spec: object, name: str, shape: tuple[int, ...], source: str) -> bool:
+def _stacked(column: Sequence[Any], *, batched: bool) -> Array:  # Any: as Values
+    """One component of all elements, of each its arrays by name where it has several.
+
+    Raises:
+        ValueError: they differ in shape.
+    """
+    first = column[0]
+    if isinstance(first, Mapping):
+        return fields.joined({str(name): _stacked([each[name] for each in column], batched=batched) for name in first})
+    if isinstance(first, tuple):
+        columns = zip(*column, strict=True)
+        return fields.joined({str(place): _stacked(each, batched=batched) for place, each in enumerate(columns)})
+    return (np.concatenate if batched else np.stack)(column)
+
+
+def _is_batched(spec: object, name: str, shape: Shape, source: str) -> bool:
     """Whether a dataset's inputs come in batches; a channel axis of 1 may be missing."""
+    if isinstance(spec, Mapping) and isinstance(shape, Mapping):
+        entries = [(each, shape[str(key)]) for key, each in spec.items() if str(key) in shape]
+    elif type(spec) is tuple:
+        entries = list(zip(spec, shape.values() if isinstance(shape, Mapping) else [shape], strict=False))
+    else:
+        entries = [(spec, next(iter(shape.values())) if isinstance(shape, Mapping) else shape)]
+    if not entries:
+        raise UserError(f"data {source}: {name} has none of the model's inputs")
+    batched = {_comes_in_batches(each, name, size, source) for each, size in entries}
+    return batched == {True}
+
+
+def _comes_in_batches(spec: object, name: str, shape: tuple[int, ...], source: str) -> bool:
+    """The same of one input."""
     dims = getattr(spec, "shape", None)
     if dims is None or dims.rank is None:
         raise UserError(f"data {source}: {name} must have elements (x, y) of known shapes, not {spec}")
@@ -180,6 +221,20 @@ def _fits(sizes: tuple[int | None, ...], shape: tuple[int, ...]) -> bool:
         len(sizes) == len(each) and all(a is None or a == b for a, b in zip(sizes, each, strict=True))
         for each in wanted
     )
+
+
+def _values(value: object, name: str, source: str) -> Array:
+    """An array; of several inputs or outputs, given as a dictionary or a tuple of arrays, a field for each."""
+    if isinstance(value, Mapping):
+        columns = {str(key): _array(each, f"{name}:{key}", source) for key, each in value.items()}
+    elif isinstance(value, tuple):
+        columns = {str(place): _array(each, name, source) for place, each in enumerate(value)}
+    else:
+        return _array(value, name, source)
+    try:
+        return fields.joined(columns)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"data {source}: samples of {name} differ in number: {error}") from error
 
 
 def _array(value: object, name: str, source: str) -> Array:

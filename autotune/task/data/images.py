@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from autotune.errors import UserError, one_line
 from autotune.task.data.fields import Array
 from autotune.task.data.splits import Cut, Data, assembled
+from autotune.task.shape import Shape
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -24,7 +25,7 @@ THREADS = 4
 """That decode: Pillow leaves Python's lock while it does."""
 
 
-def read_folder(folder: Path, shape: tuple[int, ...], cut: Cut) -> Data:
+def read_folder(folder: Path, shape: Shape, cut: Cut) -> Data:
     """The splits of a folder of images: train/CLASS/*.png, test/CLASS/*.png, optionally val/CLASS/*.png.
 
     PNG and JPEG; other files and hidden ones are passed over. Classes are numbered in the order of their
@@ -40,10 +41,10 @@ def read_folder(folder: Path, shape: tuple[int, ...], cut: Cut) -> Data:
         UserError: the model takes no images, the folder has another layout, its splits have different
             classes or only one, a class has no images, or an image can't be read.
     """
-    check_shape(shape, str(folder))
+    size = check_shape(shape, str(folder))
     splits, classes = check_folder(folder)
     paths = {name: [_images(folder / name / label, folder) for label in classes] for name in splits}
-    parts = {name: _labelled(paths[name], shape, folder) for name in splits}
+    parts = {name: _labelled(paths[name], size, folder) for name in splits}
     return replace(assembled(parts, cut, str(folder)), classes=tuple(classes), pixels=True)
 
 
@@ -62,17 +63,22 @@ def check_folder(folder: Path) -> tuple[list[str], list[str]]:
     return splits, _classes(folder, splits)
 
 
-def check_shape(shape: tuple[int, ...], source: str) -> None:
-    """Holds an input's shape against what an image has.
+def check_shape(shape: Shape, source: str) -> tuple[int, ...]:
+    """The shape of an input, which is held against what an image has.
 
     Raises:
-        UserError: an input of this shape is no image.
+        UserError: an input of this shape is no image, or there are several inputs.
     """
+    if not isinstance(shape, tuple):
+        raise UserError(
+            f"data {source}: images are one input, the model takes {', '.join(shape)}; write a FILE.py:FUNCTION"
+        )
     if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3)):
         raise UserError(
             f"data {source}: images need a model that takes (height, width, 3), (height, width, 1) or "
             f"(height, width); this one takes {shape}"
         )
+    return shape
 
 
 def as_input(image: Image.Image, shape: tuple[int, ...]) -> Array:

@@ -1,20 +1,21 @@
 """Inputs in the form that a model takes: floats, whole numbers, or the integers that a quantized input takes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
 from autotune.errors import UserError
-from autotune.task.data.fields import Array
-from autotune.task.model_facts import ModelFacts
+from autotune.task.data.fields import Array, joined, parts
+from autotune.task.model_facts import TensorSpec
 
 _WHOLE = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
 
 @dataclass(frozen=True)
 class ModelInput:
-    """A model's input.
+    """One input of a model.
 
     Attributes:
         shape: of a sample.
@@ -29,9 +30,9 @@ class ModelInput:
     zero: int = 0
 
     @classmethod
-    def of(cls, facts: ModelFacts) -> Self:
-        """The input of a model with these facts."""
-        return cls(facts.input_shape, facts.input_dtype, *(facts.input_quantization or (0.0, 0)))
+    def of(cls, spec: TensorSpec) -> Self:
+        """An input of which this is known."""
+        return cls(spec.shape, spec.dtype, *(spec.quantization or (0.0, 0)))
 
     def converted(self, x: Array, name: str, source: str, *, pixels: bool = False) -> Array:
         """The samples in the form that the model takes.
@@ -42,7 +43,7 @@ class ModelInput:
 
         Args:
             x: samples (n, …) of numbers.
-            name: of the split, for messages.
+            name: what they are, for messages: train samples.
             source: as the user named the data.
             pixels: whether these are pixels of images, 0 to 255: a quantized int8 input gets them less 128.
 
@@ -52,16 +53,16 @@ class ModelInput:
         if (*x.shape[1:], 1) == self.shape:
             x = x[..., np.newaxis]
         if x.shape[1:] != self.shape:
-            raise UserError(f"data {source}: {name} samples have shape {x.shape[1:]}, the model takes {self.shape}")
+            raise UserError(f"data {source}: {name} have shape {x.shape[1:]}, the model takes {self.shape}")
         if not self._whole or (self.scale and x.dtype.kind == "f"):
             return x.astype(np.float32, copy=False)
         if self.scale and pixels and self.dtype == "int8":
             x = x.astype(np.int16) - 128
         low, high = (0, 1) if self.dtype == "bool" else (np.iinfo(self.dtype).min, np.iinfo(self.dtype).max)
         if x.dtype.kind == "f" and (x != np.rint(x)).any():
-            raise UserError(f"data {source}: {name} samples have fractions, the model takes {self.dtype}")
+            raise UserError(f"data {source}: {name} have fractions, the model takes {self.dtype}")
         if x.min() < low or x.max() > high:
-            span = f"{name} samples go from {x.min():g} to {x.max():g}, the model takes {self.dtype}: {low} to {high}"
+            span = f"{name} go from {x.min():g} to {x.max():g}, the model takes {self.dtype}: {low} to {high}"
             raise UserError(f"data {source}: {span}{'; give floats to have them quantized' if self.scale else ''}")
         return x.astype(self.dtype, copy=False)
 
@@ -80,3 +81,56 @@ class ModelInput:
     @property
     def _whole(self) -> bool:
         return self.dtype in _WHOLE
+
+
+def fitted_inputs(specs: Sequence[TensorSpec], x: Array, name: str, source: str, *, pixels: bool = False) -> Array:
+    """The samples in the form that a model takes, its inputs in their order.
+
+    Args:
+        specs: the model's inputs.
+        x: samples as the data have them; of several inputs a field for each, by their names or in their order.
+        name: of the split, for messages.
+        source: as the user named the data.
+        pixels: as ModelInput.converted().
+
+    Raises:
+        UserError: an input is missing or unknown, or one is not as ModelInput.converted() wants it.
+    """
+    values = matched(specs, x, f"x_{name}", source)
+    labels = {spec.name: f"{name} samples of {spec.name!r}" if spec.name else f"{name} samples" for spec in specs}
+    return joined(
+        {
+            spec.name: ModelInput.of(spec).converted(values[spec.name], labels[spec.name], source, pixels=pixels)
+            for spec in specs
+        }
+    )
+
+
+def matched(specs: Sequence[TensorSpec], values: Array, what: str, source: str) -> dict[str, Array]:
+    """The fields of data that belong to a model's inputs, or to its outputs, by their names and in their order.
+
+    Args:
+        specs: inputs or outputs.
+        values: of them. Those without names of their own, numbered from 0, are in the model's order.
+        what: they are, as data files call them: x_train.
+        source: as the user named the data.
+
+    Raises:
+        UserError: one is missing, or unknown.
+    """
+    columns = parts(values)
+    wanted = [spec.name for spec in specs]
+    if len(columns) == len(wanted) and (len(wanted) == 1 or list(columns) == list(map(str, range(len(wanted))))):
+        return dict(zip(wanted, columns.values(), strict=True))
+    kind = "takes" if what.startswith("x") else "gives"
+    if "" in columns or "" in wanted:
+        has = f"{what} alone" if "" in columns else ", ".join(f"{what}:{name}" for name in columns)
+        raise UserError(f"data {source}: has {has}, the model {kind} {', '.join(wanted) if wanted != [''] else 'one'}")
+    if lacking := [name for name in wanted if name not in columns]:
+        raise UserError(
+            f"data {source}: no {what}:{lacking[0]}; the model {kind} {', '.join(wanted)}, "
+            f"the data have {', '.join(columns)}"
+        )
+    if unknown := [name for name in columns if name not in wanted]:
+        raise UserError(f"data {source}: {what}:{unknown[0]} is unknown; the model {kind} {', '.join(wanted)}")
+    return {name: columns[name] for name in wanted}

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from autotune.errors import UserError, one_line
 from autotune.files import check_unpacked
+from autotune.task.data import fields
 from autotune.task.data.fields import Array
 from autotune.task.data.npy import check_header, read_array
 from autotune.task.data.splits import Cut, Data, assembled
@@ -24,13 +25,14 @@ def read_npz(path: Path, cut: Cut) -> Data:
     Args:
         path: with x_train, y_train, x_test, y_test, optionally x_val and y_val, and x_cal; without
             any y_… the inputs are their own labels, as an autoencoder's are; groups_train, groups_test and groups_val
-            are the groups that samples are of, such as patients, and optional.
+            are the groups that samples are of, such as patients, and optional. Of several inputs or outputs each has
+            its own, by its name: x_train:NAME and so on.
         cut: of x_test, where there is no x_val.
 
     Raises:
         UserError: it is damaged or lacks a key, or as assembled().
     """
-    arrays = _each(path, _array)
+    arrays = _joined(path, _each(path, _array))
     names, labelled = _check_keys(path, arrays.keys())
     parts = {name: (arrays[f"x_{name}"], arrays[f"{'y' if labelled else 'x'}_{name}"]) for name in names}
     groups = {name: arrays[f"groups_{name}"] for name in names if f"groups_{name}" in arrays}
@@ -44,7 +46,7 @@ def check_npz(path: Path) -> None:
     Raises:
         UserError: it is none, lacks a key, or declares other arrays than it has.
     """
-    _check_keys(path, _each(path, _check_array))
+    _check_keys(path, [*dict.fromkeys(map(_plain, _each(path, _check_array)))])
 
 
 def _check_keys(path: Path, keys: Collection[str]) -> tuple[list[str], bool]:
@@ -71,11 +73,39 @@ def _each(path: Path, take: Callable[[zipfile.ZipFile, zipfile.ZipInfo], T]) -> 
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            wanted = {name: info for name, info in members.items() if name in ARRAYS and info.filename.endswith(".npy")}
+            plain = {name: _plain(name) in ARRAYS for name in members}
+            wanted = {name: info for name, info in members.items() if plain[name] and info.filename.endswith(".npy")}
             check_unpacked(path.stat().st_size, sum(info.file_size for info in wanted.values()))
             return {name: take(archive, info) for name, info in wanted.items()}
     except Exception as error:  # of bytes that were hit, zipfile and its decompressors raise whatever they stumble over
         raise UserError(f"data {path}: not an .npz file of plain arrays, or damaged: {one_line(error)}") from error
+
+
+def _plain(key: str) -> str:
+    """A key without the name of an input or output."""
+    return key.partition(":")[0]
+
+
+def _joined(path: Path, arrays: dict[str, Array]) -> dict[str, Array]:
+    """Arrays by plain keys, those of several inputs or outputs as one.
+
+    Raises:
+        UserError: a plain key stands beside names, or numbers of samples differ.
+    """
+    groups: dict[str, dict[str, Array]] = {}
+    for key, array in arrays.items():
+        groups.setdefault(_plain(key), {})[key.partition(":")[2]] = array
+    joined = {}
+    for key, values in groups.items():
+        if "" in values and len(values) > 1:
+            raise UserError(f"data {path}: has {key} and {key}:{max(values)}; name all inputs, or none")
+        if "" not in values and any(not value.ndim for value in values.values()):
+            raise UserError(f"data {path}: {key} has a single number, not one for each sample")
+        try:
+            joined[key] = fields.joined(values)
+        except ValueError as error:
+            raise UserError(f"data {path}: samples of {key} differ in number: {error}") from error
+    return joined
 
 
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:

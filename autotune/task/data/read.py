@@ -11,6 +11,7 @@ from autotune.task.data.images import check_folder, read_folder
 from autotune.task.data.npz import check_npz, read_npz
 from autotune.task.data.splits import Cut, Data
 from autotune.task.data.tfds import read_tfds
+from autotune.task.shape import Shape
 
 T = TypeVar("T")
 
@@ -44,12 +45,12 @@ def check_source(source: str) -> None:
     _checked(source, _check)
 
 
-def read_data(source: str, shape: tuple[int, ...], seed: int, share: float = 0.5) -> Data:
+def read_data(source: str, shape: Shape, seed: int, share: float = 0.5) -> Data:
     """The user's data, split. Where needs_worker() says so, to be called in a worker.
 
     Args:
         source: an .npz file, a folder of images, tfds:NAME or FILE.py:FUNCTION.
-        shape: of the model's input, without the batch; images are resized to it.
+        shape: of the model's input; images are resized to it.
         seed: of the cut, where validation has to be cut from the test samples.
         share: of the test samples that becomes validation then, above 0 and below 1.
 

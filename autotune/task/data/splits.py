@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from autotune.config import fingerprint
 from autotune.errors import UserError
+from autotune.task.data import fields
 from autotune.task.data.fields import Array
 
 TOLERANCE = 0.01
@@ -174,13 +175,21 @@ def _split(x: ArrayLike, y: ArrayLike, name: str, source: str) -> Split:
     y = np.asarray(y)
     if y.ndim == 0 or len(x) != len(y):
         raise UserError(f"data {source}: x_{name} has {len(x)} samples, y_{name} {len(y) if y.ndim else 'none'}")
-    y = _numbers(y, np.int64 if y.dtype.kind in "bui" else np.float32, f"y_{name}", source)
-    return Split(x, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y)
+    return Split(x, _labels(y, f"y_{name}", source))
+
+
+def _labels(y: Array, name: str, source: str) -> Array:
+    if fields.names(y):
+        return fields.each(y, lambda field, values: _labels(values, f"{name}:{field}", source))
+    y = _numbers(y, np.int64 if y.dtype.kind in "bui" else np.float32, name, source)
+    return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
 
 
 def _inputs(x: Array, name: str, source: str) -> Array:
     if not x.size or not x.ndim:
         raise UserError(f"data {source}: {name} is empty")
+    if fields.names(x):
+        return fields.each(x, lambda field, values: _inputs(values, f"{name}:{field}", source))
     return _numbers(x, x.dtype.type if x.dtype.kind in "iu" else np.float32, name, source)
 
 
@@ -198,6 +207,10 @@ def _numbers(array: Array, dtype: type, name: str, source: str) -> Array:
 
 
 def _check_range(calibration: Array, train: Array, source: str) -> None:
+    if fields.names(train):
+        for name in set(fields.names(train)) & set(fields.names(calibration)):  # others are told of where they are used
+            _check_range(calibration[name], train[name], f"{source}: {name}")
+        return
     low, high = float(train.min()), float(train.max())
     slack = TOLERANCE * (high - low)
     if calibration.min() < low - slack or calibration.max() > high + slack:
@@ -268,7 +281,12 @@ def stratified_order(y: Array, random: np.random.Generator) -> Array:
 
 
 def _strata(y: Array) -> Array:
-    """A class for each sample: class numbers, one-hot or in a row, else one class for all."""
+    """A class for each sample: class numbers, one-hot or in a row, else one class for all; of several labels the first
+    that has classes.
+    """
+    if fields.names(y):
+        each = map(_strata, fields.parts(y).values())
+        return next((strata for strata in each if strata.any()), np.zeros(len(y)))
     if y.ndim == 2 and one_hot(y):
         return np.asarray(y.argmax(axis=1))
     if whole(y) and len(np.unique(y)) <= len(y) // 2:

@@ -10,12 +10,13 @@ from autotune.errors import UserError, one_line
 from autotune.task.data.fields import Array
 from autotune.task.data.images import as_input, check_shape
 from autotune.task.data.splits import Cut, Data, assembled
+from autotune.task.shape import Shape
 
 Builder = Any
 """A builder of tensorflow-datasets, which has no types."""
 
 
-def read_tfds(name: str, shape: tuple[int, ...], cut: Cut) -> Data:
+def read_tfds(name: str, shape: Shape, cut: Cut) -> Data:
     """The splits of a dataset, which is downloaded where it is not there yet.
 
     The test samples are its split test, else validation; where it has both, validation is the
@@ -38,9 +39,8 @@ def read_tfds(name: str, shape: tuple[int, ...], cut: Cut) -> Data:
     parts = _parts(set(builder.info.splits), source)
     features = builder.info.features
     images = _is_image(features[keys[0]])
-    if images:
-        check_shape(shape, source)
-    arrays = {part: _arrays(builder, split, shape if images else None, source) for part, split in parts.items()}
+    size = check_shape(shape, source) if images else None
+    arrays = {part: _arrays(builder, split, size, source) for part, split in parts.items()}
     classes = tuple(getattr(features[keys[1]], "names", None) or ())
     return replace(assembled(arrays, cut, source), classes=classes, pixels=images)
 

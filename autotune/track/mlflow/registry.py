@@ -31,8 +31,8 @@ ALIAS = "autotune"
 _FOUND = f"tags.`{STUDY}` = '{{}}' and tags.`{TRIAL}` = '{{}}'"
 
 
-End = tuple[np.dtype[Any], tuple[int, ...]]
-"""What a function takes or gives: the type, whichever it is, and the shape of a sample."""
+Ends = Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]
+"""What a function takes or gives, by name, "" where it is one: the type, whichever it is, and the shape of a sample."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Function:
         config: for that.
         requirements: of the package, as pip takes them.
         takes, gives: the types and the shapes of a sample.
-        example: inputs, (n, *shape).
+        example: inputs, (n, *shape) each.
     """
 
     file: Path
@@ -54,9 +54,9 @@ class Function:
     loader: str
     config: JsonObject
     requirements: list[str]
-    takes: End
-    gives: End
-    example: NDArray[Any]  # of the type that takes has
+    takes: Ends
+    gives: Ends
+    example: Mapping[str, NDArray[Any]]  # of the types that takes has
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def _logged(client: MlflowClient, function: Function, name: str, run: Run) -> Lo
             model_config=function.config,
             pip_requirements=function.requirements,
             signature=ModelSignature(_schema(function.takes), _schema(function.gives)),
-            input_example=function.example,
+            input_example=function.example.get("", function.example),
             mlflow_model=Model(logged.artifact_location, run_id, model_uuid=model_id, model_id=model_id),
         )
         client.log_model_artifacts(model_id, str(Path(folder, "model")))
@@ -213,9 +213,8 @@ def _version(client: MlflowClient, logged: LoggedModel, name: str, tags: dict[st
     return int(made.version)
 
 
-def _schema(end: End) -> Schema:
-    kind, shape = end
-    return Schema([TensorSpec(kind, (-1, *shape))])
+def _schema(ends: Ends) -> Schema:
+    return Schema([TensorSpec(kind, (-1, *shape), name or None) for name, (kind, shape) in ends.items()])
 
 
 def _texts(values: Mapping[str, object]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from autotune.devices.client.session import RunnerSession
 from autotune.devices.device import MeasureOptions, cores
 from autotune.devices.runner import frames, machine, server
 from autotune.errors import Fault, Infeasible
+from autotune.task.data.fields import joined, names
 from tests.devices.here import Here
 from tests.devices.processes import LONG, alive, children, eventually
 from tests.devices.several import several
@@ -185,11 +186,14 @@ def test_the_limit_is_not_that_of_a_data_set(
         np.testing.assert_allclose(opened.outputs(PROBE, GOOD, tmp_path / "one.npy")[0], found[row], atol=1e-6)
 
 
-def test_the_first_output_for_the_first_of_several_inputs(tmp_path: Path, opened: RunnerSession) -> None:
-    """Sample by sample, as the other inputs have a batch of their own."""
-    values = np.array([[-1, 2], [3, -4], [-5, -6]], np.float32)
+def test_several_inputs_and_outputs_go_by_their_names(tmp_path: Path, opened: RunnerSession) -> None:
+    """Each output is that of its input, in whichever order the data have them."""
+    values = joined({"a": -np.arange(12, dtype=np.float32).reshape(3, 4), "b": -np.ones((3, 2), np.float32)})
     np.save(tmp_path / "x.npy", values)
-    np.testing.assert_array_equal(opened.outputs(several(tmp_path), BAD, tmp_path / "x.npy"), np.abs(values))
+    found = opened.outputs(several(tmp_path), BAD, tmp_path / "x.npy")
+    assert set(names(found)) == {"a", "b"}
+    for name in "ab":
+        np.testing.assert_array_equal(found[name], np.abs(values[name]))
 
 
 def test_a_block_that_takes_too_long_is_told_by_its_size(

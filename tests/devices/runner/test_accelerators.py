@@ -12,6 +12,7 @@ from autotune.config import Runtime
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import MeasureOptions, Session
 from autotune.errors import Infeasible
+from autotune.task.data.fields import joined
 from tests.devices import gpu
 from tests.devices.several import several
 
@@ -56,9 +57,12 @@ def test_computes_what_the_built_in_kernels_compute(accelerated: tuple[str, Sess
 def test_all_inputs_and_outputs_are_its_own(accelerated: tuple[str, Session], tmp_path: Path) -> None:
     """Of a file with several, which its signature names in another order."""
     delegate, session = accelerated
-    model, values = several(tmp_path), np.array([[-1, 2], [3, -4]], np.float32)
+    model = several(tmp_path)
+    values = joined({"a": -np.ones((2, 4), np.float32), "b": np.array([[-1, 2], [3, -4]], np.float32)})
     np.save(tmp_path / "x.npy", values)
-    np.testing.assert_allclose(session.outputs(model, Runtime(delegate), tmp_path / "x.npy"), np.abs(values))
+    found = session.outputs(model, Runtime(delegate), tmp_path / "x.npy")
+    for name in "ab":
+        np.testing.assert_allclose(found[name], np.abs(values[name]))
     assert session.latency(model, Runtime(delegate)).times_us
 
 

@@ -53,6 +53,6 @@ def test_state_is_what_it_was_at_first_before_each_sample(delegate: str, kept: s
     path.write_bytes(getattr(stateful, kept)())
     model = inference.Interpreted({"path": str(path), "threads": 1, "delegate": delegate, "state": kept})  # type: ignore[no-untyped-call]
     samples = np.random.default_rng(0).random((7, *model.entries[0]["shape"][1:]), np.float32)
-    found, batch = inference.through(model, samples, 5)  # type: ignore[no-untyped-call]
+    [found], batch = inference.through(model, [samples], 5)  # type: ignore[no-untyped-call]
     np.testing.assert_allclose(found, samples.reshape(7, -1), rtol=1e-6)
     assert batch == 1

@@ -1,6 +1,5 @@
 """Inputs in the form that a model takes, whatever form they came in."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 
 from autotune.errors import UserError
 from autotune.task.data.model_input import ModelInput
-from autotune.task.model_facts import ModelFacts
+from autotune.task.model_facts import TensorSpec
 
 FLOAT = ModelInput((2,), "float32")
 WHOLE = ModelInput((2,), "int32")
@@ -17,7 +16,7 @@ SIGNED = ModelInput((2,), "int8", 1 / 255, -128)
 
 
 def converted(model_input: ModelInput, values: Any, dtype: str, **options: Any) -> Any:
-    return model_input.converted(np.array([values], dtype), "train", "data.npz", **options)
+    return model_input.converted(np.array([values], dtype), "train samples", "data.npz", **options)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float64"])
@@ -81,6 +80,5 @@ def test_pixels_of_images() -> None:
 
 def test_facts_of_a_model() -> None:
     """Those of a file say how its input is quantized; of others nothing is said."""
-    facts = ModelFacts((2,), (3,), "softmax", layers=("dense",), parameters=6, largest_layer=6, input_dtype="int32")
-    assert ModelInput.of(facts) == WHOLE
-    assert ModelInput.of(replace(facts, input_dtype="uint8", input_quantization=(1 / 255, 0))) == QUANTIZED
+    assert ModelInput.of(TensorSpec((2,), "int32")) == WHOLE
+    assert ModelInput.of(TensorSpec((2,), "uint8", quantization=(1 / 255, 0))) == QUANTIZED
