@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from autotune.devices.runner.frames import read_frame, write_frame
 from tests.conftest import ROOT
-from tests.readers.conftest import EXAMPLES
+from tests.properties import EXAMPLES
 from tests.readers.contract import LONGEST
 from tests.readers.mutations import archived, damaged, reshaped
 from tests.readers.test_tflite import rewired
