@@ -60,6 +60,13 @@ METRICS = {
         Metric("miou", "miou", "share", "higher", 1.0),
         Metric("mae", "mae", "number", "lower"),
         Metric("mse", "mse", "number", "lower"),
+        Metric("map", "map", "share", "higher", 1.0),
+        Metric("map50", "map50", "share", "higher", 1.0),
+        Metric("wer", "wer", "share", "lower"),
+        Metric("cer", "cer", "share", "lower"),
+        Metric("exact_match", "exact_match", "share", "higher", 1.0),
+        Metric("span_f1", "span_f1", "share", "higher", 1.0),
+        Metric("pck", "pck", "share", "higher", 1.0),
         QUALITY,
         LATENCY,
         Metric("latency_p90", "latency_p90_ms", "time", "lower"),
@@ -80,7 +87,10 @@ FITTING: Mapping[str, tuple[str, ...]] = {
 """The metrics that go with each kind of labels; the usual one first."""
 
 QUALITIES = tuple(dict.fromkeys(name for names in FITTING.values() for name in names))
-"""What a task's metric can be, besides the user's own."""
+"""What a task's metric can be by its labels alone, besides the user's own."""
+
+JUDGED = ("map", "map50", "wer", "cer", "exact_match", "span_f1", "pck")
+"""What it can be where that is said: of detections, transcripts, answer spans and keypoints, see task/judges/."""
 
 _TOP = re.compile(r"top([1-9]\d{0,5})")
 
@@ -103,8 +113,8 @@ def bare(text: str) -> str:
 
 
 def is_quality(name: str) -> bool:
-    """Whether it is the name of one of QUALITIES."""
-    return (name in QUALITIES and name != "topK") or _TOP.fullmatch(name) is not None
+    """Whether it is the name of one of QUALITIES or JUDGED."""
+    return (name in (*QUALITIES, *JUDGED) and name != "topK") or _TOP.fullmatch(name) is not None
 
 
 def quality(name: str, better: Literal["lower", "higher"]) -> Metric:

@@ -192,7 +192,7 @@ def test_equals_is_read_as_the_good_direction(sign: str, metric: str, bound: str
         ("latency", r"has no operator: in a shell, quote it \(--target 'latency<50ms'\), since < and > redirect"),
         ("accuracy", r"has no operator: in a shell, quote it \(--target 'accuracy>=90%'\)"),
         ("size", r"quote it \(--target 'size<100kB'\)"),
-        ("speed<50ms", "unknown metric 'speed'; known are accuracy, auc, f1, miou, mae, mse, quality, latency, "),
+        ("speed<50ms", "unknown metric 'speed'; known are accuracy, auc, f1, miou, mae, mse, map, map50, wer, "),
         ("latency<50", "has no unit; say which: us, µs, ms, s$"),
         ("size<100", "has no unit; say which: B, kB, MB, GB, KiB, MiB, GiB$"),
         ("latency<50kB", "unknown unit 'kB'; latency takes us, µs, ms, s"),
@@ -317,13 +317,23 @@ def test_targets_that_can_hold_together_are_taken(one: str, other: str) -> None:
     assert len(parse_all([one, other])[0]) == 2
 
 
-@pytest.mark.parametrize("name", ["top2", "top5", "top10", "auc", "f1", "accuracy"])
+@pytest.mark.parametrize("name", ["top2", "top5", "top10", "auc", "f1", "accuracy", "map", "map50", "pck", "span_f1"])
 @pytest.mark.parametrize(("bound", "value"), [("90%", 0.9), ("0.9", 0.9), ("baseline-1%", 0.49)])
 def test_metrics_that_are_shares(name: str, bound: str, value: float) -> None:
     """Take numbers and percentages, of points where they are relative."""
     assert target(f"{name}>={bound}").bound({name: 0.5}) == pytest.approx(value)
     with pytest.raises(UserError, match="at most 100%"):
         parse(f"{name}>=101%")
+
+
+@pytest.mark.parametrize("name", ["wer", "cer"])
+def test_shares_of_errors(name: str) -> None:
+    """Are good when low, in points where they are relative, and may be above 100 %."""
+    assert target(f"{name}<=baseline+1%").bound({name: 0.5}) == pytest.approx(0.51)
+    assert target(f"{name}<=150%").bound({}) == pytest.approx(1.5)
+    assert parse(f"{name}=12%")[0].operator == "<="
+    with pytest.raises(UserError, match="never that low"):
+        parse(f"{name}<0")
 
 
 def test_top_k_is_known_for_any_k() -> None:
@@ -340,12 +350,12 @@ def test_top_k_is_known_for_any_k() -> None:
 
 def test_names_of_metrics() -> None:
     """Those of quality, and whatever else the user's own is called."""
-    assert [name for name in ("accuracy", "top5", "auc", "f1", "mae", "mse") if not is_quality(name)] == []
-    assert [name for name in ("latency", "size", "quality", "wer", "topK", "") if is_quality(name)] == []
+    assert [name for name in ("accuracy", "top5", "auc", "f1", "mae", "mse", "wer") if not is_quality(name)] == []
+    assert [name for name in ("latency", "size", "quality", "bleu", "topK", "") if is_quality(name)] == []
     assert quality("auc", "lower") is METRICS["auc"]
-    own = quality("wer", "lower")
+    own = quality("bleu", "lower")
     assert (own.name, own.key, own.kind, own.better, own.highest, own.lowest) == (
-        *("wer", "wer", "number", "lower"),
+        *("bleu", "bleu", "number", "lower"),
         *(None, None),
     )
 

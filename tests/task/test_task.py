@@ -884,13 +884,13 @@ def own(y: Array, model: ModelFacts, **options: Any) -> Task:
 
 def test_metric_of_the_users(mine: str) -> None:
     """Is named by its function, scored in a worker, and never imported here."""
-    made = own(CLASSES, facts(), metric=f"{mine}:wer", better="lower")
+    made = own(CLASSES, facts(), metric=f"{mine}:slips", better="lower")
     assert (made.quality.name, made.quality.key, made.quality.kind, made.quality.better) == (
-        *("wer", "wer"),
+        *("slips", "slips"),
         *("number", "lower"),
     )
     assert made.scorer is not None
-    assert made.scorer == f"{mine}:wer"
+    assert made.scorer == f"{mine}:slips"
     assert made.loss == "sparse_categorical_crossentropy"
     with pytest.raises(ValueError, match="scores in a worker"):
         made.score(np.zeros((12, 4), np.float32), CLASSES)

@@ -19,7 +19,7 @@ import numpy as np
 x, y = np.arange(80.0).reshape(40, 2), np.arange(40) % 4
 
 def loss_of_mine(y_true, y_pred): ...
-def wer(labels, outputs): ...
+def slips(labels, outputs): ...
 def f1(labels, outputs): ...
 def mse(y_true, y_pred): ...
 def latency(labels, outputs): ...
@@ -184,7 +184,7 @@ import numpy as np
         ({"loss": "mse"}, None, None, "higher"),
         ({"loss": "mae", "metric": "top3"}, "mae", "top3", "higher"),
         ({"loss": "categorical_crossentropy:logits"}, "categorical_crossentropy:logits", None, "higher"),
-        ({"loss": "loss_of_mine", "metric": "wer", "better": "lower"}, ":loss_of_mine", ":wer", "lower"),
+        ({"loss": "loss_of_mine", "metric": "slips", "better": "lower"}, ":loss_of_mine", ":slips", "lower"),
     ],
 )
 def test_loss_and_metric(tmp_path: Path, more: dict[str, str], loss: str, metric: str, better: str) -> None:
@@ -199,8 +199,8 @@ def test_loss_and_metric(tmp_path: Path, more: dict[str, str], loss: str, metric
 
 def test_functions_may_be_given_themselves(tmp_path: Path) -> None:
     """Instead of their names."""
-    data = read(tmp_path, ARRAYS + "more = {'loss': loss_of_mine, 'metric': wer}")
-    assert (data.loss, data.metric) == (f"{tmp_path}/mine.py:loss_of_mine", f"{tmp_path}/mine.py:wer")
+    data = read(tmp_path, ARRAYS + "more = {'loss': loss_of_mine, 'metric': slips}")
+    assert (data.loss, data.metric) == (f"{tmp_path}/mine.py:loss_of_mine", f"{tmp_path}/mine.py:slips")
 
 
 @pytest.mark.parametrize(
