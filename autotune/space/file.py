@@ -80,6 +80,9 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "batch_size": (1, 100_000),
     "threads": (1, MOST_THREADS),
 }
+_SETS: dict[str, tuple[int, ...]] = {"levels": LEVELS}
+"""Numbers that are one of a few: not all between the ends of a range can be."""
+
 _EXACT = 2**53
 """Up to here floats hold every whole number; no dimension of a plug-in goes further."""
 
@@ -133,6 +136,9 @@ class _Reader:
         dim = Range(low, high, step, log)
         if self.name == "cluster" and 1 in (grid(dim) or []):
             raise UserError(f"{self.where}: 1 is no clustering; begin at 2, or list the values")
+        if self.name in _SETS:
+            for value in grid(dim) or []:
+                self._number(value)
         return dim
 
     def _value(self, value: object) -> Value:
@@ -151,8 +157,8 @@ class _Reader:
         low, high = _BOUNDS.get(self.name, (-_EXACT, _EXACT))
         if not low <= value <= high:
             raise UserError(f"{self.where}: {value!r} is outside {low:g} to {high:g}")
-        if self.name == "levels" and value not in LEVELS:
-            raise UserError(f"{self.where}: {value!r} is none of {', '.join(map(str, LEVELS))}")
+        if self.name in _SETS and value not in _SETS[self.name]:
+            raise UserError(f"{self.where}: {value:g} is none of {', '.join(map(str, _SETS[self.name]))}")
         if self.name == "cluster" and value == 1:
             raise UserError(f"{self.where}: 1 is no clustering; 0 leaves the weights alone")
         return int(value) if integer else snap(float(value))

@@ -46,6 +46,7 @@ def configs(space: Space) -> list[Config]:
         ("epochs", {"low": 2, "high": 2}, Categorical((2,))),
         ("prune", {"low": 0.5, "high": 0.5, "step": 0.1}, Categorical((0.5,))),
         ("learning_rate", {"low": 1e-3, "high": 1e-3, "log": True}, Categorical((1e-3,))),
+        ("levels", {"low": 7, "high": 11, "step": 2}, Range(7, 11, 2)),
         ("cluster", {"low": 2, "high": 16}, Range(2, 16, 1)),
         ("cluster", {"low": 0, "high": 16, "step": 8}, Range(0, 16, 8)),
         ("batch_size", {"low": 8, "high": 256, "log": True}, Range(8, 256, 1, log=True)),
@@ -120,6 +121,11 @@ def test_dimensions_are_read(name: str, spec: Any, dimension: Categorical | Rang
         ("cluster", {"low": 1, "high": 16}, "1 is no clustering"),
         ("cluster", {"low": 1, "high": 16, "log": True}, "1 is no clustering"),
         ("cluster", {"low": 1, "high": 1}, "1 is no clustering"),
+        ("levels", [9, 10], "10 is none of 15, 11, 9, 7"),
+        ("levels", {"low": 9, "high": 11}, "10 is none of 15, 11, 9, 7"),
+        ("levels", {"low": 9, "high": 15, "step": 2}, "13 is none of 15, 11, 9, 7"),
+        ("levels", {"low": 7, "high": 15, "log": True}, "8 is none of 15, 11, 9, 7"),
+        ("levels", {"low": 10, "high": 10}, "10 is none of 15, 11, 9, 7"),
     ],
 )
 def test_bad_dimensions_are_refused(name: str, spec: Any, reason: str) -> None:
