@@ -16,6 +16,7 @@ from autotune.results.meta import DataFacts, Identity, InputTypes, Meta, SplitFa
 from autotune.results.record import Begun, Record
 from autotune.space.rules import conflict
 from autotune.space.space import Space
+from autotune.space.unused import unused
 from autotune.study.candidates import Candidate, Importer, Opened, open_candidates
 from autotune.study.checks import check_delegates, check_targets, check_writable, refuse_changes
 from autotune.study.options import Options
@@ -44,6 +45,7 @@ class Prepared:
         folder: of the study.
         meta: that the study is kept with.
         leader: the study whose files are measured here, None where this one searches itself.
+        unused: a line for each dimension that was asked for and can't matter.
     """
 
     candidates: dict[str, Candidate]
@@ -55,9 +57,10 @@ class Prepared:
     folder: Path
     meta: Meta
     leader: Begun | None = None
+    unused: tuple[str, ...] = ()
 
     def remarks(self) -> list[str]:
-        """What the user should know of the models before anything is searched."""
+        """What the user should know of models and space before anything is searched."""
         candidates = list(self.candidates.values())
         tasks = [candidate.task for candidate in candidates]
         if self.leader is not None:
@@ -69,6 +72,7 @@ class Prepared:
             *(f"{task.model}: {line}" for task in tasks if (line := task.facts.left_float)),
             *(f"{task.model} {line}" for task in tasks for line in _input_remarks(task)),
             *_groups(tasks[0].data),
+            *self.unused,
         ]
 
     def fits(self, config: Config) -> bool:
@@ -107,7 +111,8 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer, op
     if any(opened.dead.values()) and (earlier is None or not _keeps_dead_channels(earlier)):
         space = space.without_dead_channels()
     goal = objectives.resolve(goals, quality)
-    prepared = Prepared(candidates, space, targets, goal, cache, name, folder, meta, leader)
+    useless = tuple(unused(options.space, space))
+    prepared = Prepared(candidates, space, targets, goal, cache, name, folder, meta, leader, useless)
     fitting = space.fitting(prepared.fits)
     if fitting is not None:
         if not fitting:

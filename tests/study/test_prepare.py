@@ -39,6 +39,15 @@ def test_what_there_is_to_know_of_a_model_is_told(facts: dict[str, str], lines: 
     assert prepare(options, FakeDevice(), FakePool(), importer).remarks() == lines
 
 
+def test_what_a_space_has_for_nothing_is_told(tmp_path: Path) -> None:
+    """Levels without the rounding that keeps to them: nobody waits for what they would do."""
+    model, data = toy_files(tmp_path)
+    space = parse({"quantize": "w4a8", "levels": [15, 9], "threads": [1]}, "toy", (1,))
+    options = Options((model,), str(data), space, [], "toy", tmp_path / "runs")
+    [line] = prepare(options, FakeDevice(), FakePool(), toy_import).remarks()
+    assert line.startswith("space toy: levels matters only with rounding gptq")
+
+
 def test_a_model_that_can_not_be_trained_keeps_its_channels(tmp_path: Path) -> None:
     """In a space of more configurations than are looked through, too."""
 
