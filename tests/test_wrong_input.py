@@ -352,7 +352,11 @@ NAN = np.full((30, 4), np.nan, np.float32)
         (space("# a\n\nprune: [0, 2]"), (*RUN, "--space", "s.yaml"), "s.yaml, line 3: prune: 2 is outside 0 to 0.999"),
         (space("prune: 0\nprune: 0.5"), (*RUN, "--space", "s.yaml"), "s.yaml, line 2: prune stands here a second time"),
         (space("threads:\n  low: 1"), (*RUN, "--space", "s.yaml"), "s.yaml, line 1: threads: a range has low, high"),
-        (space("quantize: qat\nfine_tune: none"), (*RUN, "--space", "s.yaml"), "nothing in it fits the model"),
+        (
+            space("quantize: qat\nfine_tune: none"),
+            (*RUN, "--space", "s.yaml"),
+            "nothing in it fits the model (quantization-aware training is a training)",
+        ),
         (space("- prune"), (*RUN, "--space", "s.yaml"), "space s.yaml: must map dimensions to values"),
         # Options.
         (

@@ -88,7 +88,7 @@ def _of_quantization(recipe: Recipe, limits: Limits) -> Iterator[str]:
     if recipe.quantize == "qat" and limits.excludes:
         yield "LiteRT's converter would quantize excluded layers all the same"
     if recipe.rounds and recipe.quantize in FOUR_BITS and recipe.cluster >= recipe.levels:
-        yield "there are no more levels than clusters"
+        yield "rounded together, clusters must be fewer than the levels that weights of 4 bits may have"
 
 
 def _of_zeros(config: Config) -> Iterator[str]:

@@ -8,12 +8,11 @@ from autotune.errors import UserError
 from autotune.ledger import journal
 from autotune.model.file import read_model
 from autotune.results.record import Begun
-from autotune.space.rules import conflict
 from autotune.study.candidates import Importer, Opened, name_models, open_candidates
 from autotune.study.checks import check_named, check_writable, refuse_changes
 from autotune.study.options import Options
 from autotune.study.pool import Pool
-from autotune.study.prepare import fitted_space, identity, place, targets_and_objectives
+from autotune.study.prepare import fitted_space, fitting_configs, identity, place, targets_and_objectives
 from autotune.task import inference
 from autotune.task.data import check_source
 
@@ -71,8 +70,5 @@ def examine(options: Options, devices: Sequence[Device], pool: Pool, importer: I
         before = journal.read_if_any(folder, name)
         if isinstance(before, Begun):
             refuse_changes(before, now, but=("space",))  # what a device has decides on it, too
-    limits = {name: candidate.limits for name, candidate in opened.candidates.items()}
-    space = fitted_space(options.space, opened.candidates)
-    if space.fitting(lambda config: conflict(config, limits[config.recipe.model]) is None) == []:
-        raise UserError(f"space {space.source}: nothing in it fits the model; choose another --space")
+    fitting_configs(fitted_space(options.space, opened.candidates), opened.candidates)
     return opened

@@ -1,6 +1,7 @@
 """What a run is asked for, held against model, data, device and an earlier run, before anything is written."""
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -29,6 +30,9 @@ from autotune.task.data import Data, located
 from autotune.task.data.fields import parts
 from autotune.task.task import Task
 from autotune.tflite.state import KEEPS
+
+REASONS = 2
+"""Why nothing fits, that are named."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Prepared:
 
     def fits(self, config: Config) -> bool:
         """Whether a configuration makes sense."""
-        return conflict(config, self.candidates[config.recipe.model].limits) is None
+        return _conflict(config, self.candidates) is None
 
 
 def prepare(options: Options, device: Device, pool: Pool, importer: Importer, opened: Opened | None = None) -> Prepared:
@@ -113,10 +117,8 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer, op
     goal = objectives.resolve(goals, quality)
     useless = tuple(unused(options.space, space))
     prepared = Prepared(candidates, space, targets, goal, cache, name, folder, meta, leader, useless)
-    fitting = space.fitting(prepared.fits)
+    fitting = fitting_configs(space, candidates)
     if fitting is not None:
-        if not fitting:
-            raise UserError(f"space {space.source}: nothing in it fits the model; choose another --space")
         prepared = replace(prepared, space=space.only(fitting))
     folder.mkdir(parents=True, exist_ok=True)
     for key, artifact in opened.fresh.items():
@@ -141,6 +143,24 @@ def fitted_space(space: Space, candidates: Mapping[str, Candidate]) -> Space:
     elif any(untrainable):
         space = space.of_lessons(list(dict.fromkeys([*space.lessons(), "none"])))
     return space if len(candidates) == 1 else space.of_models(tuple(candidates))
+
+
+def fitting_configs(space: Space, candidates: Mapping[str, Candidate]) -> list[Config] | None:
+    """Every configuration that makes sense for the models, None where there are too many to look through.
+
+    Raises:
+        UserError: none does; it names the commonest reasons.
+    """
+    fitting = space.fitting(lambda config: _conflict(config, candidates) is None)
+    if fitting == []:
+        reasons = Counter(_conflict(config, candidates) for config in space.all() or ())
+        why = "; ".join(str(reason) for reason, _ in reasons.most_common(REASONS))
+        raise UserError(f"space {space.source}: nothing in it fits the model ({why}); choose another --space")
+    return fitting
+
+
+def _conflict(config: Config, candidates: Mapping[str, Candidate]) -> str | None:
+    return conflict(config, candidates[config.recipe.model].limits)
 
 
 def place(options: Options, device: Device) -> tuple[Begun | None, str, Path]:

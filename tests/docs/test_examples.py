@@ -1,5 +1,6 @@
 """What the pages show is accepted: spaces, experiments, devices, command lines, targets; the other files' links."""
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from autotune import experiment
 from autotune.config import FIELDS, NAMES
 from autotune.devices.device_file import find_device
 from autotune.space import file as space_file
+from autotune.space import rules as space_rules
 from autotune.targets.metric import METRICS, QUALITIES
 from autotune.targets.target import parse, parse_all
 from autotune.task.data import read_data
@@ -109,6 +111,15 @@ def test_all_that_can_be_said_is_in_the_tables() -> None:
     assert [key for key in experiment.KEYS if f"`{key}`" not in model] == []
     for metric in {*METRICS, *QUALITIES} - {"topK"}:
         assert f"`{metric}`" in targets
+
+
+def test_every_rule_of_spaces_is_in_the_table() -> None:
+    """What is never tried: a row with the words of each rule, and no other."""
+    page = (ROOT / "docs" / "spaces.md").read_text().partition("## What is never tried")[2].partition("\n## ")[0]
+    rows = [line.split("|")[2].strip() for line in page.splitlines() if line.startswith("|")]
+    module = ast.parse(Path(space_rules.__file__).read_text())
+    rules = [node.value for node in ast.walk(module) if isinstance(node, ast.Yield)]
+    assert set(rows[2:]) == {ast.literal_eval(rule) for rule in rules if rule is not None}
 
 
 @pytest.mark.parametrize("page", ENTRY, ids=named)

@@ -39,7 +39,7 @@ def test_sensible_ones_fit(values: dict[str, Any]) -> None:
         ({"prune": 0.5, "augment": "mix", "fine_tune": "labels"}, "no labels"),
         ({"quantize": "int16x8", "delegate": "xnnpack"}, "no kernels"),
         ({"cluster": 1000}, "more weights than clusters"),
-        ({"quantize": "w4a8", "rounding": "gptq", "levels": 9, "cluster": 9}, "no more levels than clusters"),
+        ({"quantize": "w4a8", "rounding": "gptq", "levels": 9, "cluster": 9}, "clusters must be fewer than the levels"),
     ],
 )
 def test_senseless_ones_do_not(values: dict[str, Any], reason: str) -> None:
