@@ -29,7 +29,7 @@ from autotune.results.front import MeasuredPoint, ParetoFront, Point
 from autotune.results.outcome import Measured
 from autotune.results.record import Begun, Record
 from autotune.targets.metric import CODECS, DOWNLOAD, LATENCY, METRICS, Metric
-from autotune.text.units import amount, change, clock, heading, number, price, size, tested_within
+from autotune.text.units import UNSTABLE, amount_of, change, clock, heading, number, price, size, tested_within
 from autotune.text.words import missed, missed_there
 
 ROWS = 500
@@ -113,6 +113,7 @@ def report(record: Begun, importance: Importance) -> str:
         weights=[heading(cost, record.codec) for cost in WEIGHTS],
         downloads=downloads(front),
         codecs=CODECS,
+        unstable=UNSTABLE,
         techniques=[_technique(front, name, point) for name, point in plain],
         best_row=_technique(front, "recommended" if pick else "nearest to the targets", best) if best else None,
         dead=dead_channels(record),
@@ -152,9 +153,9 @@ def _key_figures(record: Record, front: ParetoFront, outcome: Measured) -> list[
     return [
         {
             "name": "latency, median" if metric == LATENCY else heading(metric, record.codec),
-            "value": amount(metrics, metric, record.quality),
+            "value": amount_of(outcome, metric, record.quality),
             "change": change(metrics[metric.key], base[metric.key], metric),
-            "base": amount(base, metric, record.quality),
+            "base": amount_of(front.baseline, metric, record.quality),
         }
         for metric in shown
         if metric.key in metrics and metric.key in base
@@ -177,6 +178,9 @@ def _doubts(record: Record, front: ParetoFront, pick: MeasuredPoint | None) -> I
         tested = record.tests.get(str(pick.trial))
         if tested is not None and (missing := missed_there(front, tested, record.baseline_test)):
             yield f"on the test split the recommendation misses {missing}: the search's best is partly luck"
+    base = front.baseline.latency
+    if base is not None and not base.stable:
+        yield f"the baseline's latency is not stable: {base.verdict}"
     if record.meta.device.emulated:
         yield "latencies are an emulator's"
     shaky = [str(p.trial) for p in front.points if p.outcome.latency is not None and not p.outcome.latency.stable]
@@ -202,11 +206,11 @@ def _technique(front: ParetoFront, name: str, point: Point) -> dict[str, object]
     itself = config == front.baseline.config
     cells = [
         (
-            amount(metrics, metric, front.quality),
+            amount_of(point.outcome, metric, front.quality),
             "" if itself else change(metrics[metric.key], base[metric.key], metric),
         )
         for metric in (front.quality, LATENCY, *WEIGHTS)
-        if metric.key in metrics and metric.key in base
+        if isinstance(point, MeasuredPoint) and metric.key in metrics and metric.key in base
     ]
     return {
         "name": name,

@@ -41,25 +41,26 @@ def findings(rows: Sequence[TimedFile]) -> list[str]:
 
     A delegate is held against XNNPACK, or else the built-in kernels, on as many threads; threads against
     the fewest through the same delegate; a sparse file against its twin in the same runtime. Nothing is
-    bought where the interval is not below the other's and the median not by WORTH.
+    bought where the interval is not below the other's and the median not by WORTH. Measurements that are not stable
+    count where a line has no others, and it says so then.
 
     Args:
         rows: of one device, each file and runtime once.
     """
     measurements = {(row.file, row.runtime): row.measurement for row in rows}
     idle: dict[str, list[bool]] = defaultdict(list)
-    ratios: dict[str, list[float | None]] = defaultdict(list)
+    pairs: dict[str, list[tuple[Measurement, Measurement]]] = defaultdict(list)
     for row in rows:
         idle[row.runtime.delegate].append(row.measurement.delegated == 0)
         for claim, other in _claims(row, measurements):
-            ratios[claim].append(_ratio(row.measurement, other))
+            pairs[claim].append((row.measurement, other))
     return [
         *(
             f"{name} took none of the operators{_of(sum(cases), len(cases))}"
             for name, cases in idle.items()
             if any(cases)
         ),
-        *(_line(claim, cases) for claim, cases in ratios.items() if any(cases)),
+        *(line for claim, cases in pairs.items() for line in _lines(claim, cases)),
     ]
 
 
@@ -85,6 +86,14 @@ def _ratio(measurement: Measurement, other: Measurement) -> float | None:
     """How many times longer it took than the other, None where it was faster."""
     faster = measurement.high_ms < other.low_ms or measurement.p50_ms <= (1 - WORTH) * other.p50_ms
     return None if faster else measurement.p50_ms / other.p50_ms
+
+
+def _lines(claim: str, pairs: Sequence[tuple[Measurement, Measurement]]) -> Iterator[str]:
+    """The claim, where anything bought nothing."""
+    stable = [pair for pair in pairs if all(measurement.stable for measurement in pair)]
+    ratios = [_ratio(measurement, other) for measurement, other in stable or pairs]
+    if any(ratios):
+        yield _line(claim, ratios) + ("" if stable else "; but these latencies are not stable")
 
 
 def _line(claim: str, ratios: Sequence[float | None]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from autotune.results.outcome import Measured
 from autotune.results.quality import Certainty, Scored
-from autotune.targets.metric import CODECS, DOWNLOAD, Metric, compressed
+from autotune.targets.metric import CODECS, DOWNLOAD, LATENCY, Metric, compressed
 
 UNSTABLE = "!"
 """Before a latency that is not to be trusted."""
@@ -79,6 +79,12 @@ def downloads(metrics: Mapping[str, float]) -> str:
 def amount(metrics: Mapping[str, float], metric: Metric, quality: Metric) -> str:
     """A metric as number() where it is the quality, else as price()."""
     return number(metrics[metric.key], quality) if metric == quality else price(metrics, metric)
+
+
+def amount_of(outcome: Measured, metric: Metric, quality: Metric) -> str:
+    """The same of an outcome, with UNSTABLE before a latency that is not to be trusted."""
+    timed = metric == LATENCY and LATENCY.key in outcome.metrics
+    return bare_median(outcome) if timed else amount(outcome.metrics, metric, quality)
 
 
 def change(value: float, base: float, metric: Metric) -> str:

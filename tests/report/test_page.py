@@ -77,6 +77,19 @@ def test_tells_what_was_found(tmp_path: Path) -> None:
     assert "memory 25.00 GB" in found
 
 
+def test_latencies_that_are_not_stable_are_marked(tmp_path: Path) -> None:
+    """In the key figures and beside the techniques, as in the tables of the terminal."""
+    made = record(tmp_path)
+    shaky = [
+        replace(point, outcome=point.outcome.with_latency(toy_measurement(0.1, "drifts"))) for point in made.measured
+    ]
+    baseline = made.baseline.with_latency(toy_measurement(1.0, "drifts"))
+    found = text(report(replace(made, points=shaky, baseline=baseline), IMPORTANCE))
+    assert "latency, median ! 100 us -90%, baseline ! 1 ms" in found
+    assert "the baseline's latency is not stable: drifts" in found
+    assert "full integer 89.0% -1.0 pts ! 100 us -90%" in found
+
+
 def test_downloads_have_a_table(tmp_path: Path) -> None:
     """A row for each file of the front, not for each way to run it; none where they were not kept."""
     made = record(tmp_path)

@@ -61,6 +61,18 @@ def test_sparse_weights() -> None:
     assert findings([*dense, row("xnnpack", 1, file="sparse")]) == []
 
 
+def test_what_is_not_stable_is_no_evidence() -> None:
+    """It counts only where there is nothing else, and that is said."""
+    noisy = [TimedFile("b", Runtime("gpu"), toy_measurement(9, "drifts")), row("xnnpack", 1, file="b")]
+    [line] = findings(noisy)
+    assert line == "gpu bought nothing over xnnpack: 9.0 times slower; but these latencies are not stable"
+    assert findings([*noisy, row("gpu", 0.5), row("xnnpack", 1)]) == []
+    slow = [row("gpu", 2), row("xnnpack", 1)]
+    assert findings([*noisy, *slow]) == ["gpu bought nothing over xnnpack: 2.0 times slower"]
+    shaky = [row("gpu", 9), TimedFile("a", Runtime("xnnpack"), toy_measurement(1, "drifts"))]
+    assert findings(shaky)[0].endswith("not stable")
+
+
 def test_many_files_are_one_line() -> None:
     """With in how many cases, and the median of how much slower it was there."""
     rows = [row("xnnpack", 1, file=str(number)) for number in range(5)]
