@@ -122,10 +122,12 @@ def parse_all(texts: Iterable[str]) -> tuple[list[Target], list[str]]:
     """Several targets that must hold together.
 
     Raises:
-        UserError: as parse(), or two of them contradict each other.
+        UserError: as parse(), a shift of times or bytes has no unit, or two of them contradict each other.
     """
     parsed = [parse(text) for text in texts]
     targets = [target for target, _ in parsed]
+    for target in targets:
+        _refuse_without_unit(target)
     _refuse_contradictions(targets)
     return targets, [remark for _, remark in parsed if remark]
 
@@ -139,6 +141,15 @@ def resolve(targets: Sequence[Target], metric: Metric) -> list[Target]:
     resolved = [parse(target.text, metric)[0] if target.metric == QUALITY else target for target in targets]
     _refuse_contradictions(resolved)
     return resolved
+
+
+def _refuse_without_unit(target: Target) -> None:
+    """Shifts from the baseline of which nobody knows whether percent or units are meant; parse() reads those of
+    studies from before they were refused.
+    """
+    shifted = target.factor and target.offset
+    if shifted and target.metric.needs_unit and re.search(r"[\d.]\s*$", target.text):
+        raise UserError(f"target {target.text!r} has no unit; say which: %, {', '.join(UNITS[target.metric.kind])}")
 
 
 def _refuse_contradictions(targets: Sequence[Target]) -> None:

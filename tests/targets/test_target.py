@@ -269,6 +269,18 @@ def test_examples_in_messages_are_targets() -> None:
         assert target(str(caught.value).split("'")[3]).metric.name == name
 
 
+@pytest.mark.parametrize(
+    ("text", "units"),
+    [("download<=baseline-8", "%, B, kB"), ("latency<baseline+5.", "%, us"), ("size<baseline-1e1", "%")],
+)
+def test_shifts_of_times_and_bytes_need_their_unit(text: str, units: str) -> None:
+    """Eight bytes or eight percent less: nobody knows. A study that has it already is read all the same."""
+    with pytest.raises(UserError, match=f"has no unit; say which: {units}"):
+        parse_all([text])
+    assert parse(text)[0].factor == 1
+    assert parse_all([f"{text} %", "mae<=baseline+0.5", "accuracy>=baseline-0.1", "latency<baseline/2"])[1] == []
+
+
 def test_parse_all_keeps_order_and_collects_remarks() -> None:
     """One remark for each that needs one."""
     targets, remarks = parse_all(["latency=50ms", "accuracy>=baseline-1%", "size==1MB"])
