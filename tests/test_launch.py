@@ -148,7 +148,7 @@ def test_a_study_that_is_another_is_refused_before_the_device_is_asked(monkeypat
     with monkeypatch.context() as patched:
         patched.setattr("autotune.devices.device_file.find_device", lambda spec, **_: FakeDevice())
         run()
-    with pytest.raises(UserError, match="was started with another data and another seed"):
+    with pytest.raises(UserError, match="was started with other data and another seed"):
         run(seed=1)
     monkeypatch.setattr("autotune.study.pool.RayPool", NoPool)
     with Path("runs", "toy", LOCK).open() as lock:

@@ -88,6 +88,14 @@ def check_excluded(excluded: Sequence[str], layers: Sequence[Sequence[str]]) -> 
             raise UserError(f"--exclude {name!r}: no layer with weights is called so; there are {', '.join(every)}")
 
 
+_OTHER = {
+    "model": "another model (or version of what opens it)",
+    **{name: f"other {name}" for name in ("data", "files", "targets", "objectives")},
+    "exclude": "another --exclude",
+}
+"""How parts of an identity are named that differ; the rest is another one."""
+
+
 def refuse_changes(record: Record, now: Identity, but: Sequence[str] = ()) -> None:
     """Raises where the study of this name is another one; one that measured nothing begins anew.
 
@@ -110,8 +118,8 @@ def refuse_changes(record: Record, now: Identity, but: Sequence[str] = ()) -> No
             journal.mend(record.folder, record.name)  # keeps what is damaged
             (record.folder / journal.JOURNAL).unlink(missing_ok=True)
         return
-    words = ["model (or version of what opens it)" if name == "model" else name for name in changed]
+    words = [_OTHER.get(name, f"another {name}") for name in changed]
     raise UserError(
-        f"study {record.name!r} was started with another {' and another '.join(words)}; "
+        f"study {record.name!r} was started with {' and '.join(words)}; "
         "choose another --name (files that fit are taken from the cache all the same)"
     )

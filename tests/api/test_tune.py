@@ -167,7 +167,7 @@ def test_what_is_in_memory_is_kept_with_the_study() -> None:
     assert again.to_json() == front.to_json()
     assert len(list(Path("runs/mine/given").rglob("*.*"))) == 2
     assert cli.main(["run", "--model", options.model[0], "--data", options.data, "--trials", "5"]) == 2  # space
-    with pytest.raises(UserError, match="study 'mine' was started with another data"):
+    with pytest.raises(UserError, match="study 'mine' was started with other data"):
         tuned(model=Toy("mine"), data=arrays() | {"y_test": arrays()["y_test"][::-1]})
 
 

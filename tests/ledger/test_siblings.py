@@ -114,12 +114,12 @@ def test_the_searching_study_goes_on_on_its_own_device(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changed", "what"),
-    [({"seed": 3}, "data and another seed"), ({"space": SPACE | {"prune": [0, 0.25]}}, "files")],
+    [({"seed": 3}, "other data and another seed"), ({"space": SPACE | {"prune": [0, 0.25]}}, "other files")],
 )
 def test_another_search_is_refused(tmp_path: Path, changed: dict[str, Any], what: str) -> None:
     """What would not be these files, held against the same, is a study of another name."""
     study(options(tmp_path))
-    with pytest.raises(UserError, match=f"study 'toy' was started with another {what}; choose another --name"):
+    with pytest.raises(UserError, match=f"study 'toy' was started with {what}; choose another --name"):
         study(options(tmp_path, **changed), Board())
     assert not (tmp_path / "runs" / "toy@board").exists()
 

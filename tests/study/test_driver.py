@@ -465,7 +465,7 @@ def test_objectives_are_part_of_the_study(tmp_path: Path) -> None:
     asked = options(tmp_path, "size<1MB")
     record = study(asked).record
     assert [metric.name for metric in record.objectives] == ["accuracy", "latency", "size"]
-    with pytest.raises(UserError, match="was started with another objectives"):
+    with pytest.raises(UserError, match="was started with other objectives"):
         study(dataclasses.replace(asked, objectives=("quality", "latency", "download")))
     memory = study(options(tmp_path, name="memory", objectives=("quality", "latency", "memory"))).record
     assert memory.hypervolume() > 0
@@ -477,7 +477,7 @@ def test_objectives_are_part_of_the_study(tmp_path: Path) -> None:
     before = {name: value for name, value in identity.to_json().items() if name not in ("objectives", "files")}
     kept = dataclasses.replace(memory, meta=dataclasses.replace(memory.meta, identity=Identity.from_json(before)))
     refuse_changes(kept, older)
-    with pytest.raises(UserError, match="another objectives"):
+    with pytest.raises(UserError, match="other objectives"):
         refuse_changes(kept, identity)
 
 
@@ -932,7 +932,8 @@ def test_changed_studies_are_refused(tmp_path: Path, what: str) -> None:
         "seed": {"seed": 1},
     }
     name = what.replace("model", "model (or version of what opens it)")
-    with pytest.raises(UserError, match=f"started with another .*{re.escape(name)}"):
+    other = "other" if what in ("data", "targets") else "another"
+    with pytest.raises(UserError, match=f"started with .*{other} {re.escape(name)}"):
         study(dataclasses.replace(asked, **changes.get(what, {})))
     assert (asked.folder / "toy" / "journal.log").read_bytes() == before
 
@@ -1044,7 +1045,7 @@ def test_models_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_excluded_layers_are_part_of_the_study(tmp_path: Path) -> None:
     """Other exclusions are other files, and another study."""
     study(options(tmp_path))
-    with pytest.raises(UserError, match="was started with another exclude"):
+    with pytest.raises(UserError, match="was started with another --exclude"):
         study(options(tmp_path, exclude=("dense",)))
     pool = FakePool()
     study(options(tmp_path, name="other", exclude=("dense",)), pool=pool)
