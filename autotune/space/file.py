@@ -1,6 +1,7 @@
 """Reads search spaces: a YAML mapping of dimensions to what they may be."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -153,7 +154,7 @@ class _Reader:
             or not -math.inf < value < math.inf
             or (integer and value != int(value))
         ):
-            raise UserError(f"{self.where}: {value!r} is no {'whole ' if integer else ''}number")
+            raise UserError(f"{self.where}: {value!r} is no {'whole ' if integer else ''}number{_hint(value)}")
         low, high = _BOUNDS.get(self.name, (-_EXACT, _EXACT))
         if not low <= value <= high:
             raise UserError(f"{self.where}: {value!r} is outside {low:g} to {high:g}")
@@ -171,3 +172,9 @@ class _Reader:
             what = "scheme" if self.name == "quantize" else "name"
             raise UserError(f"{self.where}: unknown {what} {value!r}; known are {', '.join(names)}")
         return value
+
+
+def _hint(value: object) -> str:
+    """What to write for a percentage."""
+    match = re.fullmatch(r"\s*(\d+\.?\d*)\s*%\s*", value) if isinstance(value, str) else None
+    return f"; write {snap(float(match[1]) / 100):g}" if match else ""
