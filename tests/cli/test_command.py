@@ -152,6 +152,7 @@ NOTHING = text("unused", "x")
         (NOTHING, ("sync", "none"), "no study 'none' in runs"),
         (NOTHING, ("sync", "toy", "--tracking-uri", "none"), "there is nowhere to write to"),
         (NOTHING, ("dance",), "invalid choice: 'dance'"),
+        (NOTHING, ("pick", "x", "--bad"), "unrecognized arguments: --bad (see autotune pick --help)"),
         (NOTHING, (), "COMMAND"),
     ],
 )
