@@ -18,6 +18,7 @@ from autotune.testing import FakeDevice
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
+os.environ.pop("COLUMNS", None)  # what is printed is as wide as where nobody says
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # tests import it themselves, too
 
 

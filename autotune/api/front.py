@@ -239,8 +239,10 @@ class Front:
         return len(self._front.points)
 
     def __repr__(self) -> str:
+        from autotune.text.words import unmet
+
         pick = self.recommended
-        best = "nothing meets the targets"
+        best = unmet(self._front)
         if pick is not None:
             best = f"recommended is trial {pick.trial}, {in_a_line(self._front, pick)}"
         return f"<Front of study {self.name!r} on {self.device}: {len(self)} points; {best}>"

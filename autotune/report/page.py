@@ -30,7 +30,7 @@ from autotune.results.outcome import Measured
 from autotune.results.record import Begun, Record
 from autotune.targets.metric import CODECS, DOWNLOAD, LATENCY, METRICS, Metric
 from autotune.text.units import UNSTABLE, amount_of, change, clock, heading, number, price, size, tested_within
-from autotune.text.words import missed, missed_there
+from autotune.text.words import missed, missed_there, unmet
 
 ROWS = 500
 """Trials off the front that the page lists; of more the first ones."""
@@ -167,7 +167,7 @@ def _doubts(record: Record, front: ParetoFront, pick: MeasuredPoint | None) -> I
     if pick is None:
         nearest = front.nearest()
         what = f"; nearest is trial {nearest.trial}: {missed(front, nearest)}" if nearest else ""
-        yield f"nothing meets the targets{what}"
+        yield f"{unmet(front)}{what}"
     else:
         latency = pick.outcome.latency
         if latency is not None and not latency.stable:

@@ -49,8 +49,10 @@ class PlainOutput(QuietOutput):
         if (record.name, record.trials_done) == self._seen:  # one that nobody asked for has ended
             return
         self._seen = (record.name, record.trials_done)
-        pick = record.front().pick()
-        best = short(pick, record.quality, record.objectives[1:]) if pick else "nothing meets the targets yet"
+        front = record.front()
+        pick = front.pick()
+        nothing = "nothing meets the targets yet" if front.points else "none yet"
+        best = short(pick, record.quality, record.objectives[1:]) if pick else nothing
         line = f"{record.trials_done}/{trials} trials · hypervolume {record.hypervolume():.3f} · best: {best}"
         console.print(line, soft_wrap=True)
         console.file.flush()

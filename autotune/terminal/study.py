@@ -1,12 +1,13 @@
 """What people see in the terminal of a study: the front, the recommendation, what a run ends with."""
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
 
 from rich.console import Console
 
-from autotune.report.reproduce import command
+from autotune.report.reproduce import command, pick_command
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.quality import Scored
 from autotune.results.record import Record
@@ -14,7 +15,7 @@ from autotune.study.reporting import Summary
 from autotune.targets.metric import DOWNLOAD, LATENCY, Metric
 from autotune.terminal.table import TIED, front_table, short_table, width_of
 from autotune.text.units import UNSTABLE, clock, downloads, median, number, price
-from autotune.text.words import doubt, listed, missed, missed_there
+from autotune.text.words import doubt, listed, missed, missed_there, unmet
 from autotune.track.store import is_mlflow
 
 
@@ -24,10 +25,16 @@ class _Console(Console):
         self.quiet = True
 
 
+def _width() -> int | None:
+    """Columns where there is no terminal, nor a variable that says so; None leaves it to these."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    return None if terminal or os.environ.get("COLUMNS", "").lstrip("0").isdigit() else 120
+
+
 console = _Console(
     highlight=False,
     markup=False,  # a path may have [brackets]
-    width=None if sys.stdout is not None and sys.stdout.isatty() else 120,
+    width=_width(),
 )
 
 RIVALS = 5
@@ -40,7 +47,8 @@ def print_front(record: Record, front: ParetoFront, *, everything: bool = False)
     table = front_table(front, record.codec, everything=everything)
     if width_of(table) > console.width:
         console.print(short_table(front, shown, console.width, record.codec))
-        console.print(f"{UNSTABLE} not stable; a wider terminal has intervals, too", style="dim")
+        wider = f"a wider terminal (or COLUMNS={width_of(table)}) has intervals, too"
+        console.print(f"{UNSTABLE} not stable; {wider}", style="dim")
     else:
         console.print(table)
         console.print(_legend(record, front, shown), style="dim")
@@ -100,11 +108,15 @@ def print_summary(summary: Summary, tracking_uri: str | None) -> None:
     record = summary.record
     for note in summary.notes:
         console.print(note, style="yellow")
-    print_front(record, record.front())
+    front = record.front()
+    print_front(record, front)
     console.print(f"\n{_usage(summary)}", style="dim", soft_wrap=True)
     console.print(f"front as a picture: {record.folder / 'front.png'}", soft_wrap=True)
     console.print(f"a page to send:     {command(record, 'report')}", soft_wrap=True)
-    console.print(f"take a file home:   {command(record, 'pick')}", soft_wrap=True)
+    if front.pick() is not None:
+        console.print(f"take a file home:   {command(record, 'pick')}", soft_wrap=True)
+    elif (nearest := front.nearest()) is not None:
+        console.print(f"take the nearest:   {pick_command(record, nearest.trial)}", soft_wrap=True)
     if tracking_uri is not None and is_mlflow(tracking_uri):
         console.print(f"all trials:         autotune ui --tracking-uri {shlex.quote(tracking_uri)}", soft_wrap=True)
 
@@ -172,9 +184,9 @@ def print_nearest(front: ParetoFront) -> None:
     """What to say where nothing meets the targets."""
     nearest = front.nearest()
     if nearest is None:
-        console.print("nothing but the baseline was measured", style="bold red")
+        console.print(unmet(front), style="bold red")
         return
-    console.print(f"nothing meets the targets; nearest is trial {nearest.trial}:", style="bold red")
+    console.print(f"{unmet(front)}; nearest is trial {nearest.trial}:", style="bold red")
     console.print(f"  {_short(front, nearest)}: {missed(front, nearest)}", soft_wrap=True)
     for target in front.unsure(nearest):
         console.print(f"  {doubt(nearest, target, front.quality)}", style="yellow", soft_wrap=True)

@@ -36,6 +36,11 @@ def missed(front: ParetoFront, point: MeasuredPoint) -> str:
     )
 
 
+def unmet(front: ParetoFront) -> str:
+    """That nothing on a front can be recommended."""
+    return "nothing meets the targets" if front.points else "nothing but the baseline was measured"
+
+
 def missed_there(front: ParetoFront, tested: Scored, baseline: Scored | None) -> str:
     """Targets that a point misses on the test split, without the word.
 

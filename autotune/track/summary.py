@@ -6,7 +6,7 @@ from autotune.results.outcome import Measured
 from autotune.results.record import Begun, Record
 from autotune.targets.metric import LATENCY, METRICS, Metric
 from autotune.text.units import heading, median, price, quality_within, tested_within
-from autotune.text.words import listed, missed
+from autotune.text.words import listed, missed, unmet
 
 _FACTS = ("cpu", "machine", "cores", "system", "litert")
 """Of a device, those that tell it from another at a glance."""
@@ -44,7 +44,7 @@ def _recommended(record: Record, front: ParetoFront, costs: list[Metric]) -> str
     if pick is None:
         nearest = front.nearest()
         near = f"; nearest is trial {nearest.trial}, which {missed(front, nearest)}" if nearest else ""
-        return f"nothing meets the targets{near}"
+        return f"{unmet(front)}{near}"
     numbers = ", ".join([_quality(pick.outcome, front), *(_gain(pick, front.baseline, cost) for cost in costs)])
     test = record.tests.get(str(pick.trial))
     tested = "" if test is None else f"; {tested_within(test, front.quality)} on {test.certainty.samples} test samples"

@@ -1,5 +1,8 @@
 """What people see in the terminal."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +13,10 @@ from autotune.config import Value
 from autotune.results.meta import DeviceFacts, Identity
 from autotune.results.quality import Certainty, Scored
 from autotune.results.record import Begun
+from autotune.study.reporting import Summary
 from autotune.targets.metric import CODECS
-from autotune.terminal.study import print_front, print_pick
+from autotune.terminal.lines import PlainOutput
+from autotune.terminal.study import print_front, print_pick, print_summary
 from autotune.terminal.table import TIED
 from autotune.testing import toy_measurement, toy_outcome, toy_record
 from autotune.text.units import UNSTABLE
@@ -180,6 +185,42 @@ def test_the_widest_row_of_a_front_fits(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"{TIED} {UNSTABLE} 99.8 ms ±1.0%" in lines[3]
     assert max(map(len, lines[:4])) <= 120
     assert "…" not in "".join(lines[:4])
+
+
+@pytest.mark.parametrize(("columns", "width"), [("200", 200), ("", 120), ("0", 120), ("many", 120)])
+def test_a_file_is_as_wide_as_it_is_said_to_be(columns: str, width: int) -> None:
+    """By COLUMNS, as programs take it; else as wide as a front mostly is."""
+    command = [sys.executable, "-c", "from autotune.terminal.study import console; print(console.width)"]
+    printed = subprocess.run(command, env=os.environ | {"COLUMNS": columns}, capture_output=True, text=True, check=True)
+    assert printed.stdout == f"{width}\n"
+
+
+def summary_lines(record: Begun, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    usage = {"trained": 0.0, "converted": 1.0, "reused": 0.0, "busy_s": 1.0, "wall_s": 2.0}
+    print_summary(Summary(record, usage, 0), None)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_file_is_offered_that_can_be_had(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The recommended one, or by its number what is nearest to targets that nothing meets."""
+    record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000), toy_outcome(0.8, 5, 900))
+    study, folder = tmp_path.name, f"--dir {tmp_path.parent}"
+    assert f"take a file home:   autotune pick {study} {folder}" in summary_lines(record, capsys)
+    record = replace(record, meta=replace(record.meta, targets=("accuracy>=95%",)))
+    lines = summary_lines(replace(record, points=record.judged(record.targets)), capsys)
+    assert f"take the nearest:   autotune pick {study} --trial 0 {folder}" in lines
+    assert not any("take a file home" in line for line in lines)
+    assert not any(line.startswith("take") for line in summary_lines(replace(record, points=[]), capsys))
+
+
+def test_before_the_first_trial_no_target_is_missed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """There is no best yet."""
+    record = toy_record(tmp_path, toy_outcome(0.9, 10, 1000))
+    PlainOutput().progress(replace(record, points=[]), 9)
+    assert capsys.readouterr().out.endswith("best: none yet\n")
+    record = replace(record, meta=replace(record.meta, targets=("accuracy>=95%",)))
+    PlainOutput().progress(replace(record, points=record.judged(record.targets)), 9)
+    assert capsys.readouterr().out.endswith("best: nothing meets the targets yet\n")
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
