@@ -11,13 +11,15 @@ from autotune.results.outcome import Measured
 from autotune.targets.metric import LATENCY
 
 _Kind = tuple[str, str, bool, bool, float]
-"""Model, scheme where nothing else is done, whether pruned, whether clustered, share of the channels."""
+"""Model, scheme ("" for any but none where something else is done, too), whether pruned, whether clustered, share of
+the channels.
+"""
 
 
 def techniques(points: Iterable[Point], runtime: Runtime) -> list[tuple[str, Point]]:
     """The first trial of each technique, with its name: quantization schemes without more, then pruning, clustering,
-    both, and each share of the channels. On one runtime, the baseline's, where it was measured there, else on the
-    fastest.
+    both, and each share of the channels, of these the first float file and the first quantized one. On one runtime,
+    the baseline's, where it was measured there, else on the fastest.
 
     Args:
         points: of a study, in the order of its trials.
@@ -29,7 +31,7 @@ def techniques(points: Iterable[Point], runtime: Runtime) -> list[tuple[str, Poi
     first: dict[_Kind, Recipe] = {}
     for recipe in recipes:
         combined = bool(recipe.prune or recipe.cluster) or recipe.channels < 1
-        scheme = "" if combined else recipe.quantize
+        scheme = "" if combined and recipe.quantize != "none" else recipe.quantize
         kind = (recipe.model, scheme, recipe.prune > 0, recipe.cluster > 0, recipe.channels)
         if not recipe.extra and (recipe.channels == 1 or not (recipe.prune or recipe.cluster)):
             first.setdefault(kind, recipe)
@@ -40,7 +42,7 @@ def techniques(points: Iterable[Point], runtime: Runtime) -> list[tuple[str, Poi
 def _place(kind: _Kind) -> tuple[str, float, int, bool, int]:
     """A row's place in the table: by model, schemes alone, pruning before clustering, both, then fewer channels."""
     model, quantize, prune, cluster, channels = kind
-    return model, -channels, prune + cluster, cluster, SCHEMES.index(quantize) if quantize else 0
+    return model, -channels, prune + cluster, cluster, SCHEMES.index(quantize) if quantize else len(SCHEMES)
 
 
 def _title(recipe: Recipe) -> str:

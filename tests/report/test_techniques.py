@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from autotune.config import SCHEMES, Config
+from autotune.config import SCHEMES, Config, Recipe, Runtime
 from autotune.report.panels import COLOURS, TITLES
 from autotune.report.techniques import delegation, techniques
 from autotune.results.front import Point
@@ -37,6 +37,16 @@ def test_each_technique_has_a_row(tmp_path: Path) -> None:
         ("clustered to 16 + full integer", 2),
         ("pruned 50% + clustered to 16 + full integer", 1),
     ]
+
+
+def test_a_float_file_has_a_row_beside_the_quantized_one(tmp_path: Path) -> None:
+    """Whichever was tried first: what pruning, clustering or fewer channels do by themselves is there to be read."""
+    for changes in ({"channels": 0.6}, {"prune": 0.5}, {"cluster": 16}):
+        recipes = [Recipe(quantize="int8", **changes), Recipe(**changes), Recipe(quantize="w4a8", **changes)]
+        outcomes = [replace(toy_outcome(0.8, 0.5, 400), config=Config(recipe, Runtime())) for recipe in recipes]
+        rows = _techniques(toy_record(tmp_path, toy_outcome(0.9, 1.0, 1000), *outcomes))
+        assert [point.trial for _, point in rows] == [0, 2, 1]
+        assert rows[2][0] == f"{rows[1][0]} + full integer"
 
 
 def test_they_are_compared_on_the_baselines_runtime(tmp_path: Path) -> None:
