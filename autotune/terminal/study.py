@@ -98,7 +98,7 @@ def print_summaries(summaries: Sequence[Summary], tracking_uri: str | None) -> N
         if len(summaries) > 1:
             console.rule(f"{summary.record.name} on {summary.record.device}", align="left", style="dim")
         print_summary(summary, tracking_uri)
-    if len(summaries) > 1:
+    if len(summaries) > 1 and all(summary.record.front().pick() for summary in summaries):
         record = summaries[0].record
         console.print(f"one file for all:   {command(record, 'pick', '--all-devices')}", soft_wrap=True)
 

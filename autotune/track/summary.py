@@ -1,6 +1,6 @@
 """A study in words and numbers: what MLflow shows as a run's description (Markdown)."""
 
-from autotune.report.reproduce import command
+from autotune.report.reproduce import command, pick_command
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.outcome import Measured
 from autotune.results.record import Begun, Record
@@ -32,11 +32,23 @@ def summary(record: Begun) -> str:
         f"**Trials**: {len(record.points)}, {len(front.points)} of them on the front",
         _table(front, costs, record.codec),
         *(["\n".join(findings)] if findings else []),
-        f"To take the recommended file, with its recipe and code that runs it: `{command(record, 'pick')}`. "
+        f"{_take(record, front)}"
         "The files of the front are among the artifacts, in `models/`; `front.html` is the front to look around in. "
         'Trials are the runs below this one; `tags.on_front = "true"` filters those on the front.',
     ]
     return "\n\n".join(lines)
+
+
+def _take(record: Begun, front: ParetoFront) -> str:
+    """How to take the recommended file, or the one that is nearest to the targets."""
+    nearest = front.nearest()
+    if nearest is None:
+        return ""
+    pick = front.pick()
+    which, how = "nearest", pick_command(record, nearest.trial)
+    if pick is not None:
+        which, how = "recommended", command(record, "pick")
+    return f"To take the {which} file, with its recipe and code that runs it: `{how}`. "
 
 
 def _recommended(record: Record, front: ParetoFront, costs: list[Metric]) -> str:

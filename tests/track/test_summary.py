@@ -28,3 +28,10 @@ def test_says_what_is_nearest_where_nothing_meets_the_targets(tmp_path: Path) ->
     record = replace(record, meta=replace(record.meta, targets=("latency<0.5ms",)))
     missing = replace(record, points=[replace(record.points[0], violations={"latency<0.5ms": 1.0})])
     assert "nothing meets the targets; nearest is trial 0, which misses latency<0.5ms by 500 us" in summary(missing)
+    assert (
+        f"To take the nearest file, with its recipe and code that runs it: `autotune pick {tmp_path.name} --trial 0"
+        in (summary(missing))
+    )
+    nothing = summary(replace(record, points=[]))
+    assert "nothing but the baseline was measured" in nothing
+    assert "To take" not in nothing
