@@ -64,7 +64,8 @@ class Recipe:
 
     Attributes:
         model: which of several candidate models, "" where there is but one.
-        dead_channels: whether channels that change nothing are taken out before all else.
+        dead_channels: whether channels that change nothing are taken out before all else; kept, unless a study says
+            otherwise, which it does where a model has any and the space is silent on it.
         channels: share of the multiply-accumulates that stays, 0 < channels <= 1; at 1 no channel is cut.
         prune: share of each layer's weights that become zero, 0 <= prune < 1; 0 does nothing.
         prune_pattern: where the zeros may be: anywhere, two in each four along the input channels,

@@ -171,7 +171,7 @@ class _Inputs:
         default="full",
         metadata=_spelled(
             TEXT_OR_MAPPING,
-            "search space: a YAML file, or {default} (default), quick, post_training, edge_tpu, android",
+            "search space: a YAML file (docs/spaces.md), or one of the above by its name (default: {default})",
         ),
     )
     device: tuple[str, ...] = field(

@@ -51,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="autotune",
         description="Finds the best way to ship a Keras model on a device: the Pareto front of accuracy, "
         "latency and size, every point a .tflite file that was really built and measured.",
+        epilog="autotune COMMAND --help says what a command takes. Where to read on: docs/index.md, "
+        "or site/index.html after make docs.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
 
@@ -77,6 +79,13 @@ latency, latency_p90, size, download; units us, ms, s, B, kB, MB, KiB, MiB, %; b
 baseline-1%, baseline*0.5, 50%*baseline. Quote them: the shell takes < and > for redirections. latency=50ms
 and --max-latency 50ms mean the same as "latency<=50ms". A target is met where its 95 % interval is on
 the right side of the bound, not the value alone.
+
+spaces, of what is tried; docs/spaces.md has every dimension:
+  full           all that can be done to a model, with and without training
+  quick          a few of each kind of technique, for a first look
+  post_training  without training and without labels, a file in seconds
+  edge_tpu       for accelerators that compute in integers alone
+  android        for phones: XNNPACK, GPU, NNAPI and Hexagon
 
 objectives: quality, latency and download, unless --objective says otherwise; size takes the place of
 download where a target is on size and none on download, and memory joins them where a target is on it.

@@ -60,6 +60,15 @@ def test_help_imports_nothing_heavy(command: list[str]) -> None:
     assert done.stdout.splitlines()[-2:] == ["status 0", "heavy []"]
 
 
+def test_help_names_the_shipped_spaces(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each with what is in it, and no other."""
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--help"])
+    listed = capsys.readouterr().out.partition("spaces, of what is tried")[2].partition("\n\n")[0]
+    shipped = (Path(__file__).parents[2] / "search_spaces").glob("*.yaml")
+    assert {line.split()[0] for line in listed.splitlines()[1:]} == {path.stem for path in shipped}
+
+
 def test_runs_as_a_module() -> None:
     """`python -m autotune` is the same command."""
     done = subprocess.run([sys.executable, "-m", "autotune", "--help"], capture_output=True, text=True, check=True)
