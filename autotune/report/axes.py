@@ -5,16 +5,13 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from autotune.report.panels import BOUND, caption, ticks, unit, value
+from autotune.report.panels import BOUND, beyond, caption, right_half, span, ticks, unit
 from autotune.results.front import ParetoFront
 from autotune.results.record import Record
 from autotune.targets.metric import Metric
 
 GRID = "#e6e8eb"
 """Colour of grids."""
-
-NEAR = 3.0
-"""How far beyond what was measured a target may be for the axis to reach to it, as a factor."""
 
 _DASHED = {"color": BOUND, "dash": "dash", "width": 1.2}
 
@@ -29,7 +26,7 @@ def frame(figure: go.Figure, record: Record, front: ParetoFront, cost: Metric, c
         cost: of the panel.
         column: of the panel, from 1.
     """
-    low, high = _reach(record, front, cost)
+    low, high = span(record, front, cost)
     for target in front.targets:
         bound = target.bound(front.baseline.metrics)
         if target.metric == record.quality:
@@ -39,16 +36,12 @@ def frame(figure: go.Figure, record: Record, front: ParetoFront, cost: Metric, c
                 figure.add_annotation(**where, **_label(target.text), row=1, col=1)
         elif target.metric == cost:
             at = bound / unit(cost)
-            near = low / NEAR <= at <= high * NEAR
-            if near:
-                low, high = min(low, at), max(high, at)
+            where, text = _side(column, right=at > high), beyond(target.text, at, (low, high))
+            if text == target.text:
                 figure.add_vline(at, line=_DASHED, row=1, col=column)
-            where = {"x": math.log10(at), "xanchor": "right"} if near else _side(column, right=at > high)
-            text = target.text if near else f"{target.text} {'→' if at > high else '←'}"
+                where = {"x": math.log10(at), "xanchor": "right" if right_half(at, (low, high)) else "left"}
             where |= {"y": 0, "yref": f"{_axis('y', column)} domain", "yanchor": "bottom"}
             figure.add_annotation(**where, **_label(text), row=1, col=column)
-    wide = max((high / low) ** 0.06, 1.05)
-    low, high = low / wide, high * wide
     marks = ticks(low, high)
     figure.update_xaxes(
         type="log",
@@ -62,14 +55,6 @@ def frame(figure: go.Figure, record: Record, front: ParetoFront, cost: Metric, c
         row=1,
         col=column,
     )
-
-
-def _reach(record: Record, front: ParetoFront, cost: Metric) -> tuple[float, float]:
-    """The least and the most of what was measured, without what is not known or has no logarithm."""
-    measured = [point.outcome for point in record.measured]
-    prices = [value(outcome.metrics, cost) for outcome in [*measured, front.baseline]]
-    prices = [price for price in prices if price > 0]
-    return min(prices, default=1.0), max(prices, default=1.0)
 
 
 def _side(column: int, *, right: bool) -> dict[str, object]:

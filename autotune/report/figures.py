@@ -134,7 +134,11 @@ def _traces(record: Record, front: ParetoFront, cost: Metric, *, legend: bool) -
         traces.append(go.Scatter(**dots, **errors, marker=marker, showlegend=False, opacity=0.95, hoverinfo="skip"))
     traces += [_baseline(record, front, cost, legend=legend), *_ring(front, cost, legend=legend)]
     traces.append(_front_texts(record, front, cost))
-    return [*traces, *(_key(name) for name, _ in _by_scheme(measured) if legend), *([_hollow()] if legend else [])]
+    if legend:
+        traces += [_key(name) for name, _ in _by_scheme(measured)]
+    if legend and not all(point.feasible for point in measured):
+        traces.append(_hollow())
+    return traces
 
 
 def _by_scheme(points: Iterable[MeasuredPoint]) -> list[tuple[str, list[MeasuredPoint]]]:

@@ -110,6 +110,7 @@ def report(record: Begun, importance: Importance) -> str:
         fronts=[_json(front_figure(record, [cost], legend=False)) for cost in record.objectives[1:]],
         legend=_legend(record),
         bound=BOUND,
+        misses=not all(point.feasible for point in record.measured),
         weights=[heading(cost, record.codec) for cost in WEIGHTS],
         downloads=downloads(front),
         codecs=CODECS,

@@ -3,9 +3,23 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from autotune.report.panels import BOUND, COLOURS, PANELS, TONES, caption, scheme, stairs, unit, value
+from autotune.report.panels import (
+    BOUND,
+    COLOURS,
+    PANELS,
+    TONES,
+    beyond,
+    caption,
+    right_half,
+    scheme,
+    span,
+    stairs,
+    ticks,
+    unit,
+    value,
+)
 from autotune.results.dimensions import Importance
 from autotune.results.front import MeasuredPoint, ParetoFront
 from autotune.results.record import Begun
@@ -34,7 +48,7 @@ def draw(record: Begun, path: Path, dpi: int = 130) -> None:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, NullFormatter
+    from matplotlib.ticker import FixedLocator, NullFormatter
 
     front = record.front()
     figure = Figure(figsize=(11, 4.8), layout="constrained")
@@ -74,17 +88,19 @@ def draw(record: Begun, path: Path, dpi: int = 130) -> None:
                 linewidths=1.4,
                 zorder=5,
             )
-        for target in front.targets:
-            _bound(axis, target, cost, front)
+        ends = span(record, front, cost)
         axis.set_xscale("log")
+        axis.set_xlim(*ends)
+        for target in front.targets:
+            _bound(axis, target, cost, front, ends, named=target.metric == cost or axis is axes[0])
         axis.set_xlabel(caption(cost, record.codec))
         axis.grid(alpha=0.25, which="both")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_locator(FixedLocator(ticks(*ends)))
         axis.xaxis.set_major_formatter(lambda at, _: f"{at:g}")
         axis.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel(f"{record.quality.name} on validation, 95 % interval")
     figure.suptitle(f"{record.name}: {len(front.points)} of {len(measured)} measured configurations are on the front")
-    _legend(figure, [point.outcome.config.recipe.quantize for point in measured])
+    _legend(figure, measured, recommends=pick is not None)
     figure.savefig(path, dpi=dpi)
 
 
@@ -164,18 +180,29 @@ def _stairs(axis: "Axes", points: list[MeasuredPoint], cost: Metric, quality: Me
     axis.step(prices, values, where="post", color="black", linewidth=0.9, alpha=0.7, zorder=1)
 
 
-def _bound(axis: "Axes", target: Target, cost: Metric, front: ParetoFront) -> None:
+def _bound(
+    axis: "Axes", target: Target, cost: Metric, front: ParetoFront, ends: tuple[float, float], *, named: bool
+) -> None:
+    """A target's dashed line, and its text beside it; of one that is too far away for the axis the text alone."""
     bound = target.bound(front.baseline.metrics)
     if target.metric == front.quality:
         line = axis.axhline(bound)
+        text = axis.text(0.01, bound, target.text, transform=axis.get_yaxis_transform(), ha="left", va="top")
     elif target.metric == cost:
-        line = axis.axvline(bound / unit(cost))
+        at = bound / unit(cost)
+        inside = min(max(at, ends[0]), ends[1])
+        line = axis.axvline(inside, visible=inside == at)
+        side: Literal["right", "left"] = "right" if right_half(inside, ends) else "left"
+        name = beyond(target.text, at, ends)
+        text = axis.text(inside, 0.01, f" {name} ", transform=axis.get_xaxis_transform(), ha=side, va="bottom")
     else:
         return
     line.set(color=BOUND, linestyle="--", linewidth=0.9, zorder=1)
+    text.set(color=BOUND, fontsize=8, zorder=6, visible=named)
 
 
-def _legend(figure: "Figure", used: list[str]) -> None:
+def _legend(figure: "Figure", points: Sequence[MeasuredPoint], *, recommends: bool) -> None:
+    """Of what is there alone."""
     from matplotlib.lines import Line2D
 
     def dot(label: str, colour: str, marker: str = "o", size: float | None = None, filled: bool = False) -> Line2D:
@@ -184,12 +211,13 @@ def _legend(figure: "Figure", used: list[str]) -> None:
             [], [], linestyle="none", marker=marker, markersize=size, markerfacecolor=face, color=colour, label=label
         )
 
+    used = {point.outcome.config.recipe.quantize for point in points}
     handles = [dot(scheme(name), colour, filled=True) for name, colour in COLOURS.items() if name in used]
-    handles += [
-        dot("misses a target", "grey"),
-        dot("baseline", "black", "D"),
-        dot("recommended", "black", size=12),
-    ]
+    if not all(point.feasible for point in points):
+        handles.append(dot("misses a target", "grey"))
+    handles.append(dot("baseline", "black", "D"))
+    if recommends:
+        handles.append(dot("recommended", "black", size=12))
     figure.legend(
         handles=handles, loc="outside lower center", ncols=min(len(handles), COLUMNS), frameon=False, fontsize=9
     )

@@ -45,6 +45,23 @@ def test_draws_targets(tmp_path: Path) -> None:
     assert {note.text for note in figure.layout.annotations} >= {"latency&lt;2ms", "download&lt;1MB →"}
 
 
+def test_names_of_targets_stay_inside(tmp_path: Path) -> None:
+    """To the right of a line that is far on the left, where a name to its left would be cut."""
+    record = toy_record(tmp_path, *OUTCOMES)
+    record = replace(record, meta=replace(record.meta, targets=("latency<0.09ms", "latency<0.9ms")))
+    anchors = {note.text: note.xanchor for note in front_figure(record).layout.annotations}
+    assert anchors == {"latency&lt;0.09ms": "left", "latency&lt;0.9ms": "right"}
+
+
+def test_its_legend_is_of_what_is_there(tmp_path: Path) -> None:
+    """No hollow dot where nothing misses a target."""
+    record = toy_record(tmp_path, *OUTCOMES)
+    missing = [replace(record.measured[0], violations={"latency<1ms": 1.0}), *record.measured[1:]]
+    for points, there in ((record.points, False), (missing, True)):
+        names = {trace.name for trace in front_figure(replace(record, points=points)).data}
+        assert ("misses a target" in names) == there
+
+
 def test_of_many_points_some_are_drawn(tmp_path: Path) -> None:
     """Of those off the front; else a browser could not pan them."""
     record = toy_record(tmp_path, *OUTCOMES)
