@@ -16,6 +16,9 @@ HOST = "127.0.0.1"
 
 STORE = f"MLflow store (default: $MLFLOW_TRACKING_URI or {TRACKING})"
 
+JOBS = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION"
+"""Of MLflow's server: several more processes, which are not for such studies, and outlive it by some seconds."""
+
 PAGE = "#/experiments?workflowType=machine_learning"
 """Of MLflow's UI, which begins with pages on language models otherwise."""
 
@@ -80,7 +83,7 @@ def _ui(arguments: argparse.Namespace) -> int:
     port = str(arguments.port)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", port]
     command += ["--workers", "1"]  # for one person; it is there sooner
-    environment = at_import() | os.environ
+    environment = {JOBS: "false"} | at_import() | os.environ
     environment["MLFLOW_BACKEND_STORE_URI"] = uri  # a password in a command line is seen by all
     print(f"MLflow UI of {hidden(uri)}: http://{HOST}:{port}/{PAGE} (Ctrl-C ends it)", flush=True)
     os.execve(sys.executable, command, environment)  # noqa: S606  # no shell is wanted

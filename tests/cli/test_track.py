@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from autotune.cli import command as cli
+from autotune.cli.track import HOST, JOBS
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +37,21 @@ def test_a_server_needs_no_ui(capsys: pytest.CaptureFixture[str]) -> None:
     """It has one itself."""
     assert cli.main(["ui", "--tracking-uri", "http://mlflow.example:5000"]) == 0
     assert capsys.readouterr().out == "the tracking server shows it: http://mlflow.example:5000\n"
+
+
+@pytest.mark.parametrize(("said", "meant"), [(None, "false"), ("true", "true")])
+def test_the_ui_has_no_processes_for_jobs(
+    said: str | None, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would outlive its end; unless the user wants them."""
+    began: list[dict[str, str]] = []
+    monkeypatch.setattr("os.execve", lambda path, command, environment: began.append(environment))
+    monkeypatch.delenv(JOBS, raising=False)
+    if said is not None:
+        monkeypatch.setenv(JOBS, said)
+    (tmp_path / "some.db").touch()
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        port = free.getsockname()[1]
+    cli.main(["ui", "--port", str(port), "--tracking-uri", f"sqlite:///{tmp_path}/some.db"])
+    assert [environment[JOBS] for environment in began] == [meant]
