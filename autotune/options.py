@@ -11,7 +11,7 @@ from os import PathLike
 from typing import Any
 
 from autotune.config import MOST_THREADS
-from autotune.targets.metric import CODECS, QUALITIES
+from autotune.targets.metric import CODECS, JUDGED, QUALITIES
 
 MOST_CPU = 65_535
 """The largest number of a CPU; Linux counts no further than 8191."""
@@ -245,9 +245,20 @@ class AsSaid:
     )
     loss: str | None = field(
         default=None,
-        metadata=_spelled(TEXT, "where model and labels don't say: sparse_categorical_crossentropy, mse, …"),
+        metadata=_spelled(
+            TEXT,
+            "where model and labels don't say: sparse_categorical_crossentropy, mse, …; of several outputs "
+            "OUTPUT=LOSS,OUTPUT=LOSS*WEIGHT",
+        ),
     )
-    metric: str | None = field(default=None, metadata=_spelled(TEXT, f"{', '.join(QUALITIES)}, where K is any number"))
+    metric: str | None = field(
+        default=None,
+        metadata=_spelled(
+            TEXT,
+            f"{', '.join(QUALITIES)}, where K is any number, of one of several outputs as OUTPUT=METRIC; or of all "
+            f"{', '.join(JUDGED)}, with their settings as docs/tasks.md has them",
+        ),
+    )
     validation_share: float = field(
         default=0.5,
         metadata=_spelled(

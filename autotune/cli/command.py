@@ -12,7 +12,7 @@ from autotune.errors import AutotuneError, ExitStatus, UserError
 from autotune.options import OPTIONS
 from autotune.process.environment import homeless, variables
 from autotune.process.interrupts import in_order, reason_of, status_of
-from autotune.targets.metric import QUALITIES
+from autotune.targets.metric import JUDGED, QUALITIES
 from autotune.track.store import hidden, tracking_uri
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ RUN = f"""Search, build and measure.
 example:
   autotune run --model model.keras --data data.npz --target "latency<50ms" --target "accuracy>=baseline-1%"
 
-targets: METRIC<BOUND with the task's metric ({", ".join(QUALITIES)}; "quality" stands for any),
+targets: METRIC<BOUND with the task's metric ({", ".join((*QUALITIES, *JUDGED))}; "quality" stands for any),
 latency, latency_p90, size, download; units us, ms, s, B, kB, MB, KiB, MiB, %; bounds may be relative:
 baseline-1%, baseline*0.5, 50%*baseline. Quote them: the shell takes < and > for redirections. latency=50ms
 and --max-latency 50ms mean the same as "latency<=50ms". A target is met where its 95 % interval is on

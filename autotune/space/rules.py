@@ -18,6 +18,7 @@ class Limits:
         quantized: whether it came quantized.
         excludes: whether layers of it are left alone.
         one_shot: whether it may be pruned and clustered without training.
+        labelled: whether labels say what each output is to be.
     """
 
     images: bool
@@ -27,6 +28,7 @@ class Limits:
     quantized: bool = False
     excludes: bool = False
     one_shot: bool = True
+    labelled: bool = True
 
     @property
     def finished(self) -> str | None:
@@ -74,6 +76,8 @@ def _with_model(recipe: Recipe, limits: Limits) -> Iterator[str]:
         yield "the model can't be trained"
     if cuts and limits.untrainable is not None:
         yield "the channels of a model that can't be opened as Keras layers can't be cut"
+    if recipe.trains and recipe.fine_tune == "labels" and not limits.labelled:
+        yield "labels are of another form than the model's outputs, so only a teacher can say what these are to be"
     if compresses and recipe.fine_tune == "none" and not limits.one_shot:
         yield "the space cuts, prunes and clusters this model by training only"
     if changes and limits.finished is not None:

@@ -190,7 +190,7 @@ def _candidates(
         except UserError as error:
             raise (UserError(f"model {name}: {error}") if name else error) from error
         key = fingerprint(keys[name], task.fingerprint, options.exclude)
-        candidates[name] = Candidate(base.data, task, key, _limits(facts, options))
+        candidates[name] = Candidate(base.data, task, key, _limits(task, options))
     check_excluded(options.exclude, [candidate.task.facts.layers for candidate in candidates.values()])
     first, *others = candidates.values()
     for other in others:
@@ -202,8 +202,9 @@ def _candidates(
     return candidates
 
 
-def _limits(facts: ModelFacts, options: Options) -> Limits:
+def _limits(task: Task, options: Options) -> Limits:
     """What is to be known of a model, and of what is asked for, to tell which configurations make sense."""
+    facts = task.facts
     return Limits(
         len(facts.inputs) == 1 and len(facts.inputs[0].shape) == 3,
         len(facts.outputs) > 1 or len(facts.outputs[0].shape) > 1,
@@ -212,4 +213,5 @@ def _limits(facts: ModelFacts, options: Options) -> Limits:
         facts.quantized,
         excludes=bool(options.exclude),
         one_shot=facts.untrainable is not None or "none" in options.space.lessons(),
+        labelled=task.teaches,
     )

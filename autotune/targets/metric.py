@@ -108,8 +108,14 @@ def compressed(codec: str) -> Metric:
 
 
 def bare(text: str) -> str:
-    """The name of a metric that is said to be of one of several outputs: OUTPUT=METRIC."""
-    return text.rpartition("=")[2]
+    """The name of a metric that is said with its output, OUTPUT=METRIC, or with settings, METRIC:SETTING=VALUE."""
+    return of_output(text)[1].partition(":")[0]
+
+
+def of_output(text: str) -> tuple[str, str]:
+    """The output that a metric is said to be of, "" for none, and the metric."""
+    output, equals, name = text.partition("=")
+    return (output, name) if equals and ":" not in output else ("", text)
 
 
 def is_quality(name: str) -> bool:

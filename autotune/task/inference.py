@@ -1,9 +1,10 @@
 """Which loss and metric go with the labels: the user's word, the data's, the model file's."""
 
 from autotune.errors import UserError
-from autotune.targets.metric import FITTING, QUALITIES, Metric, bare, is_quality, quality
+from autotune.targets.metric import FITTING, JUDGED, QUALITIES, Metric, bare, is_quality, of_output, quality
 from autotune.task import user_code
 from autotune.task.data import Array, Data, one_hot
+from autotune.task.judges.table import JUDGES, parse
 from autotune.task.labels import Kind, answers, classes, distributions, two_sided, zeros_and_ones
 from autotune.task.losses import BINARY, ERRORS, GAPS, OF_CLASSES, OF_DISTRIBUTIONS, SIGNS, Loss, OutputLoss, of_outputs
 from autotune.task.model_facts import ModelFacts
@@ -59,7 +60,10 @@ def check_names(loss: str | None, metric: str | None) -> None:
         for each in losses.values():
             _known_loss(each.loss, "--loss")
     if metric is not None:
-        _named_metric(bare(metric), "--metric")
+        if bare(metric) in JUDGES:
+            parse(metric, "--metric")
+        else:
+            _named_metric(of_output(metric)[1], "--metric")
 
 
 def _named_loss(wanted: str | None, data: Data, facts: ModelFacts, output: tuple[int, ...]) -> str | None:
@@ -126,7 +130,7 @@ def _named_metric(name: str, where: str) -> str:
     """
     short = NAMES.get(name, name)
     if not is_quality(short):
-        raise UserError(f"{where} {name!r} is unknown; known are {', '.join(QUALITIES)}")
+        raise UserError(f"{where} {name!r} is unknown; known are {', '.join((*QUALITIES, *JUDGED))}")
     return short
 
 

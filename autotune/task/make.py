@@ -1,20 +1,22 @@
 """A task made of a model and data that fit each other, with the loss and metric that go with them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from autotune.config import fingerprint
 from autotune.errors import UserError
-from autotune.targets.metric import is_quality
+from autotune.targets.metric import Metric, bare, is_quality, of_output
 from autotune.targets.metric import quality as quality_named
 from autotune.task import user_code
 from autotune.task.data import Array, Data, Split
 from autotune.task.data.fields import joined
 from autotune.task.data.model_input import ModelInput, fitted_inputs, matched
 from autotune.task.inference import NAMES, infer_supervision
+from autotune.task.judges import table as judges
+from autotune.task.judges.judge import Judge
 from autotune.task.labels import class_numbers
-from autotune.task.losses import OutputLoss
+from autotune.task.losses import Loss, OutputLoss
 from autotune.task.losses import joined as losses_joined
 from autotune.task.model_facts import ModelFacts
 from autotune.task.supervision import Supervision, fitted
@@ -49,14 +51,23 @@ def make_task(
             f"it takes {_listed(takes)} and gives {_listed(gives)}"
         )
     data = _with_inputs(data, facts)
-    if len(facts.outputs) == 1:
+    judge = _judge(data, metric)
+    own = data.metric if metric is None and user_code.is_function(data.metric) else None
+    judged: str | None = ""
+    teaches = True
+    if judge is not None:
+        judged = None
+        supervision, data, teaches = _as_a_whole(facts, data, loss, judge.metric)
+    elif own is not None and len(facts.outputs) > 1:
+        judged = None
+        supervision, data, teaches = _as_a_whole(facts, data, loss, quality_named(_function(own), data.better), own)
+    elif len(facts.outputs) > 1:
+        judged, supervision, data = _of_one_output(facts, data, loss, metric)
+    else:
         data = _with_single_labels(data, facts)
         supervision = infer_supervision(data, facts, gives[0], loss, metric)
         _check_classes(data, supervision, gives[0])
         data = _with_labels(data, gives[0], supervision)
-        judged: str | None = ""
-    else:
-        judged, supervision, data = _of_outputs(facts, data, loss, metric)
     identity = fingerprint(
         hashlib.sha256(model_bytes).hexdigest(),
         facts.to_json(),
@@ -78,6 +89,8 @@ def make_task(
         supervision.scorer,
         stated,
         judged,
+        judge,
+        teaches,
     )
 
 
@@ -99,12 +112,17 @@ def _with_inputs(data: Data, facts: ModelFacts) -> Data:
         x = taken(each.x, name)
         return replace(each, x=x, y=ModelInput.of(facts.inputs[0]).real(x) if each.unlabelled else each.y)
 
+    calibration = None if data.calibration is None else taken(data.calibration, "calibration")
+    return replace(_each_split(data, split), calibration=calibration)
+
+
+def _each_split(data: Data, change: Callable[[Split, str], Split]) -> Data:
+    """The data with each split changed, which is told by its name."""
     return replace(
         data,
-        train=split(data.train, "train"),
-        validation=split(data.validation, "validation"),
-        test=split(data.test, "test"),
-        calibration=None if data.calibration is None else taken(data.calibration, "calibration"),
+        train=change(data.train, "train"),
+        validation=change(data.validation, "validation"),
+        test=change(data.test, "test"),
     )
 
 
@@ -118,18 +136,60 @@ def _with_single_labels(data: Data, facts: ModelFacts) -> Data:
     def split(each: Split, name: str) -> Split:
         return replace(each, y=matched(facts.outputs, each.y, f"y_{name}", data.source)[""])
 
-    return replace(
-        data,
-        train=split(data.train, "train"),
-        validation=split(data.validation, "validation"),
-        test=split(data.test, "test"),
-    )
+    return _each_split(data, split)
 
 
-def _of_outputs(
+def _judge(data: Data, metric: str | None) -> Judge | None:
+    """The metric of all outputs with its settings, where it is one of judges.table; the user's word, else the data's.
+
+    Raises:
+        UserError: a setting is unknown, missing or wrong.
+    """
+    for text, where in ((metric, "--metric"), (data.metric, f"data {data.source}: metric")):
+        if text is not None:
+            return judges.parse(text, where) if bare(text) in judges.JUDGES else None
+    return None
+
+
+def _function(own: str) -> str:
+    """The name of a function that is said as FILE.py:FUNCTION."""
+    return own.rpartition(":")[2]
+
+
+def _as_a_whole(
+    facts: ModelFacts, data: Data, loss: str | None, quality: Metric, scorer: str | None = None
+) -> tuple[Supervision, Data, bool]:
+    """What a model is judged by whose outputs are judged together, by labels of any form.
+
+    Returns:
+        What it learns from and is judged by; the data, with labels in the outputs' order where they are of them;
+        whether they are, so that they say what each output is to be.
+    """
+    stated = replace(data, metric=None)
+    try:
+        each, labelled = _supervisions(facts, stated, loss, {})
+        losses, teaches = {name: supervision.loss for name, supervision in each.items()}, True
+    except UserError:  # such as boxes of objects, where outputs are of anchors
+        alone = views(facts, stated, loss)
+        losses, teaches = {name: view.loss or _loss_of_values(view.facts) for name, view in alone.items()}, False
+        labelled = data
+    weights = {name: view.weight for name, view in views(facts, stated, loss).items()}
+    return Supervision("quantities", _joined(losses, weights), quality, scorer, soft=False), labelled, teaches
+
+
+def _loss_of_values(facts: ModelFacts) -> str:
+    """The loss of an output without labels: that of the model's file, else by what its values are."""
+    loss = Loss.parse(facts.compiled_loss or "")
+    if loss is not None:
+        return str(loss)
+    by_values = {"softmax": "sparse_categorical_crossentropy", "sigmoid": "binary_crossentropy"}
+    return by_values.get(facts.outputs[0].activation or "", "mse")
+
+
+def _of_one_output(
     facts: ModelFacts, data: Data, loss: str | None, metric: str | None
-) -> tuple[str | None, Supervision, Data]:
-    """What several outputs are judged by and learn from.
+) -> tuple[str, Supervision, Data]:
+    """What a model of several outputs learns from and is judged by, where one of them is judged.
 
     Returns:
         As Task.judged; what all outputs together are; the data with labels in the outputs' order.
@@ -137,44 +197,54 @@ def _of_outputs(
     Raises:
         UserError: labels are of some outputs alone or don't fit, or nothing says which output is judged.
     """
-    own = data.metric if metric is None and user_code.is_function(data.metric) else None
+    wanted, judged = _judged(facts, data, metric)
+    each, data = _supervisions(facts, data, loss, {judged: wanted})
+    losses = {name: supervision.loss for name, supervision in each.items()}
+    weights = {name: view.weight for name, view in views(facts, data, loss).items()}
+    return judged, replace(each[judged], loss=_joined(losses, weights)), data
+
+
+def _joined(losses: Mapping[str, str], weights: Mapping[str, float]) -> str:
+    """The losses of all outputs as one text."""
+    if list(losses) == [""]:
+        return losses[""]
+    return losses_joined({name: OutputLoss(loss, weights[name]) for name, loss in losses.items()})
+
+
+def _supervisions(
+    facts: ModelFacts, data: Data, loss: str | None, metrics: Mapping[str, str | None]
+) -> tuple[dict[str, Supervision], Data]:
+    """What each output learns from and is judged by, and the data with labels in the outputs' order and form.
+
+    Args:
+        facts: of the model.
+        data: with its inputs in the model's form.
+        loss: as make_task().
+        metrics: of the outputs that are judged.
+
+    Raises:
+        UserError: labels are of some outputs alone, or don't fit.
+    """
 
     def split(each: Split, name: str) -> Split:
         return replace(each, y=joined(matched(facts.outputs, each.y, f"y_{name}", data.source)))
 
-    data = replace(
-        data,
-        train=split(data.train, "train"),
-        validation=split(data.validation, "validation"),
-        test=split(data.test, "test"),
-    )
-    wanted, judged = (None, None) if own else _judged(facts, data, metric)
-    alone = views(facts, data, loss)
-    each = {
-        name: infer_supervision(
-            view.data, view.facts, view.facts.outputs[0].shape or (1,), view.loss, wanted if name == judged else None
-        )
-        for name, view in alone.items()
-    }
-    for name, view in alone.items():
-        _check_classes(view.data, each[name], view.facts.outputs[0].shape or (1,))
-    if any(supervision.ignored is not None for supervision in each.values()):
-        raise UserError(f"data {data.source}: labels of several outputs can't be ignored; leave out ignore_class")
-    fitting = {
-        name: _with_labels(view.data, view.facts.outputs[0].shape or (1,), each[name]) for name, view in alone.items()
-    }
+    data = _each_split(data, split)
+    supervisions = dict[str, Supervision]()
+    fitting = dict[str, Data]()
+    for name, view in views(facts, data, loss).items():
+        output = view.facts.outputs[0].shape or (1,)
+        supervision = infer_supervision(view.data, view.facts, output, view.loss, metrics.get(name))
+        _check_classes(view.data, supervision, output)
+        if supervision.ignored is not None:
+            raise UserError(f"data {data.source}: labels of several outputs can't be ignored; leave out ignore_class")
+        supervisions[name], fitting[name] = supervision, _with_labels(view.data, output, supervision)
 
-    def together(part: str) -> Split:
-        splits = {name: getattr(each, part) for name, each in fitting.items()}
-        whole: Split = getattr(data, part)
-        return replace(whole, y=joined({name: each.y for name, each in splits.items()}))
+    def together(each: Split, name: str) -> Split:
+        splits: dict[str, Split] = {output: getattr(fitted_data, name) for output, fitted_data in fitting.items()}
+        return replace(each, y=joined({output: one.y for output, one in splits.items()}))
 
-    data = replace(data, train=together("train"), validation=together("validation"), test=together("test"))
-    losses = {name: OutputLoss(each[name].loss, view.weight) for name, view in alone.items()}
-    if own is not None:
-        quality = quality_named(own.rpartition(":")[2], data.better)
-        return None, Supervision("quantities", losses_joined(losses), quality, own, soft=False), data
-    return judged, replace(each[judged or ""], loss=losses_joined(losses)), data
+    return supervisions, _each_split(data, together)
 
 
 def _judged(facts: ModelFacts, data: Data, metric: str | None) -> tuple[str | None, str]:
@@ -186,8 +256,8 @@ def _judged(facts: ModelFacts, data: Data, metric: str | None) -> tuple[str | No
     names = [spec.name for spec in facts.outputs]
     for text, where in ((metric, "--metric"), (data.metric, f"data {data.source}: metric")):
         if text is not None:
-            output, equals, name = text.rpartition("=")
-            if not equals:
+            output, name = of_output(text)
+            if not output:
                 raise UserError(f"{where} {text!r}: of which output? {' or '.join(f'{each}={text}' for each in names)}")
             if output not in names:
                 raise UserError(f"{where}: no output is called {output!r}; the model gives {', '.join(names)}")
@@ -197,8 +267,8 @@ def _judged(facts: ModelFacts, data: Data, metric: str | None) -> tuple[str | No
         if output in names and is_quality(NAMES.get(name, name)):
             return NAMES.get(name, name), output
     raise UserError(
-        f"the model gives {', '.join(names)}: say which output is judged, and how: --metric {names[0]}=METRIC, "
-        f"or return a metric of all from FILE.py:FUNCTION"
+        f"the model gives {', '.join(names)}: say which output is judged, and how, as in --metric {names[0]}=mae, "
+        "or name a metric of all"
     )
 
 
@@ -214,12 +284,7 @@ def _with_labels(data: Data, output: tuple[int, ...], supervision: Supervision) 
         seen_by_user = supervision.own_loss or (supervision.scorer is not None and name != "train")
         return replace(each, y=each.y if seen_by_user else y)
 
-    return replace(
-        data,
-        train=split(data.train, "train"),
-        validation=split(data.validation, "validation"),
-        test=split(data.test, "test"),
-    )
+    return _each_split(data, split)
 
 
 def _check_classes(data: Data, supervision: Supervision, output: tuple[int, ...]) -> None:

@@ -8,6 +8,7 @@ from autotune.targets.metric import Metric
 from autotune.task import score
 from autotune.task.data import Array, Data, stratified_order
 from autotune.task.data.model_input import ModelInput
+from autotune.task.judges.judge import Judge
 from autotune.task.labels import Kind
 from autotune.task.losses import MARGINS, Loss, of_outputs
 from autotune.task.model_facts import ModelFacts, TensorSpec
@@ -34,7 +35,9 @@ class Task:
         labels: what they are.
         scorer: the metric as FILE.py:FUNCTION where it is the user's own, else None.
         stated: whether the user or the data names the loss, and so what outputs are.
-        judged: the output that the quality is of; "" for the only one, None for all of several together.
+        judged: the output that the quality is of; "" for the only one, None for all together.
+        judge: the metric of all with its settings, None where it is another.
+        teaches: whether labels say what each output is to be.
     """
 
     model: str
@@ -48,6 +51,8 @@ class Task:
     scorer: str | None = None
     stated: bool = False
     judged: str | None = ""
+    judge: Judge | None = None
+    teaches: bool = True
 
     def calibration(self) -> Array:
         """The data's own calibration inputs, else CALIBRATION drawn from train, stratified."""
@@ -72,6 +77,8 @@ class Task:
             raise ValueError(f"{self.scorer} scores in a worker")
         if len(outputs) != len(labels):
             raise ValueError(f"{len(outputs)} outputs for {len(labels)} labels")
+        if self.judge is not None:
+            return self.judge.score(outputs, labels, groups)
         if self.judged:
             outputs, labels = outputs[self.judged], labels[self.judged]
         outputs = outputs.reshape(len(outputs), *self.output)
@@ -84,7 +91,9 @@ class Task:
 
     @property
     def metric(self) -> str:
-        """The metric as users say it: of one of several outputs OUTPUT=METRIC."""
+        """The metric as users say it: of one of several outputs OUTPUT=METRIC, of some with settings."""
+        if self.judge is not None:
+            return str(self.judge)
         return f"{self.judged}={self.quality.name}" if self.judged else self.quality.name
 
     @property

@@ -5,8 +5,11 @@ labels holds for them, too.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from autotune.errors import UserError
 from autotune.task.data import Array, Data, Split
+from autotune.task.data.fields import names
 from autotune.task.losses import OutputLoss, of_outputs
 from autotune.task.model_facts import ModelFacts, TensorSpec
 
@@ -29,20 +32,22 @@ class View:
 
 
 def views(facts: ModelFacts, data: Data, loss: str | None) -> dict[str, View]:
-    """Each of several outputs alone, by its name.
+    """Each output alone, by its name.
 
     Args:
         facts: of the model.
-        data: whose labels have a field for each output.
-        loss: the user's word, as losses.of_outputs() takes it; None for none.
+        data: whose labels have a field for each output; else they stay as they are.
+        loss: the user's word, of several as losses.of_outputs() takes it; None for none.
 
     Raises:
         UserError: a loss is of no output, or of all outputs at once.
     """
-    names = [spec.name for spec in facts.outputs]
-    asked_for = _losses(loss, names, "--loss")
-    stated = _losses(data.loss, names, f"data {data.source}: loss")
-    compiled = _compiled(facts.compiled_loss, names)
+    if len(facts.outputs) == 1:
+        return {"": View(facts, data, 1.0, loss)}
+    called = [spec.name for spec in facts.outputs]
+    asked_for = _losses(loss, called, "--loss")
+    stated = _losses(data.loss, called, f"data {data.source}: loss")
+    compiled = _compiled(facts.compiled_loss, called)
     return {
         spec.name: View(
             _facts(facts, spec, compiled.get(spec.name)),
@@ -54,7 +59,7 @@ def views(facts: ModelFacts, data: Data, loss: str | None) -> dict[str, View]:
     }
 
 
-def _losses(text: str | None, names: list[str], where: str) -> Mapping[str, OutputLoss]:
+def _losses(text: str | None, outputs: list[str], where: str) -> Mapping[str, OutputLoss]:
     """What is said of each output's loss.
 
     Raises:
@@ -62,23 +67,23 @@ def _losses(text: str | None, names: list[str], where: str) -> Mapping[str, Outp
     """
     if text is None:
         return {}
-    example = ",".join(f"{name}=mse" for name in names)
+    example = ",".join(f"{name}=mse" for name in outputs)
     try:
         losses = of_outputs(text)
     except ValueError as error:
         raise UserError(f"{where} {text!r}: {error}") from error
     if losses is None:
         raise UserError(f"{where} {text!r}: the model has several outputs; name them: {example}")
-    if unknown := [name for name in losses if name not in names]:
-        raise UserError(f"{where}: no output is called {unknown[0]!r}; the model gives {', '.join(names)}")
+    if unknown := [name for name in losses if name not in outputs]:
+        raise UserError(f"{where}: no output is called {unknown[0]!r}; the model gives {', '.join(outputs)}")
     return losses
 
 
-def _compiled(text: str | None, names: list[str]) -> Mapping[str, OutputLoss]:
+def _compiled(text: str | None, outputs: list[str]) -> Mapping[str, OutputLoss]:
     """The losses of the model's file; one alone is that of all outputs."""
     losses = None if text is None else of_outputs(text)
     if losses is None:
-        return {} if text is None else {name: OutputLoss(text) for name in names}
+        return {} if text is None else {name: OutputLoss(text) for name in outputs}
     return losses
 
 
@@ -109,5 +114,7 @@ def _data(data: Data, name: str, loss: OutputLoss | None) -> Data:
 
 def _label(y: Array, name: str) -> Array:
     """An output's labels, without an axis of 1 behind each number."""
-    values = y[name]
+    if name not in names(y):
+        return y
+    values = np.asarray(y[name])
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
