@@ -209,6 +209,7 @@ class AsSaid:
         loss, metric: None where model and labels shall say.
         validation_share: of the test samples that becomes validation, where there is none.
         exclude: names of layers, or patterns of them, to leave alone.
+        shape, signature: as model.opening.Opening.parse() takes them.
     """
 
     codec: str = field(
@@ -270,6 +271,18 @@ class AsSaid:
     exclude: tuple[str, ...] = field(
         default=(),
         metadata=_spelled(TEXTS, "neither prune, cluster nor quantize it; *, may be repeated", metavar="LAYER"),
+    )
+    shape: tuple[str, ...] = field(
+        default=(),
+        metadata=_spelled(
+            TEXTS,
+            "of an input whose model leaves it open: NAME=1,128,8, of the only input 1,128,8; may be repeated",
+            metavar="SHAPE",
+        ),
+    )
+    signature: str | None = field(
+        default=None,
+        metadata=_spelled(TEXT, "the one that is meant, of a SavedModel or .tflite file with several", metavar="NAME"),
     )
 
     def as_said(self) -> dict[str, Any]:  # of the fields' own types

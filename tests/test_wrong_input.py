@@ -285,7 +285,7 @@ NAN = np.full((30, 4), np.nan, np.float32)
             RUN,
             "m.keras: input shape (None, None, 3) is not fixed",
         ),
-        (ends, RUN, "m.keras: has 2 inputs and 1 outputs; one of each is supported"),
+        (ends, RUN, "data d.npz: has x_train alone, the model takes "),
         (
             lambda folder: program(folder, {"serving_default": "plain"}, (None, None)),
             ("--model", "saved", "--data", "d.npz"),

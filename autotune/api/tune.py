@@ -34,6 +34,8 @@ def tune(
     metric: str | None = None,
     validation_share: float | None = None,
     exclude: str | Sequence[str] | None = None,
+    shape: str | Sequence[str] | None = None,
+    signature: str | None = None,
     custom_objects: str | Path | Sequence[str | Path] | None = None,
     trust: bool = False,
     dir: str | Path | None = None,
@@ -70,6 +72,8 @@ def tune(
         metric: that the model is judged by; by default what loss and labels suggest.
         validation_share: of the test samples that the search may see, where there is no validation split.
         exclude: layers to leave alone; * stands for any letters.
+        shape: of inputs whose model leaves it open: "NAME=1,128,8", of the only input "1,128,8".
+        signature: the one that is meant, of a SavedModel or .tflite file with several.
         custom_objects: modules, or .py files, that register custom classes.
         trust: lets a model file run code of its own.
         dir: that holds the studies.

@@ -97,6 +97,8 @@ def _options(record: Record, trust: Trust) -> Options:
         metric=metric if is_quality(bare(metric)) else None,  # likewise
         validation_share=RunOptions.validation_share if options.validation_share is None else options.validation_share,
         exclude=options.excluded or (),
+        shape=options.shape or (),
+        signature=options.signature,
         trust=trust,
     )
 

@@ -30,13 +30,19 @@ def specs(
     )
 
 
-def fresh_inputs(model: KerasModel) -> list[KerasTensor]:
-    """New inputs for batches of any size, of the shapes, types and names that a tf_keras model has."""
+def fresh_inputs(model: KerasModel, shapes: Sequence[tuple[int, ...]] | None = None) -> list[KerasTensor]:
+    """New inputs for batches of any size, of the types and names that a tf_keras model has, and by default its shapes.
+
+    Args:
+        model: a tf_keras model.
+        shapes: of a sample of each input.
+    """
     import tf_keras
 
+    shapes = shapes or [tuple(entry.shape[1:]) for entry in model.inputs]
     return [
-        tf_keras.Input(entry.shape[1:], dtype=entry.dtype, name=name)
-        for entry, name in zip(model.inputs, model.input_names, strict=True)
+        tf_keras.Input(shape, dtype=entry.dtype, name=name)
+        for entry, name, shape in zip(model.inputs, model.input_names, shapes, strict=True)
     ]
 
 

@@ -12,14 +12,15 @@ from pathlib import Path
 
 from autotune.errors import UserError, one_line
 from autotune.files import Scratch
-from autotune.model import keras3_activations, keras_facts, savedmodel, tflite
+from autotune.model import keras3_activations, keras_facts, savedmodel, tflite, tflite_opening
 from autotune.model.artifact import Artifact, is_tflite, unpack
 from autotune.model.compile_config import compiled_loss, compiled_metrics
 from autotune.model.contents import check_contents
 from autotune.model.file import HDF5
 from autotune.model.keras3 import translate
 from autotune.model.keras_types import ConfigNode, KerasConfig, KerasLayer, KerasModel
-from autotune.model.signature import check_signature
+from autotune.model.opening import Opening
+from autotune.model.signature import Shape, check_signature
 from autotune.model.tflite_graph import as_keras
 from autotune.model.tflite_keras import why_untrainable
 from autotune.model.trust import Trust, allow, refused, trusted
@@ -31,12 +32,15 @@ VERSION = 7
 FILES = 9
 """Likewise, when that is so of .tflite files alone."""
 
+Closed = list[tuple[int, ...]]
+"""Shapes of a sample of each input of a model, in its order."""
+
 log = logging.getLogger("autotune.model")
 
 _NOT_FOUND = re.compile(r"\b(unknown|not (be )?(locate|deserialize))", re.IGNORECASE)
 
 
-def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact:
+def import_model(data: bytes, name: str, trust: Trust | None = None, opening: Opening = Opening()) -> Artifact:  # noqa: B008  # frozen
     """Opens a model and gives it back in the form that stages work on.
 
     Args:
@@ -44,6 +48,7 @@ def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact
             packed SavedModel folder.
         name: the file's name, for its suffix and for messages.
         trust: what is allowed in this process from now on; by default what it was started with.
+        opening: what the user says of what the file leaves open.
 
     Returns:
         A tf_keras .keras file; where there can't be one, a float .tflite file (a given .tflite as
@@ -58,7 +63,7 @@ def import_model(data: bytes, name: str, trust: Trust | None = None) -> Artifact
     keras3_activations.register()
     try:
         check_contents(data)
-        return _imported(data, Path(name).suffix)
+        return _imported(data, Path(name).suffix, opening)
     except UserError as error:
         raise UserError(f"{name}: {error}") from error
     except Exception as error:  # of a file that was hit, frameworks raise whatever they stumble over
@@ -92,16 +97,18 @@ def saved(model: KerasModel) -> bytes:
         return file.read_bytes()
 
 
-def _imported(data: bytes, suffix: str) -> Artifact:
+def _imported(data: bytes, suffix: str, opening: Opening) -> Artifact:
     hdf5 = data.startswith(HDF5)
     if is_tflite(data) or (suffix == ".tflite" and not hdf5):
-        return _of_file(data, "", {})
+        return _of_file(tflite_opening.opened(data, opening) if opening else data, "", {})
     if savedmodel.is_saved_model(data):
         with savedmodel.unpacked(data) as folder:
-            return _from_folder(folder)
+            return _from_folder(folder, opening)
+    if opening.signature is not None:
+        raise UserError(f"has no signatures, so none that is called {opening.signature!r}; leave out --signature")
     with _file(data, ".h5" if hdf5 else ".keras") as path:
         model, training = _open_h5(path) if hdf5 else _open_keras(path)
-        return _from_model(model, training)
+        return _from_model(model, training, opening)
 
 
 @contextmanager
@@ -173,7 +180,7 @@ def _refuse_code(config: ConfigNode) -> None:
         raise UserError(reason)
 
 
-def _from_folder(folder: Path) -> Artifact:
+def _from_folder(folder: Path, opening: Opening) -> Artifact:
     """A SavedModel: its Keras model where it has one that opens, else its graph."""
     import tf_keras
 
@@ -188,36 +195,46 @@ def _from_folder(folder: Path) -> Artifact:
         try:
             model = _opened(lambda: tf_keras.models.load_model(folder, compile=False))
         except UserError as error:
-            return _of_file(savedmodel.to_tflite(folder), f"its layers {error}", training)
-        _check(model)
+            return _of_file(savedmodel.to_tflite(folder, opening), f"its layers {error}", training)
+        closed = _closed(model, opening)
         try:
-            return _trainable(model, training)
+            return _trainable(model, training, closed)
         except ValueError as error:
             reason = str(error)
-    return _of_file(savedmodel.to_tflite(folder), reason, training)
+    return _of_file(savedmodel.to_tflite(folder, opening), reason, training)
 
 
-def _from_model(model: KerasModel, training: KerasConfig) -> Artifact:
+def _from_model(model: KerasModel, training: KerasConfig, opening: Opening) -> Artifact:
     """A model of tf_keras or Keras 3: itself or its translation, else the graph that Keras exports."""
-    _check(model)
+    closed = _closed(model, opening)
     try:
-        return _trainable(model if type(model).__module__.startswith("tf_keras") else translate(model), training)
+        ours = model if type(model).__module__.startswith("tf_keras") else translate(model)
+        return _trainable(ours, training, closed)
     except (UserError, ValueError) as error:
         reason = str(error)
     try:
-        return _of_file(_exported(model), reason, training)
+        return _of_file(_exported(model, closed), reason, training)
     except savedmodel.BatchNeeded:
-        return _of_file(_exported(model, batch=1), reason, training)
+        return _of_file(_exported(model, closed, batch=1), reason, training)
 
 
-def _exported(model: KerasModel, batch: int | None = None) -> bytes:
-    """A model of tf_keras or Keras 3 as a float .tflite, by way of a SavedModel."""
+def _exported(model: KerasModel, closed: Closed | None, batch: int | None = None) -> bytes:
+    """A model of tf_keras or Keras 3 as a float .tflite, by way of a SavedModel.
+
+    Args:
+        model: to export.
+        closed: the shapes of its inputs where the user says some; else they are the model's own.
+        batch: that the file is for, None for any.
+    """
     import keras
 
     options = {}
-    if batch is not None and isinstance(model, keras.Model) and model.inputs:
-        specs = [keras.InputSpec(shape=(batch, *end.shape[1:]), dtype=end.dtype) for end in model.inputs]
-        options["input_signature"] = specs
+    if (batch is not None or closed) and isinstance(model, keras.Model) and model.inputs:
+        shapes = closed or [tuple(end.shape[1:]) for end in model.inputs]
+        options["input_signature"] = [
+            keras.InputSpec(shape=(batch, *shape), dtype=end.dtype)
+            for end, shape in zip(model.inputs, shapes, strict=True)
+        ]
     with Scratch() as folder:
         try:
             with redirect_stdout(io.StringIO()):  # Keras tells of what it writes
@@ -227,20 +244,35 @@ def _exported(model: KerasModel, batch: int | None = None) -> bytes:
         return savedmodel.to_tflite(Path(folder))
 
 
-def _check(model: KerasModel) -> None:
-    """Inputs and outputs, where the model knows them: a subclassed one does not. Batches can be set free."""
-    if getattr(model, "inputs", None) and getattr(model, "outputs", None):
-        names = getattr(model, "output_names", None) or map(str, range(len(model.outputs)))
-        check_signature(
-            {tensor.name: [None, *tensor.shape[1:]] for tensor in model.inputs},
-            {name: [None, *tensor.shape[1:]] for name, tensor in zip(names, model.outputs, strict=True)},
-        )
-        if any(entry.dtype == "string" for entry in model.inputs):
-            raise UserError("takes text; leave the layers that make numbers of it out of the model")
+def _closed(model: KerasModel, opening: Opening) -> Closed | None:
+    """Shapes of a sample of each input as the user says them, None where nothing is said or known: a subclassed model
+    does not know its inputs. Batches can be set free.
+
+    Raises:
+        UserError: inputs or outputs can't be tuned, or the user says other shapes than the model has.
+    """
+    if not (getattr(model, "inputs", None) and getattr(model, "outputs", None)):
+        return None
+    if any(entry.dtype == "string" for entry in model.inputs):
+        raise UserError("takes text; leave the layers that make numbers of it out of the model")
+    names = getattr(model, "input_names", None) or [tensor.name for tensor in model.inputs]
+    there: dict[str, Shape | None] = {
+        name: [None, *tensor.shape[1:]] for name, tensor in zip(names, model.inputs, strict=True)
+    }
+    inputs = opening.closed(there)
+    ends = getattr(model, "output_names", None) or list(map(str, range(len(model.outputs))))
+    shapes = {name: [None, *tensor.shape[1:]] for name, tensor in zip(ends, model.outputs, strict=True)}
+    check_signature(inputs, dict.fromkeys(ends) if inputs != there else shapes)
+    return [tuple(size or 0 for size in (shape or [])[1:]) for shape in inputs.values()] if inputs != there else None
 
 
-def _trainable(model: KerasModel, training: KerasConfig) -> Artifact:
+def _trainable(model: KerasModel, training: KerasConfig, closed: Closed | None = None) -> Artifact:
     """The artifact of a tf_keras model.
+
+    Args:
+        model: as its file has it.
+        training: what it was trained with.
+        closed: the shapes of its inputs where the user says some; else they are the model's own.
 
     Raises:
         ValueError: it can't be made again from its config, which is how stages change models.
@@ -251,8 +283,8 @@ def _trainable(model: KerasModel, training: KerasConfig) -> Artifact:
         raise ValueError(f"a {type(model).__name__} model is neither Sequential nor Functional")
     try:
         # Batches of any size, whatever the model was built on.
-        fixed = any(entry.shape[0] for entry in model.inputs)
-        free = keras_facts.fresh_inputs(model) if fixed else None
+        fixed = closed or any(entry.shape[0] for entry in model.inputs)
+        free = keras_facts.fresh_inputs(model, closed) if fixed else None
         bare = tf_keras.models.clone_model(
             model, free, lambda layer: type(layer).from_config(_plain(layer.get_config()))
         )

@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from autotune.errors import UserError, one_line
 from autotune.files import Scratch
 from autotune.model.file import SAVED_MODEL
 from autotune.model.keras_types import KerasConfig, KerasObject
+from autotune.model.opening import Opening, chosen
 from autotune.model.signature import Shape, check_signature
 from autotune.tflite.custom import missing
 from autotune.tflite.flatbuffer import describe
@@ -91,19 +92,26 @@ def file_operators(folder: Path) -> list[str]:
     return sorted({node.op for node in nodes} & _REACHING_OUT)
 
 
-def to_tflite(folder: Path) -> bytes:
+def to_tflite(folder: Path, opening: Opening = Opening()) -> bytes:  # noqa: B008  # frozen
     """The folder's model as a float .tflite file, for batches of the size that the folder has.
 
+    Args:
+        folder: of the model.
+        opening: what the user says of what it leaves open.
+
     Raises:
-        UserError: it has several signatures, inputs or outputs, or dynamic shapes, or needs
-            operators that LiteRT has not; BatchNeeded where a batch of 1 may help.
+        UserError: it has several signatures, or dynamic shapes, of which nothing is said, or needs operators that
+            LiteRT has not; BatchNeeded where a batch of 1 may help.
     """
     import tensorflow as tf
 
-    signature = _signature(folder)
+    signature, shapes = _signature(folder, opening)
 
     def converted(*, custom: bool) -> bytes:
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[signature])
+        if opening.shapes:
+            converter = _with_shapes(folder, signature, shapes)
+        else:
+            converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[signature])
         converter.allow_custom_ops = custom
         return bytes(converter.convert())
 
@@ -154,8 +162,8 @@ def _meta_graphs(folder: Path) -> KerasObject:
     return saved.meta_graphs
 
 
-def _signature(folder: Path) -> str:
-    """The name of the one signature, checked."""
+def _signature(folder: Path, opening: Opening) -> tuple[str, dict[str, Shape | None]]:
+    """The name of the signature that is meant, and the shapes of its inputs, with the batch; checked."""
     graphs = [graph for graph in _meta_graphs(folder) if "serve" in graph.meta_info_def.tags]
     if not graphs:
         raise UserError("has no graph tagged 'serve'; save the model again with tf.saved_model.save()")
@@ -164,12 +172,23 @@ def _signature(folder: Path) -> str:
         del signatures["serve"]
     if not signatures:
         raise UserError("has no signature; give tf.saved_model.save() the one to use as signatures=")
-    if len(signatures) > 1:
-        raise UserError(f"has several signatures ({', '.join(sorted(signatures))}); save the model with one of them")
-    name, signature = signatures.popitem()
+    name = chosen(sorted(signatures), opening)
+    inputs = opening.closed({key: _shape(tensor) for key, tensor in signatures[name].inputs.items()})
     # Shapes of outputs are often found out by the converter only.
-    check_signature({key: _shape(tensor) for key, tensor in signature.inputs.items()}, dict.fromkeys(signature.outputs))
-    return str(name)
+    check_signature(inputs, dict.fromkeys(signatures[name].outputs))
+    return name, inputs
+
+
+def _with_shapes(folder: Path, signature: str, shapes: Mapping[str, Shape | None]) -> KerasObject:
+    """A converter of a signature whose inputs have these shapes, with the batch."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(folder))
+    function = loaded.signatures[signature]
+    taken = function.structured_input_signature[1]
+    specs = {name: tf.TensorSpec(shapes[name], spec.dtype, name) for name, spec in taken.items()}
+    call = tf.function(lambda *values: function(**dict(zip(specs, values, strict=True))), [*specs.values()])
+    return tf.lite.TFLiteConverter.from_concrete_functions([call.get_concrete_function()], loaded)
 
 
 def _shape(tensor: KerasObject) -> Shape | None:

@@ -23,7 +23,7 @@ def check_signature(inputs: Mapping[str, Shape | None], outputs: Mapping[str, Sh
     for name, shape in inputs.items():
         if shape is None or None in shape[1:]:
             shown = _shown(name, shape and shape[1:], inputs)
-            raise UserError(f"input shape {shown} is not fixed; rebuild the model with a fixed one")
+            raise UserError(f"input shape {shown} is not fixed; say one with --shape, or rebuild the model")
         if shape[:1] not in ([None], [1]):
             raise UserError(
                 f"takes batches of {shape[0] if shape else 'no'} samples only; rebuild it for batches of any size"
@@ -33,7 +33,7 @@ def check_signature(inputs: Mapping[str, Shape | None], outputs: Mapping[str, Sh
     for name, shape in outputs.items():
         if shape is not None and None in shape[1:]:
             shown = _shown(name, shape[1:], outputs)
-            raise UserError(f"output shape {shown} is not fixed; rebuild the model with a fixed one")
+            raise UserError(f"output shape {shown} is not fixed; say one with --shape, or rebuild the model")
 
 
 def _shown(name: str, shape: Shape | None, ends: Mapping[str, Shape | None]) -> str:

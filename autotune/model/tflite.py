@@ -4,6 +4,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from autotune.errors import UserError
+from autotune.model.opening import Opening, chosen
 from autotune.model.signature import Shape, check_signature
 from autotune.task.model_facts import ModelFacts, TensorSpec
 from autotune.tflite.custom import missing
@@ -24,9 +25,7 @@ def facts(file: bytes) -> ModelFacts:
     described = describe(file)
     if lacking := missing(file, described["custom_operators"]):
         raise UserError(f"has operators that LiteRT has not ({', '.join(lacking)}); convert the model without them")
-    if len(described["signatures"]) > 1:
-        several = ", ".join(sorted(described["signatures"]))
-        raise UserError(f"has several signatures ({several}); convert the model with one of them")
+    chosen(sorted(described["signatures"]) or [""], Opening())
     names = described["ends"]
     check_signature(
         dict(zip(names.inputs, map(_shape, described["inputs"]), strict=True)),

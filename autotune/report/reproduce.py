@@ -69,6 +69,8 @@ def _run(record: Record, words: list[str]) -> str:
     setting = [word for model in options.model or () for word in ("--model", model)]
     setting += [word for option, value in values.items() if value is not None for word in (option, str(value))]
     setting += [word for layer in options.excluded or () for word in ("--exclude", layer)]
+    setting += [word for shape in options.shape or () for word in ("--shape", shape)]
+    setting += ["--signature", options.signature] if options.signature else []
     here = words[:1] if words and not words[0].startswith("-") else []
     return shlex.join(["autotune", "run", *here, *setting, *words[len(here) :], *_folder(record.folder)])
 

@@ -70,6 +70,8 @@ class StudyOptions(JsonFields):
     seed: int | None = None
     excluded: tuple[str, ...] | None = None
     codec: str | None = None
+    shape: tuple[str, ...] | None = None
+    signature: str | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from autotune.errors import Lost, UserError
 from autotune.model import load
 from autotune.model.artifact import Artifact, is_tflite
 from autotune.model.file import read_model
+from autotune.model.opening import Opening
 from autotune.model.trust import Trust
 from autotune.space.rules import Limits
 from autotune.study.checks import check_excluded
@@ -71,7 +72,7 @@ class Opened:
         return next(iter(self.candidates.values())).task.quality
 
 
-Importer = Callable[[bytes, str, Trust], Artifact]
+Importer = Callable[[bytes, str, Trust, Opening], Artifact]
 
 
 def open_candidates(
@@ -90,10 +91,11 @@ def open_candidates(
         UserError: a model or the data can't be read, or they don't fit each other.
     """
     sources = {name: read_model(path) for name, path in name_models(options.models).items()}
-    keys = {name: _import_key(source, options.trust) for name, source in sources.items()}
+    opening = Opening.parse(options.shape, options.signature)
+    keys = {name: _import_key(source, options.trust, opening) for name, source in sources.items()}
     cached = {name: cache.get(key) for name, key in keys.items()}
     bases = {
-        name: cached[name] or _imported(pool, importer, source, path.resolve().name, options.trust)
+        name: cached[name] or _imported(pool, importer, source, path.resolve().name, options.trust, opening)
         for (name, source), path in zip(sources.items(), options.models, strict=True)
     }
     fresh = {keys[name]: base for name, base in bases.items() if cached[name] is None}
@@ -119,7 +121,7 @@ def _counted(candidate: Candidate, options: Options, pool: Pool) -> Artifact | N
         return None
 
 
-def _imported(pool: Pool, importer: Importer, source: bytes, name: str, trust: Trust) -> Artifact:
+def _imported(pool: Pool, importer: Importer, source: bytes, name: str, trust: Trust, opening: Opening) -> Artifact:
     """A model, opened in a worker: native code that reads damaged bytes may end its process.
 
     Raises:
@@ -127,11 +129,11 @@ def _imported(pool: Pool, importer: Importer, source: bytes, name: str, trust: T
         Fault: there are no workers.
     """
     try:
-        return pool.submit(importer, source, name, trust).result()
+        return pool.submit(importer, source, name, trust, opening).result()
     except Lost as fault:
         log.warning("opening %s: %s", name, fault)
     try:
-        return pool.submit(importer, source, name, trust).result()
+        return pool.submit(importer, source, name, trust, opening).result()
     except Lost as fault:
         reason = "it is damaged, or takes more memory than there is"
         raise UserError(f"{name}: opening it ended its process twice ({fault}): {reason}") from fault
@@ -153,13 +155,13 @@ def name_models(models: Sequence[Path]) -> dict[str, Path]:
     return dict(zip(names, models, strict=True))
 
 
-def _import_key(source: bytes, trust: Trust) -> str:
+def _import_key(source: bytes, trust: Trust, opening: Opening) -> str:
     """The key of all that decides what a model file becomes: of modules that are files, their content."""
     modules = [
         sha256(Path(module).read_bytes()).hexdigest() if Path(module).is_file() else module for module in trust.modules
     ]
     opened_by = load.FILES if is_tflite(source) else load.VERSION
-    return fingerprint(sha256(source).hexdigest(), opened_by, trust.code, modules, pipeline.toolchain())
+    return fingerprint(sha256(source).hexdigest(), opened_by, trust.code, modules, pipeline.toolchain(), *opening.said)
 
 
 def _candidates(

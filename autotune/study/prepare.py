@@ -197,7 +197,7 @@ def judged_by(candidates: Sequence[Candidate]) -> Identity:
     tasks = [candidate.task for candidate in candidates]
     return Identity(
         data=fingerprint([task.data.fingerprint() for task in tasks]),
-        metric=user_code.fingerprint(tasks[0].scorer or tasks[0].quality.name),
+        metric=user_code.fingerprint(tasks[0].scorer or tasks[0].metric),
     )
 
 
@@ -263,6 +263,8 @@ def _meta(options: Options, targets: Sequence[Target], goals: Sequence[str], ope
         options=StudyOptions(
             model=tuple(str(path.resolve()) for path in options.models),
             data=located(options.data),
+            shape=options.shape or None,
+            signature=options.signature,
             validation_share=options.validation_share,
             device=options.device or device.name,
             space=options.space.source,

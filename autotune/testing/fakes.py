@@ -21,6 +21,7 @@ from autotune.devices.device import Cooling, Session, Timing, Window
 from autotune.errors import Fault, Infeasible
 from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact
+from autotune.model.opening import Opening
 from autotune.model.trust import Trust
 from autotune.results.meta import DeviceFacts
 from autotune.results.profile import OperatorTime
@@ -51,7 +52,7 @@ def toy_files(folder: Path, samples: int = 200) -> tuple[Path, Path]:
     return model, data
 
 
-def toy_import(data: bytes, name: str, trust: Trust) -> Artifact:
+def toy_import(data: bytes, name: str, trust: Trust, opening: Opening = Opening()) -> Artifact:  # noqa: B008  # frozen
     """An import in place of model.load.import_model()."""
     facts = ModelFacts(
         (TensorSpec((1,)),),

@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ai_edge_litert import schema_py_generated as schema
+if TYPE_CHECKING:  # `import autotune` comes by here, and does without NumPy
+    from ai_edge_litert import schema_py_generated as schema
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Ends:
         return self.outputs if len(self.outputs) > 1 else ("",)
 
 
-def ends_of(model: schema.ModelT) -> Ends:
+def ends_of(model: "schema.ModelT") -> Ends:
     """The names by which a file's signature knows its tensors, else those of the tensors, in letters of Keras's names.
 
     Args:
@@ -36,7 +38,7 @@ def ends_of(model: schema.ModelT) -> Ends:
     graph = model.subgraphs[0]
     signature = next(iter(model.signatureDefs or ()), None)
 
-    def names(tensors: list[int], signed: list[schema.TensorMapT]) -> tuple[str, ...]:
+    def names(tensors: list[int], signed: "list[schema.TensorMapT]") -> tuple[str, ...]:
         aliases = {int(each.tensorIndex): each.name.decode() for each in signed}
         own = {index: (graph.tensors[index].name or b"").decode() for index in map(int, tensors)}
         return tuple(_plain(aliases.get(index, name)) for index, name in own.items())

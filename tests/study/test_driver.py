@@ -22,6 +22,7 @@ from autotune.ledger.artifacts import read_scores, scores_path
 from autotune.ledger.journal import read
 from autotune.measure.statistics import LEAST_ROUNDS
 from autotune.model.artifact import Artifact
+from autotune.model.opening import Opening
 from autotune.model.trust import Trust
 from autotune.results.meta import Identity
 from autotune.results.outcome import Measured
@@ -356,7 +357,7 @@ def test_a_fault_over_the_baseline_is_tried_again(tmp_path: Path) -> None:
 def importer(only: str = "", **facts: Any) -> Importer:
     """In place of toy_import(): models, or those of one name only, of which other facts are known."""
 
-    def opened(data: bytes, name: str, trust: Trust) -> Artifact:
+    def opened(data: bytes, name: str, trust: Trust, opening: Opening) -> Artifact:  # as importers take it
         artifact = toy_import(data, name, trust)
         return dataclasses.replace(artifact, facts=artifact.facts | facts) if name.startswith(only) else artifact
 

@@ -14,6 +14,7 @@ from autotune.compress.codecs import sizes
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.device import MeasureOptions
 from autotune.model.artifact import Artifact
+from autotune.model.opening import Opening
 from autotune.model.trust import Trust
 from autotune.results.outcome import Measured
 from autotune.space.file import parse
@@ -39,7 +40,7 @@ def classifier() -> bytes:
     return tables.packed(model)
 
 
-def opened(data: bytes, name: str, trust: Trust) -> Artifact:
+def opened(data: bytes, name: str, trust: Trust, opening: Opening) -> Artifact:  # as importers take it
     """In place of model.load.import_model(): the classifier has no activation."""
     toy = toy_import(data, name, trust)
     return Artifact(toy.data, toy.facts | {"activation": "linear"})

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from autotune.model.artifact import Artifact
+from autotune.model.opening import Opening
 from autotune.model.trust import Trust
 from autotune.space.file import parse
 from autotune.study.options import Options
@@ -29,7 +30,7 @@ from autotune.tflite.state import KEEPS
 def test_what_there_is_to_know_of_a_model_is_told(facts: dict[str, str], lines: list[str], tmp_path: Path) -> None:
     """That it can't be trained, that it keeps state, and what of it stays float: a line each."""
 
-    def importer(data: bytes, name: str, trust: Trust) -> Artifact:
+    def importer(data: bytes, name: str, trust: Trust, _: Opening) -> Artifact:
         made = toy_import(data, name, trust)
         return replace(made, facts=made.facts | facts)
 
@@ -51,7 +52,7 @@ def test_what_a_space_has_for_nothing_is_told(tmp_path: Path) -> None:
 def test_a_model_that_can_not_be_trained_keeps_its_channels(tmp_path: Path) -> None:
     """In a space of more configurations than are looked through, too."""
 
-    def importer(data: bytes, name: str, trust: Trust) -> Artifact:
+    def importer(data: bytes, name: str, trust: Trust, _: Opening) -> Artifact:
         made = toy_import(data, name, trust)
         return replace(made, facts=made.facts | {"untrainable": "it is code"})
 
