@@ -163,7 +163,7 @@ def taylor(groups: Groups, data: TrainingData) -> Scores:
     readers = [call for call in summing if groups.of_label.keys() & groups.taken(call).tolist()]
     for first in range(0, min(SAMPLES, len(data.x)), BATCH):
         x, y = (tf.constant(each[first : first + BATCH]) for each in (data.x, data.y))
-        values = entered(groups.entries, x)
+        values = entered(groups.model.inputs, x)
         gates: dict[str, KerasTensor] = {}
         with tf.GradientTape() as tape:
             for call in groups.calls:

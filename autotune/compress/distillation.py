@@ -4,7 +4,7 @@ Distillation: Hinton et al., arXiv:1503.02531. That a teacher which sees the sam
 mixed ones included, teaches best: Beyer et al., arXiv:2106.05237.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from autotune.compress.stage import TrainingData
 from autotune.errors import Infeasible
@@ -26,7 +26,9 @@ SHIFT = 8
 """Images are shifted by up to one part in this many of their height and width, and by 1 at least."""
 
 
-def lessons(data: TrainingData, batch_size: int, augment: str, teacher: KerasModel | None) -> KerasObject:
+def lessons(
+    data: TrainingData, batch_size: int, augment: str, teacher: KerasModel | None, takes: Sequence[KerasObject] = ()
+) -> KerasObject:
     """One epoch, shuffled anew each time.
 
     Args:
@@ -34,6 +36,7 @@ def lessons(data: TrainingData, batch_size: int, augment: str, teacher: KerasMod
         batch_size: samples in a step.
         augment: one of config.NAMES["augment"].
         teacher: a model whose outputs replace the labels, or None.
+        takes: types of the model's inputs, in which samples may not be kept; none where they are.
 
     Returns:
         A tf.data.Dataset of batches (x, y), of several inputs or outputs tuples of them in the model's order; where
@@ -44,21 +47,34 @@ def lessons(data: TrainingData, batch_size: int, augment: str, teacher: KerasMod
     """
     loss = Loss.parse(data.loss)
     if loss is not None and loss.ignored is not None:
-        return _counted_lessons(data, batch_size, augment, teacher)
+        return _counted_lessons(data, batch_size, augment, teacher, takes)
     source = (nested(data.x),) if teacher is not None else (nested(data.x), nested(data.y))
 
     def taught(x: KerasTensor) -> tuple[KerasTensor, KerasTensor | tuple[KerasTensor, ...]]:
-        varied = _augmented(x, augment)
+        varied = _augmented(_cast(x, takes), augment)
         outputs = teacher(varied, training=False)  # type: ignore[misc]  # only called where there is one
         return varied, tuple(outputs) if isinstance(outputs, list) else outputs
 
     def labelled(x: KerasTensor, y: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
-        return _augmented(x, augment), y
+        return _augmented(_cast(x, takes), augment), y
 
     return _batches(source, labelled if teacher is None else taught, data, batch_size)
 
 
-def _counted_lessons(data: TrainingData, batch_size: int, augment: str, teacher: KerasModel | None) -> KerasObject:
+def _cast(x: KerasTensor, takes: Sequence[KerasObject]) -> KerasTensor:
+    """A batch of samples of the types that a model takes; of several inputs a tuple of them."""
+    import tensorflow as tf
+
+    if not takes:
+        return x
+    if isinstance(x, tuple):
+        return tuple(tf.cast(each, dtype) for each, dtype in zip(x, takes, strict=True))
+    return tf.cast(x, takes[0])  # type: ignore[no-any-return]  # TensorFlow has no types
+
+
+def _counted_lessons(
+    data: TrainingData, batch_size: int, augment: str, teacher: KerasModel | None, takes: Sequence[KerasObject]
+) -> KerasObject:
     """lessons() of data in which labels below 0 don't count."""
     import tensorflow as tf
 
@@ -67,6 +83,7 @@ def _counted_lessons(data: TrainingData, batch_size: int, augment: str, teacher:
         raise Infeasible("ignored labels of another size than their images can't be shifted and flipped with them")
 
     def lesson(x: KerasTensor, y: KerasTensor) -> tuple[KerasTensor, ...]:
+        x = _cast(x, takes)
         counted = tf.cast(y >= 0, x.dtype)
         if places and augment != "none":
             moved = _augmented(tf.concat([x, counted[..., tf.newaxis]], -1), augment)

@@ -149,7 +149,8 @@ def fine_tune(
         start_from_epoch=math.ceil(epochs * RAMP),
     )
     teacher = open_base(so_far(base, data.teacher)) if distils else None
-    taught = lessons(data, parameters["batch_size"], parameters["augment"], teacher)
+    takes = [entry.dtype for entry in model.inputs]
+    taught = lessons(data, parameters["batch_size"], parameters["augment"], teacher, takes)
     history = model.fit(taught, epochs=epochs, verbose=0, callbacks=[*callbacks, stop])
     names = {"loss": "loss", "accuracy": "agreement" if distils else "accuracy"}
     values = {names[name]: [float(value) for value in each] for name, each in history.history.items() if name in names}

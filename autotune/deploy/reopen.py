@@ -59,7 +59,8 @@ def samples(record: Record, point: MeasuredPoint, count: int, trust: Trust) -> A
         candidates = reopened(record, _NoPool(), import_model, trust)
     except UserError:
         return None
-    return candidates[point.outcome.config.recipe.model].task.data.validation.x[:count]
+    task = candidates[point.outcome.config.recipe.model].task
+    return task.real(task.data.validation.x[:count])
 
 
 class _NoPool:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +23,10 @@ from autotune.study.parity import SPREAD, differs, drawn, parity, senseless, shi
 from autotune.study.reporting import Activity
 from autotune.study.warm_start import ScoresElsewhere, adopted
 from autotune.targets.metric import CODECS, DOWNLOAD, compressed
-from autotune.task.data import Split
+from autotune.task.data import Array, Split
 from autotune.task.score import Score
 from autotune.task.task import Task
 from autotune.task.user_metric import score_with, value_with
-
-Array = NDArray[np.float32]
 
 FAILURES = (Fault, OSError, RuntimeError, UserError)
 """What may come of a trial in place of an outcome: a lost worker or device, a full disk, a failing stage or metric."""
@@ -158,7 +155,7 @@ class Evaluator:
         data = task.data.validation
         some = drawn(len(data))
         with self._lock, self._leased(), self._under_way(config.recipe):
-            inputs = self._inputs(f"parity-{config.recipe.model}", data.x[some])
+            inputs = self._inputs("parity", config.recipe, data.x[some])
             outputs = self._session.outputs(model_path(self._builder.folder, key), config.runtime, inputs)
         try:
             here = self._score(task, outputs, data, some).each
@@ -179,7 +176,7 @@ class Evaluator:
         config = outcome.config
         task = self._builder.candidates[config.recipe.model].task
         with self._lock, self._leased(), self._under_way(config.recipe):
-            inputs = self._inputs(f"test-{config.recipe.model}", task.data.test.x)
+            inputs = self._inputs("test", config.recipe, task.data.test.x)
             outputs = self._session.outputs(self._builder.file(outcome), config.runtime, inputs)
         score = self._score(task, outputs, task.data.test)
         return Scored({task.quality.key: score.value}, _certainty(score, task.data.test))
@@ -204,11 +201,11 @@ class Evaluator:
         recipe = config.recipe
         x = self._builder.candidates[recipe.model].task.data.validation.x
         with self._lock, self._leased(), self._under_way(recipe):
-            inputs = self._inputs(f"validation-{recipe.model}", x)
+            inputs = self._inputs("validation", recipe, x)
             outputs = self._session.outputs(model, config.runtime, inputs)
             if config.runtime.delegate in OWN:
                 return outputs, None
-            return outputs, self._reference(key, model, self._inputs(f"parity-{recipe.model}", x[drawn(len(x))]))
+            return outputs, self._reference(key, model, self._inputs("parity", recipe, x[drawn(len(x))]))
 
     def _reference(self, key: str, model: Path, inputs: Path) -> Array | str:
         """The built-in kernels' outputs, run once for each file; or why there are none."""
@@ -267,7 +264,7 @@ class Evaluator:
         part = split if some is None else split.some(some)
         if task.scorer is None:
             return task.score(outputs, part.y, part.groups)
-        inputs = self._shared(split) if some is None else part.x
+        inputs = self._shared(task, split) if some is None else task.real(part.x)
         return self._builder.pool.submit(score_with, task.scorer, outputs, part.y, inputs, part.groups).result()
 
     def _value(self, task: Task, outputs: Array, some: NDArray[np.intp]) -> float:
@@ -279,14 +276,14 @@ class Evaluator:
         part = task.data.validation.some(some)
         if task.scorer is None:
             return task.score(outputs, part.y).value
-        return self._builder.pool.submit(value_with, task.scorer, outputs, part.y, part.x).result()
+        return self._builder.pool.submit(value_with, task.scorer, outputs, part.y, task.real(part.x)).result()
 
-    def _shared(self, split: Split) -> object:
+    def _shared(self, task: Task, split: Split) -> object:
         """A split's inputs, sent to the workers once."""
         key = id(split.x)  # the task holds it for as long as this lives
         with self._lock:
             if key not in self._sent:
-                self._sent[key] = self._builder.pool.share(split.x)
+                self._sent[key] = self._builder.pool.share(task.real(split.x))
         return self._sent[key]
 
     def _misread(self, recipe: Recipe, outputs: Array) -> str | None:
@@ -295,11 +292,15 @@ class Evaluator:
             return None
         return self._builder.candidates[recipe.model].task.misread(outputs)
 
-    def _inputs(self, name: str, x: NDArray[Any]) -> Path:  # of the type that the model takes
-        """Inputs as a file, written once; by one thread at a time."""
-        path = Path(self._scratch.name) / f"{name}.npy"
+    def _inputs(self, name: str, recipe: Recipe, x: Array) -> Path:
+        """Inputs as a file, written once; by one thread at a time.
+
+        They are bytes where samples are kept so, save for an integer input: it would take them for its own.
+        """
+        real = recipe.io == "int8"
+        path = Path(self._scratch.name) / f"{name}-{recipe.model}{'-real' if real else ''}.npy"
         if not path.exists():
-            np.save(path, x)
+            np.save(path, self._builder.candidates[recipe.model].task.real(x) if real else x)
         return path
 
 

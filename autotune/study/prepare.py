@@ -196,7 +196,7 @@ def judged_by(candidates: Sequence[Candidate]) -> Identity:
     """What a study's qualities depend on, besides files and device: data and metric of its identity."""
     tasks = [candidate.task for candidate in candidates]
     return Identity(
-        data=fingerprint([task.data.fingerprint() for task in tasks]),
+        data=fingerprint([task.data.fingerprint(task.stand_for) for task in tasks]),
         metric=user_code.fingerprint(tasks[0].scorer or tasks[0].metric),
     )
 
@@ -206,7 +206,10 @@ def _data(task: Task, source: str) -> DataFacts:
     splits = {"train": task.data.train, "validation": task.data.validation, "test": task.data.test}
     return DataFacts(
         Path(source).name,
-        {name: SplitFacts(len(split), split.x.shape, split.fingerprint()) for name, split in splits.items()},
+        {
+            name: SplitFacts(len(split), split.x.shape, split.fingerprint(task.stand_for))
+            for name, split in splits.items()
+        },
     )
 
 
@@ -240,7 +243,7 @@ def _input_remarks(task: Task) -> Iterator[str]:
 
 def _input_types(task: Task) -> InputTypes:
     """The types of a model's inputs, in their order."""
-    values = parts(task.data.train.x)
+    values = parts(task.real(task.data.train.x[:1]))
     taken = [entry.dtype for entry in task.inputs.values()]
     return InputTypes(", ".join(taken), ", ".join(str(values[name].dtype) for name in task.inputs))
 

@@ -10,7 +10,7 @@ from autotune.targets.metric import Metric, bare, is_quality, of_output
 from autotune.targets.metric import quality as quality_named
 from autotune.task import user_code
 from autotune.task.data import Array, Data, Split
-from autotune.task.data.fields import joined
+from autotune.task.data.fields import cast, joined
 from autotune.task.data.model_input import ModelInput, fitted_inputs, matched
 from autotune.task.inference import NAMES, infer_supervision
 from autotune.task.judges import table as judges
@@ -68,13 +68,16 @@ def make_task(
         supervision = infer_supervision(data, facts, gives[0], loss, metric)
         _check_classes(data, supervision, gives[0])
         data = _with_labels(data, gives[0], supervision)
+    entries = {spec.name: ModelInput.of(spec) for spec in facts.inputs}
+    stand_for = {name: entry.stands_for for name, entry in entries.items() if entry.stands_for is not None}
+    calibration = None if data.calibration is None else cast(data.calibration, stand_for)
     identity = fingerprint(
         hashlib.sha256(model_bytes).hexdigest(),
         facts.to_json(),
-        data.train.fingerprint(),
+        data.train.fingerprint(stand_for),
         user_code.fingerprint(supervision.loss),
         seed,
-        CALIBRATION if data.calibration is None else hashlib.sha256(data.calibration.tobytes()).hexdigest(),
+        CALIBRATION if calibration is None else hashlib.sha256(calibration.tobytes()).hexdigest(),
     )
     stated = loss is not None or (data.loss is not None and not user_code.is_function(data.loss))
     return Task(

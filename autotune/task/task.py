@@ -7,6 +7,7 @@ import numpy as np
 from autotune.targets.metric import Metric
 from autotune.task import score
 from autotune.task.data import Array, Data, stratified_order
+from autotune.task.data.fields import cast
 from autotune.task.data.model_input import ModelInput
 from autotune.task.judges.judge import Judge
 from autotune.task.labels import Kind
@@ -55,12 +56,21 @@ class Task:
     teaches: bool = True
 
     def calibration(self) -> Array:
-        """The data's own calibration inputs, else CALIBRATION drawn from train, stratified."""
+        """The data's own calibration inputs, else CALIBRATION drawn from train, stratified; of the model's types."""
         if self.data.calibration is not None:
-            return self.data.calibration
+            return self.real(self.data.calibration)
         train = self.data.train
         order = stratified_order(train.y, np.random.default_rng(self.seed))
-        return np.asarray(train.x[np.sort(order[:CALIBRATION])])
+        return self.real(train.x[np.sort(order[:CALIBRATION])])
+
+    def real(self, x: Array) -> Array:
+        """Samples of the model's own types, where they are kept in fewer bits."""
+        return cast(x, self.stand_for)
+
+    @property
+    def stand_for(self) -> dict[str, str]:
+        """The types that inputs are to become where they are used, of those that are kept in fewer bits, by name."""
+        return {name: entry.stands_for for name, entry in self.inputs.items() if entry.stands_for is not None}
 
     def score(self, outputs: Array, labels: Array, groups: Array | None = None) -> score.Score:
         """The quality of a model's outputs, where it is not scored in a worker.

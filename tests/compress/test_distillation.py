@@ -122,3 +122,11 @@ def test_other_outputs_are_distilled_to_equality(data: TrainingData, identifier:
     best = float(np.mean(loss(taught, taught)))
     for delta in (-0.05, 0.05):
         assert float(np.mean(loss(taught, taught + delta))) > best
+
+
+def test_bytes_become_what_the_model_takes(data: TrainingData) -> None:
+    """Before they are varied: what is mixed of two images has fractions."""
+    few = replace(data, x=(data.x % 256).astype(np.uint8))
+    x = np.concatenate([batch.numpy() for batch, _ in lessons(few, 16, "mix", lambda x, training: x, ["float32"])])
+    assert x.dtype == np.float32
+    assert (x != np.rint(x)).any()

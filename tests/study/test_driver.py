@@ -40,6 +40,7 @@ from autotune.study.scheduler import Scheduler
 from autotune.targets.metric import CODECS
 from autotune.targets.target import parse_all
 from autotune.testing import FakeDevice, FakePool, SilentReporter, toy_build, toy_files, toy_import
+from autotune.testing.fakes import FakeSession, _history
 from autotune.track.picture import PictureTracker
 from autotune.track.tracker import Tracker
 from tests.devices.processes import LONG, eventually
@@ -1119,3 +1120,21 @@ def test_nothing_but_the_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert summary.record.points == []
     print_summary(summary, None)
     assert "nothing but the baseline was measured" in capsys.readouterr().out
+
+
+def test_an_integer_input_gets_floats_of_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take bytes for its own integers; whatever computes in float takes them as they are kept."""
+    types = dict[bool, set[str]]()
+    outputs = FakeSession.outputs
+
+    def noted(session: FakeSession, model: Path, runtime: Runtime, inputs: Path) -> Any:
+        io = any(parameters.get("io") == "int8" for _, parameters in _history(model))
+        types.setdefault(io, set()).add(str(np.load(inputs).dtype))
+        return outputs(session, model, runtime, inputs)
+
+    monkeypatch.setattr(FakeSession, "outputs", noted)
+    asked = options(tmp_path, space={"quantize": ["none", "int8"], "io": ["float32", "int8"], "threads": [1]}, trials=4)
+    with np.load(asked.data) as data:
+        np.savez(asked.data, **{name: array.astype(np.uint8) for name, array in data.items()})
+    study(asked)
+    assert types == {False: {"uint8"}, True: {"float32"}}

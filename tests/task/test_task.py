@@ -1053,3 +1053,18 @@ def test_hinge_losses_of_several_outputs() -> None:
     assert (made.loss, made.quality.name) == ("categorical_hinge", "accuracy")
     with pytest.raises(UserError, match="loss 'hinge' needs labels of -1 and 1, or of 0 and 1; give another --loss"):
         task(QUANTITIES, facts(1, "linear"), "hinge")
+
+
+def test_bytes_are_the_task_that_floats_are() -> None:
+    """Kept as they come, in a quarter of the memory; what is made of them, and every key, is as of floats."""
+    whole = np.arange(36, dtype=np.uint8).reshape(12, 3)
+    each = []
+    for x in (whole, whole.astype(np.float32)):
+        same = Split(x, CLASSES)
+        splits = Data(same, same, same, "data.npz", calibration=x[:4])
+        each.append(make_task("model.keras", b"model", facts(), splits, None, None, 0))
+    kept, floats = each
+    assert [str(task.data.train.x.dtype) for task in each] == ["uint8", "float32"]
+    assert kept.fingerprint == floats.fingerprint
+    assert kept.data.fingerprint(kept.stand_for) == floats.data.fingerprint() != kept.data.fingerprint()
+    assert kept.calibration().dtype == kept.real(kept.data.test.x).dtype == np.float32

@@ -82,8 +82,8 @@ class _Constants:
         self._times = Counter(id(call.layer) for call in groups.calls)
         self._values: Values = {}  # (1, *shape), 0 where nothing is known
         self._known: dict[int, NDArray[np.bool_]] = {}  # by channel
-        for entry, tensor in zip(groups.entries, groups.model.inputs, strict=True):
-            self._unknown(entry, tuple(tensor.shape[1:]))
+        for tensor in groups.model.inputs:
+            self._unknown(id(tensor), tuple(tensor.shape[1:]))
         for call in groups.calls:
             self._follow(call)
 

@@ -105,16 +105,17 @@ def _call(node: KerasObject) -> Call:
     )
 
 
-def entered(entries: Sequence[int], x: Array) -> Values:
-    """The values of a model's inputs, by their id()s.
+def entered(entries: Sequence[KerasTensor], x: Array) -> Values:
+    """The values of a model's inputs, of their types, by their id()s.
 
     Args:
-        entries: their id()s, in the model's order.
+        entries: the inputs, in the model's order.
         x: samples (n, *input shape), of several inputs a field for each in that order.
     """
     import tensorflow as tf
 
-    return {entry: tf.constant(values) for entry, values in zip(entries, parts(x).values(), strict=True)}
+    values = parts(x).values()
+    return {id(entry): tf.cast(tf.constant(each), entry.dtype) for entry, each in zip(entries, values, strict=True)}
 
 
 def last_uses(order: Iterable[Call]) -> Mapping[int, int]:

@@ -56,8 +56,7 @@ class Groups:
 
     Attributes:
         model: that they are of.
-        entries: id() of each of its inputs.
-        exits: likewise, of its outputs.
+        exits: id() of each of its outputs.
         calls: of the model's layers, in order.
         labels: by a tensor's id() those of its channels.
         groups: that can be cut, in the order of the model.
@@ -65,7 +64,6 @@ class Groups:
     """
 
     model: KerasModel
-    entries: tuple[int, ...]
     exits: tuple[int, ...]
     calls: list[Call]
     labels: Mapping[int, Labels]
@@ -127,8 +125,7 @@ def groups_of(model: KerasModel, excluded: Iterable[str] = ()) -> Groups:
     trace.block([trace.tensors[id(tensor)] for tensor in model.outputs], "it is the model's output", first=True)
     groups, left = _grouped(order, trace)
     labels = {tensor: trace.roots(each) for tensor, each in trace.tensors.items()}
-    entries, exits = (tuple(map(id, each)) for each in (model.inputs, model.outputs))
-    return Groups(model, entries, exits, order, labels, groups, left)
+    return Groups(model, tuple(map(id, model.outputs)), order, labels, groups, left)
 
 
 class _Trace:

@@ -146,7 +146,7 @@ def _look(groups: Groups, readers: dict[int, _Reader], x: Array, loss: str, rand
     """Adds what is seen on some samples (n, *input shape) to that of the readers."""
     import tensorflow as tf
 
-    values = entered(groups.entries, x)
+    values = entered(groups.model.inputs, x)
     watched: dict[int, KerasTensor] = {}
     with tf.GradientTape(persistent=True) as tape:
         for call in groups.calls:
@@ -313,7 +313,7 @@ class _Trial:
         by_layer = {fit.call.layer.name: fit for fit in fits}
         outputs = []
         for start in range(0, len(self._x), self._batch):
-            values = entered(self._groups.entries, self._x[start : start + self._batch])
+            values = entered(self._groups.model.inputs, self._x[start : start + self._batch])
             for number, call in enumerate(self._groups.calls):
                 by_layer.get(call.layer.name, call).run(values)
                 for tensor in [each for each in values if self._uses.get(each, -1) <= number]:

@@ -34,7 +34,7 @@ def refit(smaller: KerasModel, groups: Groups, removed: Labels, x: Array) -> Non
         x: inputs (n, *input shape), as the model takes them, in no order: the first are looked at.
     """
     x = x[: max(1, MEMORY // _bytes_of_a_sample(groups))]
-    before = entered(groups.entries, x)
+    before = entered(groups.model.inputs, x)
     after: Values = dict(before)
     uses = last_uses(groups.calls)
     changed: set[int] = set()

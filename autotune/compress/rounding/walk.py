@@ -14,6 +14,7 @@ from autotune.errors import Infeasible, one_line
 from autotune.task.data import Array
 from autotune.task.data.fields import joined, parts
 from autotune.tflite.ends import ends_of
+from autotune.tflite.flatbuffer import tensor_facts
 
 Values = NDArray[np.generic]
 
@@ -35,8 +36,11 @@ class Walk:
         self._lives = _lives(self._graph)
         self._at = 0
         self._ends = ends_of(model)
-        columns = [parts(inputs)[name] for name in self._ends.input_fields]
         entries = [int(entry) for entry in self._graph.inputs]
+        columns = [
+            parts(inputs)[name].astype(tensor_facts(self._graph.tensors[entry])["dtype"], copy=False)
+            for name, entry in zip(self._ends.input_fields, entries, strict=True)
+        ]
         self._samples: list[dict[int, Values]] = [
             {entry: value[np.newaxis] for entry, value in zip(entries, values, strict=True)}
             for values in zip(*columns, strict=True)

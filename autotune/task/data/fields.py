@@ -44,6 +44,18 @@ def joined(values: Mapping[str, Array]) -> Array:
     return result
 
 
+def cast(values: Array, dtypes: Mapping[str, str]) -> Array:
+    """Each input or output in its type; those that have it, and those of which nothing is said, stay as they are.
+
+    Args:
+        values: as parts() takes them.
+        dtypes: by name.
+    """
+    return joined(
+        {name: value.astype(dtypes.get(name, value.dtype), copy=False) for name, value in parts(values).items()}
+    )
+
+
 def nested(values: Array) -> Array | tuple[Array, ...]:
     """As Keras and tf.data take them: a plain array itself, else each input's or output's, in their order."""
     return tuple(map(np.ascontiguousarray, parts(values).values())) if names(values) else values

@@ -10,6 +10,9 @@ from autotune.errors import UserError
 from autotune.task.data.fields import Array, joined, parts
 from autotune.task.model_facts import TensorSpec
 
+_BYTES = (np.int8, np.uint8)
+"""What is kept for a float input: other whole numbers are of four bytes, as floats are, or become such."""
+
 _WHOLE = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
 
@@ -37,7 +40,8 @@ class ModelInput:
     def converted(self, x: Array, name: str, source: str, *, pixels: bool = False) -> Array:
         """The samples in the form that the model takes.
 
-        Floats for a float input are float32. An input of whole numbers gets whole numbers of its own type. A
+        Floats for a float input are float32; bytes for one, such as pixels, stay bytes, a quarter of the memory, and
+        become floats where they are used (stands_for). An input of whole numbers gets whole numbers of its own type. A
         quantized input gets integers as they are, in its own type, while floats stay float32 and are quantized
         where the file is run. A channel axis of 1 may be missing.
 
@@ -54,6 +58,8 @@ class ModelInput:
             x = x[..., np.newaxis]
         if x.shape[1:] != self.shape:
             raise UserError(f"data {source}: {name} have shape {x.shape[1:]}, the model takes {self.shape}")
+        if not self._whole and x.dtype in _BYTES:
+            return x
         if not self._whole or (self.scale and x.dtype.kind == "f"):
             return x.astype(np.float32, copy=False)
         if self.scale and pixels and self.dtype == "int8":
@@ -65,6 +71,11 @@ class ModelInput:
             span = f"{name} go from {x.min():g} to {x.max():g}, the model takes {self.dtype}: {low} to {high}"
             raise UserError(f"data {source}: {span}{'; give floats to have them quantized' if self.scale else ''}")
         return x.astype(self.dtype, copy=False)
+
+    @property
+    def stands_for(self) -> str | None:
+        """The type that bytes are to become where they are used, None where samples are used as they are."""
+        return None if self._whole else "float32"
 
     def real(self, x: Array) -> Array:
         """What samples in the form that the model takes stand for, float32."""

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal, Self
 
 import numpy as np
@@ -13,6 +14,9 @@ from autotune.config import fingerprint
 from autotune.errors import UserError
 from autotune.task.data import fields
 from autotune.task.data.fields import Array
+
+CHUNK = 1024
+"""Samples that are looked at at once, where all together would take memory."""
 
 TOLERANCE = 0.01
 """How far calibration inputs may leave the range of the training inputs, as a share of that range."""
@@ -52,9 +56,16 @@ class Split:
         y = x if self.unlabelled else self.y[indices]
         return type(self)(x, y, None if self.groups is None else self.groups[indices])
 
-    def fingerprint(self) -> str:
-        """Changes with any sample, label or group."""
-        return _digest(self.x, self.y, *(() if self.groups is None else (self.groups,)))
+    def fingerprint(self, dtypes: Mapping[str, str] = MappingProxyType({})) -> str:
+        """Changes with any sample, label or group.
+
+        Args:
+            dtypes: by input's name, what values stand for that are kept in fewer bits.
+        """
+        arrays = [(self.x, dtypes), (self.y, dtypes if self.unlabelled else MappingProxyType({}))]
+        if self.groups is not None:
+            arrays.append((self.groups, MappingProxyType({})))
+        return _digest(*arrays)
 
 
 @dataclass(frozen=True)
@@ -86,10 +97,14 @@ class Data:
     better: Literal["higher", "lower"] = "higher"
     pixels: bool = False
 
-    def fingerprint(self) -> str:
-        """Changes with any sample or label."""
-        parts = [split.fingerprint() for split in (self.train, self.validation, self.test)]
-        return fingerprint(parts + ([] if self.calibration is None else [_digest(self.calibration)]))
+    def fingerprint(self, dtypes: Mapping[str, str] = MappingProxyType({})) -> str:
+        """Changes with any sample or label.
+
+        Args:
+            dtypes: as Split.fingerprint() takes them.
+        """
+        parts = [split.fingerprint(dtypes) for split in (self.train, self.validation, self.test)]
+        return fingerprint(parts + ([] if self.calibration is None else [_digest((self.calibration, dtypes))]))
 
 
 @dataclass(frozen=True)
@@ -304,9 +319,13 @@ def whole(y: Array) -> bool:
     return y.ndim == 1 and bool((y == np.round(y)).all())
 
 
-def _digest(*arrays: Array) -> str:
+def _digest(*arrays: tuple[Array, Mapping[str, str]]) -> str:
+    """Of arrays, each with the types by name that its values stand for."""
     digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.shape}{array.dtype}".encode())
-        digest.update(np.ascontiguousarray(array).data)
+    for array, dtypes in arrays:
+        for name, values in fields.parts(array).items():
+            dtype = np.dtype(dtypes.get(name, values.dtype))
+            digest.update(f"{name}{values.shape}{dtype}".encode())
+            for start in range(0, len(values), CHUNK):
+                digest.update(np.ascontiguousarray(values[start : start + CHUNK], dtype).data)
     return digest.hexdigest()

@@ -19,11 +19,20 @@ def converted(model_input: ModelInput, values: Any, dtype: str, **options: Any) 
     return model_input.converted(np.array([values], dtype), "train samples", "data.npz", **options)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int64", "float64"])
+@pytest.mark.parametrize("dtype", ["uint16", "int64", "float64"])
 def test_a_float_input_takes_floats(dtype: str) -> None:
     """Of any numbers."""
     found = converted(FLOAT, [3, 200], dtype)
     assert (found.dtype, found.tolist()) == (np.float32, [[3.0, 200.0]])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_bytes_stay_bytes_until_they_are_used(dtype: str) -> None:
+    """A quarter of the memory; they stand for floats, and an input of whole numbers gets its own."""
+    found = converted(FLOAT, [3, 100], dtype)
+    assert (found.dtype, found.tolist()) == (np.dtype(dtype), [[3, 100]])
+    assert (FLOAT.stands_for, WHOLE.stands_for, QUANTIZED.stands_for) == ("float32", None, None)
+    assert converted(WHOLE, [3, 100], dtype).dtype == np.int32
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
