@@ -9,12 +9,15 @@ from collections.abc import Callable, Sequence
 from autotune.compress.stage import TrainingData
 from autotune.errors import Infeasible
 from autotune.model.keras_types import KerasModel, KerasObject, KerasTensor
-from autotune.task.data import Array
+from autotune.task.data import Array, mapped
 from autotune.task.data.fields import nested
 from autotune.task.losses import BINARY, Loss
 
 Lesson = Callable[..., tuple[KerasTensor | tuple[KerasTensor, ...], ...]]
 """Makes of a batch of samples what a model is taught: inputs and outputs, of several a tuple of them; weights."""
+
+AHEAD = 2
+"""Batches that are read from a file while a model learns from another."""
 
 TEMPERATURE = 4.0
 """Softens both distributions of classes, so that the teacher's doubts are heard as well."""
@@ -107,10 +110,28 @@ def _batches(
     """Batches of this size, shuffled, each as lesson() makes it."""
     import tensorflow as tf
 
-    shuffled = tf.data.Dataset.from_tensor_slices(source).shuffle(len(data.x), seed=data.seed).batch(size)
+    if mapped.path_of(data.x) is None:
+        shuffled = tf.data.Dataset.from_tensor_slices(source).shuffle(len(data.x), seed=data.seed).batch(size)
+    else:
+        shuffled = _read(source, data, size)
     options = tf.data.Options()
     options.threading.private_threadpool_size = 1  # each worker has one core
     return shuffled.map(lesson).with_options(options)
+
+
+def _read(source: tuple[Array | tuple[Array, ...], ...], data: TrainingData, size: int) -> KerasObject:
+    """Batches of samples that are in a file, of which no more is read than the next ones."""
+    import tensorflow as tf
+
+    x, labels = data.x, source[1:]
+
+    def batch(places: KerasTensor) -> tuple[KerasTensor, ...]:
+        samples = tf.numpy_function(lambda at: x[at], [places], x.dtype, stateful=False)
+        samples.set_shape((None, *x.shape[1:]))
+        return samples, *[tf.nest.map_structure(lambda each: tf.gather(each, places), each) for each in labels]
+
+    places = tf.data.Dataset.range(len(x)).shuffle(len(x), seed=data.seed).batch(size)
+    return places.map(batch).prefetch(AHEAD)
 
 
 def distillation_loss(identifier: str) -> KerasObject:

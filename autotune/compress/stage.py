@@ -1,12 +1,13 @@
 """What a stage is: it takes a model's weights one step towards the finished file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Protocol
 
 from autotune.config import Recipe
 from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact
-from autotune.task.data import Array
+from autotune.task.data import Array, mapped
 
 
 def so_far(base: bytes, parent: bytes | None) -> bytes:
@@ -38,6 +39,16 @@ class TrainingData:
     seed: int
     excluded: tuple[str, ...] = ()
     teacher: bytes | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Samples in a file are opened from it where they come to: nobody sends or keeps them."""
+        path = mapped.path_of(self.x)
+        sent = [each.name for each in fields(self) if each.name != "x" or path is None]
+        return _arrived, ({name: getattr(self, name) for name in sent}, path)
+
+
+def _arrived(values: JsonObject, path: Path | None) -> TrainingData:
+    return TrainingData(**values if path is None else {**values, "x": mapped.opened(path)})
 
 
 class Stage(Protocol):

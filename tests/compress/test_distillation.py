@@ -1,6 +1,7 @@
 """What a fine-tuning learns from: varied samples, labels or a teacher's outputs, and the loss between outputs."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from autotune.compress.distillation import distillation_loss, lessons
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.errors import Infeasible
+from autotune.task.data.mapped import opened, path_of
 
 COUNT, SIZE = 64, 16
 
@@ -130,3 +132,12 @@ def test_bytes_become_what_the_model_takes(data: TrainingData) -> None:
     x = np.concatenate([batch.numpy() for batch, _ in lessons(few, 16, "mix", lambda x, training: x, ["float32"])])
     assert x.dtype == np.float32
     assert (x != np.rint(x)).any()
+
+
+def test_samples_in_a_file_are_the_same_lessons(data: TrainingData, tmp_path: Path) -> None:
+    """In the same order, each with its label, though no more of them is read than the next ones."""
+    np.save(tmp_path / "x.npy", data.x)
+    few = replace(data, x=opened(tmp_path / "x.npy"))
+    assert path_of(few.x) is not None
+    for in_memory, in_file in zip(epoch(data, "none"), epoch(few, "none"), strict=True):
+        np.testing.assert_array_equal(in_memory, in_file)

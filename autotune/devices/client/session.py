@@ -231,7 +231,8 @@ class RunnerSession:
         key = (path, status.st_mtime_ns, status.st_size)
         with self._lock:
             if key not in self._digests:
-                self._digests[key] = hashlib.sha256(path.read_bytes()).hexdigest()
+                with path.open("rb") as file:
+                    self._digests[key] = hashlib.file_digest(file, "sha256").hexdigest()
             digest = self._digests[key]
             if self._connection.process is None or digest not in self._sent:
                 if not self._ask({"do": "have", "file": digest}).get("have"):

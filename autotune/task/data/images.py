@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from autotune.config import fingerprint
 from autotune.errors import UserError, one_line
 from autotune.task.data.fields import Array
+from autotune.task.data.mapped import filled
 from autotune.task.data.splits import Cut, Data, assembled
 from autotune.task.shape import Shape
 
@@ -25,7 +27,11 @@ THREADS = 4
 """That decode: Pillow leaves Python's lock while it does."""
 
 
-def read_folder(folder: Path, shape: Shape, cut: Cut) -> Data:
+DECODED = 1
+"""Raised when an image would become other pixels."""
+
+
+def read_folder(folder: Path, shape: Shape, cut: Cut, cache: Path | None = None) -> Data:
     """The splits of a folder of images: train/CLASS/*.png, test/CLASS/*.png, optionally val/CLASS/*.png.
 
     PNG and JPEG; other files and hidden ones are passed over. Classes are numbered in the order of their
@@ -36,6 +42,7 @@ def read_folder(folder: Path, shape: Shape, cut: Cut) -> Data:
         folder: of the splits.
         shape: of the model's input: (height, width, 1 or 3) or (height, width).
         cut: of test/, where there is no val/.
+        cache: folder for what is decoded, where that is large: it is decoded once and mapped into memory.
 
     Raises:
         UserError: the model takes no images, the folder has another layout, its splits have different
@@ -44,7 +51,7 @@ def read_folder(folder: Path, shape: Shape, cut: Cut) -> Data:
     size = check_shape(shape, str(folder))
     splits, classes = check_folder(folder)
     paths = {name: [_images(folder / name / label, folder) for label in classes] for name in splits}
-    parts = {name: _labelled(paths[name], size, folder) for name in splits}
+    parts = {name: _labelled(paths[name], size, folder, cache) for name in splits}
     return replace(assembled(parts, cut, str(folder)), classes=tuple(classes), pixels=True)
 
 
@@ -134,10 +141,26 @@ def _images(folder: Path, source: Path) -> list[Path]:
     return images
 
 
-def _labelled(paths: Sequence[Sequence[Path]], shape: tuple[int, ...], source: Path) -> tuple[Array, Array]:
+def _labelled(
+    paths: Sequence[Sequence[Path]], shape: tuple[int, ...], source: Path, cache: Path | None
+) -> tuple[Array, Array]:
     """Inputs and labels of a split, from its paths by class."""
     every = [path for members in paths for path in members]
-    x = np.empty((len(every), *shape), np.uint8)
+
+    def key() -> str:
+        files = [(path.relative_to(source).as_posix(), path.stat()) for path in every]
+        return fingerprint(DECODED, shape, [(name, found.st_size, found.st_mtime_ns) for name, found in files])
+
+    x = filled(cache, key, (len(every), *shape), np.uint8, lambda room: _decode(every, room, shape, source))
+    return x, np.repeat(np.arange(len(paths)), [len(members) for members in paths])
+
+
+def _decode(every: Sequence[Path], room: Array, shape: tuple[int, ...], source: Path) -> None:
+    """Fills in all images.
+
+    Raises:
+        UserError: one can't be read.
+    """
 
     def decode(index: int) -> str | None:
         """Fills in one image, or says what is wrong with it."""
@@ -145,7 +168,7 @@ def _labelled(paths: Sequence[Sequence[Path]], shape: tuple[int, ...], source: P
             with Image.open(every[index], formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise ValueError(f"{image.width} x {image.height} pixels are too many")
-                x[index] = as_input(image, shape)
+                room[index] = as_input(image, shape)
         except Exception as error:  # noqa: BLE001  # Pillow has no end of errors for what is no image, or not whole
             reason = "not an image" if isinstance(error, UnidentifiedImageError) else one_line(error, 200)
             return f"{every[index].relative_to(source)} can't be read: {reason}"
@@ -156,4 +179,3 @@ def _labelled(paths: Sequence[Sequence[Path]], shape: tuple[int, ...], source: P
     if broken:
         more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
         raise UserError(f"data {source}: {broken[0]}{more}; mend or remove it")
-    return x, np.repeat(np.arange(len(paths)), [len(members) for members in paths])

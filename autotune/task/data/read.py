@@ -45,7 +45,7 @@ def check_source(source: str) -> None:
     _checked(source, _check)
 
 
-def read_data(source: str, shape: Shape, seed: int, share: float = 0.5) -> Data:
+def read_data(source: str, shape: Shape, seed: int, share: float = 0.5, cache: Path | None = None) -> Data:
     """The user's data, split. Where needs_worker() says so, to be called in a worker.
 
     Args:
@@ -53,6 +53,7 @@ def read_data(source: str, shape: Shape, seed: int, share: float = 0.5) -> Data:
         shape: of the model's input; images are resized to it.
         seed: of the cut, where validation has to be cut from the test samples.
         share: of the test samples that becomes validation then, above 0 and below 1.
+        cache: folder for samples that are decoded, where they are many.
 
     Raises:
         UserError: there is no such thing, or what it holds is not in order: read_npz(), read_folder(),
@@ -67,7 +68,7 @@ def read_data(source: str, shape: Shape, seed: int, share: float = 0.5) -> Data:
         return read_tfds(source.removeprefix(TFDS), shape, cut)
     if user_code.is_function(source):
         return read_function(source, shape, cut)
-    return _checked(source, lambda path: read_folder(path, shape, cut) if path.is_dir() else read_npz(path, cut))
+    return _checked(source, lambda path: read_folder(path, shape, cut, cache) if path.is_dir() else read_npz(path, cut))
 
 
 def _check(path: Path) -> None:

@@ -15,8 +15,8 @@ from autotune.errors import UserError
 from autotune.task.data import fields
 from autotune.task.data.fields import Array
 
-CHUNK = 1024
-"""Samples that are looked at at once, where all together would take memory."""
+CHUNK = 1 << 20
+"""Values that are looked at at once, where all together would take memory."""
 
 TOLERANCE = 0.01
 """How far calibration inputs may leave the range of the training inputs, as a share of that range."""
@@ -184,7 +184,7 @@ def _grouped(splits: Mapping[str, Split], groups: Mapping[str, ArrayLike], sourc
 
 def _split(x: ArrayLike, y: ArrayLike, name: str, source: str) -> Split:
     unlabelled = y is x
-    x = _inputs(np.asarray(x), f"x_{name}", source)
+    x = _inputs(x if isinstance(x, np.memmap) else np.asarray(x), f"x_{name}", source)
     if unlabelled:
         return Split(x, x)
     y = np.asarray(y)
@@ -216,7 +216,7 @@ def _numbers(array: Array, dtype: type, name: str, source: str) -> Array:
         raise UserError(f"data {source}: {name} has numbers that are too large for labels")
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is found here
         array = array.astype(dtype, copy=False)
-    if not np.isfinite(array).all():
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise UserError(f"data {source}: {name} has NaN or infinite values")
     return array
 
@@ -326,6 +326,7 @@ def _digest(*arrays: tuple[Array, Mapping[str, str]]) -> str:
         for name, values in fields.parts(array).items():
             dtype = np.dtype(dtypes.get(name, values.dtype))
             digest.update(f"{name}{values.shape}{dtype}".encode())
-            for start in range(0, len(values), CHUNK):
-                digest.update(np.ascontiguousarray(values[start : start + CHUNK], dtype).data)
+            step = max(1, CHUNK // max(1, values[:1].size))
+            for start in range(0, len(values), step):
+                digest.update(np.ascontiguousarray(values[start : start + step], dtype).data)
     return digest.hexdigest()
