@@ -10,6 +10,7 @@ from autotune.errors import UserError
 from autotune.experiment import read, settings_of
 from autotune.model.trust import Trust
 from autotune.space.space import Categorical
+from autotune.task.inference import check_names
 from autotune.testing import FakeDevice
 
 
@@ -332,3 +333,15 @@ def test_an_experiment_can_not_grant_trust(tmp_path: Path) -> None:
     """Whoever runs a file of somebody else's decides that, on the command line."""
     with pytest.raises(UserError, match="unknown key 'trust'"):
         read(experiment(tmp_path, "trust: true"))
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(__file__).parents[1].glob("experiments/*.yaml")), ids=lambda path: path.stem
+)
+def test_each_experiment_of_the_repository_is_one(path: Path) -> None:
+    """With a metric, targets and a space that there are, and a script that makes what it names."""
+    settings = settings_of({"experiment": str(path)})
+    check_names(settings.values.loss, settings.values.metric)
+    assert settings.draft(1).space.all() != []
+    assert settings.remarks == []
+    assert (path.parent / path.stem / "train.py").is_file()
