@@ -13,6 +13,8 @@ from autotune.space.space import Categorical
 from autotune.task.inference import check_names
 from autotune.testing import FakeDevice
 
+EXPERIMENTS = sorted(Path(__file__).parents[1].glob("experiments/*.yaml"))
+
 
 def arguments(**given: Any) -> dict[str, Any]:
     """A run with these options, and others that are not given."""
@@ -342,6 +344,6 @@ def test_each_experiment_of_the_repository_is_one(path: Path) -> None:
     """With a metric, targets and a space that there are, and a script that makes what it names."""
     settings = settings_of({"experiment": str(path)})
     check_names(settings.values.loss, settings.values.metric)
-    assert settings.draft(1).space.all() != []
+    assert next(settings.draft(1).space.all() or iter(()), None) is not None
     assert settings.remarks == []
     assert (path.parent / path.stem / "train.py").is_file()
