@@ -4,6 +4,7 @@ import itertools
 import logging
 import os
 import queue
+import resource
 import tempfile
 import threading
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import AutotuneError, Lost, one_line
+from autotune.files import available
 from autotune.study.ray_messages import Answer, Call, RayOptions, Shared, Value
 
 log = logging.getLogger("autotune.worker")
@@ -53,9 +55,11 @@ class Workers:
         self._lock = threading.Lock()
         self._values: dict[int, object] = {}
         self._references: dict[int, object] = {}
+        self._memory = float("inf")
 
     def begin(self, ray: Ray) -> None:
         """Starts them."""
+        self._memory = available()
         for _ in range(self._options.jobs):
             self._idle.put(self._hire(ray))
         self.ray.set_result(ray)
@@ -94,7 +98,7 @@ class Workers:
     def _called(self, ray: Ray, function: Callable[..., object], *arguments: object) -> object:
         worker = self._idle.get()
         try:
-            answer, memory = ray.get(worker.actor.run.remote(function, *arguments))
+            answer, memory, most = ray.get(worker.actor.run.remote(function, *arguments))
         except ray.exceptions.RayTaskError as error:
             self._idle.put(worker)
             raise RuntimeError(str(error)) from error
@@ -103,13 +107,35 @@ class Workers:
             raise Lost(f"a worker was lost ({type(error).__name__})") from error
         finally:
             worker.report()
-        if memory > MOST_MEMORY:
+        if self._is_one_too_many(worker, most):
             ray.kill(worker.actor)
-            worker = self._hire(ray, instead_of=worker)
-        self._idle.put(worker)
+        else:
+            if memory > MOST_MEMORY:
+                ray.kill(worker.actor)
+                worker = self._hire(ray, instead_of=worker)
+            self._idle.put(worker)
         if isinstance(answer, AutotuneError):
             raise answer
         return answer
+
+    def _is_one_too_many(self, worker: "_Hired", most: float) -> bool:
+        """Whether a worker is to go, as memory does not suffice for all when each takes as much as it did.
+
+        Workers of a cluster have memory of their own.
+        """
+        with self._lock:
+            fitting = max(1, int(self._memory / max(1.0, most)))
+            if self._options.address or len(self._hired) <= fitting:
+                return False
+            self._hired.remove(worker)
+            log.info(
+                "%d workers instead of %d: one takes %.1f GB, and %.1f GB were free",
+                len(self._hired),
+                self._options.jobs,
+                most / 1e9,
+                self._memory / 1e9,
+            )
+            return True
 
     def _hire(self, ray: Ray, instead_of: "_Hired | None" = None) -> "_Hired":
         if instead_of is not None:
@@ -152,11 +178,13 @@ class _Worker:
                 os.dup2(file, stream)
         start(1)
 
-    def run(self, function: Callable[..., object], *arguments: object) -> tuple[object, int]:
-        """The function's result, or the AutotuneError that it raised; and memory in use."""
+    def run(self, function: Callable[..., object], *arguments: object) -> tuple[object, int, int]:
+        """The function's result, or the AutotuneError that it raised; memory in use, and the most of its own so far."""
         try:
             answer = function(*arguments)
         except AutotuneError as error:
             answer = error
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return answer, pages * os.sysconf("SC_PAGE_SIZE")
+        page = os.sysconf("SC_PAGE_SIZE")
+        resident, shared = (int(number) * page for number in Path("/proc/self/statm").read_text().split()[1:3])
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return answer, resident, max(0, most - shared)

@@ -15,11 +15,11 @@ def begin(_: int) -> None:
     pass
 
 
-def ray(memory: int) -> MagicMock:
-    """Workers' calls all give 7."""
+def ray(memory: int, most: int = 0) -> MagicMock:
+    """Workers' calls all give 7, and take so much memory."""
     fake = MagicMock()
     fake.exceptions.RayTaskError = fake.exceptions.RayError = KeyError
-    fake.get.return_value = (7, memory)
+    fake.get.return_value = (7, memory, most)
     return fake
 
 
@@ -34,6 +34,26 @@ def test_a_worker_that_grew_is_replaced(memory: int, replaced: int, tmp_path: An
     workers._threads.shutdown(wait=True)
     assert [(answer.number, answer.result) for answer in answers] == [(0, 7), (1, 7), (2, 7)]
     assert fake.kill.call_count == replaced
+
+
+@pytest.mark.parametrize(
+    ("most", "address", "left"),
+    [(1_000_000_000, None, 4), (2_000_000_000, None, 2), (9_000_000_000, None, 1), (9_000_000_000, "head:6379", 4)],
+)
+def test_there_are_as_many_workers_as_memory_suffices_for(
+    most: int, address: str | None, left: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once one has told what it takes, and at least one; every call is answered. A cluster's have their own."""
+    monkeypatch.setattr(ray_workers, "available", lambda: 4.5e9)
+    answers: list[Answer] = []
+    workers = Workers(RayOptions(4, begin, address, str(tmp_path), str(tmp_path), []), answers.append)
+    fake = ray(0, most)
+    workers.begin(fake)
+    for number in range(20):
+        workers.call(Call(number, abs, (-7,)))
+    workers._threads.shutdown(wait=True)
+    assert sorted(answer.number for answer in answers) == list(range(20))
+    assert (len(workers._hired), fake.kill.call_count) == (left, 4 - left)
 
 
 def test_a_raylet_that_takes_long_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
