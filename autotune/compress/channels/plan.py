@@ -118,9 +118,8 @@ def plan(examined: Examined, share: float, latencies: Latencies | None = None) -
             offered = offers.pop(0)
             continue
         if not cuts:
-            raise Infeasible(
-                f"{macs / examined['macs']:.0%} of the multiply-accumulates stay at least, not {share:.0%}"
-            )
+            stays = f"{macs / examined['macs']:.0%} of the multiply-accumulates stay at least, not {share:.0%}"
+            raise Infeasible("; ".join([stays, *dict.fromkeys(examined["left"].values())]))
         best = min(cuts, key=lambda cut: cut.price(macs - target))
         widths[best.group] = best.width
         macs -= best.macs

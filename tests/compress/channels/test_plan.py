@@ -66,6 +66,9 @@ def test_what_can_not_be_reached_is_refused() -> None:
     """With the share that stays at least."""
     with pytest.raises(Infeasible, match=r"\d+% of the multiply-accumulates stay at least, not 1%"):
         plan(examined(a=even(16), b=even(16)), 0.01)
+    model = examined(a=even(16)) | {"left": {"c": "layer 'c' (GRU) is another", "d": "layer 'c' (GRU) is another"}}
+    with pytest.raises(Infeasible, match=r"stay at least, not 1%; layer 'c' \(GRU\) is another$"):
+        plan(model, 0.01)
 
 
 def test_what_saves_time_is_cut_first() -> None:
