@@ -5,6 +5,7 @@ from autotune.compress.qat import reopened
 from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.training import wrap_layers
 from autotune.config import Recipe
+from autotune.compress.dense_rows import by_rows
 from autotune.errors import Fault, Infeasible, one_line
 from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact, is_tflite
@@ -22,7 +23,7 @@ class Convert:
     """
 
     name = "convert"
-    version = 3
+    version = 4
     trains = False
 
     def parameters(self, recipe: Recipe) -> JsonObject | None:
@@ -77,14 +78,15 @@ def converted(
     single = len(model.inputs) == len(model.outputs) == 1
     named = None if single else names or Ends(tuple(model.input_names), tuple(model.output_names))
     try:
-        try:
-            if named is None:
-                return convert(tf.lite.TFLiteConverter.from_keras_model(model))
-            return convert(_with_signature(model, named))
-        except Exception as error:  # as below
-            if not needs_batch(error):
-                raise
-            return convert(_as_loops(model, named))
+        with by_rows(model):
+            try:
+                if named is None:
+                    return convert(tf.lite.TFLiteConverter.from_keras_model(model))
+                return convert(_with_signature(model, named))
+            except Exception as error:  # as below
+                if not needs_batch(error):
+                    raise
+                return convert(_as_loops(model, named))
     except (MemoryError, OSError, tf.errors.ResourceExhaustedError) as error:
         raise Fault(f"LiteRT's converter stopped: {one_line(error)}") from error
     except Exception as error:  # the converter's own kinds of error are many, and none is public

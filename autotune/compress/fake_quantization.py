@@ -15,6 +15,7 @@ from autotune.errors import Infeasible
 from autotune.model.keras_facts import layers_of
 from autotune.model.keras_types import KerasLayer, KerasModel, KerasObject, KerasTensor, KerasVariable
 from autotune.task.data import Array
+from autotune.task.data.fields import nested
 
 BATCH = 100
 """Calibration samples that are run at once."""
@@ -43,11 +44,11 @@ def begin_ranges(model: KerasModel, calibration: Array) -> None:
 
     Args:
         model: as quantization_aware() gives it.
-        calibration: inputs (m, *input shape), as it takes them.
+        calibration: inputs (m, *input shape), as it takes them; of several a field for each.
     """
     with _observed() as ranges:
         for start in range(0, len(calibration), BATCH):
-            model(calibration[start : start + BATCH], training=False)
+            model(nested(calibration[start : start + BATCH]), training=False)
     for seen in ranges.values():
         if seen.low < seen.high:  # what is always 0 has no range to begin with
             seen.least.assign(seen.low)
@@ -68,6 +69,8 @@ def _fake_quantized(model: KerasModel, *, pruned: bool, clustered: bool) -> Kera
 
     def own(layer: KerasLayer) -> bool:
         """Whether TFMOT or our layout knows what to do."""
+        if type(layer).__name__ == "Activation" and getattr(layer.activation, "__name__", "") not in _ACTIVATIONS:
+            return False
         return usual.supports(layer) or type(layer).__name__.startswith("SeparableConv") or _folds(layer, clustered)
 
     def config(layer: KerasLayer) -> KerasObject:
@@ -94,6 +97,9 @@ def _fake_quantized(model: KerasModel, *, pruned: bool, clustered: bool) -> Kera
     except (ValueError, RuntimeError, TypeError) as error:
         raise Infeasible(f"TFMOT can't quantize this model: {str(error).splitlines()[0]}") from error
 
+
+_ACTIVATIONS = ("linear", "relu", "relu6", "softmax", "sigmoid", "tanh", "gelu", "swish")
+"""Layers of these are quantized by TFMOT itself."""
 
 _OUTPUT_ONLY = (
     *("BatchNormalization", "LayerNormalization", "Normalization", "PReLU"),

@@ -16,6 +16,10 @@ from autotune.task.data import Array
 
 _WEIGHTED = "Conv2D|DepthwiseConv2D|Dense"
 _LINEAR = {"activation": "linear"}
+_SUPPORTED = ("linear", "relu", "softmax", "sigmoid", "tanh", "gelu")
+"""Activations of layers with weights that TFMOT quantizes as LiteRT computes them."""
+
+_OTHERS = rf"(?!({'|'.join(_SUPPORTED)})$|.*NoOpActivation).+"
 
 _Quantized = dict[str, dict[str, KerasObject]]
 """By a layer's name its "quantize_config", None for the usual one."""
@@ -86,15 +90,17 @@ class LetThrough(transforms.Transform):  # type: ignore[misc]  # TFMOT has no ty
 class TakeOff(transforms.Transform):  # type: ignore[misc]  # TFMOT has no types
     """Makes a layer of its own of an activation that LiteRT has no fused form of.
 
-    TFMOT quantizes behind it alone, and a layer whose sums are float keeps float weights.
+    TFMOT quantizes behind swish alone, and a layer whose sums are float keeps float weights; others it refuses.
     """
 
     def pattern(self) -> KerasObject:
-        return transforms.LayerPattern(_WEIGHTED, {"activation": "swish|silu"})
+        return transforms.LayerPattern(_WEIGHTED, {"activation": _OTHERS})
 
     def replacement(self, match_layer: KerasObject) -> KerasObject:
         name = f"{match_layer.layer['config']['name']}_activation"
-        config = {"name": name, "trainable": True, "dtype": "float32", "activation": "swish"}
+        activation = match_layer.layer["config"]["activation"]
+        activation = "swish" if activation == "silu" else activation
+        config = {"name": name, "trainable": True, "dtype": "float32", "activation": activation}
         match_layer.layer["config"]["activation"] = "linear"
         behind = {"class_name": "Activation", "name": name, "config": config}
         quantized = {"quantize_config": default_8bit_quantize_configs.Default8BitOutputQuantizeConfig()}

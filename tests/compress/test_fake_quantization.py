@@ -13,8 +13,10 @@ from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe
 from autotune.errors import Infeasible
+from autotune.model import keras3_activations
 from autotune.model.artifact import Artifact
 from autotune.model.load import import_model
+from autotune.task.data import fields
 from autotune.tflite.facts import LayerFacts
 from autotune.tflite.flatbuffer import describe
 from tests.compress.running import run
@@ -99,6 +101,63 @@ def test_every_layer_is_int8(build: Build) -> None:
     assert len(artifact.data) < 1.1 * len(build(kinds, x, quantize="int8")[0].data)
     wanted = model.predict(x, verbose=0)
     assert np.abs(run(artifact.data, x) - wanted).mean() < 0.05 * np.ptp(wanted)
+
+
+def test_dense_layers_of_more_axes_are_int8(build: Build) -> None:
+    """As those of encoders are; the shape of a batch is not found out as the file runs."""
+    from tf_keras import layers
+
+    kinds = [layers.Input((5, 6)), layers.Dense(8, activation="gelu"), layers.Dense(8), layers.Flatten()]
+    x = np.random.default_rng(0).normal(size=(200, 5, 6)).astype(np.float32)
+    artifact, model = build([*kinds, layers.Dense(3)], x, quantize="qat")
+    assert [layer["dtype"] for layer in artifact.facts["layers"]] == ["int8"] * 3
+    assert not describe(artifact.data)["operators"].keys() & {"GATHER", "REDUCE_PROD"}
+    wanted = model.predict(x, verbose=0)
+    assert np.abs(run(artifact.data, x) - wanted).mean() < 0.05 * np.ptp(wanted)
+
+
+@pytest.mark.parametrize("activation", ["elu", "selu", "softplus", "mish", "hard_sigmoid", "autotune>hard_silu"])
+def test_activations_that_tfmot_does_not_know(activation: str, build: Build) -> None:
+    """Within a layer and as layers: what they give is quantized, and weights are int8."""
+    from tf_keras import layers
+
+    keras3_activations.register()
+    kinds = [layers.Input((6, 6, 4)), layers.Conv2D(8, 3, activation=activation), layers.Activation(activation)]
+    x = np.random.default_rng(0).normal(size=(200, 6, 6, 4)).astype(np.float32)
+    artifact, model = build([*kinds, layers.Flatten(), layers.Dense(3)], x, quantize="qat")
+    assert [layer["dtype"] for layer in artifact.facts["layers"]] == ["int8"] * 2
+    wanted = model.predict(x, verbose=0)
+    assert np.abs(run(artifact.data, x) - wanted).mean() < 0.05 * np.ptp(wanted)
+
+
+def test_what_would_not_be_integer_throughout(build: Build) -> None:
+    """Is refused with the kind of operator for which there is no integer one."""
+    from tf_keras import layers
+
+    kinds = [layers.Input((6, 6, 4)), layers.Conv2D(8, 3), layers.GlobalMaxPooling2D(), layers.Dense(3)]
+    x = np.random.default_rng(0).normal(size=(200, 6, 6, 4)).astype(np.float32)
+    with pytest.raises(Infeasible, match="^not integer throughout: REDUCE_MAX is computed in float$"):
+        build(kinds, x, quantize="int8", io="int8")
+
+
+def test_several_inputs(tmp_path: Path) -> None:
+    """Ranges begin with calibration samples of all of them."""
+    start(2)
+    import tf_keras
+
+    left, right = tf_keras.Input((4,), name="left"), tf_keras.Input((6,), name="right")
+    joined = tf_keras.layers.Concatenate()([tf_keras.layers.Dense(8)(left), tf_keras.layers.Dense(8)(right)])
+    tf_keras.Model([left, right], tf_keras.layers.Dense(3)(joined)).save(tmp_path / "model.keras")
+    base = import_model((tmp_path / "model.keras").read_bytes(), "model.keras").data
+    random = np.random.default_rng(0)
+    x = fields.joined({"left": random.normal(size=(64, 4)), "right": random.normal(size=(64, 6))})
+    x = fields.each(x, lambda _, values: values.astype(np.float32))
+    data = TrainingData(x, random.normal(size=(64, 3)).astype(np.float32), x, "mse", 0)
+    parent = None
+    for step in pipeline.steps(Recipe(quantize="qat", **LABELS), "task"):
+        artifact = pipeline.build(step, base, parent, data)
+        parent = artifact.data
+    assert {layer["dtype"] for layer in artifact.facts["layers"]} == {"int8"}
 
 
 def test_zeros_and_clusters_are_kept(build: Build) -> None:
