@@ -17,6 +17,7 @@ from benchmarks import (
     techniques,
     tracking,
     variants,
+    zoo,
 )
 
 BENCHMARKS = {
@@ -46,4 +47,6 @@ def main(names: list[str]) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["faults"]:  # no number to be made again, but what shall never happen
         sys.exit(faults.main(sys.argv[2:]))
+    if sys.argv[1:2] == ["zoo"]:  # takes names of models
+        sys.exit(zoo.main(sys.argv[2:]))
     main(sys.argv[1:])

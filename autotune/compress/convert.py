@@ -1,11 +1,11 @@
 """From weights to a .tflite, by LiteRT's converter; what follows works on the file alone."""
 
+from autotune.compress.dense_rows import by_rows
 from autotune.compress.keras_preprocessing import unfolded
 from autotune.compress.qat import reopened
 from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.training import wrap_layers
 from autotune.config import Recipe
-from autotune.compress.dense_rows import by_rows
 from autotune.errors import Fault, Infeasible, one_line
 from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact, is_tflite

@@ -1,6 +1,6 @@
 """Dense layers of more than one axis, as LiteRT's converter does best: rows of a matrix, whatever the axes are."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
@@ -29,17 +29,18 @@ def by_rows(model: KerasModel) -> Iterator[None]:
             del layer.call
 
 
-def _of_rows(layer: KerasLayer) -> object:
+def _of_rows(layer: KerasLayer) -> Callable[[KerasTensor], KerasTensor]:
     """What a dense layer computes, by rows."""
     import tensorflow as tf
 
-    usual = type(layer).call.__get__(layer)
+    usual: Callable[[KerasTensor], KerasTensor] = type(layer).call.__get__(layer)
 
     def call(inputs: KerasTensor) -> KerasTensor:
         shape = inputs.shape
-        if shape.rank is None or shape.rank <= 2 or None in shape[1:]:
+        if len(shape) <= 2 or None in shape[1:]:
             return usual(inputs)
         outputs = usual(tf.reshape(inputs, (-1, shape[-1])))
-        return tf.reshape(outputs, (-1, *shape[1:-1], outputs.shape[-1]))
+        result: KerasTensor = tf.reshape(outputs, (-1, *shape[1:-1], outputs.shape[-1]))
+        return result
 
     return call

@@ -60,7 +60,7 @@ class Quantize:
             )
             file = quantized if rounding is None else written(quantized, file, rounding)
         if integer and (left := activations(file)):
-            raise Infeasible(f"not integer throughout: {_computing(file) or min(left)} is computed in float")
+            raise Infeasible(f"not integer throughout; in float: {_computing(file) or min(left)}")
         layers = read_weights(file)
         check(layers, parameters, data.excluded, untreated(base) if parameters["trained"] else (), spared)
         return Artifact(file, {**facts, "layers": layers, "downloads": sizes(file)})
