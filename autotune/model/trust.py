@@ -24,6 +24,11 @@ _KERAS = re.compile(
 )
 """Modules of Keras whose classes and functions make up networks; its utilities load and write files."""
 
+_OF_APPLICATIONS = re.compile(
+    r"(tf_)?keras\.src\.applications\.(convnext:(LayerScale|StochasticDepth)|inception_resnet_v2:CustomScaleLayer)"
+)
+"""Layers that Keras has beside its applications, whose functions have names of the same form, and read files."""
+
 _CLASS = re.compile(r"[A-Z]\w*|__\w+__")
 """Keras takes a function for a class as well, and calls it with what the file says."""
 
@@ -133,6 +138,8 @@ def _is_keras(node: KerasConfig, name: str) -> bool:
         own = not hasattr(builtins, name) if module == "builtins" else _KERAS.fullmatch(module) is not None
         return own and ">" not in name
     names = (name, str(node.get("registered_name") or name))
+    if _OF_APPLICATIONS.fullmatch(f"{module}:{name}"):
+        return names[1].removeprefix("Custom>") == name
     return _KERAS.fullmatch(module) is not None and all(map(_CLASS.fullmatch, names))
 
 

@@ -217,6 +217,9 @@ def function(module: str, name: str, **options: Any) -> dict[str, Any]:
         (layer("Dense") | {"registered_name": "load_model"}, "is a custom class"),
         (layer("Layer.add_weight", "keras.layers"), "is a custom class"),
         (layer("MobileNet", "keras.applications"), "is a custom class"),
+        (layer("MobileNet", "keras.src.applications.mobilenet"), "is a custom class"),
+        (layer("ConvNeXtTiny", "keras.src.applications.convnext"), "is a custom class"),
+        (layer("LayerScale", "convnext") | {"registered_name": "LayerScale"}, "is a custom class"),
         (layer("Popen", "subprocess"), "is a custom class"),
         (layer("eval", "builtins"), "is a custom class"),
         (layer("__typespec__", "subprocess"), "is a custom class"),
@@ -244,6 +247,8 @@ def test_what_may_do_more_than_compute_is_refused(config: dict[str, Any], wrong:
         layer("Functional", "keras.src.models.functional") | {"registered_name": "Functional"},
         layer("Functional", "tf_keras.src.engine.functional") | {"registered_name": "Functional"},
         layer("GetItem", "keras.src.ops.numpy") | {"registered_name": "GetItem"},
+        layer("LayerScale", "keras.src.applications.convnext") | {"registered_name": "LayerScale"},
+        layer("StochasticDepth", "tf_keras.src.applications.convnext"),
         layer("Custom>Adam", None),  # registered by Keras 2 itself, and so in the SavedModels that it writes
         layer("IntegerLookup", vocabulary=[1, 2]),
         layer("TFOpLambda", function="__operators__.add"),
