@@ -28,7 +28,9 @@ def test_a_model_goes_through_all(name: str, refusals: dict[str, str], tmp_path:
     assert all(said[column].startswith(reason) for column, reason in refusals.items())
 
 
-@pytest.mark.parametrize(("limit", "reason"), [((0.0, 100.0), "not within 0 s"), ((600.0, 0.0), "takes more than 0 GB")])
+@pytest.mark.parametrize(
+    ("limit", "reason"), [((0.0, 100.0), "not within 0 s"), ((600.0, 0.0), "takes more than 0 GB")]
+)
 def test_a_model_that_takes_too_much_is_ended(limit: tuple[float, float], reason: str) -> None:
     """Its process is; the row says so in the cells that it has not got to."""
     assert in_a_process("batch of one, keras", *limit) == dict.fromkeys(COLUMNS, reason)

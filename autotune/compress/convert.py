@@ -1,7 +1,7 @@
 """From weights to a .tflite, by LiteRT's converter; what follows works on the file alone."""
 
-from autotune.compress.dense_rows import by_rows
 from autotune.compress.keras_preprocessing import unfolded
+from autotune.compress.plain_forms import in_plain_forms
 from autotune.compress.qat import reopened
 from autotune.compress.stage import TrainingData, so_far
 from autotune.compress.training import wrap_layers
@@ -78,7 +78,7 @@ def converted(
     single = len(model.inputs) == len(model.outputs) == 1
     named = None if single else names or Ends(tuple(model.input_names), tuple(model.output_names))
     try:
-        with by_rows(model):
+        with in_plain_forms(model):
             try:
                 if named is None:
                     return convert(tf.lite.TFLiteConverter.from_keras_model(model))
