@@ -14,7 +14,7 @@ from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact
 from autotune.tflite.facts import LayerFacts
 from autotune.tflite.flatbuffer import activations, named, read_weights
-from autotune.tflite.operators import operators
+from autotune.tflite.operators import in_float
 from autotune.tflite.recurrent import RECURRENT
 
 
@@ -60,16 +60,10 @@ class Quantize:
             )
             file = quantized if rounding is None else written(quantized, file, rounding)
         if integer and (left := activations(file)):
-            raise Infeasible(f"not integer throughout; in float: {_computing(file) or min(left)}")
+            raise Infeasible(f"not integer throughout; in float: {', '.join(in_float(file)) or min(left)}")
         layers = read_weights(file)
         check(layers, parameters, data.excluded, untreated(base) if parameters["trained"] else (), spared)
         return Artifact(file, {**facts, "layers": layers, "downloads": sizes(file)})
-
-
-def _computing(file: bytes) -> str:
-    """The kinds of operators that compute in float, "" where none gives floats."""
-    kinds = {row.kind for row in operators(file) if row.output_dtype == "float32"} - {"DEQUANTIZE"}
-    return ", ".join(sorted(kinds))
 
 
 def check(

@@ -37,6 +37,32 @@ def operators(file: bytes) -> list[Operator]:
         return [row for graph in model.subgraphs for row in _Graph(file, model, graph).rows()]
 
 
+def in_float(file: bytes) -> list[str]:
+    """The kinds of operators in a file's main graph that take or give floats which are computed, save for those that
+    make floats of integers or integers of floats.
+
+    Args:
+        file: a .tflite file.
+
+    Raises:
+        UserError: it is no whole .tflite file.
+    """
+    with reading():
+        model = opened(file)
+        graph = model.subgraphs[0]
+        floats = {
+            index
+            for index, tensor in enumerate(graph.tensors)
+            if tensor.type == schema.TensorType.FLOAT32 and constant(file, model, tensor) is None
+        }
+        kinds = {
+            kind(model, operator)
+            for operator in graph.operators or ()
+            if floats & {*_indices(operator.inputs), *_indices(operator.outputs)}
+        }
+        return sorted(kinds - {"DEQUANTIZE", "QUANTIZE"})
+
+
 class _Graph:
     def __init__(self, file: bytes, model: schema.ModelT, graph: schema.SubGraphT) -> None:
         self._file = file

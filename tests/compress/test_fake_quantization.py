@@ -134,10 +134,13 @@ def test_what_would_not_be_integer_throughout(build: Build) -> None:
     """Is refused with the kind of operator for which there is no integer one."""
     from tf_keras import layers
 
-    kinds = [layers.Input((6, 6, 4)), layers.Conv2D(8, 3), layers.GlobalMaxPooling2D(), layers.Dense(3)]
     x = np.random.default_rng(0).normal(size=(200, 6, 6, 4)).astype(np.float32)
-    with pytest.raises(Infeasible, match=r"^not integer throughout; in float: REDUCE_MAX$"):
-        build(kinds, x, quantize="int8", io="int8")
+    for kinds, wrong in (
+        ([layers.Conv2D(8, 3), layers.GlobalMaxPooling2D()], "REDUCE_MAX"),
+        ([layers.Conv2D(4, 3), layers.Conv2DTranspose(2, 2), layers.Flatten()], "SHAPE"),
+    ):
+        with pytest.raises(Infeasible, match=f"^not integer throughout; in float: {wrong}$"):
+            build([layers.Input((6, 6, 4)), *kinds, layers.Dense(3)], x, quantize="int8", io="int8")
 
 
 def test_several_inputs(tmp_path: Path) -> None:
