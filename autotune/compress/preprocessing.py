@@ -58,7 +58,7 @@ def preprocessing(file: bytes) -> Preprocessing:
         for operator, row in zip(graph.operators, rows, strict=False):  # rows of loops' bodies follow
             computed = [int(index) for index in operator.inputs if index >= 0 and index not in fixed]
             made = [int(index) for index in operator.outputs]
-            if not computed:
+            if not computed or row.kind == "SHAPE":  # the same whatever the values
                 fixed.update(made)
             elif prepared.issuperset(computed) and not _has_weights(row):
                 prepared.update(made)

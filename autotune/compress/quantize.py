@@ -22,7 +22,7 @@ class Quantize:
     """Quantizes the float file; one that quantization-aware training gave is finished already."""
 
     name = "quantize"
-    version = 8
+    version = 9
     trains = False
 
     def parameters(self, recipe: Recipe) -> JsonObject | None:

@@ -137,7 +137,7 @@ def test_what_would_not_be_integer_throughout(build: Build) -> None:
     x = np.random.default_rng(0).normal(size=(200, 6, 6, 4)).astype(np.float32)
     for kinds, wrong in (
         ([layers.Conv2D(8, 3), layers.GlobalMaxPooling2D()], "REDUCE_MAX"),
-        ([layers.Conv2D(4, 3), layers.Conv2DTranspose(2, 2), layers.Flatten()], "SHAPE"),
+        ([layers.Conv2DTranspose(2, 2), layers.Flatten()], "SHAPE"),
     ):
         with pytest.raises(Infeasible, match=f"^not integer throughout; in float: {wrong}$"):
             build([layers.Input((6, 6, 4)), *kinds, layers.Dense(3)], x, quantize="int8", io="int8")
