@@ -85,9 +85,19 @@ def _fake_quantized(model: KerasModel, *, pruned: bool, clustered: bool) -> Kera
     refused = [layer for layer in layers_of(model) if _is_treated(layer) and not own(layer)]
     if refused:
         raise Infeasible(f"TFMOT can't quantize layer {refused[0].name!r} ({type(refused[0]).__name__})")
+    computing = [layer for layer in layers_of(model) if type(layer).__name__ == "TFOpLambda" and not _moves(layer)]
+    if computing:
+        name = computing[0].name
+        raise Infeasible(
+            f"TFMOT can't quantize what {name!r} (TFOpLambda) gives; use a layer in its place, such as Add"
+        )
     annotated = wrap_layers(
         model,
-        lambda layer: own(layer) or not layer.weights or type(layer).__name__ in _OUTPUT_ONLY,
+        lambda layer: (
+            own(layer)
+            or not (layer.weights or type(layer).__name__ in _FUNCTIONS)
+            or type(layer).__name__ in _OUTPUT_ONLY
+        ),
         lambda layer: quantize.quantize_annotate_layer(layer, config(layer)),
     )
     _pass_names(model)
@@ -100,6 +110,12 @@ def _fake_quantized(model: KerasModel, *, pruned: bool, clustered: bool) -> Kera
 
 _ACTIVATIONS = ("linear", "relu", "relu6", "softmax", "sigmoid", "tanh", "gelu", "swish")
 """Layers of these are quantized by TFMOT itself."""
+
+_FUNCTIONS = ("SlicingOpLambda", "TFOpLambda")
+"""TensorFlow's functions in a Keras model, whose arguments TFMOT's wrapping would lose."""
+
+_MOVING = ("concat", "expand_dims", "identity", "reshape", "split", "squeeze", "stack", "transpose", "unstack")
+"""Those that compute nothing: what they give has the scale of what they take."""
 
 _OUTPUT_ONLY = (
     *("BatchNormalization", "LayerNormalization", "Normalization", "PReLU"),
@@ -120,6 +136,11 @@ def _pass_names(model: KerasModel) -> None:
         last = max(number(layer.name, usual) for layer in layers_of(model))
         while last >= 0 and number(kind(1, 1).name, usual) < last:
             pass
+
+
+def _moves(layer: KerasLayer) -> bool:
+    """Whether a function of TensorFlow only moves values."""
+    return str(layer.get_config()["function"]).removeprefix("compat.v1.") in _MOVING
 
 
 def _is_treated(layer: KerasLayer) -> bool:

@@ -143,6 +143,25 @@ def test_what_would_not_be_integer_throughout(build: Build) -> None:
             build([layers.Input((6, 6, 4)), *kinds, layers.Dense(3)], x, quantize="int8", io="int8")
 
 
+def test_functions_between_layers(tmp_path: Path) -> None:
+    """Of TensorFlow: those that move values go through, of others the model is refused before the training."""
+    start(2)
+    import tensorflow as tf
+    from tf_keras import Model, layers
+
+    def trained(function: Callable[[Any], Any]) -> Any:
+        entry = layers.Input((6, 6, 4))
+        joined = function(layers.Conv2D(4, 3, padding="same")(entry))
+        return Model(entry, layers.Dense(3)(layers.Flatten()(joined)))
+
+    moving = trained(lambda x: tf.transpose(tf.concat([x, x], -1), (0, 2, 1, 3))[:, :4])
+    names = [weight.name for weight in quantization_aware(moving, pruned=False, clustered=False, apart=False).weights]
+    assert sum("kernel_max" in name for name in names) == 2
+    for function in (lambda x: x + x, lambda x: x / 2.0, tf.nn.relu6):
+        with pytest.raises(Infeasible, match=r"what 'tf\..*' \(TFOpLambda\) gives; use a layer in its place"):
+            quantization_aware(trained(function), pruned=False, clustered=False, apart=False)
+
+
 def test_several_inputs(tmp_path: Path) -> None:
     """Ranges begin with calibration samples of all of them."""
     start(2)
@@ -180,8 +199,9 @@ def test_zeros_and_clusters_are_kept(build: Build) -> None:
 def test_what_a_recurrent_layer_gives_is_quantized() -> None:
     """Itself it stays float, but not the layer behind it."""
     start(2)
-    from tf_keras import Sequential, layers
+    from tf_keras import Sequential, backend, layers
 
+    backend.clear_session()  # names are numbered anew
     model = Sequential([layers.Input((5, 3)), layers.GRU(8), layers.Dense(2)])
     names = [weight.name for weight in quantization_aware(model, pruned=False, clustered=False, apart=False).weights]
     assert "quant_gru/output_max:0" in names
