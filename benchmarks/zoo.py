@@ -97,9 +97,3 @@ def matrix(rows: dict[str, Row]) -> str:
             cells.append(reason if reason in (OK, "") else f"({notes.setdefault(reason, len(notes) + 1)})")
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", *(f"{number}. {reason}" for reason, number in notes.items())])
-
-
-if __name__ == "__main__":  # TEMP
-    from benchmarks.zoo_row import _child
-
-    _child(sys.argv[1])
