@@ -59,6 +59,8 @@ def _fake_quantized(model: KerasModel, *, pruned: bool, clustered: bool) -> Kera
     import tensorflow_model_optimization as tfmot
     from tensorflow_model_optimization.python.core.quantization.keras import default_8bit
 
+    from autotune.compress.layout import inputs_in_order
+
     quantize = tfmot.quantization.keras
     if clustered:  # the quantizer overwrites the kernel; a regularizer's step would blur it again
         for layer in compressible(model, ()):
@@ -102,7 +104,8 @@ def _fake_quantized(model: KerasModel, *, pruned: bool, clustered: bool) -> Kera
     )
     _pass_names(model)
     try:
-        with quantize.quantize_scope({"Default8BitOutputQuantizeConfig": configs.Default8BitOutputQuantizeConfig}):
+        known = {"Default8BitOutputQuantizeConfig": configs.Default8BitOutputQuantizeConfig}
+        with inputs_in_order(), quantize.quantize_scope(known):
             return quantize.quantize_apply(annotated, scheme)
     except (ValueError, RuntimeError, TypeError) as error:
         raise Infeasible(f"TFMOT can't quantize this model: {str(error).splitlines()[0]}") from error

@@ -3,6 +3,9 @@
 TFMOT's own layout leaves weights float in three places, see docs/decisions/023.
 """
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from tensorflow_model_optimization.python.core.quantization.keras import quantize_aware_activation, utils
 from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_configs
@@ -11,7 +14,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.graph_transfor
     transforms,
 )
 
-from autotune.model.keras_types import KerasModel, KerasObject
+from autotune.model.keras_types import KerasConfig, KerasLayer, KerasModel, KerasObject
 from autotune.task.data import Array
 
 _WEIGHTED = "Conv2D|DepthwiseConv2D|Dense"
@@ -44,7 +47,7 @@ class Layout:
         model, layers = self._theirs.apply(*ours.transform())
         for layer in model.layers:
             config = layers.get(layer.name, {}).get("quantize_config")
-            if type(layer).__name__ in _WEIGHTED.split("|") and _quantizes_nothing(config):
+            if type(layer).__name__ in _WEIGHTED.split("|") and (_quantizes_nothing(config) or _is_joined(layer)):
                 layers[layer.name]["quantize_config"] = None
         return model, layers
 
@@ -105,6 +108,30 @@ class TakeOff(transforms.Transform):  # type: ignore[misc]  # TFMOT has no types
         behind = {"class_name": "Activation", "name": name, "config": config}
         quantized = {"quantize_config": default_8bit_quantize_configs.Default8BitOutputQuantizeConfig()}
         return transforms.LayerNode(behind, input_layers=[match_layer], metadata=quantized)
+
+
+@contextmanager
+def inputs_in_order() -> Iterator[None]:
+    """Has TFMOT leave the inputs of a concatenation in their order, in this process: it takes them in that in which
+    the model lists its layers, and so gives the layer behind other values than it was trained on.
+    """
+
+    def layers(self: KerasObject, names: Collection[str]) -> list[KerasConfig]:
+        listed = {layer["config"]["name"]: layer for layer in self._config["layers"]}
+        return [listed[name] for name in dict.fromkeys(names) if name in listed]
+
+    kind = model_transformer.ModelTransformer
+    theirs = kind._get_layers
+    try:
+        kind._get_layers = layers
+        yield
+    finally:
+        kind._get_layers = theirs
+
+
+def _is_joined(layer: KerasLayer) -> bool:
+    """Whether it is before a concatenation, where TFMOT quantizes it as if it had no zeros or clusters to keep."""
+    return any(type(node.outbound_layer).__name__ == "Concatenate" for node in layer.outbound_nodes)
 
 
 def _quantizes_nothing(config: KerasObject) -> bool:

@@ -30,7 +30,7 @@ class QuantizationAware:
     """Trains with int8 arithmetic simulated in the forward pass."""
 
     name = "qat"
-    version = 7
+    version = 8
     trains = True
     continues = True
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autotune.compress import pipeline, quantize
-from autotune.compress.fake_quantization import quantization_aware
+from autotune.compress.fake_quantization import begin_ranges, quantization_aware
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.config import Recipe
@@ -34,12 +34,13 @@ def build(tmp_path: Path) -> Build:
     tf_keras.utils.set_random_seed(0)
 
     def built(layers: list[Any], x: np.ndarray, learning_rate: float = 0.0, **recipe: Any) -> tuple[Artifact, Any]:
-        model = tf_keras.Sequential(layers)
+        chained = all(isinstance(layer, tf_keras.layers.Layer) for layer in layers[1:])
+        model = tf_keras.Sequential(layers) if chained else tf_keras.Model(layers[0], layers[-1])
         model.save(tmp_path / "model.keras")
         base = import_model((tmp_path / "model.keras").read_bytes(), "model.keras").data
         data = TrainingData(x, model.predict(x, verbose=0), x, "mse", 0)
         parent = None
-        for step in pipeline.steps(Recipe(**LABELS, learning_rate=learning_rate, **recipe), "task"):
+        for step in pipeline.steps(Recipe(**LABELS | {"learning_rate": learning_rate} | recipe), "task"):
             artifact = pipeline.build(step, base, parent, data)
             parent = artifact.data
         return artifact, model
@@ -57,6 +58,37 @@ def test_ranges_begin_with_the_float_model(scale: float, build: Build) -> None:
     artifact, model = build(wide, x, learning_rate=1e-9, quantize="qat")
     wanted = model.predict(x, verbose=0)
     assert np.abs(run(artifact.data, x) - wanted).max() < 0.05 * np.ptp(wanted)
+
+
+def test_concatenated_branches_stay_in_their_order() -> None:
+    """TFMOT takes those last that it has changed itself, as a convolution with its batch normalisation."""
+    start(2)
+    import tf_keras
+
+    layers = tf_keras.layers
+    entry = layers.Input((6, 6, 2))
+    normalised = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(3, 1)(entry)))
+    both = layers.Concatenate()([normalised, layers.AveragePooling2D(1)(entry), layers.Conv2D(3, 1)(entry)])
+    model = tf_keras.Model(entry, layers.Dense(2)(layers.Flatten()(both)))
+    x = np.random.default_rng(0).normal(size=(50, 6, 6, 2)).astype(np.float32)
+    wanted = model.predict(x, verbose=0)
+    made = quantization_aware(model, pruned=False, clustered=False, apart=False)
+    begin_ranges(made, x)
+    made(x, training=True)  # takes the ranges of weights and inputs
+    assert np.abs(made.predict(x, verbose=0) - wanted).max() < 0.1 * np.ptp(wanted)
+
+
+def test_branches_that_are_concatenated_keep_zeros_and_clusters(build: Build) -> None:
+    """TFMOT quantizes a layer before a concatenation as any other; what was pruned would be refused."""
+    from tf_keras import layers
+
+    x = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    entry = layers.Input((8,))
+    both = layers.Concatenate()([layers.Dense(12)(entry), layers.Dense(12)(entry)])
+    artifact, _ = build(
+        [entry, layers.Dense(2)(both)], x, learning_rate=0.01, quantize="qat", prune=0.5, cluster=8, epochs=4
+    )
+    assert all(layer["sparsity"] >= 0.5 and layer["distinct"] <= 8 for layer in artifact.facts["layers"])
 
 
 def test_layers_of_nested_models_are_quantized(build: Build) -> None:
