@@ -10,7 +10,7 @@ from autotune.compress.stage import TrainingData
 from autotune.errors import Infeasible
 from autotune.model.keras_types import KerasModel, KerasObject, KerasTensor
 from autotune.task.data import Array, mapped
-from autotune.task.data.fields import nested
+from autotune.task.data.fields import names, nested
 from autotune.task.losses import BINARY, Loss
 
 Lesson = Callable[..., tuple[KerasTensor | tuple[KerasTensor, ...], ...]]
@@ -81,13 +81,14 @@ def _counted_lessons(
     """lessons() of data in which labels below 0 don't count."""
     import tensorflow as tf
 
+    several = names(data.x)
     places = data.y.shape[1:]
     if augment != "none" and places not in ((), data.x.shape[1:3]):
         raise Infeasible("ignored labels of another size than their images can't be shifted and flipped with them")
 
     def lesson(x: KerasTensor, y: KerasTensor) -> tuple[KerasTensor, ...]:
         x = _cast(x, takes)
-        counted = tf.cast(y >= 0, x.dtype)
+        counted = tf.cast(y >= 0, tf.float32 if several else x.dtype)
         if places and augment != "none":
             moved = _augmented(tf.concat([x, counted[..., tf.newaxis]], -1), augment)
             varied, counted = moved[..., :-1], moved[..., -1]
@@ -98,7 +99,7 @@ def _counted_lessons(
         weights *= tf.cast(tf.size(weights), tf.float32) / tf.maximum(tf.reduce_sum(weights), 1)
         return varied, tf.maximum(y, 0) if teacher is None else teacher(varied, training=False), weights
 
-    return _batches((data.x, data.y), lesson, data, batch_size)
+    return _batches((nested(data.x), data.y), lesson, data, batch_size)
 
 
 def _batches(
