@@ -12,7 +12,7 @@ from autotune.errors import UserError, one_line
 from autotune.model import keras3_activations
 from autotune.model.keras3_graph import leaves, rewrite_model
 from autotune.model.keras3_layers import MODELS
-from autotune.model.keras_types import KerasLayer, KerasModel
+from autotune.model.keras_types import KerasLayer, KerasModel, KerasObject, KerasTensor
 from autotune.task.data import Array
 
 TOLERANCE = 1e-4
@@ -96,21 +96,47 @@ def _verify(source: KerasModel, target: KerasModel) -> None:
 def random_inputs(model: KerasModel) -> list[Array]:
     """Four samples for each of the inputs of a model of Keras 3 or tf_keras.
 
-    They are drawn from a normal distribution; where some layer takes indices, from the
+    They are drawn from a normal distribution; where what comes of an input is taken as indices, from the
     valid ones. The end of the last sample is zero, which is what masks look for.
     """
     random = np.random.default_rng(0)
-    limits = [limit for layer in _flat(model) if (limit := _indices(layer))]
+    limits = _limits(model)
     drawn = []
     for tensor in model.inputs:
         shape = (4, *[size or 1 for size in tensor.shape[1:]])
         dtype = getattr(tensor.dtype, "name", tensor.dtype)  # of tf_keras
-        whole = bool(limits) or "int" in dtype
-        values = random.integers(0, min(limits, default=256), shape) if whole else random.normal(size=shape)
+        limit = limits.get(id(tensor), 256)
+        whole = id(tensor) in limits or "int" in dtype
+        values = random.integers(0, limit, shape) if whole else random.normal(size=shape)
         if len(shape) > 1:
             values[-1, (shape[1] + 1) // 2 :] = 0
         drawn.append(values.astype(dtype))
     return drawn
+
+
+def _limits(model: KerasModel) -> dict[int, int]:
+    """By the identities of a model's inputs the number of indices that all layers behind one have rows for, of those
+    inputs alone that lead to a layer which takes indices.
+    """
+    limits = dict[int, int]()
+    for layer in model.layers:
+        limit = min((each for part in _flat(layer) if (each := _indices(part))), default=None)
+        if limit is not None:
+            pending = [tensor for node in layer._inbound_nodes for tensor in _taken(node)]
+            seen = set[int]()
+            while pending:
+                tensor = pending.pop()
+                if id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    maker, place = tensor._keras_history[:2]
+                    pending += _taken(maker._inbound_nodes[place])
+            limits |= {each: min(limit, limits.get(each, limit)) for each in seen}
+    return limits
+
+
+def _taken(node: KerasObject) -> list[KerasTensor]:
+    """The tensors that a call of a layer takes; of an input none."""
+    return list(node.keras_inputs if hasattr(node, "keras_inputs") else node.input_tensors)  # tf_keras, Keras 3
 
 
 def _indices(layer: KerasLayer) -> int | None:

@@ -1,10 +1,14 @@
 """What there is to know of a tf_keras model."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
 from autotune.task.model_facts import ModelFacts, TensorSpec
 from autotune.tflite.activation import Activation, activation
+
+_NAMABLE = re.compile("[A-Za-z0-9_]+")
+"""Keys that layers may be called by, and names of tensors."""
 
 
 def facts(model: KerasModel) -> ModelFacts:
@@ -30,18 +34,51 @@ def specs(
     )
 
 
-def fresh_inputs(model: KerasModel, shapes: Sequence[tuple[int, ...]] | None = None) -> list[KerasTensor]:
-    """New inputs for batches of any size, of the types and names that a tf_keras model has, and by default its shapes.
+def keys(model: KerasModel, twin: KerasModel) -> dict[str, str]:
+    """The keys by which a model's inputs and outputs are known to those who call it, where it takes or gives
+    dictionaries: by the names of the layers that have them. A key that is another layer's name is left out, and so is
+    that of a layer with several outputs.
+
+    Args:
+        model: of Keras 3 or tf_keras.
+        twin: the same in tf_keras, with layers of the same names.
+    """
+    if not twin._is_graph_network:  # public in no form
+        return {}
+    config = model.get_config()
+    called = dict[str, list[str]]()
+    for ends, flat in (("input_layers", twin.input_names), ("output_layers", _makers(twin))):
+        if isinstance(config.get(ends), dict) and len(config[ends]) == len(flat):
+            for key, layer in zip(sorted(config[ends]), flat, strict=True):
+                called.setdefault(layer, []).append(key)
+    taken = {layer.name for layer in twin.layers}
+    return {
+        layer: each[0]
+        for layer, each in called.items()
+        if len(each) == 1 and _NAMABLE.fullmatch(each[0]) and (each[0] not in taken or each[0] == layer)
+    }
+
+
+def _makers(model: KerasModel) -> list[str]:
+    """Names of the layers that make a tf_keras model's outputs."""
+    return [tensor.node.layer.name for tensor in model.outputs]
+
+
+def fresh_inputs(
+    model: KerasModel, shapes: Sequence[tuple[int, ...]] | None = None, keys: Mapping[str, str] | None = None
+) -> list[KerasTensor]:
+    """New inputs for batches of any size, of the types that a tf_keras model has, and by default its shapes and names.
 
     Args:
         model: a tf_keras model.
         shapes: of a sample of each input.
+        keys: names in place of the model's, as keys() gives them.
     """
     import tf_keras
 
     shapes = shapes or [tuple(entry.shape[1:]) for entry in model.inputs]
     return [
-        tf_keras.Input(shape, dtype=entry.dtype, name=name)
+        tf_keras.Input(shape, dtype=entry.dtype, name=(keys or {}).get(name, name))
         for entry, name, shape in zip(model.inputs, model.input_names, shapes, strict=True)
     ]
 

@@ -5,7 +5,7 @@ import json
 import logging
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from autotune.model.tflite_keras import why_untrainable
 from autotune.model.trust import Trust, allow, refused, trusted
 from autotune.task.model_facts import ModelFacts
 
-VERSION = 7
+VERSION = 8
 """Raised when the same file would become another base."""
 
 FILES = 9
@@ -198,7 +198,7 @@ def _from_folder(folder: Path, opening: Opening) -> Artifact:
             return _of_file(savedmodel.to_tflite(folder, opening), f"its layers {error}", training)
         closed = _closed(model, opening)
         try:
-            return _trainable(model, training, closed)
+            return _trainable(model, training, keras_facts.keys(model, model), closed)
         except ValueError as error:
             reason = str(error)
     return _of_file(savedmodel.to_tflite(folder, opening), reason, training)
@@ -208,8 +208,8 @@ def _from_model(model: KerasModel, training: KerasConfig, opening: Opening) -> A
     """A model of tf_keras or Keras 3: itself or its translation, else the graph that Keras exports."""
     closed = _closed(model, opening)
     try:
-        ours = model if type(model).__module__.startswith("tf_keras") else translate(model)
-        return _trainable(ours, training, closed)
+        twin = model if type(model).__module__.startswith("tf_keras") else translate(model)
+        return _trainable(twin, training, keras_facts.keys(model, twin), closed)
     except (UserError, ValueError) as error:
         reason = str(error)
     try:
@@ -266,12 +266,15 @@ def _closed(model: KerasModel, opening: Opening) -> Closed | None:
     return [tuple(size or 0 for size in (shape or [])[1:]) for shape in inputs.values()] if inputs != there else None
 
 
-def _trainable(model: KerasModel, training: KerasConfig, closed: Closed | None = None) -> Artifact:
+def _trainable(
+    model: KerasModel, training: KerasConfig, keys: Mapping[str, str], closed: Closed | None = None
+) -> Artifact:
     """The artifact of a tf_keras model.
 
     Args:
         model: as its file has it.
         training: what it was trained with.
+        keys: as keras_facts.keys().
         closed: the shapes of its inputs where the user says some; else they are the model's own.
 
     Raises:
@@ -283,11 +286,11 @@ def _trainable(model: KerasModel, training: KerasConfig, closed: Closed | None =
         raise ValueError(f"a {type(model).__name__} model is neither Sequential nor Functional")
     try:
         # Batches of any size, whatever the model was built on.
-        fixed = closed or any(entry.shape[0] for entry in model.inputs)
-        free = keras_facts.fresh_inputs(model, closed) if fixed else None
-        bare = tf_keras.models.clone_model(
-            model, free, lambda layer: type(layer).from_config(_plain(layer.get_config()))
-        )
+        fixed = closed or keys or any(entry.shape[0] for entry in model.inputs)
+        free = keras_facts.fresh_inputs(model, closed, keys) if fixed else None
+        bare = tf_keras.models.clone_model(model, free, lambda layer: _copy(layer, keys))
+        if keys:  # lists, which all that comes behind takes
+            bare = tf_keras.Model(bare.inputs, bare.outputs, name=model.name)
         bare.set_weights(model.get_weights())
         unknown = [layer for layer in bare.layers if not _has_config(layer)]
         if unknown:
@@ -296,6 +299,12 @@ def _trainable(model: KerasModel, training: KerasConfig, closed: Closed | None =
         return _artifact(saved(bare), keras_facts.facts(bare), training)
     except Exception as error:  # custom classes refuse in their own ways
         raise ValueError(f"it can't be made again from its config: {_line(error)}") from error
+
+
+def _copy(layer: KerasLayer, keys: Mapping[str, str]) -> KerasLayer:
+    """A layer without its weights, in 32 bits, of the name that keys has for it."""
+    config = _plain(layer.get_config())
+    return type(layer).from_config({**config, "name": keys.get(layer.name, layer.name)})
 
 
 def _plain(node: ConfigNode) -> ConfigNode:
