@@ -78,8 +78,15 @@ def signature(file: Path, delegate: str) -> tuple[Types, Types]:
         name: (real if entry["quantization"][0] else np.dtype(entry["dtype"]), tuple(map(int, entry["shape"][1:])))
         for name, entry in zip(names.input_fields, opened.get_input_details(), strict=True)
     }
+    exits = opened.get_output_details()
+    shapes = [exit_["shape"] for exit_ in exits]
+    if any(-1 in exit_["shape_signature"][1:] for exit_ in exits):  # as behind Reshape((-1, k)): known once it has run
+        opened.allocate_tensors()
+        for entry in opened.get_input_details():
+            opened.set_tensor(entry["index"], np.zeros(entry["shape"], entry["dtype"]))
+        opened.invoke()
+        shapes = [opened.get_tensor(exit_["index"]).shape for exit_ in exits]
     gives: Types = {
-        name: (real, tuple(map(int, exit_["shape"][1:])))
-        for name, exit_ in zip(names.output_fields, opened.get_output_details(), strict=True)
+        name: (real, tuple(map(int, shape[1:]))) for name, shape in zip(names.output_fields, shapes, strict=True)
     }
     return takes, gives

@@ -144,15 +144,19 @@ def of_outputs(text: str) -> dict[str, OutputLoss] | None:
         None where the text is one loss, of which the same can't be said.
 
     Raises:
-        ValueError: a weight is no positive number; says which.
+        ValueError: a weight is no positive number, an output is named twice, or a loss is of none; says which.
     """
     losses = dict[str, OutputLoss]()
     for part in text.split(","):
         name, equals, rest = part.partition("=")
         if not equals or ":" in name:
+            if losses:
+                raise ValueError(f"{part!r} is of no output; write OUTPUT=LOSS for each")
             return None
-        loss, _, weight = rest.partition("*")
-        if weight and (not _is_number(weight, whole=False) or float(weight) <= 0):
+        loss, star, weight = rest.partition("*")
+        if name.strip() in losses:
+            raise ValueError(f"output {name.strip()!r} has two losses")
+        if star and (not _is_number(weight, whole=False) or float(weight) <= 0):
             raise ValueError(f"weight {weight!r} of output {name!r} is no positive number")
         losses[name.strip()] = OutputLoss(loss, float(weight or 1))
     return losses

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from autotune.config import fingerprint
 from autotune.errors import UserError
 from autotune.targets.metric import Metric, bare, is_quality, of_output
@@ -22,6 +24,9 @@ from autotune.task.model_facts import ModelFacts
 from autotune.task.supervision import Supervision, fitted
 from autotune.task.task import CALIBRATION, Task
 from autotune.task.views import views
+
+CHECKED = 500
+"""Labels of a split that a metric of all outputs is tried on, at most."""
 
 
 def make_task(
@@ -58,6 +63,7 @@ def make_task(
     if judge is not None:
         judged = None
         supervision, data, teaches = _as_a_whole(facts, data, loss, judge.metric)
+        _check_judge(judge, facts, data)
     elif own is not None and len(facts.outputs) > 1:
         judged = None
         supervision, data, teaches = _as_a_whole(facts, data, loss, quality_named(_function(own), data.better), own)
@@ -124,8 +130,8 @@ def _each_split(data: Data, change: Callable[[Split, str], Split]) -> Data:
     return replace(
         data,
         train=change(data.train, "train"),
+        test=change(data.test, "test"),  # before those that may be cut from it, which users don't call validation
         validation=change(data.validation, "validation"),
-        test=change(data.test, "test"),
     )
 
 
@@ -152,6 +158,18 @@ def _judge(data: Data, metric: str | None) -> Judge | None:
         if text is not None:
             return judges.parse(text, where) if bare(text) in judges.JUDGES else None
     return None
+
+
+def _check_judge(judge: Judge, facts: ModelFacts, data: Data) -> None:
+    """Has the labels judged, with outputs of nothing: before anything is built it is seen whether it can be.
+
+    Raises:
+        UserError: outputs or labels are not as the metric takes them, or a setting names none of them.
+    """
+    for split in (data.validation, data.test):
+        some = split.some(np.arange(min(len(split), CHECKED)))
+        nothing = joined({spec.name: np.zeros((len(some), *spec.shape), np.float32) for spec in facts.outputs})
+        judge.score(nothing, some.y, some.groups)
 
 
 def _function(own: str) -> str:

@@ -109,6 +109,7 @@ def _data(data: Data, name: str, loss: OutputLoss | None) -> Data:
         test=of_output(data.test),
         loss=None if loss is None else loss.loss,
         metric=None,
+        source=f"{data.source}: output {name!r}",
     )
 
 

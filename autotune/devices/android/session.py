@@ -297,9 +297,14 @@ def input_and_output(file: bytes) -> tuple[Details, Details]:
     """A file's first input and output: shape, dtype and quantization (scale, zero point), as LiteRT tells them.
 
     Raises:
-        Infeasible: one has a type that autotune can't feed or read.
+        Infeasible: there are more, or one has a type that autotune can't feed or read.
     """
     graph = schema.Model.GetRootAs(file).Subgraphs(0)
+    if graph.InputsLength() != 1 or graph.OutputsLength() != 1:
+        raise Infeasible(
+            f"files with {graph.InputsLength()} inputs and {graph.OutputsLength()} outputs can't be fed and read "
+            "through adb; a device file whose type is ssh or command runs them"
+        )
     tensors: list[Details] = []
     for index in (graph.Inputs(0), graph.Outputs(0)):
         tensor = graph.Tensors(index)
