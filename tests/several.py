@@ -79,11 +79,11 @@ def as_file(made: Any, name: str = "model.keras") -> bytes:  # as model()
         return path.read_bytes()
 
 
-def npz(path: Path, count: int = 60, **changes: Array | None) -> None:
+def npz(path: Path, **changes: Array | None) -> None:
     """Data in order, with some keys changed, or left out where they are None."""
     arrays: dict[str, Any] = {}
     for split, seed in (("train", 0), ("test", 1)):
-        x = inputs(count, seed)
+        x = inputs(60, seed)
         arrays |= {f"x_{split}:{name}": values for name, values in x.items()}
         arrays |= {f"y_{split}:{name}": values for name, values in labels(x).items()}
     arrays |= changes

@@ -132,15 +132,15 @@ def test_one_line(
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ("{'train': (tuple(x.values())[:3], y), 'test': (x, y)}", "no x_train:words"),
+        ("{'train': (tuple(x.values())[:3], y), 'test': (x, y)}", "x_train is a tuple of 3, the model takes words"),
         ("{'train': (tuple(x.values())[::-1], y), 'test': (x, y)}", "train samples of 'words' have shape (4,)"),
         (
             "{'train': (x, {**y, 'width': y['width'][:5]}), 'test': (x, y)}",
             "samples of train differ in number: width has 5",
         ),
-        ("{'train': ({'a': x}, y), 'test': (x, y)}", "train"),
-        ("{'train': ({**x, 'first': None}, y), 'test': (x, y)}", "train"),
-        ("{'train': ({}, y), 'test': (x, y)}", "train"),
+        ("{'train': ({'a': x}, y), 'test': (x, y)}", "train has no array of 'a'"),
+        ("{'train': ({**x, 'first': None}, y), 'test': (x, y)}", "train has no array of 'first'"),
+        ("{'train': ({}, y), 'test': (x, y)}", "train has no array"),
         ("{'train': (x, y), 'test': (x, y), 'loss': 'depth=mse'}", "loss: no output is called 'depth'"),
         ("{'train': (x, y), 'test': (x, y), 'loss': {'width': 'mse'}}", "loss"),
     ],

@@ -12,7 +12,7 @@ from autotune.errors import UserError, one_line
 from autotune.model import keras3_activations
 from autotune.model.keras3_graph import leaves, rewrite_model
 from autotune.model.keras3_layers import MODELS
-from autotune.model.keras_types import KerasLayer, KerasModel, KerasObject, KerasTensor
+from autotune.model.keras_types import KerasLayer, KerasModel, KerasObject
 from autotune.task.data import Array
 
 TOLERANCE = 1e-4
@@ -122,7 +122,7 @@ def _limits(model: KerasModel) -> dict[int, int]:
     for layer in model.layers:
         limit = min((each for part in _flat(layer) if (each := _indices(part))), default=None)
         if limit is not None:
-            pending = [tensor for node in layer._inbound_nodes for tensor in _taken(node)]
+            pending: list[KerasObject] = [tensor for node in layer._inbound_nodes for tensor in _taken(node)]
             seen = set[int]()
             while pending:
                 tensor = pending.pop()
@@ -134,7 +134,7 @@ def _limits(model: KerasModel) -> dict[int, int]:
     return limits
 
 
-def _taken(node: KerasObject) -> list[KerasTensor]:
+def _taken(node: KerasObject) -> list[KerasObject]:
     """The tensors that a call of a layer takes; of an input none."""
     return list(node.keras_inputs if hasattr(node, "keras_inputs") else node.input_tensors)  # tf_keras, Keras 3
 

@@ -12,7 +12,7 @@ from autotune.targets.metric import Metric, bare, is_quality, of_output
 from autotune.targets.metric import quality as quality_named
 from autotune.task import user_code
 from autotune.task.data import Array, Data, Split
-from autotune.task.data.fields import cast, joined
+from autotune.task.data.fields import cast, joined, names
 from autotune.task.data.model_input import ModelInput, fitted_inputs, matched
 from autotune.task.inference import NAMES, infer_supervision
 from autotune.task.judges import table as judges
@@ -55,6 +55,7 @@ def make_task(
             f"data {data.source}: no y_train and y_test, and the model does not give back its inputs: "
             f"it takes {_listed(takes)} and gives {_listed(gives)}"
         )
+    _check_order(data, facts)
     data = _with_inputs(data, facts)
     judge = _judge(data, metric)
     own = data.metric if metric is None and user_code.is_function(data.metric) else None
@@ -105,6 +106,21 @@ def make_task(
 
 def _listed(shapes: Sequence[tuple[int, ...]]) -> str:
     return " and ".join(map(str, shapes))
+
+
+def _check_order(data: Data, facts: ModelFacts) -> None:
+    """Refuses tuples for a file whose inputs and outputs a converter has sorted: the user can't know how.
+
+    Raises:
+        UserError: there are some.
+    """
+    for kind, specs in (("x", facts.inputs), ("y", facts.outputs)):
+        values: Array = getattr(data.train, kind)
+        if facts.format == "tflite" and len(specs) > 1 and "0" in names(values):
+            raise UserError(
+                f"data {data.source}: {kind} is a tuple, and this model is a graph, which has no order; "
+                f"give a dictionary with {', '.join(spec.name for spec in specs)}"
+            )
 
 
 def _with_inputs(data: Data, facts: ModelFacts) -> Data:
@@ -274,21 +290,23 @@ def _judged(facts: ModelFacts, data: Data, metric: str | None) -> tuple[str | No
     Raises:
         UserError: nothing says which.
     """
-    names = [spec.name for spec in facts.outputs]
+    outputs = [spec.name for spec in facts.outputs]
     for text, where in ((metric, "--metric"), (data.metric, f"data {data.source}: metric")):
         if text is not None:
             output, name = of_output(text)
             if not output:
-                raise UserError(f"{where} {text!r}: of which output? {' or '.join(f'{each}={text}' for each in names)}")
-            if output not in names:
-                raise UserError(f"{where}: no output is called {output!r}; the model gives {', '.join(names)}")
+                raise UserError(
+                    f"{where} {text!r}: of which output? {' or '.join(f'{each}={text}' for each in outputs)}"
+                )
+            if output not in outputs:
+                raise UserError(f"{where}: no output is called {output!r}; the model gives {', '.join(outputs)}")
             return name, output
     for compiled in facts.compiled_metrics:
         output, _, name = compiled.partition(":")
-        if output in names and is_quality(NAMES.get(name, name)):
+        if output in outputs and is_quality(NAMES.get(name, name)):
             return NAMES.get(name, name), output
     raise UserError(
-        f"the model gives {', '.join(names)}: say which output is judged, and how, as in --metric {names[0]}=mae, "
+        f"the model gives {', '.join(outputs)}: say which output is judged, and how, as in --metric {outputs[0]}=mae, "
         "or name a metric of all"
     )
 

@@ -17,6 +17,7 @@ from autotune.space import rules as space_rules
 from autotune.targets.metric import METRICS, QUALITIES
 from autotune.targets.target import parse, parse_all
 from autotune.task.data import read_data
+from autotune.task.data.fields import names
 from autotune.task.user_metric import score_with
 from tests.docs.cli_page import parsers
 
@@ -78,8 +79,12 @@ def test_commands_are_accepted(page: Path, command: str) -> None:
 def test_data_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """docs/data.md: the arrays that it saves, and the function with a metric of its own."""
     monkeypatch.chdir(tmp_path)
-    arrays, function = (content for page, _, content in blocks("python") if page.name == "data.md")
+    arrays, several, function = (content for page, _, content in blocks("python") if page.name == "data.md")
     exec(arrays, {})
+    exec(several, {})
+    named_data = read_data("several.npz", {"image": (8, 8, 1), "words": (6,)}, seed=0)
+    assert names(named_data.train.x) == ("image", "words")
+    assert names(named_data.test.y) == ("kind", "price")
     (tmp_path / "mine.py").write_text(function)
     for source, metric in (("data.npz", None), ("mine.py:data", f"{tmp_path / 'mine.py'}:weighted")):
         data = read_data(source, (8, 8, 1), seed=0)

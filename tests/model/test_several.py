@@ -71,7 +71,8 @@ def test_dictionaries_keys_are_the_names(kind: Any, takes: str, gives: str, tmp_
     assert facts.compiled_metrics == (f"{first}:mse",)
     random = np.random.default_rng(1)
     x = {name: random.normal(size=(8, 4)).astype(np.float32) for name in (a, b)}
-    wanted = made({"list": list, "tuple": lambda two: tuple(reversed(tuple(two)))}.get(takes, lambda _: x)(x.values()))
+    given: Any = {"list": list(x.values()), "tuple": tuple(reversed(x.values()))}.get(takes, x)
+    wanted = made(given)
     wanted = wanted if gives == "keys" else dict(zip((first, second), wanted, strict=True))
     got = several.outputs(converted(open_base(base)), {spec.name: x[spec.name] for spec in facts.inputs}, batch=8)
     for name, values in wanted.items():

@@ -135,7 +135,7 @@ SPANS = ModelFacts(
 def spans(folder: Path, **labels: Any) -> Data:
     """Texts with answers."""
     x = {"words": X["words"], "mask": X["words"] * 0}
-    arrays = {f"x_{split}:{name}": values for name, values in x.items() for split in ("train", "test")}
+    arrays: dict[str, Any] = {f"x_{split}:{name}": values for name, values in x.items() for split in ("train", "test")}
     arrays |= {f"y_{split}{name}": values for name, values in labels.items() for split in ("train", "test")}
     np.savez(folder / "d.npz", **arrays)
     return read_data(str(folder / "d.npz"), SPANS.input_shape, 0)
@@ -158,3 +158,10 @@ def test_labels_of_another_layout_are_refused_before_anything_is_built(tmp_path:
     places = X["words"][:, 0].astype(np.int64) % 3
     with pytest.raises(UserError, match="label 0 is no span of 6 tokens"):
         task(spans(tmp_path, **{"": np.stack([places + 9, places], 1)}), SPANS, metric="span_f1")
+
+
+def test_tuples_want_an_order(tmp_path: Path) -> None:
+    """Which a converter's file has not: inputs of one shape would be swapped in silence."""
+    body = "a, b = tuple(x.values()), y; return {'train': (a, b), 'test': (a, b)}"
+    with pytest.raises(UserError, match=r"x is a tuple, .* give a dictionary with words, image, second, first"):
+        task(of_function(tmp_path, body), replace(FACTS, format="tflite"))

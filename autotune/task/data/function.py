@@ -231,9 +231,12 @@ def _values(value: object, name: str, source: str) -> Array:
         columns = {str(place): _array(each, name, source) for place, each in enumerate(value)}
     else:
         return _array(value, name, source)
+    if not columns or any(not column.ndim for column in columns.values()):
+        empty = next((f" of {key!r}" for key, column in columns.items() if not column.ndim), "")
+        raise UserError(f"data {source}: {name} has no array{empty}")
     try:
         return fields.joined(columns)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise UserError(f"data {source}: samples of {name} differ in number: {error}") from error
 
 

@@ -134,6 +134,8 @@ def matched(specs: Sequence[TensorSpec], values: Array, what: str, source: str) 
     if len(columns) == len(wanted) and (len(wanted) == 1 or list(columns) == list(map(str, range(len(wanted))))):
         return dict(zip(wanted, columns.values(), strict=True))
     kind = "takes" if what.startswith("x") else "gives"
+    if "0" in columns and "0" not in wanted:
+        raise UserError(f"data {source}: {what} is a tuple of {len(columns)}, the model {kind} {', '.join(wanted)}")
     if "" in columns or "" in wanted:
         has = f"{what} alone" if "" in columns else ", ".join(f"{what}:{name}" for name in columns)
         raise UserError(f"data {source}: has {has}, the model {kind} {', '.join(wanted) if wanted != [''] else 'one'}")
