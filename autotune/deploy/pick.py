@@ -25,6 +25,8 @@ from autotune.study.measured_file import check_file
 from autotune.targets.metric import DOWNLOAD, LATENCY, METRICS
 from autotune.targets.target import Target
 from autotune.text.units import heading, milliseconds, price, quality_within, tested_within
+from autotune.tflite.ends import Ends
+from autotune.tflite.flatbuffer import ends_if_any
 from autotune.tflite.recurrent import left_float
 from autotune.tflite.state import KEEPS, State, state
 
@@ -123,6 +125,11 @@ class Picked:
         return state(Path(self.point.model).read_bytes())
 
     @cached_property
+    def ends(self) -> Ends | None:
+        """What its file's inputs and outputs are called."""
+        return ends_if_any(Path(self.point.model).read_bytes())
+
+    @cached_property
     def remarks(self) -> list[str]:
         """What there is to know of its file, and what the second look at it has brought to light; a line each."""
         outcome = self.point.outcome
@@ -153,7 +160,7 @@ class Picked:
             "tied_with": [rival.trial for rival in self.front.rivals(point)],
             "from": self.record.meta.options.to_json(),
             "device": self.record.meta.device.to_json(),
-            "load": python(file, config, self.state, self.record.input(config.recipe)),
+            "load": python(file, config, self.state, self.record.input(config.recipe), self.ends),
         }
 
 
@@ -220,7 +227,8 @@ def page(picked: Sequence[Picked], file: Path) -> str:
     lines += [f"- {on_device.record.device}: {remark}" for on_device in picked for remark in on_device.remarks]
     for on_device in picked:
         runtime = on_device.point.outcome.config.runtime
-        for snippet in snippets(file, on_device.point.outcome.config, on_device.state, on_device.record.input(recipe)):
+        config, types = on_device.point.outcome.config, on_device.record.input(recipe)
+        for snippet in snippets(file, config, on_device.state, types, on_device.ends):
             title = f"{snippet.language}, {on_device.record.device}: {runtime.delegate}, {runtime.threads} threads"
             lines += [
                 "",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from autotune.config import Config
 from autotune.results.meta import InputTypes
+from autotune.tflite.ends import Ends
 from autotune.tflite.state import State
 
 _RESOLVERS = {
@@ -33,7 +34,9 @@ class Snippet:
     code: str
 
 
-def snippets(file: Path, config: Config, state: State, types: InputTypes = FLOATS) -> list[Snippet]:
+def snippets(
+    file: Path, config: Config, state: State, types: InputTypes = FLOATS, ends: Ends | None = None
+) -> list[Snippet]:
     """What is known of how to run a file in Python, in Kotlin on Android, and in C++; fewer where a delegate has none.
 
     Args:
@@ -41,22 +44,23 @@ def snippets(file: Path, config: Config, state: State, types: InputTypes = FLOAT
         config: that it was measured by.
         state: what the file keeps from one inference to the next.
         types: of its model's input, as Record.input() gives them.
+        ends: what its inputs and outputs are called; None where that does not matter.
     """
-    more = state, _on_integers(config, types)
+    more = state, _on_integers(config, types), _several(ends)
     every = (_python(file, config, *more), _kotlin(file.name, config, *more), _cpp(file.name, config, *more))
     return [snippet for snippet in every if snippet is not None]
 
 
-def python(file: Path, config: Config, state: State, types: InputTypes = FLOATS) -> str:
+def python(file: Path, config: Config, state: State, types: InputTypes = FLOATS, ends: Ends | None = None) -> str:
     """Python that loads the file; a comment where the delegate is a plug-in's, which knows how."""
-    snippet = _python(file, config, state, _on_integers(config, types))
+    snippet = _python(file, config, state, _on_integers(config, types), _several(ends))
     runtime = config.runtime
     if snippet is None:
         return f"# {file}: load it through the delegate {runtime.delegate} of the device, {runtime.threads} threads"
     return snippet.code
 
 
-def _python(file: Path, config: Config, state: State, integers: str | None) -> Snippet | None:
+def _python(file: Path, config: Config, state: State, integers: str | None, several: Ends | None) -> Snippet | None:
     runtime = config.runtime
     if runtime.delegate in _RESOLVERS:
         code = (
@@ -66,7 +70,12 @@ def _python(file: Path, config: Config, state: State, integers: str | None) -> S
             "interpreter.allocate_tensors()"
         )
         comments = _comments(integers, state, "#", "interpreter.reset_all_variables()")
-        return Snippet("python", "pip install ai-edge-litert", code + comments)
+        by_name = ""
+        if several and several.signature:
+            arguments = ", ".join(f"{name}=…" for name in several.inputs)
+            by_name = "\nrun = interpreter.get_signature_runner()\n"
+            by_name += f"# run({arguments}) gives a dictionary with {', '.join(several.outputs)}"
+        return Snippet("python", "pip install ai-edge-litert", code + comments + (by_name or _order(several, "#")))
     accelerator = "GPU"
     before = ""
     more = ""
@@ -92,7 +101,7 @@ def _python(file: Path, config: Config, state: State, integers: str | None) -> S
         "# inputs[0].write(x); model.run_by_index(0, inputs, outputs); y = outputs[0].read(y_size, y_dtype)"
     )
     packages = "ai-edge-litert openvino" if more else "ai-edge-litert"
-    return Snippet("python", f"pip install {packages}", code + _comments(integers, state, "#"))
+    return Snippet("python", f"pip install {packages}", code + _comments(integers, state, "#") + _order(several, "#"))
 
 
 def _openvino(backend: str, threads: int) -> str:
@@ -111,7 +120,7 @@ def _openvino(backend: str, threads: int) -> str:
     )
 
 
-def _kotlin(name: str, config: Config, state: State, integers: str | None) -> Snippet | None:
+def _kotlin(name: str, config: Config, state: State, integers: str | None, several: Ends | None) -> Snippet | None:
     """LiteRT's Interpreter on Android, the model among the app's assets.
 
     Options: org.tensorflow.lite.Interpreter.Options in LiteRT's API reference for Java.
@@ -136,11 +145,19 @@ def _kotlin(name: str, config: Config, state: State, integers: str | None) -> Sn
         "        FileChannel.MapMode.READ_ONLY, asset.startOffset, asset.declaredLength)\n}\n"
         f"val interpreter = Interpreter(model, {options})"
     )
-    code += _comments(integers, state, "//", "interpreter.resetVariableTensors()") + "\ninterpreter.run(input, output)"
+    code += _comments(integers, state, "//", "interpreter.resetVariableTensors()")
+    if several is None:
+        code += "\ninterpreter.run(input, output)"
+    elif several.signature:
+        maps = [", ".join(f'"{each}" to {each}' for each in names) for names in (several.inputs, several.outputs)]
+        code += f"\ninterpreter.runSignature(mapOf({maps[0]}), mapOf({maps[1]}))"
+    else:
+        code += _order(several, "//")
+        code += "\ninterpreter.runForMultipleInputsOutputs(arrayOf(…), mapOf(0 to …))"
     return Snippet("kotlin", f'{needs}, and androidResources {{ noCompress += "tflite" }}', code)
 
 
-def _cpp(name: str, config: Config, state: State, integers: str | None) -> Snippet | None:
+def _cpp(name: str, config: Config, state: State, integers: str | None, several: Ends | None) -> Snippet | None:
     """LiteRT's C++ Interpreter."""
     runtime = config.runtime
     resolver = {
@@ -175,11 +192,36 @@ def _cpp(name: str, config: Config, state: State, integers: str | None) -> Snipp
     needs = "LiteRT's C++ library (in TensorFlow's tree the headers are in tensorflow/lite/)"
     if runtime.delegate == "xnnpack":
         needs += ", built with XNNPACK, which it then applies by itself"
-    return Snippet("cpp", needs, code + _comments(integers, state, "//", "interpreter->ResetVariableTensors();"))
+    code += _comments(integers, state, "//", "interpreter->ResetVariableTensors();")
+    if several and several.signature:
+        code += (
+            f'\ntflite::SignatureRunner* runner = interpreter->GetSignatureRunner("{several.signature}");\n'
+            "runner->AllocateTensors();\n"
+            f"// runner->input_tensor(NAME) of {', '.join(several.inputs)}; runner->Invoke();\n"
+            f"// runner->output_tensor(NAME) of {', '.join(several.outputs)}"
+        )
+    return Snippet("cpp", needs, code if several and several.signature else code + _order(several, "//"))
+
+
+def _several(ends: Ends | None) -> Ends | None:
+    """Names that matter: those of several inputs or outputs."""
+    return ends if ends and max(len(ends.inputs), len(ends.outputs)) > 1 else None
+
+
+def _order(several: Ends | None, comment: str) -> str:
+    """A line on which input and output is which, where code has no names for them."""
+    if several is None:
+        return ""
+    return f"\n{comment} inputs, in this order: {', '.join(several.inputs)}; outputs: {', '.join(several.outputs)}"
 
 
 def _on_integers(config: Config, types: InputTypes) -> str | None:
     """What there is to say of integer inputs, None where there are none."""
+    if "," in types.given:  # of several inputs
+        if config.recipe.io == "int8":
+            return "int8 where a tensor has a scale: x / scale + zero_point; whole numbers as the data has them"
+        floats = set(types.given.split(", ")) == {"float32"}
+        return None if floats else "whole numbers in as the data has them, not scaled"
     if types.given != "float32":
         return f"{types.taken} in: numbers as the data has them, not scaled"
     taken = "int8" if config.recipe.io == "int8" else types.taken

@@ -1,7 +1,7 @@
 """What a file's inputs and outputs are called, in the order in which an interpreter lists them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # `import autotune` comes by here, and does without NumPy
@@ -17,6 +17,8 @@ class Ends:
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    signature: str = field(default="", compare=False)
+    """The key of the signature that has them, "" where there is none."""
 
     @property
     def input_fields(self) -> tuple[str, ...]:
@@ -46,6 +48,7 @@ def ends_of(model: "schema.ModelT") -> Ends:
     return Ends(
         names(graph.inputs, signature.inputs or [] if signature else []),
         names(graph.outputs, signature.outputs or [] if signature else []),
+        signature.signatureKey.decode() if signature else "",
     )
 
 

@@ -143,6 +143,14 @@ def ends(file: bytes) -> Ends:
         return ends_of(opened(file))
 
 
+def ends_if_any(file: bytes) -> Ends | None:
+    """The same; None for what is no .tflite file, which LiteRT refuses where it is run."""
+    try:
+        return ends(file)
+    except UserError:
+        return None
+
+
 def activations(file: bytes) -> set[str]:
     """Names of the main graph's float32 tensors that are computed, inputs among them.
 

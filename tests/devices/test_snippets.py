@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from autotune.compress.convert import converted
+from autotune.compress.worker import start
 from autotune.config import Config
 from autotune.devices.client.device import PROBE
 from autotune.devices.client.local import LocalDevice
 from autotune.devices.snippets import python, snippets
 from autotune.results.meta import InputTypes
+from autotune.tflite.ends import Ends
+from autotune.tflite.flatbuffer import ends
 from autotune.tflite.state import State
 from tests.devices import gpu
 from tests.tflite import stateful
@@ -134,3 +138,45 @@ def test_python_resets_state(tmp_path: Path) -> None:
     file.write_bytes(stateful.variables())
     code = python(file, config("builtin", threads=1), "variables")
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+NAMES = Ends(("words", "image"), ("kind", "price"), "serving_default")
+
+
+def test_several_inputs_and_outputs_are_named() -> None:
+    """By the file's signature in every language; whole numbers among them are told of."""
+    found = snippets(Path("m.tflite"), config("xnnpack"), "", InputTypes("int32, float32", "int32, float32"), NAMES)
+    code = {snippet.language: snippet.code for snippet in found}
+    assert "run(words=…, image=…) gives a dictionary with kind, price" in code["python"]
+    assert 'runSignature(mapOf("words" to words, "image" to image), mapOf("kind" to kind' in code["kotlin"]
+    assert 'GetSignatureRunner("serving_default")' in code["cpp"]
+    assert all("whole numbers in as the data has them" in text for text in code.values())
+    assert all("interpreter.run(input" not in text for text in code.values())
+
+
+def test_an_order_is_told_where_there_is_no_signature() -> None:
+    """Of files that came without one, and of LiteRT's CompiledModel."""
+    for delegate, names in (("xnnpack", Ends(NAMES.inputs, NAMES.outputs)), ("gpu", NAMES)):
+        code = python(Path("m.tflite"), config(delegate), "", InputTypes(), names)
+        assert "inputs, in this order: words, image; outputs: kind, price" in code
+
+
+def test_python_runs_by_name(tmp_path: Path) -> None:
+    """The code of a file with two inputs and two outputs, in a process of its own."""
+    start(2)
+    import tf_keras
+
+    a, b = tf_keras.Input((4,), name="a"), tf_keras.Input((4,), name="b")
+    outputs = [tf_keras.layers.Dense(2, name="z")(a), tf_keras.layers.Dense(3, name="y")(b)]
+    file = tmp_path / "m.tflite"
+    file.write_bytes(converted(tf_keras.Model([a, b], outputs)))
+    code = python(
+        file,
+        config("xnnpack", threads=1),
+        "",
+        InputTypes("float32, float32", "float32, float32"),
+        ends(file.read_bytes()),
+    )
+    code += "\nimport numpy as np\nx = np.ones((1, 4), np.float32)\nprint(sorted(run(a=x, b=x)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "['y', 'z']", done.stderr

@@ -17,6 +17,7 @@ from autotune.report.figures import write_front
 from autotune.report.picture import draw
 from autotune.results.front import MeasuredPoint, ParetoFront, Point
 from autotune.results.record import Begun, Record
+from autotune.tflite.flatbuffer import ends_if_any
 from autotune.tflite.state import state
 from autotune.track.entries import study_entry, trial_entry
 from autotune.track.mlflow.runs import Runs
@@ -165,6 +166,7 @@ def _add_model(record: Record, point: MeasuredPoint, folder: Path) -> None:
     if is_file_of(Path(point.model), outcome):
         file.symlink_to(Path(point.model).resolve())
     file_state = state(file.read_bytes()) if file.exists() else ""
+    called = ends_if_any(file.read_bytes()) if file.exists() else None
     tested = record.tests.get(str(point.trial))
     sheet = {
         **point.to_json(record.meta.device),
@@ -178,6 +180,6 @@ def _add_model(record: Record, point: MeasuredPoint, folder: Path) -> None:
         "training": facts.get("training"),
         **outcome.cuts,
         "device": record.meta.device.to_json(),
-        "load": python(Path(file.name), outcome.config, file_state, record.input(outcome.config.recipe)),
+        "load": python(Path(file.name), outcome.config, file_state, record.input(outcome.config.recipe), called),
     }
     file.with_suffix(".json").write_text(json.dumps(sheet, indent=1))
