@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autotune.compress.convert import converted
+from autotune.compress.worker import start
 from autotune.config import Runtime
 from autotune.deploy import serving
 from autotune.devices.client.device import PROBE
@@ -135,3 +137,22 @@ def test_each_sample_is_served_as_the_first(kept: str, tmp_path: Path) -> None:
     for _ in range(2):
         found = function.predict(samples)  # type: ignore[no-untyped-call]
         assert np.allclose(found, samples.reshape(3, -1), rtol=1e-6)
+
+
+def test_shapes_of_outputs_are_those_that_come(tmp_path: Path) -> None:
+    """Behind Reshape((-1, k)) a file does not say them; of several each has its name."""
+    start(2)
+    import tf_keras
+
+    layers = tf_keras.layers
+    a, b = layers.Input((4, 4, 2), name="a"), layers.Input((6,), dtype="int32", name="b")
+    boxes = layers.Concatenate(axis=1, name="boxes")([layers.Reshape((-1, 2))(a), layers.Reshape((-1, 2))(a)])
+    words = layers.Flatten()(layers.Embedding(5, 3)(b))
+    file = tmp_path / "m.tflite"
+    file.write_bytes(converted(tf_keras.Model([a, b], [boxes, layers.Dense(3, name="kind")(words)])))
+    takes, gives = serving.signature(file, "xnnpack")
+    assert {name: (dtype.name, shape) for name, (dtype, shape) in takes.items()} == {
+        "a": ("float32", (4, 4, 2)),
+        "b": ("int32", (6,)),
+    }
+    assert {name: shape for name, (_, shape) in gives.items()} == {"boxes": (32, 2), "kind": (3,)}

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autotune.compress.convert import converted
+from autotune.compress.worker import start
 from autotune.config import Runtime
 from autotune.devices.android import session as adb_session
 from autotune.devices.android.device import AdbDevice
@@ -638,3 +640,14 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(folder: Path, tmp_path:
         with pytest.raises(OSError, match="Too many levels"), session.lease(waiting=pytest.fail):
             pass
     assert precious.read_text() == "kept"
+
+
+def test_several_inputs_and_outputs_are_refused() -> None:
+    """Through adb a file is fed by one array."""
+    start(2)
+    import tf_keras
+
+    a, b = tf_keras.Input((4,), name="a"), tf_keras.Input((4,), name="b")
+    file = converted(tf_keras.Model([a, b], tf_keras.layers.Add()([a, b])))
+    with pytest.raises(Infeasible, match="files with 2 inputs and 1 outputs can't be fed and read through adb"):
+        input_and_output(file)
