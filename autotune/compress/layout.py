@@ -117,6 +117,8 @@ def inputs_in_order() -> Iterator[None]:
     """
 
     def layers(self: KerasObject, names: Collection[str]) -> list[KerasConfig]:
+        if not self._is_functional_model(self.model):  # a chain, of which the first of all is asked for
+            return list(theirs(self, names))
         listed = {layer["config"]["name"]: layer for layer in self._config["layers"]}
         return [listed[name] for name in dict.fromkeys(names) if name in listed]
 
