@@ -71,7 +71,7 @@ def as_json(value: object) -> Json:
     if isinstance(value, JsonFields):
         return value.to_json()
     if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
+        return as_json(asdict(value))
     if isinstance(value, tuple):
         return [as_json(each) for each in value]
     if isinstance(value, Mapping):

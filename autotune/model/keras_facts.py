@@ -59,6 +59,13 @@ def keys(model: KerasModel, twin: KerasModel) -> dict[str, str]:
     }
 
 
+def input_names(model: KerasModel) -> list[str]:
+    """What those who call a model of Keras 3 or tf_keras know its inputs by, in its order: keys or names."""
+    names = list(getattr(model, "input_names", None) or [tensor.name for tensor in model.inputs])
+    ends = model.get_config().get("input_layers") if hasattr(model, "layers") else None
+    return sorted(ends) if isinstance(ends, dict) and len(ends) == len(names) else names
+
+
 def _makers(model: KerasModel) -> list[str]:
     """Names of the layers that make a tf_keras model's outputs."""
     return [tensor.node.layer.name for tensor in model.outputs]

@@ -255,7 +255,7 @@ def _closed(model: KerasModel, opening: Opening) -> Closed | None:
         return None
     if any(entry.dtype == "string" for entry in model.inputs):
         raise UserError("takes text; leave the layers that make numbers of it out of the model")
-    names = getattr(model, "input_names", None) or [tensor.name for tensor in model.inputs]
+    names = keras_facts.input_names(model)
     there: dict[str, Shape | None] = {
         name: [None, *tensor.shape[1:]] for name, tensor in zip(names, model.inputs, strict=True)
     }

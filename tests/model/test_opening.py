@@ -164,3 +164,13 @@ def test_a_keras_file_has_no_signatures(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no signatures, so none that is called 'serve'"):
         import_model((tmp_path / "m.keras").read_bytes(), "m.keras", None, Opening.parse([], "serve"))
     assert chosen(["only"], Opening()) == "only"
+
+
+def test_inputs_are_named_as_those_who_call_the_model_name_them(tmp_path: Path) -> None:
+    """By the keys of a dictionary, where it takes one, and not by its layers."""
+    ends = {key: keras.Input((None, 4), name=f"layer_{key}") for key in ("text", "mask")}
+    outputs = keras.layers.Dense(2)(keras.layers.Add()([ends["text"], ends["mask"]]))
+    keras.Model(ends, outputs).save(tmp_path / "m.keras")
+    opening = Opening.parse(["text=1,6,4", "mask=1,6,4"], None)
+    facts = import_model((tmp_path / "m.keras").read_bytes(), "m.keras", None, opening).facts
+    assert {each["name"]: each["shape"] for each in facts["inputs"]} == {"text": [6, 4], "mask": [6, 4]}
