@@ -26,7 +26,7 @@ from autotune.model.tflite_keras import why_untrainable
 from autotune.model.trust import Trust, allow, refused, trusted
 from autotune.task.model_facts import ModelFacts
 
-VERSION = 8
+VERSION = 7
 """Raised when the same file would become another base."""
 
 FILES = 9
