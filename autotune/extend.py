@@ -6,6 +6,7 @@
 | a device | Device, DeviceFacts, Session, Timing; RunnerDevice and Transport where it has Python |
 | a sampler | Search, Proposer, Sampler |
 | a tracker | Tracker, Record |
+| a script that tries a metric | parse_metric, Judge; joined for several outputs |
 
 Nothing here imports TensorFlow, Ray, MLflow or Optuna: the driver imports a stage's module, too.
 """
@@ -32,6 +33,9 @@ from autotune.search.search import Proposer, Sampler, Search
 from autotune.space.space import Space
 from autotune.targets.metric import Metric
 from autotune.targets.target import Target
+from autotune.task.data.fields import joined, parts
+from autotune.task.judges.judge import Judge
+from autotune.task.judges.table import parse as parse_metric
 from autotune.tflite.flatbuffer import Layer, named, read_layers
 from autotune.track.tracker import Tracker
 
@@ -47,6 +51,7 @@ __all__ = [
     "Fault",
     "Infeasible",
     "JsonObject",
+    "Judge",
     "Layer",
     "MeasureOptions",
     "Measured",
@@ -78,9 +83,12 @@ __all__ = [
     "Weights",
     "Window",
     "is_tflite",
+    "joined",
     "named",
     "open_base",
     "pack",
+    "parse_metric",
+    "parts",
     "read_layers",
     "reopened",
     "unpack",

@@ -21,7 +21,7 @@ def test_its_code_runs(capsys: pytest.CaptureFixture[str]) -> None:
     value, low, high = (float(number) for number in re.findall(r"([\d.]+)%", precision))
     assert low <= value <= high
     assert value == pytest.approx(40, abs=0.1)
-    assert f'print(parse("wer:space=26").score(heard, said).value)  # {rate}\n' in code
+    assert f'print(parse_metric("wer:space=26").score(heard, said).value)  # {rate}\n' in code
 
 
 def test_metrics_with_settings_are_read() -> None:
