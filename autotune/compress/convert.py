@@ -36,11 +36,13 @@ class Convert:
             return Artifact(base)
         if "trained" in parameters:
             _, model = reopened(base, so_far(base, parent), parameters["trained"])
-            return Artifact(converted(model, names_of(base), quantized=True, integer_io=parameters["io"] == "int8"))
+            return Artifact(
+                converted(model, names_of(model, base), quantized=True, integer_io=parameters["io"] == "int8")
+            )
         model = unfolded(open_base(base, parent), data.calibration)
         if parameters["sparse"]:
             model = keeping_dimensions(model)
-        return Artifact(converted(model, names_of(base), sparse=parameters["sparse"]))
+        return Artifact(converted(model, names_of(model, base), sparse=parameters["sparse"]))
 
 
 def converted(
@@ -93,16 +95,20 @@ def converted(
         raise Infeasible(f"LiteRT's converter refuses the model: {one_line(error)}") from error
 
 
-def names_of(base: bytes) -> Ends:
-    """What a model's inputs and outputs are called, in its order: wrapped layers have names of their own.
+def names_of(model: KerasModel, base: bytes) -> Ends | None:
+    """What the inputs and outputs of a model that was made of another are called, in its order: wrapped layers have
+    names of their own. None where there is one of each, which needs none.
 
     Args:
-        base: as load.import_model() gives it.
+        model: to be converted.
+        base: the original model, as load.import_model() gives it.
     """
+    if len(model.inputs) == len(model.outputs) == 1:
+        return None
     if is_tflite(base):
         return ends(base)
-    model = open_base(base)
-    return Ends(tuple(model.input_names), tuple(model.output_names))
+    original = open_base(base)
+    return Ends(tuple(original.input_names), tuple(original.output_names))
 
 
 def _as_loops(model: KerasModel, named: Ends | None) -> KerasObject:

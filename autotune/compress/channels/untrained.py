@@ -44,7 +44,7 @@ def untrained(
     groups = groups_of(flattened(open_base(base)), data.excluded)
     removed = groups.removed(keep)
     model = without(groups, removed, biases_behind(groups, removed, BIAS))
-    file = converted(unfolded(model, data.calibration), names_of(base))
+    file = converted(unfolded(model, data.calibration), names_of(model, base))
     return [_quantized(file, scheme, data) for scheme in schemes]
 
 
