@@ -6,7 +6,7 @@ from autotune.task import user_code
 from autotune.task.data import Array, Data, one_hot
 from autotune.task.judges.table import JUDGES, parse
 from autotune.task.labels import Kind, answers, classes, distributions, two_sided, zeros_and_ones
-from autotune.task.losses import BINARY, ERRORS, GAPS, OF_CLASSES, OF_DISTRIBUTIONS, SIGNS, Loss, OutputLoss, of_outputs
+from autotune.task.losses import BINARY, ERRORS, GAPS, OF_CLASSES, OF_DISTRIBUTIONS, SIGNS, Loss, each_of
 from autotune.task.model_facts import ModelFacts
 from autotune.task.supervision import Supervision
 
@@ -54,7 +54,7 @@ def check_names(loss: str | None, metric: str | None) -> None:
     """
     if loss is not None:
         try:
-            losses = of_outputs(loss) or {"": OutputLoss(loss)}
+            losses = each_of(loss)
         except ValueError as error:
             raise UserError(f"--loss {loss!r}: {error}") from error
         for each in losses.values():

@@ -162,6 +162,11 @@ def of_outputs(text: str) -> dict[str, OutputLoss] | None:
     return losses
 
 
+def each_of(text: str) -> dict[str, OutputLoss]:
+    """As of_outputs(); of one loss that, by the name ""."""
+    return of_outputs(text) or {"": OutputLoss(text)}
+
+
 def joined(losses: Mapping[str, OutputLoss]) -> str:
     """The reverse of of_outputs()."""
     return ",".join(f"{name}={loss}" for name, loss in losses.items())

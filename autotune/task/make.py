@@ -13,7 +13,7 @@ from autotune.targets.metric import quality as quality_named
 from autotune.task import user_code
 from autotune.task.data import Array, Data, Split
 from autotune.task.data.fields import cast, joined, names
-from autotune.task.data.model_input import ModelInput, fitted_inputs, matched
+from autotune.task.data.model_input import ModelInput, fitted_inputs, matched, stand_for
 from autotune.task.inference import NAMES, infer_supervision
 from autotune.task.judges import table as judges
 from autotune.task.judges.judge import Judge
@@ -75,13 +75,12 @@ def make_task(
         supervision = infer_supervision(data, facts, gives[0], loss, metric)
         _check_classes(data, supervision, gives[0])
         data = _with_labels(data, gives[0], supervision)
-    entries = {spec.name: ModelInput.of(spec) for spec in facts.inputs}
-    stand_for = {name: entry.stands_for for name, entry in entries.items() if entry.stands_for is not None}
-    calibration = None if data.calibration is None else cast(data.calibration, stand_for)
+    types = stand_for(facts.inputs)
+    calibration = None if data.calibration is None else cast(data.calibration, types)
     identity = fingerprint(
         hashlib.sha256(model_bytes).hexdigest(),
         facts.to_json(),
-        data.train.fingerprint(stand_for),
+        data.train.fingerprint(types),
         user_code.fingerprint(supervision.loss),
         seed,
         CALIBRATION if calibration is None else hashlib.sha256(calibration.tobytes()).hexdigest(),

@@ -8,7 +8,7 @@ from autotune.targets.metric import Metric
 from autotune.task import score
 from autotune.task.data import Array, Data, stratified_order
 from autotune.task.data.fields import cast
-from autotune.task.data.model_input import ModelInput
+from autotune.task.data.model_input import ModelInput, stand_for
 from autotune.task.judges.judge import Judge
 from autotune.task.labels import Kind
 from autotune.task.losses import MARGINS, Loss, of_outputs
@@ -70,7 +70,7 @@ class Task:
     @property
     def stand_for(self) -> dict[str, str]:
         """The types that inputs are to become where they are used, of those that are kept in fewer bits, by name."""
-        return {name: entry.stands_for for name, entry in self.inputs.items() if entry.stands_for is not None}
+        return stand_for(self.facts.inputs)
 
     def score(self, outputs: Array, labels: Array, groups: Array | None = None) -> score.Score:
         """The quality of a model's outputs, where it is not scored in a worker.

@@ -159,11 +159,17 @@ def activations(file: bytes) -> set[str]:
     """
     with reading():
         model = opened(file)
-        return {
-            tensor.name.decode()
-            for tensor in model.subgraphs[0].tensors
-            if tensor.type == schema.TensorType.FLOAT32 and constant(file, model, tensor) is None
-        }
+        tensors = model.subgraphs[0].tensors
+        return {tensors[index].name.decode() for index in computed_floats(file, model)}
+
+
+def computed_floats(file: bytes, model: schema.ModelT) -> set[int]:
+    """Numbers of the main graph's float32 tensors that are computed, inputs among them."""
+    return {
+        index
+        for index, tensor in enumerate(model.subgraphs[0].tensors)
+        if tensor.type == schema.TensorType.FLOAT32 and constant(file, model, tensor) is None
+    }
 
 
 @contextmanager

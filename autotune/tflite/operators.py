@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from autotune.tflite.facts import Operator, TensorFacts
-from autotune.tflite.flatbuffer import constant, holds_weights, kind, opened, reading, tensor_facts
+from autotune.tflite.flatbuffer import computed_floats, constant, holds_weights, kind, opened, reading, tensor_facts
 from autotune.tflite.recurrent import RECURRENT
 
 _UNPACKING = ("DEQUANTIZE", "DENSIFY")
@@ -49,15 +49,10 @@ def in_float(file: bytes) -> list[str]:
     """
     with reading():
         model = opened(file)
-        graph = model.subgraphs[0]
-        floats = {
-            index
-            for index, tensor in enumerate(graph.tensors)
-            if tensor.type == schema.TensorType.FLOAT32 and constant(file, model, tensor) is None
-        }
+        floats = computed_floats(file, model)
         kinds = {
             kind(model, operator)
-            for operator in graph.operators or ()
+            for operator in model.subgraphs[0].operators or ()
             if floats & {*_indices(operator.inputs), *_indices(operator.outputs)}
         }
         return sorted(kinds - {"DEQUANTIZE", "QUANTIZE"})

@@ -51,9 +51,7 @@ def cast(values: Array, dtypes: Mapping[str, str]) -> Array:
         values: as parts() takes them.
         dtypes: by name.
     """
-    return joined(
-        {name: value.astype(dtypes.get(name, value.dtype), copy=False) for name, value in parts(values).items()}
-    )
+    return each(values, lambda name, value: value.astype(dtypes.get(name, value.dtype), copy=False))
 
 
 def nested(values: Array) -> Array | tuple[Array, ...]:

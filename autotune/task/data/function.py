@@ -14,7 +14,7 @@ from autotune.task import user_code
 from autotune.task.data import fields
 from autotune.task.data.fields import Array
 from autotune.task.data.splits import Cut, Data, assembled
-from autotune.task.losses import Loss, OutputLoss, of_outputs
+from autotune.task.losses import Loss, each_of
 from autotune.task.shape import Shape
 
 SPLITS = {"train": "train", "test": "test", "validation": "val"}
@@ -130,7 +130,7 @@ def _named(value: object, kind: str, source: str) -> str | None:
 def _known_loss(name: str) -> bool:
     """Whether this is a loss of autotune's, or one for each of several outputs."""
     try:
-        losses = of_outputs(name) or {"": OutputLoss(name)}
+        losses = each_of(name)
     except ValueError:
         return False
     return all(Loss.parse(each.loss) is not None for each in losses.values())

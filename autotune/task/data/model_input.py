@@ -94,6 +94,12 @@ class ModelInput:
         return self.dtype in _WHOLE
 
 
+def stand_for(specs: Sequence[TensorSpec]) -> dict[str, str]:
+    """The types that inputs are to become where they are used, of those that may be kept in fewer bits, by name."""
+    types = {spec.name: ModelInput.of(spec).stands_for for spec in specs}
+    return {name: dtype for name, dtype in types.items() if dtype is not None}
+
+
 def fitted_inputs(specs: Sequence[TensorSpec], x: Array, name: str, source: str, *, pixels: bool = False) -> Array:
     """The samples in the form that a model takes, its inputs in their order.
 
