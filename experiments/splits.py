@@ -1,6 +1,6 @@
 """What the experiments' data have in common: three splits, and the file that they are in."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,22 @@ Array = NDArray[Any]  # of whichever numbers: each function says of which
 
 SIZES = {"train": 2500, "val": 500, "test": 500}
 """How many samples each split has."""
+
+
+def made(path: Path, draw: Callable[[int], dict[str, Array]], seen: int) -> dict[str, dict[str, Array]]:
+    """Draws the splits, and writes them with the first samples of train alone.
+
+    Args:
+        path: of the file.
+        draw: gives so many samples.
+        seen: how many the model is trained on.
+
+    Returns:
+        All that was drawn.
+    """
+    splits = {name: draw(count) for name, count in (SIZES | {"train": seen}).items()}
+    save(path, splits | {"train": first(splits["train"], SIZES["train"])})
+    return splits
 
 
 def first(split: Mapping[str, Array], count: int) -> dict[str, Array]:

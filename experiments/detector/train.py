@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from experiments.shapes import KINDS, SIZE, overlaps, scene
-from experiments.splits import SIZES, Array, first, save
+from experiments.splits import Array, made
 
 HERE = Path(__file__).parent
 
@@ -29,8 +29,7 @@ SEEN = 7_500
 def main() -> None:
     """Draws, trains, saves, and prints what the model scores."""
     random = np.random.default_rng(0)
-    splits = {name: drawn(random, count) for name, count in (SIZES | {"train": SEEN}).items()}
-    save(HERE / "detector.npz", splits | {"train": first(splits["train"], SIZES["train"])})
+    splits = made(HERE / "detector.npz", lambda count: drawn(random, count), SEEN)
 
     keras.utils.set_random_seed(0)
     model = network()

@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from experiments.splits import SIZES, Array, first, save
+from experiments.splits import Array, made
 
 HERE = Path(__file__).parent
 
@@ -33,9 +33,8 @@ SEEN = 15_000
 def main() -> None:
     """Writes, trains, saves, and prints what the model scores."""
     random = np.random.default_rng(0)
-    splits = {name: written(random, count) for name, count in (SIZES | {"train": SEEN}).items()}
+    splits = made(HERE / "encoder.npz", lambda count: written(random, count), SEEN)
     train, test = splits["train"], splits["test"]
-    save(HERE / "encoder.npz", splits | {"train": first(train, SIZES["train"])})
 
     keras.utils.set_random_seed(0)
     model = network()

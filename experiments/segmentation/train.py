@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from experiments.shapes import KINDS, SIZE, scene
-from experiments.splits import SIZES, Array, first, save
+from experiments.splits import Array, made
 
 HERE = Path(__file__).parent
 CLASSES = 1 + len(KINDS)
@@ -23,8 +23,7 @@ SEEN = 4_000
 def main() -> None:
     """Draws, trains, saves, and prints what the model scores."""
     random = np.random.default_rng(0)
-    splits = {name: drawn(random, count) for name, count in (SIZES | {"train": SEEN}).items()}
-    save(HERE / "segmentation.npz", splits | {"train": first(splits["train"], SIZES["train"])})
+    splits = made(HERE / "segmentation.npz", lambda count: drawn(random, count), SEEN)
 
     keras.utils.set_random_seed(0)
     model = network()

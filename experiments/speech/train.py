@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from experiments.splits import SIZES, Array, first, save
+from experiments.splits import Array, made
 
 HERE = Path(__file__).parent
 
@@ -34,8 +34,7 @@ def main() -> None:
     """Speaks, trains, saves, and prints what the model scores."""
     random = np.random.default_rng(0)
     tones = letters(random)
-    splits = {name: spoken(random, tones, count) for name, count in (SIZES | {"train": SEEN}).items()}
-    save(HERE / "speech.npz", splits | {"train": first(splits["train"], SIZES["train"])})
+    splits = made(HERE / "speech.npz", lambda count: spoken(random, tones, count), SEEN)
 
     keras.utils.set_random_seed(0)
     model = network()
