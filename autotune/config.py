@@ -81,6 +81,7 @@ class Recipe:
             take its first part (docs/decisions/015).
         learning_rate: of Adam at the beginning; it falls to 0 by a cosine.
         batch_size: samples in a step of training.
+        samples: training samples that are learned from, drawn in proportion to their classes; 0 for all.
         quantize: one of SCHEMES: none, float16, dynamic, weight_int8, int8, int16x8, int4, w4a8, qat.
         rounding: of weights that are quantized, pruned or clustered without training: each to what is nearest,
             or all of a layer together, so that its outputs stay (gptq).
@@ -106,6 +107,7 @@ class Recipe:
     epochs: int = 3
     learning_rate: float = 1e-3
     batch_size: int = 32
+    samples: int = 0
     quantize: str = "none"
     rounding: str = "nearest"
     levels: int = LEVELS[0]
@@ -158,6 +160,8 @@ class Recipe:
             idle.add("fine_tune")
         if not self.trains:
             idle |= set(TRAINING)
+        if not self.samples:
+            idle.add("samples")
         idle |= self._idle_of_rounding()
         if self.quantize not in MIXABLE:
             idle.add("mixed")
@@ -192,6 +196,8 @@ class Recipe:
             parts[-1] += f" {self.levels} levels" + (" by layer" if self.levels_scope == "layer" else "")
         if self.mixed and self.matters("mixed"):
             parts[-1] += f" mixed {self.mixed:.0%}"
+        if self.matters("samples"):
+            parts[-1] += f", {self.samples} samples"
         return (f"{self.model}: " if self.model else "") + " + ".join(parts)
 
 
@@ -257,7 +263,7 @@ class Config:
         return f"<div><b>{escape(str(self))}</b><table style='color:inherit'>{rows}</table></div>"
 
 
-TRAINING = ("augment", "epochs", "learning_rate", "batch_size")
+TRAINING = ("augment", "epochs", "learning_rate", "batch_size", "samples")
 MIXABLE = ("dynamic", "weight_int8", "int8", "int4", "w4a8")
 INTEGER = ("int8", "w4a8", "qat")
 FOUR_BITS = ("int4", "w4a8")

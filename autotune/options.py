@@ -208,6 +208,7 @@ class AsSaid:
         seed: of splits, shuffles and the sampler.
         loss, metric: None where model and labels shall say.
         validation_share: of the test samples that becomes validation, where there is none.
+        train_samples: that the search learns from, None for all.
         exclude: names of layers, or patterns of them, to leave alone.
         shape, signature: as model.opening.Opening.parse() takes them.
     """
@@ -266,6 +267,14 @@ class AsSaid:
             Kind((float,), share),
             "of the test samples that the search may see, where there is no validation split (default: {default})",
             metavar="SHARE",
+        ),
+    )
+    train_samples: int | None = field(
+        default=None,
+        metadata=_spelled(
+            Kind((int,), whole(1, 1_000_000_000)),
+            "that trainings learn from in the search; the front is trained again on all (default: all)",
+            metavar="N",
         ),
     )
     exclude: tuple[str, ...] = field(

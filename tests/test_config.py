@@ -8,7 +8,7 @@ import pytest
 
 from autotune.config import Config, Recipe, Runtime, fingerprint, snap
 
-TRAINING = [("epochs", 9), ("learning_rate", 0.05), ("batch_size", 64)]
+TRAINING = [("epochs", 9), ("learning_rate", 0.05), ("batch_size", 64), ("samples", 100)]
 
 
 def test_empty_mapping_gives_the_defaults() -> None:
@@ -135,3 +135,10 @@ def test_fingerprint_refuses_what_is_not_json() -> None:
         fingerprint({1, 2})
     with pytest.raises(ValueError, match="JSON"):
         fingerprint(float("nan"))
+
+
+def test_all_samples_are_no_part_of_a_recipe() -> None:
+    """A training on some is another file, and says on how many; studies from before know of no such number."""
+    every, some = Config.of({"prune": 0.5}), Config.of({"prune": 0.5, "samples": 100})
+    assert "samples" not in every.canonical()
+    assert str(some.recipe) == f"{every.recipe}, 100 samples"

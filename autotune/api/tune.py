@@ -33,6 +33,7 @@ def tune(
     loss: str | None = None,
     metric: str | None = None,
     validation_share: float | None = None,
+    train_samples: int | None = None,
     exclude: str | Sequence[str] | None = None,
     shape: str | Sequence[str] | None = None,
     signature: str | None = None,
@@ -71,6 +72,8 @@ def tune(
         loss: where model and labels don't say.
         metric: that the model is judged by; by default what loss and labels suggest.
         validation_share: of the test samples that the search may see, where there is no validation split.
+        train_samples: that trainings learn from in the search, with the classes in proportion; what is on the front
+            then is trained again on all.
         exclude: layers to leave alone; * stands for any letters.
         shape: of inputs whose model leaves it open: "NAME=1,128,8", of the only input "1,128,8".
         signature: the one that is meant, of a SavedModel or .tflite file with several.

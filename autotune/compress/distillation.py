@@ -112,7 +112,10 @@ def _batches(
     import tensorflow as tf
 
     if mapped.path_of(data.x) is None:
-        shuffled = tf.data.Dataset.from_tensor_slices(source).shuffle(len(data.x), seed=data.seed).batch(size)
+        if data.places is not None:
+            source = tf.nest.map_structure(lambda each: each[data.places], source)
+        samples = tf.data.Dataset.from_tensor_slices(source)
+        shuffled = samples.shuffle(len(samples), seed=data.seed).batch(size)
     else:
         shuffled = _read(source, data, size)
     options = tf.data.Options()
@@ -131,8 +134,9 @@ def _read(source: tuple[Array | tuple[Array, ...], ...], data: TrainingData, siz
         samples.set_shape((None, *x.shape[1:]))
         return samples, *[tf.nest.map_structure(lambda each: tf.gather(each, places), each) for each in labels]
 
-    places = tf.data.Dataset.range(len(x)).shuffle(len(x), seed=data.seed).batch(size)
-    return places.map(batch).prefetch(AHEAD)
+    every = data.places is None
+    places = tf.data.Dataset.range(len(x)) if every else tf.data.Dataset.from_tensor_slices(data.places)
+    return places.shuffle(len(places), seed=data.seed).batch(size).map(batch).prefetch(AHEAD)
 
 
 def distillation_loss(identifier: str) -> KerasObject:

@@ -1,13 +1,15 @@
 """What a stage is: it takes a model's weights one step towards the finished file."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
+
+import numpy as np
 
 from autotune.config import Recipe
 from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact
-from autotune.task.data import Array, mapped
+from autotune.task.data import Array, mapped, stratified_order
 
 
 def so_far(base: bytes, parent: bytes | None) -> bytes:
@@ -30,6 +32,7 @@ class TrainingData:
         seed: of the shuffles.
         excluded: names of layers, or patterns of them, that are neither cut, pruned, clustered nor quantized.
         teacher: the original model, where it is not the base that a stage is given, but one that was cut from it.
+        places: (k,) of the samples in x and y that are learned from; None for all.
     """
 
     x: Array
@@ -39,6 +42,12 @@ class TrainingData:
     seed: int
     excluded: tuple[str, ...] = ()
     teacher: bytes | None = None
+    places: Array | None = None
+
+    def drawn(self, samples: int) -> Self:
+        """The same, of which so many samples are learned from at most, with the classes in proportion."""
+        order = stratified_order(self.y, np.random.default_rng(self.seed))
+        return replace(self, places=np.sort(order[:samples]))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Samples in a file are opened from it where they come to: nobody sends or keeps them."""

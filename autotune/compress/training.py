@@ -90,12 +90,14 @@ def rungs(parameters: JsonObject) -> list[JsonObject]:
 
 def settings(recipe: Recipe) -> JsonObject:
     """The part of a recipe that says how to train."""
-    return {name: getattr(recipe, name) for name in ("fine_tune", *TRAINING)}
+    idle = recipe.idle()
+    return {name: getattr(recipe, name) for name in ("fine_tune", *TRAINING) if name not in idle}
 
 
 def steps_of(parameters: JsonObject, data: TrainingData) -> int:
     """Training steps that fine_tune() will take."""
-    return int(-(-len(data.x) // parameters["batch_size"]) * parameters["epochs"])
+    samples = min(parameters.get("samples", len(data.x)), len(data.x))
+    return int(-(-samples // parameters["batch_size"]) * parameters["epochs"])
 
 
 def fine_tune(
@@ -121,6 +123,8 @@ def fine_tune(
     """
     import tf_keras
 
+    if "samples" in parameters:
+        data = data.drawn(parameters["samples"])
     data = replace(data, seed=data.seed + parameters.get("continues", 0))  # or it would see the same epochs again
     tf_keras.utils.set_random_seed(data.seed)
     distils = parameters["fine_tune"] == "distill"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -52,6 +53,7 @@ class Ledger:
         meta: Meta,
         fits: Callable[[Config], bool] = lambda _: True,
         storage: optuna.storages.BaseStorage | None = None,
+        only: Mapping[str, Value] = MappingProxyType({}),
     ) -> None:
         """Creates the study, or opens it again: trials that were under way are queued once more.
 
@@ -62,11 +64,14 @@ class Ledger:
             meta: kept where the study is new; says what the objectives are.
             fits: whether a configuration makes sense; others never become trials.
             storage: of Optuna's, in place of the journal; empty.
+            only: dimensions of which no other value is proposed, by ask(), draw() and every(): what has another one
+                is asked for by ask_for(), or added.
 
         Raises:
             UserError: as journal.read_if_any().
         """
         self._fits = fits
+        self._only = {name: value for name, value in only.items() if name in space.free()}
         self.folder = folder
         self.name = name
         self._space = space
@@ -142,13 +147,15 @@ class Ledger:
 
     def sample_by(self, sampler: optuna.samplers.BaseSampler) -> None:
         """Has ask() ask this from now on, in place of one that draws at random."""
-        self._sampler = NoRepeats(sampler, lambda values: self._is_new(self._space.config(values)))
+        self._sampler = NoRepeats(
+            sampler, lambda values: self._is_new(self._space.config({**values, **self._only})), self._only
+        )
 
     def every(self, most: int) -> list[Config]:
         """All that may become a trial, or as many drawn where they are too many to look at each."""
         if self._every is not None:
             return self._every
-        return list({config.key: config for config in self._drawn() if self._fits(config)}.values())[:most]
+        return list({config.key: config for config in self._drawn() if self._proposes(config)}.values())[:most]
 
     @uninterrupted()
     def again(self) -> Asked | None:
@@ -314,7 +321,11 @@ class Ledger:
         self._record = replace(self._record, failed=failed | {reason: failed.get(reason, 0) + 1})
 
     def _is_new(self, config: Config) -> bool:
-        return config.recipe.key not in self.recipes and self._fits(config)
+        return config.recipe.key not in self.recipes and self._proposes(config)
+
+    def _proposes(self, config: Config) -> bool:
+        """Whether a configuration may be proposed."""
+        return all(getattr(config.recipe, name) == value for name, value in self._only.items()) and self._fits(config)
 
     def _opened(self, trial: optuna.Trial, config: Config) -> Asked:
         self._seen.add(config.key)
@@ -333,7 +344,7 @@ class Ledger:
     @cached_property
     def _every(self) -> list[Config] | None:
         """All that may become a trial; looked through only where the sampler repeats itself."""
-        return self._space.fitting(self._fits)
+        return self._space.fitting(self._proposes)
 
     def _values(self, config: Config) -> dict[str, Value] | None:
         """A configuration as values of the free dimensions, None where it is outside or makes no sense."""

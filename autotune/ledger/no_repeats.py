@@ -1,4 +1,4 @@
-"""Any sampler of Optuna, kept from proposing what was tried."""
+"""Any sampler of Optuna, kept from proposing what was tried, or what is not to be."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,14 +19,22 @@ class NoRepeats(BaseSampler):
         left: proposals until it is content with one that is not new.
     """
 
-    def __init__(self, sampler: BaseSampler, is_new: Callable[[Params], bool]) -> None:
+    def __init__(self, sampler: BaseSampler, is_new: Callable[[Params], bool], only: Params) -> None:
+        """
+        Args:
+            sampler: that proposes.
+            is_new: whether values were not proposed before; those of `only` may lack.
+            only: values of dimensions that are not for the sampler to choose.
+        """
         self._sampler = sampler
         self._is_new = is_new
+        self._only = only
         self.left = 0
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """See Optuna."""
-        return self._sampler.infer_relative_search_space(study, trial)
+        space = self._sampler.infer_relative_search_space(study, trial)
+        return {name: distribution for name, distribution in space.items() if name not in self._only}
 
     def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> Params:
         """See Optuna. Empty while values are still drawn one by one, at random."""
@@ -40,6 +48,8 @@ class NoRepeats(BaseSampler):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:  # Any: as Optuna has it
         """See Optuna."""
+        if param_name in self._only:
+            return self._only[param_name]
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:

@@ -64,6 +64,7 @@ def _run(record: Record, words: list[str]) -> str:
         "--loss": None if user_code.is_function(options.loss) else options.loss,
         "--metric": options.metric if options.metric and is_quality(bare(options.metric)) else None,
         "--codec": None if options.codec == RunOptions.codec else options.codec,
+        "--train-samples": options.train_samples,
         "--validation-share": None if share == RunOptions.validation_share else share,
     }
     setting = [word for model in options.model or () for word in ("--model", model)]

@@ -58,6 +58,7 @@ class StudyOptions(JsonFields):
         seed: of splits, shuffles and the sampler.
         excluded: names of layers, or patterns of them, that were left alone; None as above.
         codec: under which a file is its download; None as above.
+        train_samples: that the search learned from; None for all.
     """
 
     model: tuple[str, ...] | None = None
@@ -70,6 +71,7 @@ class StudyOptions(JsonFields):
     seed: int | None = None
     excluded: tuple[str, ...] | None = None
     codec: str | None = None
+    train_samples: int | None = None
     shape: tuple[str, ...] | None = None
     signature: str | None = None
 
@@ -91,6 +93,7 @@ class Identity(JsonFields):
         device: its name.
         exclude: names of layers, or patterns of them, that are left alone.
         codec: under which a file is its download.
+        train_samples: that the search learns from; None for all.
     """
 
     data: str | None = None
@@ -105,6 +108,7 @@ class Identity(JsonFields):
     device: str | None = None
     exclude: tuple[str, ...] | None = None
     codec: str = CODECS[0]
+    train_samples: int | None = None
 
     def changes(self, other: Self) -> list[str]:
         """The names under which another study's differs."""

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from autotune.config import FOUR_BITS, SCHEMES, Config, Recipe, Value
 from autotune.ledger.asked import Asked
@@ -82,7 +82,7 @@ class Proposals:
         """Runtimes that files which were built were not tried on."""
         built = {p.outcome.config.recipe: p.outcome for p in self._ledger.record().points if p.outcome.artifact}
         for outcome in built.values():
-            if others := self._others(outcome.config):
+            if others := self._untried(outcome.config.recipe):
                 yield Proposal(None, others)
 
     def baselines(self) -> tuple[Iterator[Proposal], Iterator[Proposal]]:
@@ -93,6 +93,15 @@ class Proposals:
             pruning, clustering, and both, and each share of the channels.
         """
         return self._plain(self._schemes()), self._plain(self._combinations())
+
+    def on_all_samples(self) -> list[Proposal]:
+        """What is on the front and has learned from fewer samples than there may be, learning from most; on every
+        runtime. Nobody asked for it.
+        """
+        most = int(self._space.highest("samples"))
+        recipes = (point.outcome.config.recipe for point in self._ledger.begun().front().points)
+        again = {replace(each, samples=most) for each in recipes if each.matters("samples") and each.samples < most}
+        return [Proposal(None, configs) for recipe in sorted(again, key=str) if (configs := self._untried(recipe))]
 
     def sampled(self, under_way: Sequence[Recipe]) -> Proposal | None:
         """The sampler's next, None at the end of the study or the space, or where it waits for what is under way."""
@@ -151,12 +160,12 @@ class Proposals:
                 yield Config.of({**values, **asdict(runtime), "fine_tune": lesson, "augment": augment})
 
     def _with_others(self, trial: Asked) -> Proposal:
-        return Proposal(trial.number, (trial.config, *self._others(trial.config)))
+        return Proposal(trial.number, (trial.config, *self._untried(trial.config.recipe)))
 
-    def _others(self, config: Config) -> tuple[Config, ...]:
-        """The same recipe on the runtimes that were not tried."""
-        configs = (Config(config.recipe, runtime) for runtime in self._runtimes)
-        return tuple(other for other in configs if self._ledger.admits(other) and not self._ledger.seen(other))
+    def _untried(self, recipe: Recipe) -> tuple[Config, ...]:
+        """A recipe on the runtimes that it was not tried on."""
+        configs = (Config(recipe, runtime) for runtime in self._runtimes)
+        return tuple(each for each in configs if self._ledger.admits(each) and not self._ledger.seen(each))
 
     def _schemes(self) -> Iterator[Sequence[Mapping[str, Value]]]:
         """Four bits, each weight rounded alone, are seldom any good, so of them there is what spares most layers."""

@@ -79,6 +79,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "epochs": (1, 100_000),
     "learning_rate": (1e-12, 1000),
     "batch_size": (1, 100_000),
+    "samples": (0, 1_000_000_000),
     "threads": (1, MOST_THREADS),
 }
 _SETS: dict[str, tuple[int, ...]] = {"levels": LEVELS}

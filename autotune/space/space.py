@@ -139,6 +139,10 @@ class Space:
         """The same, in which they are removed; where it says itself what becomes of them, as it is."""
         return replace(self, dimensions={"dead_channels": Categorical(("removed",)), **self.dimensions})
 
+    def of_samples(self, *numbers: int) -> "Space":
+        """The same, in which any of these numbers of training samples is learned from."""
+        return replace(self, dimensions={**self.dimensions, "samples": Categorical(numbers)})
+
     def with_all_channels(self) -> "Space":
         """The same, in which none is cut."""
         cut = {"channels"} & self.dimensions.keys()

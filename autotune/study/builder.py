@@ -95,6 +95,8 @@ class Builder:
         Raises:
             Infeasible: its channels can't be cut.
         """
+        if recipe.samples >= len(self.candidates[recipe.model].task.data.train):
+            recipe = replace(recipe, samples=0)
         return pipeline.steps(recipe, self._key(recipe), self._plans.keep(recipe))
 
     def trains(self, recipe: Recipe) -> bool:

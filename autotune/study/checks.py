@@ -89,6 +89,7 @@ def check_excluded(excluded: Sequence[str], layers: Sequence[Sequence[str]]) -> 
 
 
 _OTHER = {
+    "train_samples": "another --train-samples",
     "model": "another model (or version of what opens it)",
     **{name: f"other {name}" for name in ("data", "files", "targets", "objectives")},
     "exclude": "another --exclude",

@@ -86,7 +86,14 @@ def run(
         with journal.exclusive(prepared.folder, prepared.name):
             log_to(prepared.folder)
             plans = ChannelPlans()
-            ledger = Ledger(prepared.folder, prepared.name, prepared.space, prepared.meta, _fits(prepared, plans))
+            ledger = Ledger(
+                prepared.folder,
+                prepared.name,
+                prepared.space,
+                prepared.meta,
+                _fits(prepared, plans),
+                only={} if options.train_samples is None else {"samples": options.train_samples},
+            )
             plans.plans |= ledger.record().channels if prepared.leader is None else _followed(prepared.leader)
             if ledger.mended:
                 reporter.note(ledger.mended)

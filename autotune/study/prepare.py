@@ -114,8 +114,11 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer, op
     earlier = leader or before
     if any(opened.dead.values()) and (earlier is None or not _keeps_dead_channels(earlier)):
         space = space.without_dead_channels()
+    if options.train_samples is not None:
+        space = _of_samples(space, options.train_samples, candidates)
     goal = objectives.resolve(goals, quality)
-    useless = tuple(unused(options.space, space))
+    asked = options.space if options.train_samples is None else options.space.of_samples(options.train_samples)
+    useless = tuple(unused(asked, space))
     prepared = Prepared(candidates, space, targets, goal, cache, name, folder, meta, leader, useless)
     fitting = fitting_configs(space, candidates)
     if fitting is not None:
@@ -124,6 +127,20 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer, op
     for key, artifact in opened.fresh.items():
         cache.put(key, artifact)
     return prepared
+
+
+def _of_samples(space: Space, samples: int, candidates: Mapping[str, Candidate]) -> Space:
+    """The space in which a training may learn from so many samples, and from all.
+
+    Raises:
+        UserError: there are not as many, or the space says itself how many there are to be.
+    """
+    every = len(next(iter(candidates.values())).task.data.train)
+    if samples >= every:
+        raise UserError(f"--train-samples {samples}: there are only {every} training samples; leave it out")
+    if "samples" in space.dimensions:
+        raise UserError(f"space {space.source}: has samples of its own; leave them out, or --train-samples")
+    return space.of_samples(samples, every)
 
 
 def _keeps_dead_channels(record: Record) -> bool:
@@ -230,6 +247,7 @@ def identity(
         device=device.name,
         exclude=options.exclude,
         codec=options.codec,
+        train_samples=options.train_samples,
     )
 
 
@@ -276,6 +294,7 @@ def _meta(options: Options, targets: Sequence[Target], goals: Sequence[str], ope
             seed=options.seed,
             excluded=options.exclude,
             codec=options.codec,
+            train_samples=options.train_samples,
         ),
         identity=identity(options, targets, goals, opened, device),
     )

@@ -158,6 +158,7 @@ class Run:
                 scheduler.drain(self._unless_stopped(partial(next, group, None)))
                 setup.tracker.update(setup.ledger.record())
             scheduler.drain(self._unless_stopped(lambda: next(trained, None) or self._next(scheduler.recipes)))
+            self._train_on_all()
         except TimeIsUpError:
             setup.pool.close()  # what is still being built would disturb what follows
             scheduler.finish()
@@ -192,6 +193,16 @@ class Run:
         for outcome in {outcome.config.key: outcome for outcome in outcomes}.values():
             self.scheduler.take(outcome)
         self.scheduler.drain(lambda: None)  # measured and told, before a runtime of theirs is thought to be untried
+
+    def _train_on_all(self) -> None:
+        """The front's files again, of trainings on all samples where the search had some of them."""
+        setup = self.setup
+        if setup.options.train_samples is None or setup.prepared.leader is not None:
+            return
+        if proposals := self.proposals.on_all_samples():
+            setup.reporter.note(f"training {len(proposals)} files of the front again, on all samples")
+            self.scheduler.drain(self._unless_stopped(partial(next, iter(proposals), None)))
+            setup.tracker.update(setup.ledger.record())
 
     def _next(self, under_way: Sequence[Recipe]) -> Proposal | None:
         """What the sampler proposes, None at the end of the search or while it waits for what is under way."""

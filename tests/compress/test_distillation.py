@@ -141,3 +141,16 @@ def test_samples_in_a_file_are_the_same_lessons(data: TrainingData, tmp_path: Pa
     assert path_of(few.x) is not None
     for in_memory, in_file in zip(epoch(data, "none"), epoch(few, "none"), strict=True):
         np.testing.assert_array_equal(in_memory, in_file)
+
+
+@pytest.mark.parametrize("in_file", [False, True], ids=["in memory", "in a file"])
+def test_some_of_the_samples_are_learned_from(data: TrainingData, in_file: bool, tmp_path: Path) -> None:
+    """The same ones in each epoch, each once with its own label, and with the classes in proportion."""
+    np.save(tmp_path / "x.npy", data.x)
+    x = opened(tmp_path / "x.npy") if in_file else data.x
+    some = replace(data, x=x, y=data.y % 4).drawn(16)
+    (first, labels), (second, _) = epoch(some, "none"), epoch(some, "none")
+    assert len(set(first[:, 0, -1, 0])) == 16
+    assert {*first[:, 0, -1, 0]} == {*second[:, 0, -1, 0]}
+    np.testing.assert_array_equal(first[:, 0, -1, 0] % 4, labels)
+    assert list(np.bincount(labels)) == [4, 4, 4, 4]

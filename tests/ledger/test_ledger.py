@@ -292,6 +292,24 @@ def test_drawing_and_listing(tmp_path: Path) -> None:
     assert len({config.key for config in endless.every(50)}) == 50
 
 
+def test_what_is_not_to_be_proposed_can_be_asked_for(tmp_path: Path) -> None:
+    """By a sampler of Optuna, drawn and listed a dimension keeps its value; another one is there for who names it."""
+    space = parse({"prune": [0.2, 0.4, 0.6], "samples": [100, 900], "threads": [1]}, "toy", (1,))
+    study = Ledger(tmp_path, "toy", space, META, only={"samples": 100})
+    study.begin(BASELINE)
+    study.sample_by(optuna.samplers.TPESampler(seed=0, multivariate=True, n_startup_trials=1))
+    assert {config.recipe.samples for config in study.every(100)} == {100}
+    for propose in (study.ask, study.draw, study.ask):
+        asked = propose()
+        assert asked is not None
+        assert asked.config.recipe.samples == 100
+        tell(study, *asked)
+    assert (study.ask(), study.draw()) == (None, None)
+    trial = study.ask_for(Config.of({"prune": 0.2, "samples": 900}))
+    assert trial is not None
+    assert trial.config.recipe.samples == 900
+
+
 def test_a_half_written_line_is_taken_back(tmp_path: Path) -> None:
     """A writer killed in the middle of a line, its lock still there, does no harm."""
     study = ledger(tmp_path)

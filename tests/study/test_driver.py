@@ -1138,3 +1138,35 @@ def test_an_integer_input_gets_floats_of_bytes(tmp_path: Path, monkeypatch: pyte
         np.savez(asked.data, **{name: array.astype(np.uint8) for name, array in data.items()})
     study(asked)
     assert types == {False: {"uint8"}, True: {"float32"}}
+
+
+def test_the_front_is_trained_on_all_samples_at_last(tmp_path: Path) -> None:
+    """Every training of the search learns from some; what is on the front then once more from all, for no trial, and
+    the same command has nothing to do.
+    """
+    pool, reporter = FakePool(), SilentReporter()
+    asked = options(tmp_path, space=SPACE | {"threads": [1]}, train_samples=8)
+    summary = study(asked, pool=pool, reporter=reporter)
+    points = all_measured(summary.record.points)
+    trained = [point for point in points if point.outcome.config.recipe.trains]
+    some = {point.outcome.config.recipe for point in trained if point.outcome.config.recipe.samples == 8}
+    every = {point.outcome.config.recipe for point in trained} - some
+    assert {dataclasses.replace(recipe, samples=8) for recipe in every} <= some
+    assert {point.free for point in trained if point.outcome.config.recipe in every} == {True}
+    front = summary.record.front()
+    assert front is not None
+    on_front = {point.outcome.config.recipe for point in front.points}
+    assert {dataclasses.replace(recipe, samples=8) for recipe in every} >= on_front & some
+    assert f"training {len(every)} files of the front again, on all samples" in reporter.notes
+    assert every
+    assert {step.parameters.get("samples") for step in pool.built if step.trains} == {8, None}
+    again = FakePool()
+    assert len(study(asked, pool=again).record.points) == len(summary.record.points)
+    assert again.built == []
+
+
+def test_other_training_samples_are_another_study(tmp_path: Path) -> None:
+    """Its trials would not be of one search."""
+    study(options(tmp_path, train_samples=8, trials=2))
+    with pytest.raises(UserError, match="'toy' was started with another --train-samples"):
+        study(options(tmp_path, train_samples=9, trials=4))

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from autotune.errors import UserError
 from autotune.model.artifact import Artifact
 from autotune.model.opening import Opening
 from autotune.model.trust import Trust
@@ -61,3 +64,33 @@ def test_a_model_that_can_not_be_trained_keeps_its_channels(tmp_path: Path) -> N
     assert space.all() is None
     options = Options((model,), str(data), space, [], "toy", tmp_path / "runs")
     assert prepare(options, FakeDevice(), FakePool(), importer).space.shares() == (1.0,)
+
+
+@pytest.mark.parametrize(
+    ("samples", "dimensions", "message"),
+    [
+        (10**6, {}, "--train-samples 1000000: there are only {every} training samples; leave it out"),
+        (8, {"samples": [4, 0]}, "space toy: has samples of its own; leave them out, or --train-samples"),
+    ],
+    ids=["too many", "said twice"],
+)
+def test_samples_that_can_not_be(samples: int, dimensions: dict[str, Any], message: str, tmp_path: Path) -> None:
+    """More than there are, or said in two places: one line, and nothing is written."""
+    model, data = toy_files(tmp_path)
+    space = parse({"quantize": "qat", "threads": [1], **dimensions}, "toy", (1,))
+    options = Options((model,), str(data), space, [], "toy", tmp_path / "runs", train_samples=samples)
+    with np.load(data) as arrays:
+        every = len(arrays["x_train"])
+    with pytest.raises(UserError) as error:
+        prepare(options, FakeDevice(), FakePool(), toy_import)
+    assert str(error.value) == message.format(every=every)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_samples_without_a_training_are_told(tmp_path: Path) -> None:
+    """Nobody believes that a search without trainings was any faster."""
+    model, data = toy_files(tmp_path)
+    space = parse({"quantize": ["none", "int8"], "threads": [1]}, "toy", (1,))
+    options = Options((model,), str(data), space, [], "toy", tmp_path / "runs", train_samples=8)
+    [line] = prepare(options, FakeDevice(), FakePool(), toy_import).remarks()
+    assert line.startswith("space toy: samples matters only with a training")
