@@ -6,7 +6,7 @@ from collections import defaultdict
 from autotune.config import FOUR_BITS, INTEGER, MIXABLE, ROUNDED, TRAINING, Config, Recipe, Value
 from autotune.space.space import Categorical, Dimension, Space, grid
 
-DECIDING = ("channels", "prune", "prune_pattern", "cluster", "fine_tune", "quantize", "rounding", "levels")
+DECIDING = ("channels", "prune", "prune_pattern", "cluster", "fine_tune", "quantize", "rounding", "levels", "samples")
 """The fields by which a recipe's others matter or not, see Recipe.idle()."""
 
 

@@ -112,13 +112,14 @@ def _config(config: Config, *, cuts: bool) -> list[str]:
     levels = f" {recipe.levels} levels" if recipe.matters("levels") and recipe.levels < LEVELS[0] else ""
     mixed = f" mixed {recipe.mixed:.0%}" if recipe.matters("mixed") and recipe.mixed else ""
     ends = " in/out" if recipe.matters("io") and recipe.io == "int8" else ""
+    samples = f", {recipe.samples} samples" if recipe.matters("samples") else ""
     plugged = "".join(f", {name} {value}" for name, value in recipe.extra)
     return [
         *([recipe.model] if recipe.model else []),
         *([f"{recipe.channels:.0%}{once}" if recipe.channels < 1 else "-"] if cuts else []),
         f"{recipe.prune:.0%}{once}" if recipe.prune else "-",
         f"{recipe.cluster}{once}" if recipe.cluster else "-",
-        scheme + levels + mixed + ends + plugged,
+        scheme + levels + mixed + ends + samples + plugged,
         config.runtime.short,
     ]
 

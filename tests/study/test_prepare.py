@@ -94,3 +94,5 @@ def test_samples_without_a_training_are_told(tmp_path: Path) -> None:
     options = Options((model,), str(data), space, [], "toy", tmp_path / "runs", train_samples=8)
     [line] = prepare(options, FakeDevice(), FakePool(), toy_import).remarks()
     assert line.startswith("space toy: samples matters only with a training")
+    trains = replace(options, space=parse({"quantize": ["none", "qat"], "threads": [1]}, "toy", (1,)))
+    assert prepare(trains, FakeDevice(), FakePool(), toy_import).remarks() == []

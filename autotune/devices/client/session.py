@@ -36,6 +36,9 @@ GRACE = 30.0
 POLL = 0.2
 """Seconds between two tries for the lease."""
 
+PIECE = 1 << 24
+"""Bytes of a file that are sent at once: samples may be more than memory should hold."""
+
 TAKEOVER = 10.0
 """Seconds in which a new runner must have the lease of the one that was lost."""
 
@@ -236,9 +239,14 @@ class RunnerSession:
             digest = self._digests[key]
             if self._connection.process is None or digest not in self._sent:
                 if not self._ask({"do": "have", "file": digest}).get("have"):
-                    self._ask({"do": "put", "file": digest}, path.read_bytes())
+                    self._put(path, digest, status.st_size)
                 self._sent.add(digest)
         return digest
+
+    def _put(self, path: Path, digest: str, size: int) -> None:
+        with path.open("rb") as file:
+            for start in range(0, max(size, 1), PIECE):
+                self._ask({"do": "put", "file": digest, "size": size, "from": start}, file.read(PIECE))
 
     def _hold(self, mode: str, waiting: Callable[[str], None]) -> None:
         while (by := self._lease_or_reconnect(mode)) is not None:

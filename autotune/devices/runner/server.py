@@ -9,7 +9,7 @@ where it says {"bytes": N}, N raw bytes after it.
     {"do": "facts"}                                     what there is to know about the machine
     {"do": "state"}                                     what changes on it: load, frequency, temperature
     {"do": "have", "file": SHA256}                      whether a file is there
-    {"do": "put", "file": SHA256, "bytes": N}           puts it there
+    {"do": "put", "file": SHA256, "size": N, "from": I} puts it there, a piece at a time, from its beginning on
     {"do": "lease", "mode": "exclusive" | "shared" | "none", "holder": TEXT}
     {"do": "outputs", …, "inputs": SHA256, "from": I, "to": J, "batch": N}
                                                         answers with the outputs of these inputs as .npy
@@ -83,7 +83,7 @@ class Runner:
             if do == "have":
                 return {"ok": {"have": self._have(request["file"])}}, b""
             if do == "put":
-                return {"ok": self._put(request["file"], data)}, b""
+                return {"ok": self._put(request, data)}, b""
             if do == "lease":
                 return {"ok": self._hold(request)}, b""
             files = {"path": "model", "inputs_path": "inputs"}
@@ -106,12 +106,18 @@ class Runner:
         except FileNotFoundError:
             return False
 
-    def _put(self, file, data):
-        if hashlib.sha256(data).hexdigest() != file:
-            raise OSError("a file arrived damaged")
+    def _put(self, request, data):
+        file, size = request["file"], request["size"]
         fresh = self._folder / f"{file}.{os.getpid()}"
-        fresh.write_bytes(data)
-        fresh.replace(self._path(file))
+        with fresh.open("ab" if request["from"] else "wb") as there:
+            if there.tell() != request["from"]:
+                raise OSError("a piece of a file is missing")
+            there.write(data)
+        if request["from"] + len(data) == size:
+            if digest(fresh) != file:
+                fresh.unlink()
+                raise OSError("a file arrived damaged")
+            fresh.replace(self._path(file))
         return {}
 
     def _hold(self, request):
@@ -157,6 +163,15 @@ class Runner:
         except (OSError, ValueError, KeyError):
             pass
         return "another process"
+
+
+def digest(path: Path) -> str:
+    """A file's sha256."""
+    total = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            total.update(part)
+    return total.hexdigest()
 
 
 def succeed(note: Path, token: str) -> None:

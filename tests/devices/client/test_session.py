@@ -111,6 +111,19 @@ def test_a_file_is_sent_once(tmp_path: Path, inputs: Path, sent: list[dict[str, 
     assert [request["do"] for request in sent].count("put") == 2  # the model and the inputs
 
 
+def test_a_long_file_is_sent_in_pieces(
+    tmp_path: Path, inputs: Path, sent: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more of it than one is in memory, and it arrives whole: samples may be many."""
+    monkeypatch.setattr(session, "PIECE", 1000)
+    opened = RunnerSession(Here(tmp_path))
+    outputs = opened.outputs(PROBE, GOOD, inputs)
+    opened.close()
+    pieces = [request["from"] for request in sent if request["do"] == "put" and request["size"] > 1000]
+    assert pieces[:2] == [0, 1000]
+    assert len(outputs) == len(np.load(inputs))
+
+
 def test_a_changed_file_is_another(tmp_path: Path, opened: RunnerSession) -> None:
     """Under the same name."""
     model = tmp_path / "model.tflite"
@@ -371,7 +384,7 @@ def test_one_that_does_not_read_is_given_up(opened: RunnerSession, monkeypatch: 
     monkeypatch.setattr(session, "GRACE", -9.5)  # with the seconds that a megabyte may take, half a second
     process = stopped(opened)
     with pytest.raises(Fault, match=r"no answer in 0\.5 s"):
-        opened._ask({"do": "put", "file": "x"}, bytes(1_000_000))
+        opened._ask({"do": "put", "file": "x", "size": 1, "from": 0}, bytes(1_000_000))
     assert not alive(process)
 
 

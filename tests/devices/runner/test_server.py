@@ -53,13 +53,17 @@ def ask(process: "subprocess.Popen[bytes]", request: dict[str, Any], data: bytes
 
 
 def test_a_damaged_file_is_not_kept(started: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
-    """A file goes by its sha256, and what comes must have it."""
+    """A file goes by its sha256, and what comes must have it; half of one is none, and a piece must follow the last."""
     file = hashlib.sha256(b"whole").hexdigest()
-    assert ask(started, {"do": "put", "file": file}, b"half")["broken"] == "a file arrived damaged"
+    put = {"do": "put", "file": file, "size": 5}
+    assert ask(started, {**put, "from": 0}, b"other")["broken"] == "a file arrived damaged"
+    assert ask(started, {**put, "from": 0}, b"who") == {"ok": {}}
+    assert ask(started, {**put, "from": 4}, b"e")["broken"] == "a piece of a file is missing"
     assert ask(started, {"do": "have", "file": file}) == {"ok": {"have": False}}
-    assert ask(started, {"do": "put", "file": file}, b"whole") == {"ok": {}}
+    assert ask(started, {**put, "from": 3}, b"le") == {"ok": {}}
     assert ask(started, {"do": "have", "file": file}) == {"ok": {"have": True}}
     assert (tmp_path / "files" / file).read_bytes() == b"whole"
+    assert [path.name for path in (tmp_path / "files").glob(f"{file}*")] == [file]
 
 
 def test_files_nobody_asked_for_in_a_week_are_removed(tmp_path: Path) -> None:
