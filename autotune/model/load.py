@@ -335,6 +335,7 @@ def _of_file(file: bytes, reason: str, training: KerasConfig) -> Artifact:
         reason: why that model can't be trained itself, "" for a file that was given.
         training: what it was trained with.
     """
+    file = tflite_opening.settled(file)
     facts = tflite.facts(file)
     untrainable = "it is quantized already" if facts.quantized else why_untrainable(file)
     if untrainable is not None and reason:

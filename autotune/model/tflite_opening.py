@@ -1,5 +1,8 @@
 """A .tflite file whose shapes are fixed, and that has one signature of several, as the user says."""
 
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from ai_edge_litert.tools import flatbuffer_utils
@@ -7,6 +10,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 from autotune.errors import UserError, one_line
 from autotune.model.opening import Opening, chosen
 from autotune.model.signature import Shape
+from autotune.task.data import Array
 from autotune.tflite.ends import ends_of
 from autotune.tflite.flatbuffer import opened as tables_of
 from autotune.tflite.flatbuffer import reading, tensor_facts
@@ -14,6 +18,11 @@ from autotune.tflite.flatbuffer import reading, tensor_facts
 _BODIES = ("bodySubgraphIndex", "condSubgraphIndex", "decompositionSubgraphIndex", "elseSubgraphIndex")
 _GRAPHS = (*_BODIES, "initSubgraphIndex", "subgraph", "thenSubgraphIndex")
 """Options of operators that name another graph of the file."""
+
+
+def _random(shape: Sequence[int]) -> Array:
+    """Values from 0 to 1."""
+    return np.random.default_rng(0).random(shape)
 
 
 def opened(file: bytes, opening: Opening) -> bytes:
@@ -51,35 +60,102 @@ def _make_main(model: schema.ModelT, number: int) -> None:
     graphs[0], graphs[number] = graphs[number], graphs[0]
 
 
+def settled(file: bytes) -> bytes:
+    """The file with fixed shapes of outputs, where it leaves them open and they follow from those of its inputs: a
+    reshape to (-1, 4) leaves them open where batches may be of any size.
+
+    Args:
+        file: a .tflite file. One that is for batches of a fixed size, or can't be run, comes back as it is.
+
+    Raises:
+        UserError: it is no whole .tflite file, or gives several rows for one sample.
+    """
+    with reading():
+        tables_of(file)
+        model = flatbuffer_utils.read_model_from_bytearray(bytearray(file))
+        graph = model.subgraphs[0]
+        exits = [(int(index), tensor_facts(graph.tensors[index])["shape_signature"]) for index in graph.outputs]
+        names = ends_of(model).outputs
+        inputs = list(_input_shapes(model).values())
+    samples = [[size for size in shape[1:] if size] for shape in inputs if shape]
+    if inputs != [[None, *shape] for shape in samples]:
+        return file
+    try:
+        single = _sizes(file, [[1, *shape] for shape in samples], np.zeros)
+        pair = _sizes(file, [[2, *shape] for shape in samples])  # of other values: no shape may hang on them
+    except (RuntimeError, ValueError):
+        return file
+    for name, (index, signature) in zip(names, exits, strict=True):
+        if signature[:1] == [-1] and single[index][:1] != [1]:
+            shape = ", ".join(map(str, single[index]))
+            raise UserError(f"output {name!r} is ({shape}) for one sample; rebuild it as (-1, {shape})")
+    loose = [index for index, signature in exits if -1 in signature[1:]]
+    if not loose or any(pair[index] != [2, *single[index][1:]] for index in loose):
+        return file
+    _fix(model, single, free=True)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
 def _close(model: schema.ModelT, opening: Opening) -> None:
     """Gives inputs their shapes, and all other tensors those that follow; the batch stays as it was.
 
     Raises:
         UserError: there is no such input, or the file can't be run with such a shape.
     """
-    graph = model.subgraphs[0]
-    names = ends_of(model).inputs
-    inputs: dict[str, Shape | None] = {
-        name: [None if size < 0 else size for size in tensor_facts(graph.tensors[index])["shape_signature"]]
-        for name, index in zip(names, graph.inputs, strict=True)
-    }
-    shapes = opening.closed(inputs)
-    open_batches = all(shape is not None and shape[:1] == [None] for shape in shapes.values())
+    shapes = list(opening.closed(_input_shapes(model)).values())
+    file = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
     try:
-        interpreter = Interpreter(
-            model_content=bytes(flatbuffer_utils.convert_object_to_bytearray(model)),
-            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        )
-        for entry, shape in zip(interpreter.get_input_details(), shapes.values(), strict=True):
-            interpreter.resize_tensor_input(entry["index"], [size or 1 for size in shape or []])
-        interpreter.allocate_tensors()
+        sizes = _sizes(file, [[size or 1 for size in shape or []] for shape in shapes])
     except (RuntimeError, ValueError) as error:
         raise UserError(f"can't be run with --shape as it is: {one_line(error)}") from error
-    found = {row["index"]: row["shape"].tolist() for row in interpreter.get_tensor_details()}
-    for index, tensor in enumerate(graph.tensors):
+    _fix(model, sizes, free=_any_batch(shapes))
+
+
+def _input_shapes(model: schema.ModelT) -> dict[str, Shape | None]:
+    """By name, with the batch."""
+    graph = model.subgraphs[0]
+    return {
+        name: [None if size < 0 else size for size in tensor_facts(graph.tensors[index])["shape_signature"]]
+        for name, index in zip(ends_of(model).inputs, graph.inputs, strict=True)
+    }
+
+
+def _any_batch(inputs: Sequence[Shape | None]) -> bool:
+    """Whether batches may be of any size."""
+    return all(shape is not None and shape[:1] == [None] for shape in inputs)
+
+
+def _sizes(
+    file: bytes, inputs: Sequence[Sequence[int]], values: Callable[[Sequence[int]], Array] = _random
+) -> dict[int, list[int]]:
+    """The shape of each of the main graph's tensors, by number, as LiteRT has it once the file was run: when memory is
+    allocated, what a reshape computes from other shapes is not known yet.
+
+    Args:
+        file: a .tflite file.
+        inputs: shapes of its inputs.
+        values: of an input, by its shape; integers are cut off.
+
+    Raises:
+        RuntimeError, ValueError: LiteRT refuses the file or the shapes.
+    """
+    interpreter = Interpreter(
+        model_content=file, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    )
+    entries = interpreter.get_input_details()
+    for entry, shape in zip(entries, inputs, strict=True):
+        interpreter.resize_tensor_input(entry["index"], shape)
+    interpreter.allocate_tensors()
+    for entry, shape in zip(entries, inputs, strict=True):
+        interpreter.set_tensor(entry["index"], values(shape).astype(entry["dtype"]))
+    interpreter.invoke()
+    return {row["index"]: row["shape"].tolist() for row in interpreter.get_tensor_details()}
+
+
+def _fix(model: schema.ModelT, sizes: Mapping[int, list[int]], *, free: bool) -> None:
+    """Gives tensors of the main graph whose shapes are open these; free: the batch of those that have one stays so."""
+    for index, tensor in enumerate(model.subgraphs[0].tensors):
         before = tensor_facts(tensor)["shape_signature"]
-        if -1 not in before:
-            continue
-        tensor.shape = found[index]
-        free = open_batches and before[0] == -1
-        tensor.shapeSignature = [-1, *found[index][1:]] if free else None
+        if -1 in before:
+            tensor.shape = sizes[index]
+            tensor.shapeSignature = [-1, *sizes[index][1:]] if free and before[0] == -1 else None

@@ -166,6 +166,42 @@ def test_a_keras_file_has_no_signatures(tmp_path: Path) -> None:
     assert chosen(["only"], Opening()) == "only"
 
 
+def reshaped(rows: Any, shape: tuple[int | None, ...] = (6, 4)) -> bytes:
+    """A .tflite file that reshapes features (n, 6, 8) of its inputs."""
+    entry = tf_keras.Input(shape, name="x")
+    hidden = tf_keras.layers.Dense(8, bias_initializer="ones")(entry)
+    return bytes(tf.lite.TFLiteConverter.from_keras_model(tf_keras.Model(entry, rows(hidden))).convert())
+
+
+def test_what_a_reshape_leaves_open_follows_from_the_inputs() -> None:
+    """Its file says so of no dimension; it is trained and run with batches of any size, as one that does."""
+    file = reshaped(tf_keras.layers.Reshape((-1, 4)))
+    imported = import_model(file, "m.tflite")
+    assert (imported.facts["output_shape"], imported.facts["untrainable"]) == ([12, 4], None)
+    np.testing.assert_array_equal(run(imported.data, X), run(file, X))
+    np.testing.assert_allclose(open_base(imported.data)(X), run(file, X), atol=1e-5)
+
+
+def test_a_shape_that_is_said_reaches_what_a_reshape_leaves_open() -> None:
+    """The output's rows are those of an input of that shape."""
+    file = reshaped(tf_keras.layers.Reshape((-1, 4)), (None, 4))
+    assert import_model(file, "m.tflite", None, SHAPE).facts["output_shape"] == [12, 4]
+
+
+def test_samples_that_are_one_axis_with_others_are_refused() -> None:
+    """Which of the rows are whose nobody knows; the line says how they can be told."""
+    expected = r"^m.tflite: output '\w+' is \(12, 4\) for one sample; rebuild it as \(-1, 12, 4\)$"
+    with pytest.raises(UserError, match=expected):
+        import_model(reshaped(lambda x: tf.reshape(x, (-1, 4))), "m.tflite")
+
+
+def test_a_shape_that_hangs_on_values_is_refused() -> None:
+    """As it would be another for the next sample."""
+    file = reshaped(lambda x: tf.gather(x, tf.reshape(tf.where(x[0, 0] > 1), (-1,)), axis=2))
+    with pytest.raises(UserError, match=r"^m.tflite: output shape \(6, None\) is not fixed"):
+        import_model(file, "m.tflite")
+
+
 def test_inputs_are_named_as_those_who_call_the_model_name_them(tmp_path: Path) -> None:
     """By the keys of a dictionary, where it takes one, and not by its layers."""
     ends = {key: keras.Input((None, 4), name=f"layer_{key}") for key in ("text", "mask")}
