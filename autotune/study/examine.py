@@ -10,6 +10,7 @@ from autotune.model.file import read_model
 from autotune.results.record import Begun
 from autotune.study.candidates import Importer, Opened, name_models, open_candidates
 from autotune.study.checks import check_named, check_writable, refuse_changes
+from autotune.study.indices import check_indices
 from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.study.prepare import fitted_space, fitting_configs, identity, place, targets_and_objectives
@@ -61,6 +62,7 @@ def examine(options: Options, devices: Sequence[Device], pool: Pool, importer: I
         UserError: something does not fit. Nothing was written then.
     """
     opened = open_candidates(options, ArtifactCache(options.folder / ".cache"), pool, importer)
+    check_indices(opened.candidates.values())
     targets, goals = targets_and_objectives(options, opened)
     for device in devices:
         leader, name, folder = place(options, device)

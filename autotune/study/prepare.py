@@ -20,6 +20,7 @@ from autotune.space.space import Space
 from autotune.space.unused import unused
 from autotune.study.candidates import Candidate, Importer, Opened, open_candidates
 from autotune.study.checks import check_delegates, check_targets, check_writable, refuse_changes
+from autotune.study.indices import check_indices
 from autotune.study.options import Options
 from autotune.study.pool import Pool
 from autotune.targets import objectives
@@ -103,6 +104,7 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer, op
     cache = ArtifactCache(options.folder / ".cache")
     opened = opened or open_candidates(options, cache, pool, importer)
     candidates = opened.candidates
+    check_indices(candidates.values())
     targets, goals = targets_and_objectives(options, opened)
     quality = opened.quality
     meta = _meta(options, targets, goals, opened, device)
