@@ -26,6 +26,7 @@ from autotune.errors import Fault, Infeasible
 from autotune.files import Scratch
 from autotune.results.profile import OperatorTime
 from autotune.task.data.fields import Array
+from autotune.tflite.flatbuffer import ends_if_any
 from autotune.tflite.state import state
 
 BATCH, SINGLY = 100, 20
@@ -78,8 +79,8 @@ class AdbSession:
         """The phone's own outputs: in batches where the delegate takes as much of the file then as of one
         sample, else by a process for each sample, which also is what resets the state that a file may keep.
         """
-        delegated = self._about(model, runtime)[0].delegated  # refuses what is no model
         entry, exit_ = input_and_output(model.read_bytes())
+        delegated = self._about(model, runtime)[0].delegated
         samples = np.load(inputs, mmap_mode="r", allow_pickle=False)
         parts: list[Array] = []
         size = SINGLY if state(model.read_bytes()) else BATCH
@@ -287,7 +288,7 @@ def _zeros(model: Path) -> list[str]:
     """Flags for a file's input where it is of whole numbers, [] for others."""
     try:
         entry, _ = input_and_output(model.read_bytes())
-    except Exception:  # noqa: BLE001  # what is no model, or of another type, benchmark_model judges itself
+    except Infeasible:  # what is no model, or of another type, benchmark_model judges itself
         return []
     whole = np.dtype(entry["dtype"]).kind in "iu" and not entry["quantization"][0]
     return tool.zeros(entry["shape"]) if whole else []
@@ -297,8 +298,10 @@ def input_and_output(file: bytes) -> tuple[Details, Details]:
     """A file's first input and output: shape, dtype and quantization (scale, zero point), as LiteRT tells them.
 
     Raises:
-        Infeasible: there are more, or one has a type that autotune can't feed or read.
+        Infeasible: it is no whole .tflite file, there are more, or one has a type that autotune can't feed or read.
     """
+    if ends_if_any(file) is None:
+        raise Infeasible("not a whole .tflite file")
     graph = schema.Model.GetRootAs(file).Subgraphs(0)
     if graph.InputsLength() != 1 or graph.OutputsLength() != 1:
         raise Infeasible(

@@ -642,8 +642,8 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(folder: Path, tmp_path:
     assert precious.read_text() == "kept"
 
 
-def test_several_inputs_and_outputs_are_refused() -> None:
-    """Through adb a file is fed by one array."""
+def test_several_inputs_and_outputs_are_refused(folder: Path, tmp_path: Path) -> None:
+    """Through adb a file is fed by one array; before the phone has run anything."""
     start(2)
     import tf_keras
 
@@ -651,3 +651,18 @@ def test_several_inputs_and_outputs_are_refused() -> None:
     file = converted(tf_keras.Model([a, b], tf_keras.layers.Add()([a, b])))
     with pytest.raises(Infeasible, match="files with 2 inputs and 1 outputs can't be fed and read through adb"):
         input_and_output(file)
+    (model := tmp_path / "several.tflite").write_bytes(file)
+    with phone(folder).open() as session, pytest.raises(Infeasible, match="files with 2 inputs and 1 outputs"):
+        session.outputs(model, Runtime(), samples(2, tmp_path))
+    assert not runs(folder)
+
+
+def test_what_is_no_file_is_not_fed(folder: Path, tmp_path: Path) -> None:
+    """It is refused in our words before the phone has run anything, in those of benchmark_model where it is timed."""
+    (model := tmp_path / "no.tflite").write_bytes(b"no model")
+    with phone(folder).open() as session:
+        with pytest.raises(Infeasible, match=r"^not a whole \.tflite file$"):
+            session.outputs(model, Runtime(), samples(2, tmp_path))
+        assert not runs(folder)
+        with pytest.raises(Infeasible, match=r"^xnnpack refuses the file"):
+            session.latency(model, Runtime())
