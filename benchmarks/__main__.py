@@ -6,6 +6,7 @@ from benchmarks import (
     channels,
     faults,
     growth,
+    images,
     job,
     live,
     measuring,
@@ -49,4 +50,7 @@ if __name__ == "__main__":
         sys.exit(faults.main(sys.argv[2:]))
     if sys.argv[1:2] == ["zoo"]:  # takes names of models
         sys.exit(zoo.main(sys.argv[2:]))
+    if sys.argv[1:2] == ["images"]:  # takes a number of them; longer than all others together
+        images.main(sys.argv[2:])
+        sys.exit()
     main(sys.argv[1:])
