@@ -148,10 +148,13 @@ def _applications() -> dict[str, Entry]:
     }
     sizes = {"Xception": 75, "InceptionV3": 80}
     pixels = {"MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny"}
+    in_both = {"MobileNet", "MobileNetV2", "MobileNetV3Small", "ResNet50", "EfficientNetB0"}
     rows: dict[str, Entry] = {}
     for name, options in small.items():
-        size = sizes.get(name, 64)
-        rows |= _both(name, partial(_application, name, size, options), pixels=name in pixels)
+        make = partial(_application, name, sizes.get(name, 64), options)
+        rows |= _both(name, make, pixels=name in pixels)
+        if name not in in_both:  # the others have no kind of layer that these and the small networks have not
+            del rows[f"{name}, tf_keras"]
     return rows
 
 

@@ -59,6 +59,7 @@ def _fake_quantized(model: KerasModel, *, pruned: bool, clustered: bool) -> Kera
     import tensorflow_model_optimization as tfmot
     from tensorflow_model_optimization.python.core.quantization.keras import default_8bit
 
+    from autotune.compress.functions import FUNCTIONS, Function, computes
     from autotune.compress.layout import inputs_in_order
 
     quantize = tfmot.quantization.keras
@@ -87,7 +88,7 @@ def _fake_quantized(model: KerasModel, *, pruned: bool, clustered: bool) -> Kera
     refused = [layer for layer in layers_of(model) if _is_treated(layer) and not own(layer)]
     if refused:
         raise Infeasible(f"TFMOT can't quantize layer {refused[0].name!r} ({type(refused[0]).__name__})")
-    computing = [layer for layer in layers_of(model) if type(layer).__name__ == "TFOpLambda" and not _moves(layer)]
+    computing = list(filter(computes, layers_of(model)))
     if computing:
         name = computing[0].name
         raise Infeasible(
@@ -97,14 +98,14 @@ def _fake_quantized(model: KerasModel, *, pruned: bool, clustered: bool) -> Kera
         model,
         lambda layer: (
             own(layer)
-            or not (layer.weights or type(layer).__name__ in _FUNCTIONS)
+            or not (layer.weights or type(layer).__name__ in FUNCTIONS)
             or type(layer).__name__ in _OUTPUT_ONLY
         ),
         lambda layer: quantize.quantize_annotate_layer(layer, config(layer)),
     )
     _pass_names(model)
     try:
-        known = {"Default8BitOutputQuantizeConfig": configs.Default8BitOutputQuantizeConfig}
+        known = {"Default8BitOutputQuantizeConfig": configs.Default8BitOutputQuantizeConfig, "Function": Function}
         with inputs_in_order(), quantize.quantize_scope(known):
             return quantize.quantize_apply(annotated, scheme)
     except (ValueError, RuntimeError, TypeError) as error:
@@ -113,12 +114,6 @@ def _fake_quantized(model: KerasModel, *, pruned: bool, clustered: bool) -> Kera
 
 _ACTIVATIONS = ("linear", "relu", "relu6", "softmax", "sigmoid", "tanh", "gelu", "swish")
 """Layers of these are quantized by TFMOT itself."""
-
-_FUNCTIONS = ("SlicingOpLambda", "TFOpLambda")
-"""TensorFlow's functions in a Keras model, whose arguments TFMOT's wrapping would lose."""
-
-_MOVING = ("concat", "expand_dims", "identity", "reshape", "split", "squeeze", "stack", "transpose", "unstack")
-"""Those that compute nothing: what they give has the scale of what they take."""
 
 _OUTPUT_ONLY = (
     *("BatchNormalization", "LayerNormalization", "Normalization", "PReLU"),
@@ -139,11 +134,6 @@ def _pass_names(model: KerasModel) -> None:
         last = max(number(layer.name, usual) for layer in layers_of(model))
         while last >= 0 and number(kind(1, 1).name, usual) < last:
             pass
-
-
-def _moves(layer: KerasLayer) -> bool:
-    """Whether a function of TensorFlow only moves values."""
-    return str(layer.get_config()["function"]).removeprefix("compat.v1.") in _MOVING
 
 
 def _is_treated(layer: KerasLayer) -> bool:

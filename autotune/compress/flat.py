@@ -1,13 +1,13 @@
 """A Keras model without nested models, and activations with weights, in its layers: all in a place of their own."""
 
 from autotune.model.keras_facts import fresh_inputs
-from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
+from autotune.model.keras_types import KerasConfig, KerasLayer, KerasModel, KerasTensor
 
 _Copies = dict[int, tuple[KerasLayer, KerasLayer]]
 """By a layer's id() the layer and its copy."""
 
 
-def flattened(model: KerasModel) -> KerasModel:
+def flattened(model: KerasModel, *, functions: bool = False) -> KerasModel:
     """The model with the layers of nested models in their place, each called as the nested model calls it; and what is
     the activation of a layer and has weights, as a PReLU, as a layer behind it.
 
@@ -15,6 +15,7 @@ def flattened(model: KerasModel) -> KerasModel:
 
     Args:
         model: a tf_keras model.
+        functions: whether functions of TensorFlow that make other values become layers, too, see functions.py.
 
     Returns:
         The model itself where it has nothing of that; else one of copies of its layers, with the same weights. Where
@@ -22,11 +23,15 @@ def flattened(model: KerasModel) -> KerasModel:
     """
     import tf_keras
 
-    if not any(_is_nested(layer) or learned_activation(layer) for layer in model.layers):
+    from autotune.compress.functions import computes
+
+    if not any(
+        _is_nested(layer) or learned_activation(layer) or (functions and computes(layer)) for layer in model.layers
+    ):
         return model
     entries = fresh_inputs(model)
     copies: _Copies = {}
-    flat = tf_keras.Model(entries, _called(model, entries, copies), name=model.name)
+    flat = tf_keras.Model(entries, _called(model, entries, copies, functions=functions), name=model.name)
     for layer, copy in copies.values():
         copy.set_weights(layer.get_weights()[: len(copy.weights)])  # those of its activation come last
         if hasattr(copy, "finalize_state"):  # as translate.py
@@ -45,9 +50,11 @@ def _is_nested(layer: KerasLayer) -> bool:
     return bool(getattr(layer, "_is_graph_network", False))  # public in no form
 
 
-def _called(model: KerasModel, inputs: list[KerasTensor], copies: _Copies) -> list[KerasTensor]:
+def _called(model: KerasModel, inputs: list[KerasTensor], copies: _Copies, *, functions: bool) -> list[KerasTensor]:
     """What a model gives for these inputs, by copies of its layers; a layer that is called twice has one copy."""
     import tensorflow as tf
+
+    from autotune.compress.functions import as_layer, computes, is_symbolic
 
     made = dict(zip(map(id, model.inputs), inputs, strict=True))
 
@@ -60,7 +67,11 @@ def _called(model: KerasModel, inputs: list[KerasTensor], copies: _Copies) -> li
                 continue
             arguments, options = tf.nest.map_structure(here, (node.call_args, node.call_kwargs))
             if _is_nested(node.layer):
-                outputs = _called(node.layer, tf.nest.flatten(arguments), copies)
+                outputs = _called(node.layer, tf.nest.flatten(arguments), copies, functions=functions)
+            elif functions and computes(node.layer) and (layer := as_layer(node, _name(node.layer, copies))):
+                copies[id(layer)] = (layer, layer)
+                tensors = list(filter(is_symbolic, tf.nest.flatten((arguments, options))))
+                outputs = layer(tensors if tensors[1:] else tensors[0])
             else:
                 outputs = _copy(node.layer, copies)(*arguments, **options)
                 if activation := learned_activation(node.layer):
@@ -71,9 +82,17 @@ def _called(model: KerasModel, inputs: list[KerasTensor], copies: _Copies) -> li
 
 def _copy(layer: KerasLayer, copies: _Copies) -> KerasLayer:
     if id(layer) not in copies:
-        taken = {copy.name for _, copy in copies.values()}
-        numbered = (f"{layer.name}_{number}" for number in range(1, len(taken) + 1))
-        name = layer.name if layer.name not in taken else next(each for each in numbered if each not in taken)
-        config = {**layer.get_config(), "name": name} | ({"activation": None} if learned_activation(layer) else {})
-        copies[id(layer)] = (layer, type(layer).from_config(config))
+        config = {**layer.get_config(), "name": _name(layer, copies)}
+        copies[id(layer)] = (layer, type(layer).from_config(config | _without_activation(layer)))
     return copies[id(layer)][1]
+
+
+def _without_activation(layer: KerasLayer) -> KerasConfig:
+    return {"activation": None} if learned_activation(layer) else {}
+
+
+def _name(layer: KerasLayer, copies: _Copies) -> str:
+    """A layer's name, with a number where a copy has it."""
+    taken = {copy.name for _, copy in copies.values()}
+    numbered = (f"{layer.name}_{number}" for number in range(1, len(taken) + 1))
+    return layer.name if layer.name not in taken else next(each for each in numbered if each not in taken)

@@ -30,7 +30,7 @@ class QuantizationAware:
     """Trains with int8 arithmetic simulated in the forward pass."""
 
     name = "qat"
-    version = 8
+    version = 9
     trains = True
     continues = True
 
@@ -45,7 +45,7 @@ class QuantizationAware:
             initial, model = reopened(base, shorter, parameters)
             apart = bool(unpack(shorter)[-1])
         else:
-            model = flattened(open_base(base, parent))
+            model = flattened(open_base(base, parent), functions=True)
             see(model, data.calibration)
             if any(layer.weights and named(layer.name, data.excluded) for layer in layers_of(model)):
                 raise Infeasible("layers that are excluded would be quantized all the same, by LiteRT's converter")
@@ -68,7 +68,7 @@ def reopened(base: bytes, trained: bytes, parameters: JsonObject) -> tuple[Weigh
     Returns:
         The weights that it began with, and the quantization-aware model.
     """
-    model = flattened(open_base(base))
+    model = flattened(open_base(base), functions=True)
     *weights, apart = unpack(trained)
     initial = weights[: len(model.weights)]
     model.set_weights(initial)

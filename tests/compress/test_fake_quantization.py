@@ -176,7 +176,9 @@ def test_what_would_not_be_integer_throughout(build: Build) -> None:
 
 
 def test_functions_between_layers(tmp_path: Path) -> None:
-    """Of TensorFlow: those that move values go through, of others the model is refused before the training."""
+    """Of TensorFlow: those that move values go through; of others that are no layers, since what they take besides
+    tensors can't be kept, the model is refused before the training.
+    """
     start(2)
     import tensorflow as tf
     from tf_keras import Model, layers
@@ -189,9 +191,39 @@ def test_functions_between_layers(tmp_path: Path) -> None:
     moving = trained(lambda x: tf.transpose(tf.concat([x, x], -1), (0, 2, 1, 3))[:, :4])
     names = [weight.name for weight in quantization_aware(moving, pruned=False, clustered=False, apart=False).weights]
     assert sum("kernel_max" in name for name in names) == 2
-    for function in (lambda x: x + x, lambda x: x / 2.0, tf.nn.relu6):
-        with pytest.raises(Infeasible, match=r"what 'tf\..*' \(TFOpLambda\) gives; use a layer in its place"):
-            quantization_aware(trained(function), pruned=False, clustered=False, apart=False)
+    with pytest.raises(Infeasible, match=r"what 'tf\..*' \(TFOpLambda\) gives; use a layer in its place"):
+        quantization_aware(trained(lambda x: tf.cast(x, tf.float32)), pruned=False, clustered=False, apart=False)
+
+
+def test_functions_that_compute(build: Build) -> None:
+    """They become layers, so that what they give is quantized: the file computes in integers what the model does."""
+    from tf_keras import layers
+
+    x = np.random.default_rng(0).normal(size=(200, 6, 6, 4)).astype(np.float32)
+    functions = _computing()
+    for function, operators in functions.values():
+        entry = layers.Input((6, 6, 4))
+        computed = function(layers.Conv2D(8, 3, padding="same")(entry))
+        last = layers.Dense(3)(layers.Flatten()(computed))
+        artifact, model = build([entry, last], x, quantize="qat")
+        assert {layer["dtype"] for layer in artifact.facts["layers"]} == {"int8"}
+        assert set(operators) <= set(describe(artifact.data)["operators"])
+        expected = model.predict(x, verbose=0)
+        assert np.abs(run(artifact.data, x) - expected).mean() < 0.03 * np.abs(expected).max()
+
+
+def _computing() -> dict[str, tuple[Callable[[Any], Any], list[str]]]:
+    """Functions of TensorFlow as models have them, with operators of their files."""
+    import tensorflow as tf
+
+    return {
+        "sum": (lambda x: x + x, ["ADD"]),
+        "hard swish": (lambda x: x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0), ["MUL"]),
+        "gate": (lambda x: tf.sigmoid(x) * x, ["LOGISTIC", "MUL"]),
+        "constant first": (lambda x: 1.0 - x, ["SUB"]),
+        "mean": (lambda x: tf.reduce_mean(x, axis=1, keepdims=True), ["MEAN"]),
+        "weighted": (lambda x: x * tf.constant(np.linspace(0.5, 2, 8, dtype=np.float32)), ["MUL"]),
+    }
 
 
 def test_several_inputs(tmp_path: Path) -> None:
