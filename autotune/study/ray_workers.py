@@ -26,8 +26,10 @@ Ray = Any
 Actor = Any
 """Ray's handle of a worker; no type tells what can be called on it."""
 
-MOST_MEMORY = 1.6e9
-"""Bytes of resident memory after which a worker is replaced by a fresh one: TensorFlow grows."""
+MOST_MEMORY = 1.2e9
+"""Bytes of its own, beyond what others share such as samples in a file, with which a worker gives way to a fresh one:
+TensorFlow grows.
+"""
 
 
 class Workers:
@@ -179,7 +181,7 @@ class _Worker:
         start(1)
 
     def run(self, function: Callable[..., object], *arguments: object) -> tuple[object, int, int]:
-        """The function's result, or the AutotuneError that it raised; memory in use, and the most of its own so far."""
+        """The function's result, or the AutotuneError that it raised; its own memory in use, and the most so far."""
         try:
             answer = function(*arguments)
         except AutotuneError as error:
@@ -187,4 +189,4 @@ class _Worker:
         page = os.sysconf("SC_PAGE_SIZE")
         resident, shared = (int(number) * page for number in Path("/proc/self/statm").read_text().split()[1:3])
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        return answer, resident, max(0, most - shared)
+        return answer, resident - shared, max(0, most - shared)
