@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 
 import cloudpickle
 
-from autotune.errors import Broken, Fault
+from autotune.errors import AutotuneError, Broken, Fault, UserError
 from autotune.files import Scratch, for_sockets
 from autotune.process.environment import homeless
 from autotune.study.ray_messages import Answer, Call, Line, RayOptions, Shared, Value
@@ -134,6 +134,9 @@ class RayPool:
             if self._closing:
                 return
             self._ray = None
+            if ray.wrong:
+                self._fail(self._calls, UserError(ray.reason))
+                return
             log.info("Ray %s (%s)", "was lost" if ray.began else "did not start", ray.reason)
             if ray.began:
                 self._failed = 0
@@ -158,7 +161,7 @@ class RayPool:
             pending.losses += 1
         return {number: pending for number, pending in self._calls.items() if pending.losses > LOSSES}
 
-    def _fail(self, calls: "Mapping[int, _Pending]", error: Fault) -> None:
+    def _fail(self, calls: "Mapping[int, _Pending]", error: AutotuneError) -> None:
         for number, pending in list(calls.items()):
             del self._calls[number]
             pending.future.set_exception(error)
@@ -189,6 +192,7 @@ class _Ray:
     Attributes:
         began: whether Ray ran in it.
         reason: why it ended.
+        wrong: whether what the user said of it is.
     """
 
     def __init__(self, options: RayOptions, settle: Callable[[Answer], None], ended: "Callable[[_Ray], None]") -> None:
@@ -200,6 +204,7 @@ class _Ray:
         """
         self.began = False
         self.reason = "its process ended"
+        self.wrong = False
         self._settle = settle
         self._ended = ended
         self._printed = Path(options.folder, "ray.log")
@@ -261,7 +266,7 @@ class _Ray:
             elif message.reason is None:
                 self.began = True
             else:
-                self.reason = message.reason
+                self.reason, self.wrong = message.reason, message.wrong
         os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         _end_session(self._process.pid)
         self._process.wait()

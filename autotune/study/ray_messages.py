@@ -67,6 +67,7 @@ class Line:
 
 @dataclass(frozen=True)
 class State:
-    """Whether Ray runs; where it does not, the reason, and the process ends."""
+    """Whether Ray runs; else why not, and whether that is in what the user said: then the process ends."""
 
     reason: str | None = None
+    wrong: bool = False

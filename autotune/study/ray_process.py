@@ -15,7 +15,8 @@ from multiprocessing.connection import Connection
 
 import cloudpickle
 
-from autotune.errors import one_line
+from autotune.errors import UserError, one_line
+from autotune.study.ray_address import reached
 from autotune.study.ray_messages import Answer, Line, RayOptions, State, Value
 from autotune.study.ray_workers import Ray, Workers
 
@@ -53,6 +54,9 @@ def main() -> None:
     try:
         ray, own = connect(options)
         workers.begin(ray)
+    except UserError as error:
+        send(State(str(error), wrong=True))
+        os._exit(1)
     except Exception as error:  # whatever Ray says of it, it does not start
         logging.getLogger("autotune.worker").exception("Ray does not start")
         send(State(one_line(error)))
@@ -103,7 +107,7 @@ def connect(options: RayOptions) -> tuple[Ray, bool]:
     from ray._private import services
 
     if options.address:
-        ray.init(address=options.address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=reached(options.address), log_to_driver=False, logging_level="ERROR")
         return ray, False
     services.get_node = _patient(services.get_node)
     ray.init(

@@ -1,4 +1,8 @@
-"""Workers that build, as Ray has them: hired, called, and replaced where they were lost or have grown."""
+"""Workers that build, as Ray has them: hired, called, and replaced where they were lost or have grown.
+
+On a cluster a worker is hired where there is a place for it, and only then: hosts come and go, and an actor without one
+would be waited for without an end.
+"""
 
 import itertools
 import logging
@@ -14,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autotune.errors import AutotuneError, Lost, one_line
+from autotune.errors import AutotuneError, Broken, Lost, one_line
 from autotune.files import available
 from autotune.study.ray_messages import Answer, Call, RayOptions, Shared, Value
 
@@ -26,10 +30,20 @@ Ray = Any
 Actor = Any
 """Ray's handle of a worker; no type tells what can be called on it."""
 
+Group = Any
+"""Ray's placement group, likewise; None on this machine."""
+
 MOST_MEMORY = 1.2e9
 """Bytes of its own, beyond what others share such as samples in a file, with which a worker gives way to a fresh one:
 TensorFlow grows.
 """
+
+
+PLACED_S = 60.0
+"""Seconds in which a place for a worker is found on a cluster that has one."""
+
+AGAIN_S = 10.0
+"""Seconds until one is looked for again; a lost worker's is looked for at once."""
 
 
 class Workers:
@@ -58,13 +72,34 @@ class Workers:
         self._values: dict[int, object] = {}
         self._references: dict[int, object] = {}
         self._memory = float("inf")
+        self._lacking = threading.Event()
+        self._full = threading.Event()
 
     def begin(self, ray: Ray) -> None:
         """Starts them."""
         self._memory = available()
-        for _ in range(self._options.jobs):
-            self._idle.put(self._hire(ray))
+        if self._options.address:
+            threading.Thread(target=self._recruit, args=(ray,), daemon=True).start()
+        else:
+            for _ in range(self._options.jobs):
+                self._idle.put(self._hire(ray))
         self.ray.set_result(ray)
+
+    def _recruit(self, ray: Ray) -> None:
+        """Hires on a cluster, as many as are wanted, wherever and whenever there is a place."""
+        while not self.closed.is_set():
+            self._lacking.clear()
+            while len(self._hired) < self._options.jobs and not self.closed.is_set():
+                group = ray.util.placement_group([{"CPU": 1}])
+                if not group.wait(PLACED_S):
+                    ray.util.remove_placement_group(group)
+                    if not self._full.is_set():
+                        log.info("the cluster has places for %d of %d workers", len(self._hired), self._options.jobs)
+                    self._full.set()
+                    break
+                self._full.clear()
+                self._idle.put(self._hire(ray, group))
+            self._lacking.wait(AGAIN_S)
 
     def keep(self, value: Value) -> None:
         """Keeps a value for calls to come."""
@@ -98,14 +133,19 @@ class Workers:
             return self._references[shared.number]
 
     def _called(self, ray: Ray, function: Callable[..., object], *arguments: object) -> object:
-        worker = self._idle.get()
+        worker = self._free(ray)
         try:
             answer, memory, most = ray.get(worker.actor.run.remote(function, *arguments))
         except ray.exceptions.RayTaskError as error:
             self._idle.put(worker)
             raise RuntimeError(str(error)) from error
         except ray.exceptions.RayError as error:
-            self._idle.put(worker if self.closed.is_set() else self._hire(ray, instead_of=worker))
+            if self.closed.is_set():
+                self._idle.put(worker)
+            elif worker.group is None:
+                self._idle.put(self._hire(ray, instead_of=worker))
+            else:
+                self._let_go(ray, worker)
             raise Lost(f"a worker was lost ({type(error).__name__})") from error
         finally:
             worker.report()
@@ -114,11 +154,37 @@ class Workers:
         else:
             if memory > MOST_MEMORY:
                 ray.kill(worker.actor)
-                worker = self._hire(ray, instead_of=worker)
+                worker = self._hire(ray, worker.group, instead_of=worker)
             self._idle.put(worker)
         if isinstance(answer, AutotuneError):
             raise answer
         return answer
+
+    def _free(self, ray: Ray) -> "_Hired":
+        """A worker that is free, once there is one; on a cluster one that was not lost with its host while it was idle.
+
+        Raises:
+            Broken: the cluster has no place for any.
+        """
+        while True:
+            try:
+                worker = self._idle.get(timeout=1)
+                if worker.group is not None:
+                    ray.get(worker.actor.run.remote(bool))
+            except queue.Empty:
+                if self._full.is_set() and not self._hired:
+                    raise Broken("no host of the cluster has a free core for a worker") from None
+            except ray.exceptions.RayError as error:
+                log.info("worker %d was lost (%s)", worker.number, type(error).__name__)
+                self._let_go(ray, worker)
+            else:
+                return worker
+
+    def _let_go(self, ray: Ray, worker: "_Hired") -> None:
+        """Gives up the place of a worker that was lost, and has another one looked for."""
+        self._hired.remove(worker)
+        ray.util.remove_placement_group(worker.group)
+        self._lacking.set()
 
     def _is_one_too_many(self, worker: "_Hired", most: float) -> bool:
         """Whether a worker is to go, as memory does not suffice for all when each takes as much as it did.
@@ -139,24 +205,33 @@ class Workers:
             )
             return True
 
-    def _hire(self, ray: Ray, instead_of: "_Hired | None" = None) -> "_Hired":
+    def _hire(self, ray: Ray, group: Group = None, instead_of: "_Hired | None" = None) -> "_Hired":
+        """A worker, on a cluster in a place that was found for it."""
         if instead_of is not None:
             self._hired.remove(instead_of)
         number = next(self._numbers)
         printed = None if self._options.address else Path(self._options.folder, f"printed-{number}")
-        actor = ray.remote(num_cpus=1)(_Worker).remote(self._options.start, printed)
-        worker = _Hired(actor, number, printed)
+        options = {} if group is None else {"scheduling_strategy": _in(group)}
+        actor = ray.remote(num_cpus=1, **options)(_Worker).remote(self._options.start, printed)
+        worker = _Hired(actor, number, printed, group)
         self._hired.append(worker)
         return worker
 
 
+def _in(group: Group) -> object:
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    return PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=0)
+
+
 @dataclass(frozen=True)
 class _Hired:
-    """A worker, from outside: Ray's handle, its number, and the file that gets what it prints."""
+    """A worker, from outside: Ray's handle, its number, the file that gets what it prints, its place on a cluster."""
 
     actor: Actor
     number: int
     printed: Path | None
+    group: Group
 
     def report(self) -> None:
         """Takes what the worker has printed into the log, and empties the file."""
