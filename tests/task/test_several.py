@@ -13,6 +13,7 @@ from autotune.task.data.fields import names, parts
 from autotune.task.make import make_task
 from autotune.task.model_facts import ModelFacts, TensorSpec
 from autotune.task.task import Task
+from autotune.task.user_metric import score_with
 from tests import several
 
 FACTS = ModelFacts(
@@ -165,3 +166,16 @@ def test_tuples_want_an_order(tmp_path: Path) -> None:
     body = "a, b = tuple(x.values()), y; return {'train': (a, b), 'test': (a, b)}"
     with pytest.raises(UserError, match=r"x is a tuple, .* give a dictionary with words, image, second, first"):
         task(of_function(tmp_path, body), replace(FACTS, format="tflite"))
+
+
+def test_a_metric_of_one_s_own_has_all_outputs(tmp_path: Path) -> None:
+    """By name, labels as well: it judges the model as a whole, and each output is taught by its own labels."""
+    body = "return {'train': (x, y), 'test': (x, y), 'metric': 'gap', 'better': 'lower'}"
+    judge = "def gap(y, outputs):\n    return abs(y['width'] - outputs['width'] - outputs['height']).max(axis=1)\n"
+    data = of_function(tmp_path, f"{body}\n\n{judge}")
+    made = task(data, metric=None)
+    assert (made.judged, made.teaches, made.quality.name, made.quality.better) == (None, True, "gap", "lower")
+    assert made.scorer == f"{tmp_path / 'mine.py'}:gap"
+    y = made.data.validation.y
+    score = score_with(made.scorer, y, y, made.data.validation.x)
+    np.testing.assert_allclose(score.each, np.abs(y["height"]).max(axis=1), rtol=1e-6)
