@@ -33,6 +33,17 @@ def compiled_loss(training: KerasConfig, outputs: Sequence[str] = ("",)) -> str 
     )
 
 
+def by_name(training: KerasConfig, outputs: Sequence[str]) -> KerasConfig:
+    """The config with what it lists for several outputs under their names, which a file may have in another order.
+
+    Args:
+        training: as compiled_loss().
+        outputs: the model's, by name, in the order in which it was made.
+    """
+    listed = {key: _of_each(training.get(key), outputs) for key in ("loss", "loss_weights", "metrics")}
+    return training | {key: each for key, each in listed.items() if each}
+
+
 def _of_each(node: ConfigNode, outputs: Sequence[str]) -> dict[str, ConfigNode]:
     """What a config says of each output, in a dictionary or a list of their order; empty where it is of all alike."""
     if isinstance(node, list) and len(node) == len(outputs):

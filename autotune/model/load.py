@@ -14,7 +14,7 @@ from autotune.errors import UserError, one_line
 from autotune.files import Scratch
 from autotune.model import keras3_activations, keras_facts, savedmodel, tflite, tflite_opening
 from autotune.model.artifact import Artifact, is_tflite, unpack
-from autotune.model.compile_config import compiled_loss, compiled_metrics
+from autotune.model.compile_config import by_name, compiled_loss, compiled_metrics
 from autotune.model.contents import check_contents
 from autotune.model.file import HDF5
 from autotune.model.keras3 import translate
@@ -212,6 +212,8 @@ def _from_model(model: KerasModel, training: KerasConfig, opening: Opening) -> A
         return _trainable(twin, training, keras_facts.keys(model, twin), closed)
     except (UserError, ValueError) as error:
         reason = str(error)
+    if len(names := _output_names(model)) > 1:
+        training = by_name(training, names)
     try:
         return _of_file(_exported(model, closed), reason, training)
     except savedmodel.BatchNeeded:
@@ -219,7 +221,7 @@ def _from_model(model: KerasModel, training: KerasConfig, opening: Opening) -> A
 
 
 def _exported(model: KerasModel, closed: Closed | None, batch: int | None = None) -> bytes:
-    """A model of tf_keras or Keras 3 as a float .tflite, by way of a SavedModel.
+    """A model of tf_keras or Keras 3 as a float .tflite, by way of a SavedModel. Several outputs keep their names.
 
     Args:
         model: to export.
@@ -241,7 +243,14 @@ def _exported(model: KerasModel, closed: Closed | None, batch: int | None = None
                 model.export(folder, **options)
         except Exception as error:  # Keras runs the model to export it, and its layers may fail in any way
             raise UserError(f"can't be exported as a SavedModel: {_line(error)}") from error
-        return savedmodel.to_tflite(Path(folder))
+        file = savedmodel.to_tflite(Path(folder))
+    names = _output_names(model)
+    return tflite_opening.with_outputs_called(file, names) if len(names) > 1 else file
+
+
+def _output_names(model: KerasModel) -> list[str]:
+    """In the order in which a list of them is exported; of a subclassed model none."""
+    return list(getattr(model, "output_names", None) or ())
 
 
 def _closed(model: KerasModel, opening: Opening) -> Closed | None:

@@ -96,6 +96,23 @@ def settled(file: bytes) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
+def with_outputs_called(file: bytes, names: Sequence[str]) -> bytes:
+    """A file whose signature only numbers its outputs, as Keras exports a list of them, with their names there.
+
+    Args:
+        file: a whole .tflite file. One that doesn't number so many outputs comes back as it is.
+        names: in the order of the numbers.
+    """
+    numbered = {f"output_{number}": name for number, name in enumerate(names)}
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(file))
+    outputs = [each for signature in model.signatureDefs or () for each in signature.outputs]
+    if sorted(numbered) != sorted(each.name.decode() for each in outputs) or len(set(names)) < len(names):
+        return file
+    for each in outputs:
+        each.name = numbered[each.name.decode()].encode()
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
 def _close(model: schema.ModelT, opening: Opening) -> None:
     """Gives inputs their shapes, and all other tensors those that follow; the batch stays as it was.
 

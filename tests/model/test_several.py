@@ -143,6 +143,32 @@ def test_recurrent_models_have_their_names(tmp_path: Path) -> None:
         assert np.allclose(got[name], values, atol=1e-5)
 
 
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("batch", ["any", "one"])
+def test_an_untranslatable_model_keeps_its_outputs_names(batch: str, listed: bool, tmp_path: Path) -> None:
+    """Each with its own values, and with its part of what the model was compiled with, as a dictionary or a list in
+    the model's order; a file of one sample, too.
+    """
+    entry = keras.Input((5, 4), name="x")
+    x = keras.layers.RMSNormalization()(entry)
+    x = keras.layers.Flatten()(x) if batch == "any" else keras.layers.LSTM(6)(x)
+    outputs = [keras.layers.Dense(3, name=name)(x) for name in ("zeta", "output_0", "alpha")]
+    made = keras.Model(entry, outputs)
+    losses: dict[str, str] = {"zeta": "mae", "output_0": "mse", "alpha": "mse"}
+    made.compile("adam", list(losses.values()) if listed else losses, metrics={"zeta": "mse"})
+    values = np.random.default_rng(0).normal(size=(4, 5, 4)).astype(np.float32)
+    made.fit(values, [values[:, 0, :3]] * 3, verbose=0)
+    made.save(tmp_path / "m.keras")
+    facts, base = opened(tmp_path / "m.keras")
+    assert facts.format == "tflite"
+    assert sorted(names(facts)[1]) == ["alpha", "output_0", "zeta"]
+    assert sorted(str(facts.compiled_loss).split(",")) == ["alpha=mse", "output_0=mse", "zeta=mae"]
+    assert facts.compiled_metrics == ("zeta:mse",)
+    got = several.outputs(base, {"": values}, batch=4 if batch == "any" else 1)
+    for name, expected in zip(("zeta", "output_0", "alpha"), made(values), strict=True):
+        assert np.allclose(got[name], expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", BOTH)
 def test_random_inputs_are_indices_of_the_embeddings_behind_them(kind: Any) -> None:
     """A small one beside, such as of sexes, is no reason to try two words of many; what is no index has fractions."""
