@@ -1,11 +1,8 @@
 """The user's model as the base of all stages: a tf_keras model or a .tflite file, and facts about it."""
 
 import io
-import json
 import logging
-import re
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +15,7 @@ from autotune.model.compile_config import by_name, compiled_loss, compiled_metri
 from autotune.model.contents import check_contents
 from autotune.model.file import HDF5
 from autotune.model.keras3 import translate
+from autotune.model.keras_file import first_line, open_h5, open_keras, opened
 from autotune.model.keras_types import ConfigNode, KerasConfig, KerasLayer, KerasModel
 from autotune.model.opening import Opening
 from autotune.model.signature import Shape, check_signature
@@ -36,8 +34,6 @@ Closed = list[tuple[int, ...]]
 """Shapes of a sample of each input of a model, in its order."""
 
 log = logging.getLogger("autotune.model")
-
-_NOT_FOUND = re.compile(r"\b(unknown|not (be )?(locate|deserialize))", re.IGNORECASE)
 
 
 def import_model(data: bytes, name: str, trust: Trust | None = None, opening: Opening = Opening()) -> Artifact:  # noqa: B008  # frozen
@@ -107,7 +103,7 @@ def _imported(data: bytes, suffix: str, opening: Opening) -> Artifact:
     if opening.signature is not None:
         raise UserError(f"has no signatures, so none that is called {opening.signature!r}; leave out --signature")
     with _file(data, ".h5" if hdf5 else ".keras") as path:
-        model, training = _open_h5(path) if hdf5 else _open_keras(path)
+        model, training = open_h5(path) if hdf5 else open_keras(path)
         return _from_model(model, training, opening)
 
 
@@ -117,67 +113,6 @@ def _file(data: bytes, suffix: str) -> Iterator[Path]:
         file = Path(folder, f"model{suffix}")
         file.write_bytes(data)
         yield file
-
-
-def _open_h5(path: Path) -> tuple[KerasModel, KerasConfig]:
-    """The model, of tf_keras or of Keras 3 as it was saved, and what it was trained with."""
-    import h5py
-
-    try:
-        with h5py.File(path) as file:
-            config, training, version = (
-                file.attrs.get(name) for name in ("model_config", "training_config", "keras_version")
-            )
-    except OSError as error:
-        raise UserError("not a whole HDF5 file; save the model again") from error
-    if config is None:
-        raise UserError("holds weights but no model; save it with model.save()")
-    _refuse_code(json.loads(config))
-    # Keras 1, whose files say nothing of their version, is Keras 2's business.
-    model = _load(path, version.decode() if isinstance(version, bytes) else version or "1")
-    return model, json.loads(training) if training else {}
-
-
-def _open_keras(path: Path) -> tuple[KerasModel, KerasConfig]:
-    """The model, of tf_keras or of Keras 3 as it was saved, and what it was trained with."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-            metadata = json.loads(archive.read("metadata.json"))
-    except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
-        raise UserError("not a whole .keras file; save the model again") from error
-    _refuse_code(config)
-    return _load(path, metadata.get("keras_version", "3")), config.get("compile_config") or {}
-
-
-def _load(path: Path, version: str) -> KerasModel:
-    """The model of a file, opened by the Keras of the version that saved it."""
-    import keras
-    import tf_keras
-
-    load = tf_keras.models.load_model if version < "3" else keras.saving.load_model
-    return _opened(lambda: load(path, compile=False, safe_mode=not trusted().code))
-
-
-def _opened(load: Callable[[], KerasModel]) -> KerasModel:
-    try:
-        return load()
-    except Exception as error:  # whatever Keras raises over a file, the file is what is wrong
-        reason = _line(error)
-        hint = "; if it is your code, name its module with --custom-objects MODULE" if _NOT_FOUND.search(reason) else ""
-        raise UserError(f"can't be opened: {reason}{hint}") from error
-
-
-def _line(error: Exception) -> str:
-    """An exception's first line, of at most 200 characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
-
-
-def _refuse_code(config: ConfigNode) -> None:
-    reason = refused(config, trusted())
-    if reason is not None:
-        raise UserError(reason)
 
 
 def _from_folder(folder: Path, opening: Opening) -> Artifact:
@@ -193,7 +128,7 @@ def _from_folder(folder: Path, opening: Opening) -> Artifact:
     reason = none if configs is None else refused(configs, trusted())
     if reason is None:
         try:
-            model = _opened(lambda: tf_keras.models.load_model(folder, compile=False))
+            model = opened(lambda: tf_keras.models.load_model(folder, compile=False))
         except UserError as error:
             return _of_file(savedmodel.to_tflite(folder, opening), f"its layers {error}", training)
         closed = _closed(model, opening)
@@ -242,7 +177,7 @@ def _exported(model: KerasModel, closed: Closed | None, batch: int | None = None
             with redirect_stdout(io.StringIO()):  # Keras tells of what it writes
                 model.export(folder, **options)
         except Exception as error:  # Keras runs the model to export it, and its layers may fail in any way
-            raise UserError(f"can't be exported as a SavedModel: {_line(error)}") from error
+            raise UserError(f"can't be exported as a SavedModel: {first_line(error)}") from error
         file = savedmodel.to_tflite(Path(folder))
     names = _output_names(model)
     return tflite_opening.with_outputs_called(file, names) if len(names) > 1 else file
@@ -307,7 +242,7 @@ def _trainable(
             raise ValueError(f"the class of {label} is not known; name its module with --custom-objects MODULE")
         return _artifact(saved(bare), keras_facts.facts(bare), training)
     except Exception as error:  # custom classes refuse in their own ways
-        raise ValueError(f"it can't be made again from its config: {_line(error)}") from error
+        raise ValueError(f"it can't be made again from its config: {first_line(error)}") from error
 
 
 def _copy(layer: KerasLayer, keys: Mapping[str, str]) -> KerasLayer:
