@@ -13,7 +13,7 @@ from autotune.errors import UserError
 from autotune.files import is_file
 from autotune.json_object import JsonObject
 from autotune.model.trust import Trust
-from autotune.options import DATA, MODELS, OPTIONS, RunOptions
+from autotune.options.table import DATA, MODELS, OPTIONS, RunOptions
 from autotune.plugins import resource
 from autotune.space import file as space_file
 from autotune.space.space import Categorical, Space

@@ -18,7 +18,7 @@ import psutil
 
 from autotune.errors import ExitStatus
 from autotune.ledger.journal import JOURNAL
-from autotune.options import duration, natural, positive
+from autotune.options.numbers import duration, natural, positive
 from benchmarks.kinds import DIGITS, LATER, TOY, Kind
 from benchmarks.mlflow_server import Server
 from benchmarks.victim import Victim

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from autotune.api import live
 from autotune.errors import UserError
-from autotune.options import OPTIONS, SWITCH, TEXT_OR_MAPPING, Option
+from autotune.options.table import OPTIONS, SWITCH, TEXT_OR_MAPPING, Option
 from autotune.targets.target import Target
 
 

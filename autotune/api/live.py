@@ -18,7 +18,7 @@ from autotune.errors import UserError, one_line
 from autotune.files import Scratch, whole
 from autotune.ledger.journal import JOURNAL
 from autotune.model.keras_types import KerasModel
-from autotune.options import RunOptions
+from autotune.options.table import RunOptions
 from autotune.study.checks import check_writable
 from autotune.task.data import Array
 from autotune.task.data.npz import ARRAYS

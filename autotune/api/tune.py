@@ -8,7 +8,7 @@ from pathlib import Path
 from autotune.api.front import Front
 from autotune.errors import UserError
 from autotune.model.keras_types import KerasModel
-from autotune.options import OPTIONS
+from autotune.options.table import OPTIONS
 from autotune.results.front import Point
 from autotune.targets.target import Target
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from autotune.cli import devices, pick, streams, study, track
 from autotune.cli.options import FORMAT, Parser, add
 from autotune.errors import AutotuneError, ExitStatus, UserError
-from autotune.options import OPTIONS
+from autotune.options.table import OPTIONS
 from autotune.process.environment import homeless, variables
 from autotune.process.interrupts import in_order, reason_of, status_of
 from autotune.targets.metric import JUDGED, QUALITIES

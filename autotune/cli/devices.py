@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from autotune.cli.options import FORMAT, Commands
 from autotune.errors import AutotuneError, ExitStatus, Fault, Infeasible, UserError
 from autotune.json_object import JsonObject
-from autotune.options import DEVICE, LOCAL, cpus, duration, load, threads, threads_or_all
+from autotune.options.numbers import cpus, duration, load, threads, threads_or_all
+from autotune.options.table import DEVICE, LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from autotune.errors import UserError
-from autotune.options import DEVICE, OPTIONS, SWITCH, RunOptions
+from autotune.options.table import DEVICE, OPTIONS, SWITCH, RunOptions
 
 if TYPE_CHECKING:
     from autotune.results.record import Record

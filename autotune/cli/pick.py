@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from autotune.cli.options import FORMAT, Commands, add, add_study, record_of
 from autotune.errors import ExitStatus, UserError
 from autotune.json_object import JsonObject
-from autotune.options import TRACKING, natural
+from autotune.options.numbers import natural
+from autotune.options.table import TRACKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from autotune.cli.options import FORMAT, Commands, add, warn_of_damage, warn_of_lost_files
 from autotune.errors import ExitStatus, UserError
-from autotune.options import TRACKING, RunOptions, positive
+from autotune.options.numbers import positive
+from autotune.options.table import TRACKING, RunOptions
 from autotune.track.environment import at_import
 from autotune.track.store import hidden, mlflow_uri, tracker_of, tracking_uri
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from autotune.errors import UserError
 from autotune.model.load import import_model
 from autotune.model.trust import Trust
-from autotune.options import RunOptions
+from autotune.options.table import RunOptions
 from autotune.results.front import MeasuredPoint
 from autotune.results.record import Record
 from autotune.space.space import Space

@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 
 from autotune.config import MOST_THREADS
 from autotune.devices.device import Cooling
-from autotune.options import MOST_CPU, duration
+from autotune.options.numbers import MOST_CPU, duration
 
 _STRICT = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from autotune.errors import UserError
 from autotune.files import check_memory
-from autotune.options import MODELS
+from autotune.options.table import MODELS
 
 SAVED_MODEL = "saved_model.pb"
 """The file that makes a folder a SavedModel."""

@@ -4,7 +4,7 @@ import json
 import shlex
 from pathlib import Path
 
-from autotune.options import RunOptions
+from autotune.options.table import RunOptions
 from autotune.results.front import Point
 from autotune.results.record import Record
 from autotune.targets.metric import bare, is_quality

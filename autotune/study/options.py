@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autotune.model.trust import Trust
-from autotune.options import AsSaid
+from autotune.options.table import AsSaid
 from autotune.search.samplers import ehvi
 from autotune.search.search import Proposer, Search
 from autotune.space.space import Space

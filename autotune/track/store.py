@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from autotune import plugins
 from autotune.errors import UserError
-from autotune.options import TRACKING
+from autotune.options.table import TRACKING
 
 if TYPE_CHECKING:
     from autotune.track.tracker import Tracker

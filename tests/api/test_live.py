@@ -12,7 +12,7 @@ import pytest
 
 from autotune.api import live
 from autotune.errors import UserError
-from autotune.options import RunOptions
+from autotune.options.table import RunOptions
 from autotune.task.data import read_data
 
 ARRAYS = {"x_train": [[1.0], [2.0]], "y_train": [0, 1], "x_test": np.ones((2, 1), np.float32), "y_test": [0, 1]}

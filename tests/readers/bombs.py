@@ -21,10 +21,11 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from PIL import Image
 
-from autotune import experiment, options
+from autotune import experiment
 from autotune.devices.runner.frames import read_frame
 from autotune.errors import UserError
 from autotune.model.contents import check_contents
+from autotune.options import numbers
 from autotune.space import file as space_file
 from autotune.targets.target import parse
 from autotune.task.data import read_data
@@ -74,10 +75,10 @@ def bombs(folder: Path) -> dict[str, Callable[[], Any]]:
     for name in ("train/b/1.png", "test/a/1.png", "test/b/1.png"):
         Image.new("L", (4, 4)).save(written(f"images/{name}", b""))
     return {
-        "cpus": lambda: options.cpus("0-99999999999"),
-        "threads": lambda: options.threads("9" * 100_000),
-        "trials": lambda: options.positive("1" + "0" * 30),
-        "timeout": lambda: options.duration("1e300h"),
+        "cpus": lambda: numbers.cpus("0-99999999999"),
+        "threads": lambda: numbers.threads("9" * 100_000),
+        "trials": lambda: numbers.positive("1" + "0" * 30),
+        "timeout": lambda: numbers.duration("1e300h"),
         "target": lambda: parse("latency<" + " " * 1_000_000 + "x"),
         "aliases": yaml("aliases", LAUGHS),
         "alias_of_itself": yaml("alias_of_itself", "a: &a [*a]"),

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune import options
 from autotune.errors import UserError
+from autotune.options import numbers
 from autotune.targets import objectives
 from autotune.targets.metric import ACCURACY, LATENCY, METRICS
 from autotune.targets.target import parse, parse_all, resolve
@@ -71,13 +71,13 @@ def test_options(name: str, text: str) -> None:
 
     def read() -> Any:
         try:
-            return getattr(options, name)(text)
+            return getattr(numbers, name)(text)
         except argparse.ArgumentTypeError as error:
             raise UserError(str(error)) from error  # as the command line and the Python API do
 
     value = read_or_refused(read)
     assert value is None or isinstance(value, TYPES[name])
-    assert not isinstance(value, list) or len(value) <= options.MOST_CPU + 1
+    assert not isinstance(value, list) or len(value) <= numbers.MOST_CPU + 1
 
 
 def test_targets_of_any_length() -> None:

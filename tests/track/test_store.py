@@ -5,7 +5,7 @@ from importlib.metadata import EntryPoint, entry_points
 import pytest
 
 from autotune.errors import UserError
-from autotune.options import TRACKING
+from autotune.options.table import TRACKING
 from autotune.track import store
 from autotune.track.store import hidden, tracking_uri
 

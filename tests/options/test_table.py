@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import autotune
-from autotune.options import OPTIONS, SWITCH, TEXT_OR_MAPPING, Option, RunOptions
+from autotune.options.table import OPTIONS, SWITCH, TEXT_OR_MAPPING, Option, RunOptions
 from autotune.study.options import Options
 
 NOT_OPTIONS = {"callbacks", "quiet"}
