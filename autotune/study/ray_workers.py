@@ -42,6 +42,9 @@ TensorFlow grows.
 PLACED_S = 60.0
 """Seconds in which a place for a worker is found on a cluster that has one."""
 
+IN_VAIN = 5
+"""Workers for each one that is wanted, in a row, that are lost before they do anything: then none would."""
+
 AGAIN_S = 10.0
 """Seconds until one is looked for again; a lost worker's is looked for at once."""
 
@@ -74,6 +77,7 @@ class Workers:
         self._memory = float("inf")
         self._lacking = threading.Event()
         self._full = threading.Event()
+        self._in_vain = 0
 
     def begin(self, ray: Ray) -> None:
         """Starts them."""
@@ -164,7 +168,7 @@ class Workers:
         """A worker that is free, once there is one; on a cluster one that was not lost with its host while it was idle.
 
         Raises:
-            Broken: the cluster has no place for any.
+            Broken: the cluster has no place for any, or none starts where it has.
         """
         while True:
             try:
@@ -175,9 +179,14 @@ class Workers:
                 if self._full.is_set() and not self._hired:
                     raise Broken("no host of the cluster has a free core for a worker") from None
             except ray.exceptions.RayError as error:
-                log.info("worker %d was lost (%s)", worker.number, type(error).__name__)
+                log.info("worker %d was lost: %s", worker.number, error)
                 self._let_go(ray, worker)
+                self._in_vain += 1
+                if self._in_vain >= IN_VAIN * self._options.jobs:
+                    reason = str(error).strip().splitlines()[-1]  # behind a traceback
+                    raise Broken(f"no worker starts on the cluster: {reason}") from error
             else:
+                self._in_vain = 0
                 return worker
 
     def _let_go(self, ray: Ray, worker: "_Hired") -> None:

@@ -135,6 +135,21 @@ def test_more_workers_than_there_are_places_for(cluster: Cluster, tmp_path: Path
         pool.close()
 
 
+def stumble(_: int) -> None:
+    """In place of TensorFlow's start, on a host that has it not."""
+    raise ModuleNotFoundError("No module named 'tensorflow'")
+
+
+def test_workers_that_never_start(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that lacks a package says which; workers are not started there without an end."""
+    monkeypatch.setattr(ray_workers, "IN_VAIN", 2)
+    with (
+        closing(RayPool(1, stumble, cluster.address)) as pool,
+        pytest.raises(Broken, match=r"no worker starts on the cluster: .*No module named 'tensorflow'"),
+    ):
+        pool.submit(abs, -7).result()
+
+
 def test_a_cluster_without_a_place(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Says so; it is not waited for without an end."""
     monkeypatch.setattr(ray_workers, "PLACED_S", 1.0)
