@@ -220,17 +220,11 @@ class Workers:
             self._hired.remove(instead_of)
         number = next(self._numbers)
         printed = None if self._options.address else Path(self._options.folder, f"printed-{number}")
-        options = {} if group is None else {"scheduling_strategy": _in(group)}
-        actor = ray.remote(num_cpus=1, **options)(_Worker).remote(self._options.start, printed)
+        placed = None if group is None else ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(group)
+        actor = ray.remote(num_cpus=1, scheduling_strategy=placed)(_Worker).remote(self._options.start, printed)
         worker = _Hired(actor, number, printed, group)
         self._hired.append(worker)
         return worker
-
-
-def _in(group: Group) -> object:
-    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
-
-    return PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=0)
 
 
 @dataclass(frozen=True)
