@@ -10,7 +10,7 @@ from autotune.compress.stage import TrainingData
 from autotune.errors import Infeasible
 from autotune.model.keras_types import KerasModel, KerasObject, KerasTensor
 from autotune.task.data import Array, mapped
-from autotune.task.data.fields import names, nested
+from autotune.task.data.fields import names, nested, parts
 from autotune.task.losses import BINARY, Loss
 
 Lesson = Callable[..., tuple[KerasTensor | tuple[KerasTensor, ...], ...]]
@@ -51,7 +51,7 @@ def lessons(
     loss = Loss.parse(data.loss)
     if loss is not None and loss.ignored is not None:
         return _counted_lessons(data, batch_size, augment, teacher, takes)
-    source = (nested(data.x),) if teacher is not None else (nested(data.x), nested(data.y))
+    source = (data.x,) if teacher is not None else (data.x, data.y)
 
     def taught(x: KerasTensor) -> tuple[KerasTensor, KerasTensor | tuple[KerasTensor, ...]]:
         varied = _augmented(_cast(x, takes), augment)
@@ -99,44 +99,37 @@ def _counted_lessons(
         weights *= tf.cast(tf.size(weights), tf.float32) / tf.maximum(tf.reduce_sum(weights), 1)
         return varied, tf.maximum(y, 0) if teacher is None else teacher(varied, training=False), weights
 
-    return _batches((nested(data.x), data.y), lesson, data, batch_size)
+    return _batches((data.x, data.y), lesson, data, batch_size)
 
 
-def _batches(
-    source: tuple[Array | tuple[Array, ...], ...],
-    lesson: Lesson,
-    data: TrainingData,
-    size: int,
-) -> KerasObject:
+def _batches(source: tuple[Array, ...], lesson: Lesson, data: TrainingData, size: int) -> KerasObject:
     """Batches of this size, shuffled, each as lesson() makes it."""
     import tensorflow as tf
 
-    if mapped.path_of(data.x) is None:
-        if data.places is not None:
-            source = tf.nest.map_structure(lambda each: each[data.places], source)
-        samples = tf.data.Dataset.from_tensor_slices(source)
+    if all(mapped.path_of(values) is None for values in source):
+        some = source if data.places is None else tuple(values[data.places] for values in source)
+        samples = tf.data.Dataset.from_tensor_slices(tuple(map(nested, some)))
         shuffled = samples.shuffle(len(samples), seed=data.seed).batch(size)
     else:
-        shuffled = _read(source, data, size)
+        every = data.places is None
+        places = tf.data.Dataset.range(len(data.x)) if every else tf.data.Dataset.from_tensor_slices(data.places)
+        drawn = places.shuffle(len(places), seed=data.seed).batch(size)
+        shuffled = drawn.map(lambda at: tuple(_read(values, at) for values in source)).prefetch(AHEAD)
     options = tf.data.Options()
     options.threading.private_threadpool_size = 1  # each worker has one core
     return shuffled.map(lesson).with_options(options)
 
 
-def _read(source: tuple[Array | tuple[Array, ...], ...], data: TrainingData, size: int) -> KerasObject:
-    """Batches of samples that are in a file, of which no more is read than the next ones."""
+def _read(values: Array, places: KerasTensor) -> KerasTensor | tuple[KerasTensor, ...]:
+    """The samples of a batch, of several inputs or outputs a tuple: no more is read of a file than these."""
     import tensorflow as tf
 
-    x, labels = data.x, source[1:]
-
-    def batch(places: KerasTensor) -> tuple[KerasTensor, ...]:
-        samples = tf.numpy_function(lambda at: x[at], [places], x.dtype, stateful=False)
-        samples.set_shape((None, *x.shape[1:]))
-        return samples, *[tf.nest.map_structure(lambda each: tf.gather(each, places), each) for each in labels]
-
-    every = data.places is None
-    places = tf.data.Dataset.range(len(x)) if every else tf.data.Dataset.from_tensor_slices(data.places)
-    return places.shuffle(len(places), seed=data.seed).batch(size).map(batch).prefetch(AHEAD)
+    columns = parts(values).values()
+    dtypes = [column.dtype for column in columns]
+    samples = tf.numpy_function(lambda at: nested(values[at]), [places], dtypes, stateful=False)
+    for each, column in zip(samples, columns, strict=True):
+        each.set_shape((None, *column.shape[1:]))
+    return tuple(samples) if names(values) else samples[0]
 
 
 def distillation_loss(identifier: str) -> KerasObject:

@@ -11,6 +11,7 @@ from autotune.compress.distillation import distillation_loss, lessons
 from autotune.compress.stage import TrainingData
 from autotune.compress.worker import start
 from autotune.errors import Infeasible
+from autotune.task.data import fields
 from autotune.task.data.mapped import opened, path_of
 
 COUNT, SIZE = 64, 16
@@ -154,3 +155,22 @@ def test_some_of_the_samples_are_learned_from(data: TrainingData, in_file: bool,
     assert {*first[:, 0, -1, 0]} == {*second[:, 0, -1, 0]}
     np.testing.assert_array_equal(first[:, 0, -1, 0] % 4, labels)
     assert list(np.bincount(labels)) == [4, 4, 4, 4]
+
+
+@pytest.mark.parametrize("in_file", ["x", "y", "xy"])
+def test_so_are_those_of_several_inputs_and_outputs(data: TrainingData, tmp_path: Path, in_file: str) -> None:
+    """Whichever of samples and labels are in a file."""
+    x = fields.joined({"image": data.x, "number": data.x[:, 0, 0, 0].astype(np.int32)})
+    several = replace(data, x=x, y=fields.joined({"a": data.y, "b": data.x[:, 0]}))
+    for name in "xy":
+        np.save(tmp_path / f"{name}.npy", getattr(several, name))
+    in_files = replace(several, x=opened(tmp_path / "x.npy")) if "x" in in_file else several
+    in_files = replace(in_files, y=opened(tmp_path / "y.npy")) if "y" in in_file else in_files
+    for teacher in (None, lambda x, training: [x[1], x[0]]):
+        batches = [[*map(np.asarray, (*x, *y))] for x, y in lessons(several, 16, "none", teacher)]
+        others = [[*map(np.asarray, (*x, *y))] for x, y in lessons(in_files, 16, "none", teacher)]
+        assert len(batches) == len(others) == COUNT // 16
+        for batch, other in zip(batches, others, strict=True):
+            for values, others_values in zip(batch, other, strict=True):
+                np.testing.assert_array_equal(values, others_values)
+                assert values.dtype == others_values.dtype
