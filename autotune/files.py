@@ -139,19 +139,20 @@ def for_sockets() -> Scratch:
     return Scratch(_SHORT)
 
 
-def check_unpacked(packed: int, unpacked: int) -> None:
+def check_unpacked(packed: int, unpacked: int, in_memory: int | None = None) -> None:
     """Whether a file may be unpacked.
 
     Args:
         packed: bytes that it has.
         unpacked: bytes that it says it becomes.
+        in_memory: those of them that are held in memory; by default all.
 
     Raises:
         ValueError: it is a bomb, or too large for this machine; the message says what it would become.
     """
     if unpacked > max(HARMLESS, RATIO * packed):
         raise ValueError(f"would unpack to {unpacked / 1e6:,.0f} MB, more than {RATIO} times its size")
-    check_memory(unpacked)
+    check_memory(unpacked if in_memory is None else in_memory)
 
 
 def check_memory(size: int) -> None:

@@ -1,7 +1,6 @@
 """What a stage is: it takes a model's weights one step towards the finished file."""
 
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import numpy as np
@@ -9,7 +8,8 @@ import numpy as np
 from autotune.config import Recipe
 from autotune.json_object import JsonObject
 from autotune.model.artifact import Artifact
-from autotune.task.data import Array, mapped, stratified_order
+from autotune.task.data import Array, stratified_order
+from autotune.task.data.mapped import ByPath
 
 
 def so_far(base: bytes, parent: bytes | None) -> bytes:
@@ -18,7 +18,7 @@ def so_far(base: bytes, parent: bytes | None) -> bytes:
 
 
 @dataclass(frozen=True)
-class TrainingData:
+class TrainingData(ByPath):
     """What stages may learn from; never validation or test samples.
 
     Attributes:
@@ -48,16 +48,6 @@ class TrainingData:
         """The same, of which so many samples are learned from at most, with the classes in proportion."""
         order = stratified_order(self.y, np.random.default_rng(self.seed))
         return replace(self, places=np.sort(order[:samples]))
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Samples in a file are opened from it where they come to: nobody sends or keeps them."""
-        path = mapped.path_of(self.x)
-        sent = [each.name for each in fields(self) if each.name != "x" or path is None]
-        return _arrived, ({name: getattr(self, name) for name in sent}, path)
-
-
-def _arrived(values: JsonObject, path: Path | None) -> TrainingData:
-    return TrainingData(**values if path is None else {**values, "x": mapped.opened(path)})
 
 
 class Stage(Protocol):

@@ -28,7 +28,7 @@ from autotune.task.model_facts import ModelFacts
 from autotune.task.task import Task
 
 CACHE = Path(".cache", "data")
-"""Of decoded samples, in the folder that holds the studies."""
+"""Of large samples, in the folder that holds the studies."""
 
 DEAD = "dead_channels"
 """In an artifact's facts: how many channels of a model change nothing."""
@@ -185,7 +185,7 @@ def _candidates(
         facts = ModelFacts.from_json(base.facts)
         shape = facts.input_shape
         if str(shape) not in read:
-            arguments = (options.data, shape, options.seed, options.validation_share, options.folder / CACHE)
+            arguments = (options.data, shape, options.seed, options.validation_share, options.folder.resolve() / CACHE)
             worker = needs_worker(options.data)
             read[str(shape)] = pool.submit(read_data, *arguments).result() if worker else read_data(*arguments)
         try:

@@ -4,7 +4,7 @@ One input or output is a plain array. Either kind has the samples along its firs
 alike, and is one .npy file without pickle.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,24 @@ from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
 """Samples, labels, outputs or weights, of whichever numbers they are: each function says of which."""
+
+CHUNK = 1 << 22
+"""Bytes that are looked at at once, where all together would take memory."""
+
+
+def array(values: object) -> Array:
+    """Values as an array, which stays in its file where it is in one.
+
+    Raises:
+        ValueError, TypeError: they are none.
+    """
+    return values if isinstance(values, np.memmap) else np.asarray(values)
+
+
+def chunks(values: Array) -> Iterator[Array]:
+    """Samples (n, …) in order, as views of so many as take CHUNK bytes, of one at least."""
+    step = max(1, CHUNK // max(1, values[:1].nbytes))
+    return (values[start : start + step] for start in range(0, len(values), step))
 
 
 def names(values: Array) -> tuple[str, ...]:
@@ -35,13 +53,22 @@ def joined(values: Mapping[str, Array]) -> Array:
     """
     if list(values) == [""]:
         return values[""]
-    lengths = {name: len(value) for name, value in values.items()}
-    if len(set(lengths.values())) != 1:
-        raise ValueError(", ".join(f"{name} has {length}" for name, length in lengths.items()))
-    result = empty(next(iter(lengths.values())), {name: (v.dtype, v.shape[1:]) for name, v in values.items()})
+    result = empty(count(values), {name: (v.dtype, v.shape[1:]) for name, v in values.items()})
     for name, value in values.items():
         result[name] = value
     return result
+
+
+def count(values: Mapping[str, Array]) -> int:
+    """The number of samples of inputs or outputs, (n, …) each, which is one.
+
+    Raises:
+        ValueError: their numbers differ.
+    """
+    lengths = {name: len(value) for name, value in values.items()}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(", ".join(f"{name} has {length}" for name, length in lengths.items()))
+    return next(iter(lengths.values()))
 
 
 def cast(values: Array, dtypes: Mapping[str, str]) -> Array:
@@ -74,10 +101,15 @@ def empty(count: int, kinds: Mapping[str, tuple[DTypeLike, Sequence[int]]]) -> A
 
 
 def each(values: Array, change: Callable[[str, Array], Array]) -> Array:
-    """Values with each input or output changed.
+    """Values with each input or output changed; values themselves where none is, and they are packed.
 
     Args:
         values: as parts() takes them.
         change: of a name and its values.
     """
-    return joined({name: change(name, value) for name, value in parts(values).items()})
+    columns = parts(values)
+    changed = {name: change(name, value) for name, value in columns.items()}
+    packed = values.itemsize == sum(
+        dtype.itemsize for dtype, *_ in (values.dtype.fields or {"": [values.dtype]}).values()
+    )
+    return values if packed and all(changed[name] is columns[name] for name in columns) else joined(changed)

@@ -1,8 +1,10 @@
 """Data from a function in the user's own file. Imports what that file imports: for workers."""
 
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -11,9 +13,11 @@ import numpy as np
 from autotune.errors import UserError
 from autotune.targets.metric import METRICS, bare, is_quality
 from autotune.task import user_code
-from autotune.task.data import fields
+from autotune.task.data import fields, gathered
+from autotune.task.data.cut import Cut
 from autotune.task.data.fields import Array
-from autotune.task.data.splits import Cut, Data, assembled
+from autotune.task.data.gathered import Gathered
+from autotune.task.data.splits import Data, assembled, inputs, labels
 from autotune.task.losses import Loss, each_of
 from autotune.task.shape import Shape
 
@@ -26,8 +30,11 @@ Values = dict[str, Any]
 Dataset = Any
 """A tf.data.Dataset, which has no types."""
 
+Taken = Callable[[Array], Array]
+"""Makes of samples (k, …) as they are returned those that a split has."""
 
-def read_function(source: str, shape: Shape, cut: Cut) -> Data:
+
+def read_function(source: str, shape: Shape, cut: Cut, cache: Path | None = None) -> Data:
     """The splits that a function returns.
 
     FUNCTION() or FUNCTION(shape) returns a dictionary of
@@ -47,19 +54,21 @@ def read_function(source: str, shape: Shape, cut: Cut) -> Data:
         source: FILE.py:FUNCTION.
         shape: of the model's input; FUNCTION(shape) gets a dictionary of shapes where there are several.
         cut: of the test samples, where there is no validation.
+        cache: folder for what is large: arrays are mapped from there, and datasets are written as they come.
 
     Raises:
         UserError: there is no such function, it fails, returns something else, or as assembled().
     """
     values = _checked(user_code.call(source, *([shape] if _takes_shape(user_code.function(source)) else [])), source)
-    parts = {part: _pair(values[name], name, shape, source) for name, part in SPLITS.items() if name in values}
+    parts = {part: _pair(values[name], name, shape, source, cache) for name, part in SPLITS.items() if name in values}
     calibration = values.get("calibration")
     if _is_dataset(calibration):
-        calibration = _collected(calibration, "calibration", shape, source)[0]
+        taken = [partial(inputs, name="x_cal", source=source)]
+        [calibration] = _streamed(calibration, "calibration", taken, shape, source, cache)
     elif calibration is not None:
-        calibration = _values(calibration, "calibration", source)
+        calibration = _values(calibration, "calibration", source, cache)
     return replace(
-        assembled(parts, cut, source, calibration, _groups(values.get("groups"), parts, source)),
+        assembled(parts, cut, source, calibration, _groups(values.get("groups"), parts, source), cache),
         loss=_named(values.get("loss"), "loss", source),
         metric=_named(values.get("metric"), "metric", source),
         better=values.get("better", "higher"),
@@ -136,12 +145,14 @@ def _known_loss(name: str) -> bool:
     return all(Loss.parse(each.loss) is not None for each in losses.values())
 
 
-def _pair(value: object, name: str, shape: Shape, source: str) -> tuple[Array, Array]:
+def _pair(value: object, name: str, shape: Shape, source: str, cache: Path | None) -> tuple[Array, Array]:
     """Inputs and labels of a split."""
     if _is_dataset(value):
-        pair = _collected(value, name, shape, source)
+        part = SPLITS[name]
+        taken = [partial(inputs, name=f"x_{part}", source=source), partial(labels, name=f"y_{part}", source=source)]
+        pair = _streamed(value, name, taken, shape, source, cache)
     elif isinstance(value, Sequence) and len(value) == 2:
-        pair = tuple(_values(part, name, source) for part in value)
+        pair = tuple(_values(part, name, source, cache) for part in value)
     else:
         pair = ()
     if len(pair) != 2:
@@ -154,36 +165,51 @@ def _is_dataset(value: object) -> TypeGuard[Dataset]:
     return hasattr(value, "element_spec") and hasattr(value, "as_numpy_iterator")
 
 
-def _collected(dataset: Dataset, name: str, shape: Shape, source: str) -> tuple[Array, ...]:
-    """All that a dataset holds, an array for each component of its elements."""
+def _streamed(
+    dataset: Dataset, name: str, taken: Sequence[Taken], shape: Shape, source: str, cache: Path | None
+) -> tuple[Array, ...]:
+    """What is taken of a dataset's elements, an array for each of their components; () where they have others.
+
+    A dataset that ends early, or whose samples differ where it says that they don't, fails by TensorFlow's own word.
+    """
     if int(dataset.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
         raise UserError(f"data {source}: {name} has no end; leave out repeat()")
     spec = dataset.element_spec
     several = isinstance(spec, tuple)
     batched = _is_batched(spec[0] if several else spec, name, shape, source)
+    if len(taken) > 1 and len(taken) != (len(spec) if several else 1):
+        return ()
+    with ExitStack() as stack:
+        columns = [stack.enter_context(Gathered(cache)) for _ in taken]
+        for element in _elements(dataset, source):
+            components = element if several else (element,)
+            try:
+                for column, take, component in zip(columns, taken, components, strict=False):
+                    batch = _batch(component, batched=batched)
+                    if batch.size:
+                        column.add(take(batch))
+            except ValueError as error:
+                raise UserError(f"data {source}: samples of {name} differ in shape") from error
+        return tuple(column.end() for column in columns)
+
+
+def _elements(dataset: Dataset, source: str) -> Iterator[Any]:  # Any: as Values
     with user_code.guarded(source):
-        elements = [element if several else (element,) for element in dataset.as_numpy_iterator()]
-    if not elements:
-        raise UserError(f"data {source}: {name} is empty")
-    try:
-        return tuple(_stacked(column, batched=batched) for column in zip(*elements, strict=True))
-    except ValueError as error:
-        raise UserError(f"data {source}: samples of {name} differ in shape") from error
+        yield from dataset.as_numpy_iterator()
 
 
-def _stacked(column: Sequence[Any], *, batched: bool) -> Array:  # Any: as Values
-    """One component of all elements, of each its arrays by name where it has several.
+def _batch(component: Any, *, batched: bool) -> Array:  # Any: as Values
+    """One component of an element as samples (k, …), of several inputs or outputs a field for each.
 
     Raises:
-        ValueError: they differ in shape.
+        ValueError: they differ in number.
     """
-    first = column[0]
-    if isinstance(first, Mapping):
-        return fields.joined({str(name): _stacked([each[name] for each in column], batched=batched) for name in first})
-    if isinstance(first, tuple):
-        columns = zip(*column, strict=True)
-        return fields.joined({str(place): _stacked(each, batched=batched) for place, each in enumerate(columns)})
-    return (np.concatenate if batched else np.stack)(column)
+    if isinstance(component, Mapping):
+        return fields.joined({str(name): _batch(each, batched=batched) for name, each in component.items()})
+    if isinstance(component, tuple):
+        return fields.joined({str(place): _batch(each, batched=batched) for place, each in enumerate(component)})
+    values = np.asarray(component)
+    return values if batched else values[np.newaxis]
 
 
 def _is_batched(spec: object, name: str, shape: Shape, source: str) -> bool:
@@ -223,7 +249,7 @@ def _fits(sizes: tuple[int | None, ...], shape: tuple[int, ...]) -> bool:
     )
 
 
-def _values(value: object, name: str, source: str) -> Array:
+def _values(value: object, name: str, source: str, cache: Path | None) -> Array:
     """An array; of several inputs or outputs, given as a dictionary or a tuple of arrays, a field for each."""
     if isinstance(value, Mapping):
         columns = {str(key): _array(each, f"{name}:{key}", source) for key, each in value.items()}
@@ -235,13 +261,13 @@ def _values(value: object, name: str, source: str) -> Array:
         empty = next((f" of {key!r}" for key, column in columns.items() if not column.ndim), "")
         raise UserError(f"data {source}: {name} has no array{empty}")
     try:
-        return fields.joined(columns)
+        return gathered.joined(columns, cache)
     except ValueError as error:
         raise UserError(f"data {source}: samples of {name} differ in number: {error}") from error
 
 
 def _array(value: object, name: str, source: str) -> Array:
     try:
-        return np.asarray(value)
+        return fields.array(value)
     except (ValueError, TypeError) as error:
         raise UserError(f"data {source}: {name} has samples of different shapes, or no arrays") from error

@@ -10,9 +10,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from autotune.config import fingerprint
 from autotune.errors import UserError, one_line
+from autotune.task.data.cut import Cut
 from autotune.task.data.fields import Array
 from autotune.task.data.mapped import filled
-from autotune.task.data.splits import Cut, Data, assembled
+from autotune.task.data.splits import Data, assembled
 from autotune.task.shape import Shape
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -52,7 +53,7 @@ def read_folder(folder: Path, shape: Shape, cut: Cut, cache: Path | None = None)
     splits, classes = check_folder(folder)
     paths = {name: [_images(folder / name / label, folder) for label in classes] for name in splits}
     parts = {name: _labelled(paths[name], size, folder, cache) for name in splits}
-    return replace(assembled(parts, cut, str(folder)), classes=tuple(classes), pixels=True)
+    return replace(assembled(parts, cut, str(folder), cache=cache), classes=tuple(classes), pixels=True)
 
 
 def check_folder(folder: Path) -> tuple[list[str], list[str]]:

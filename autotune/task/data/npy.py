@@ -1,8 +1,14 @@
-"""Arrays in NumPy's .npy format, from hands that may have damaged them, or made them up."""
+"""Arrays in NumPy's .npy format: from hands that may have damaged them, or made them up; and what such a file begins
+with.
+"""
 
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import prod
-from typing import IO
+from typing import IO, Any
 
+import numpy as np
 from numpy.lib import format as npy
 
 from autotune.errors import one_line
@@ -10,6 +16,9 @@ from autotune.files import check_memory
 from autotune.task.data.fields import Array
 
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+_DIGITS = 20
+"""Of a number of samples, at most."""
 
 
 def read_array(file: IO[bytes], size: int) -> Array:
@@ -24,6 +33,7 @@ def read_array(file: IO[bytes], size: int) -> Array:
     """
     check_header(file, size)
     try:
+        check_memory(size)
         file.seek(0)
         array: Array = npy.read_array(file, allow_pickle=False)
     except Exception as error:  # of values that were hit, as below
@@ -31,8 +41,23 @@ def read_array(file: IO[bytes], size: int) -> Array:
     return array
 
 
-def check_header(file: IO[bytes], size: int) -> None:
-    """Holds what a file declares against what it has.
+@dataclass(frozen=True)
+class Declared:
+    """What a file says that it holds.
+
+    Attributes:
+        shape: of the array.
+        columns: whether the array's columns lie one behind the other, in Fortran's order, and not its samples.
+        dtype: of its values.
+    """
+
+    shape: tuple[int, ...]
+    columns: bool
+    dtype: np.dtype[Any]  # of whichever numbers
+
+
+def check_header(file: IO[bytes], size: int) -> Declared:
+    """What a file declares, which is held against what it has. Behind it the values begin.
 
     Args:
         file: at its beginning.
@@ -42,10 +67,40 @@ def check_header(file: IO[bytes], size: int) -> None:
         ValueError: as read_array().
     """
     try:
-        shape, _, dtype = _HEADERS[npy.read_magic(file)](file)
-        declared = prod(shape) * dtype.itemsize
-        if dtype.hasobject or any(length < 0 for length in shape) or declared != size - file.tell():
+        declared = Declared(*_HEADERS[npy.read_magic(file)](file))
+        values = prod(declared.shape) * declared.dtype.itemsize
+        if declared.dtype.hasobject or any(each < 0 for each in declared.shape) or values != size - file.tell():
             raise ValueError("declares other contents than it has")
-        check_memory(declared)
+        return declared
     except Exception as error:  # of a header that was hit, parsers raise whatever they stumble over
         raise ValueError(f"not a whole .npy file of plain values: {one_line(error)}") from error
+
+
+def read_samples(file: IO[bytes], declared: Declared, count: int) -> Iterator[Array]:
+    """The samples in a file, so many at a time.
+
+    Args:
+        file: behind its header.
+        declared: what that says; the array has samples, one behind the other.
+        count: of samples.
+
+    Raises:
+        ValueError: there are fewer.
+    """
+    length, *sample = declared.shape
+    size = prod(sample) * declared.dtype.itemsize
+    for start in range(0, length, count):
+        content = file.read(min(count, length - start) * size)
+        yield np.frombuffer(content, declared.dtype).reshape(min(count, length - start), *sample)
+    file.read(1)  # at its end a member of an archive is held against its checksum
+
+
+def header(shape: Sequence[int], dtype: np.dtype[Any]) -> bytes:  # of whichever numbers
+    """What a file of such an array begins with, as long for any number of samples: so it can be written at the end.
+
+    Version 3.0 of the format, as numpy.lib.format describes it.
+    """
+    text = repr({"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}).encode()
+    start = len(npy.magic(3, 0)) + 4
+    size = -(-(start + len(text) + _DIGITS - len(str(shape[0]))) // npy.ARRAY_ALIGN) * npy.ARRAY_ALIGN
+    return npy.magic(3, 0) + struct.pack("<I", size - start) + text.ljust(size - start - 1) + b"\n"

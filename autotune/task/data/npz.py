@@ -2,24 +2,30 @@
 
 import zipfile
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from autotune.errors import UserError, one_line
 from autotune.files import check_unpacked
-from autotune.task.data import fields
+from autotune.task.data import fields, gathered, mapped
+from autotune.task.data.cut import Cut
 from autotune.task.data.fields import Array
-from autotune.task.data.npy import check_header, read_array
-from autotune.task.data.splits import Cut, Data, assembled
+from autotune.task.data.npy import check_header, read_array, read_samples
+from autotune.task.data.splits import Data, assembled, inputs, labels
 
 T = TypeVar("T")
+
+Members = dict[str, zipfile.ZipInfo]
+"""The members of a key, by the names of inputs or outputs; "" is that of the only one."""
 
 ARRAYS = (*(f"{kind}_{split}" for split in ("train", "val", "test") for kind in ("x", "y", "groups")), "x_cal")
 """Names of arrays that are read."""
 
 
-def read_npz(path: Path, cut: Cut) -> Data:
+def read_npz(path: Path, cut: Cut, cache: Path | None = None) -> Data:
     """The splits of an .npz file.
 
     Args:
@@ -28,15 +34,16 @@ def read_npz(path: Path, cut: Cut) -> Data:
             are the groups that samples are of, such as patients, and optional. Of several inputs or outputs each has
             its own, by its name: x_train:NAME and so on.
         cut: of x_test, where there is no x_val.
+        cache: folder for what is large: it is mapped from there.
 
     Raises:
         UserError: it is damaged or lacks a key, or as assembled().
     """
-    arrays = _joined(path, _each(path, _array))
+    arrays = _each(path, partial(_array, path=path, cache=cache), streams=cache is not None)
     names, labelled = _check_keys(path, arrays.keys())
     parts = {name: (arrays[f"x_{name}"], arrays[f"{'y' if labelled else 'x'}_{name}"]) for name in names}
     groups = {name: arrays[f"groups_{name}"] for name in names if f"groups_{name}" in arrays}
-    data = assembled(parts, cut, str(path), arrays.get("x_cal"), groups)
+    data = assembled(parts, cut, str(path), arrays.get("x_cal"), groups, cache)
     return data if labelled else replace(data, loss="mse", metric="mse")
 
 
@@ -46,7 +53,7 @@ def check_npz(path: Path) -> None:
     Raises:
         UserError: it is none, lacks a key, or declares other arrays than it has.
     """
-    _check_keys(path, [*dict.fromkeys(map(_plain, _each(path, _check_array)))])
+    _check_keys(path, _each(path, _check_array, streams=True).keys())
 
 
 def _check_keys(path: Path, keys: Collection[str]) -> tuple[list[str], bool]:
@@ -64,55 +71,73 @@ def _check_keys(path: Path, keys: Collection[str]) -> tuple[list[str], bool]:
     return names, labelled
 
 
-def _each(path: Path, take: Callable[[zipfile.ZipFile, zipfile.ZipInfo], T]) -> dict[str, T]:
-    """What is made of each array, by its key.
+def _each(path: Path, take: Callable[[zipfile.ZipFile, str, Members], T], *, streams: bool) -> dict[str, T]:
+    """What is made of each array, by its key, of several inputs or outputs of all together.
+
+    Args:
+        path: of the file.
+        take: is given the archive, the key and its members.
+        streams: whether large arrays go into a file of their own.
 
     Raises:
-        UserError: the file is damaged, or something else.
+        UserError: the file is damaged, or something else, a key stands beside names; or as take() does.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            plain = {name: _plain(name) in ARRAYS for name in members}
-            wanted = {name: info for name, info in members.items() if plain[name] and info.filename.endswith(".npy")}
-            check_unpacked(path.stat().st_size, sum(info.file_size for info in wanted.values()))
-            return {name: take(archive, info) for name, info in wanted.items()}
+            arrays: dict[str, Members] = {}
+            for info in archive.infolist():
+                key, _, name = info.filename.removesuffix(".npy").partition(":")
+                if key in ARRAYS and info.filename.endswith(".npy"):
+                    arrays.setdefault(key, {})[name] = info
+            sizes = list(map(_size, arrays.values()))
+            in_memory = [size for size in sizes if not (streams and size >= mapped.LARGE)]
+            check_unpacked(path.stat().st_size, sum(sizes), sum(in_memory))
+            return {key: take(archive, key, members) for key, members in arrays.items()}
+    except UserError:
+        raise
     except Exception as error:  # of bytes that were hit, zipfile and its decompressors raise whatever they stumble over
         raise UserError(f"data {path}: not an .npz file of plain arrays, or damaged: {one_line(error)}") from error
 
 
-def _plain(key: str) -> str:
-    """A key without the name of an input or output."""
-    return key.partition(":")[0]
+def _size(members: Members) -> int:
+    return sum(info.file_size for info in members.values())
 
 
-def _joined(path: Path, arrays: dict[str, Array]) -> dict[str, Array]:
-    """Arrays by plain keys, those of several inputs or outputs as one.
+def _array(archive: zipfile.ZipFile, key: str, members: Members, path: Path, cache: Path | None) -> Array:
+    """The array of a key, which is never all in memory where it is large and lies sample by sample.
 
     Raises:
-        UserError: a plain key stands beside names, or numbers of samples differ.
+        UserError: the key stands beside names, or numbers of samples differ; or as inputs() and labels() do.
     """
-    groups: dict[str, dict[str, Array]] = {}
-    for key, array in arrays.items():
-        groups.setdefault(_plain(key), {})[key.partition(":")[2]] = array
-    joined = {}
-    for key, values in groups.items():
-        if "" in values and len(values) > 1:
-            raise UserError(f"data {path}: has {key} and {key}:{max(values)}; name all inputs, or none")
-        if "" not in values and any(not value.ndim for value in values.values()):
-            raise UserError(f"data {path}: {key} has a single number, not one for each sample")
-        try:
-            joined[key] = fields.joined(values)
-        except ValueError as error:
-            raise UserError(f"data {path}: samples of {key} differ in number: {error}") from error
-    return joined
+    if "" in members and len(members) > 1:
+        raise UserError(f"data {path}: has {key} and {key}:{max(members)}; name all inputs, or none")
+    if cache is not None and _size(members) >= mapped.LARGE and not key.startswith("groups"):
+        with ExitStack() as stack:
+            files = {name: stack.enter_context(archive.open(info)) for name, info in members.items()}
+            declared = {name: check_header(file, members[name].file_size) for name, file in files.items()}
+            lengths = {each.shape[:1] for each in declared.values()}
+            if len(lengths) == 1 and lengths != {()} and not any(each.columns for each in declared.values()):
+                [[length]] = lengths
+                count = max(1, length * fields.CHUNK // _size(members))
+                columns = [read_samples(file, declared[name], count) for name, file in files.items()]
+                take = inputs if key.startswith("x") else labels
+                batches = (fields.joined(dict(zip(files, each, strict=True))) for each in zip(*columns, strict=True))
+                return gathered.gathered((take(batch, key, str(path)) for batch in batches), cache)
+    values = {name: _read(archive, info) for name, info in members.items()}
+    if "" not in values and any(not value.ndim for value in values.values()):
+        raise UserError(f"data {path}: {key} has a single number, not one for each sample")
+    try:
+        return gathered.joined(values, cache)
+    except ValueError as error:
+        raise UserError(f"data {path}: samples of {key} differ in number: {error}") from error
 
 
-def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
+def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
     with archive.open(info) as member:
         return read_array(member, info.file_size)
 
 
-def _check_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
-    with archive.open(info) as member:
-        check_header(member, info.file_size)
+def _check_array(archive: zipfile.ZipFile, _: str, members: Members) -> None:
+    for info in members.values():
+        with archive.open(info) as member:
+            check_header(member, info.file_size)

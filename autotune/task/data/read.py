@@ -6,10 +6,11 @@ from typing import TypeVar
 
 from autotune.errors import UserError
 from autotune.task import user_code
+from autotune.task.data.cut import Cut
 from autotune.task.data.function import read_function
 from autotune.task.data.images import check_folder, read_folder
 from autotune.task.data.npz import check_npz, read_npz
-from autotune.task.data.splits import Cut, Data
+from autotune.task.data.splits import Data
 from autotune.task.data.tfds import read_tfds
 from autotune.task.shape import Shape
 
@@ -53,7 +54,7 @@ def read_data(source: str, shape: Shape, seed: int, share: float = 0.5, cache: P
         shape: of the model's input; images are resized to it.
         seed: of the cut, where validation has to be cut from the test samples.
         share: of the test samples that becomes validation then, above 0 and below 1.
-        cache: folder for samples that are decoded, where they are many.
+        cache: folder for samples that are many: they are kept there, and mapped.
 
     Raises:
         UserError: there is no such thing, or what it holds is not in order: read_npz(), read_folder(),
@@ -65,10 +66,14 @@ def read_data(source: str, shape: Shape, seed: int, share: float = 0.5, cache: P
         )
     cut = Cut(share, seed)
     if source.startswith(TFDS):
-        return read_tfds(source.removeprefix(TFDS), shape, cut)
+        return read_tfds(source.removeprefix(TFDS), shape, cut, cache)
     if user_code.is_function(source):
-        return read_function(source, shape, cut)
-    return _checked(source, lambda path: read_folder(path, shape, cut, cache) if path.is_dir() else read_npz(path, cut))
+        return read_function(source, shape, cut, cache)
+
+    def read(path: Path) -> Data:
+        return read_folder(path, shape, cut, cache) if path.is_dir() else read_npz(path, cut, cache)
+
+    return _checked(source, read)
 
 
 def _check(path: Path) -> None:

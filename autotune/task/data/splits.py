@@ -4,6 +4,7 @@ import hashlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Self
 
@@ -13,17 +14,17 @@ from numpy.typing import ArrayLike
 from autotune.config import fingerprint
 from autotune.errors import UserError
 from autotune.task.data import fields
+from autotune.task.data.cut import Cut, for_validation
 from autotune.task.data.fields import Array
-
-CHUNK = 1 << 20
-"""Values that are looked at at once, where all together would take memory."""
+from autotune.task.data.gathered import changed, chosen
+from autotune.task.data.mapped import ByPath
 
 TOLERANCE = 0.01
 """How far calibration inputs may leave the range of the training inputs, as a share of that range."""
 
 
 @dataclass(frozen=True)
-class Split:
+class Split(ByPath):
     """Samples and their labels.
 
     Attributes:
@@ -50,10 +51,18 @@ class Split:
         """How many groups there are; None where each sample is on its own."""
         return None if self.groups is None else len(np.unique(self.groups))
 
-    def some(self, indices: Array) -> Self:
-        """The samples of these indices (m,), in this order."""
-        x = self.x[indices]
-        y = x if self.unlabelled else self.y[indices]
+    def some(self, indices: Array, cache: Path | None = None) -> Self:
+        """The samples of these indices (m,), in this order.
+
+        Args:
+            indices: of them.
+            cache: folder for them where they are many; None keeps them in memory.
+
+        Raises:
+            UserError: they can't be written there.
+        """
+        x = chosen(self.x, indices, cache)
+        y = x if self.unlabelled else chosen(self.y, indices, cache)
         return type(self)(x, y, None if self.groups is None else self.groups[indices])
 
     def fingerprint(self, dtypes: Mapping[str, str] = MappingProxyType({})) -> str:
@@ -69,7 +78,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(ByPath):
     """What is learned from, what the search sees, and what only the winner sees. No overlap.
 
     Attributes:
@@ -84,6 +93,7 @@ class Data:
         metric: likewise, "NAME" or "FILE.py:FUNCTION".
         better: which way a metric that is a function is good.
         pixels: whether inputs are pixels of images, 0 to 255.
+        cache: folder for samples that are many, also for what becomes of them; None where all stay in memory.
     """
 
     train: Split
@@ -96,6 +106,7 @@ class Data:
     metric: str | None = None
     better: Literal["higher", "lower"] = "higher"
     pixels: bool = False
+    cache: Path | None = None
 
     def fingerprint(self, dtypes: Mapping[str, str] = MappingProxyType({})) -> str:
         """Changes with any sample or label.
@@ -107,25 +118,13 @@ class Data:
         return fingerprint(parts + ([] if self.calibration is None else [_digest((self.calibration, dtypes))]))
 
 
-@dataclass(frozen=True)
-class Cut:
-    """How validation is cut from the test samples where the data has none.
-
-    Attributes:
-        share: of the test samples, above 0 and below 1.
-        seed: of the shuffle.
-    """
-
-    share: float
-    seed: int
-
-
 def assembled(
     parts: Mapping[str, tuple[ArrayLike, ArrayLike]],
     cut: Cut,
     source: str,
     calibration: ArrayLike | None = None,
     groups: Mapping[str, ArrayLike] | None = None,
+    cache: Path | None = None,
 ) -> Data:
     """Data from arrays, once they are found to be in order.
 
@@ -136,16 +135,17 @@ def assembled(
         calibration: inputs without labels, or None.
         groups: of the samples of some or all of the parts, a name or number for each sample. They stay together
             where validation is cut.
+        cache: folder for samples that are many and in no file yet; None keeps them in memory.
 
     Raises:
         UserError: an array is empty, not of numbers, or has NaN or infinite values; x and y differ in
             number; there is too little to be cut; calibration inputs leave the range of the training inputs;
-            groups are not as many as samples, or one is in two parts.
+            groups are not as many as samples, or one is in two parts; the cache can't be written.
     """
-    splits = {name: _split(*parts[name], name, source) for name in ("train", "test", "val") if name in parts}
+    splits = {name: _split(*parts[name], name, source, cache) for name in ("train", "test", "val") if name in parts}
     splits = _grouped(splits, groups or {}, source)
     if "val" not in splits:
-        splits["val"], splits["test"] = _cut(splits["test"], cut)
+        splits["val"], splits["test"] = _cut(splits["test"], cut, cache)
         if not (len(splits["val"]) and len(splits["test"])):
             if splits["test"].groups is not None:
                 raise UserError(f"data {source}: too few groups of test samples to be cut; add validation samples")
@@ -153,9 +153,9 @@ def assembled(
                 f"data {source}: too few test samples to be cut into validation and test; add validation samples"
             )
     if calibration is not None:
-        calibration = _inputs(np.asarray(calibration), "x_cal", source)
+        calibration = inputs(fields.array(calibration), "x_cal", source, cache)
         _check_range(calibration, splits["train"].x, source)
-    return Data(splits["train"], splits["val"], splits["test"], source, calibration)
+    return Data(splits["train"], splits["val"], splits["test"], source, calibration, cache=cache)
 
 
 def _grouped(splits: Mapping[str, Split], groups: Mapping[str, ArrayLike], source: str) -> dict[str, Split]:
@@ -182,30 +182,60 @@ def _grouped(splits: Mapping[str, Split], groups: Mapping[str, ArrayLike], sourc
     return {name: replace(split, groups=numbers.get(name)) for name, split in splits.items()}
 
 
-def _split(x: ArrayLike, y: ArrayLike, name: str, source: str) -> Split:
+def _split(x: ArrayLike, y: ArrayLike, name: str, source: str, cache: Path | None) -> Split:
     unlabelled = y is x
-    x = _inputs(x if isinstance(x, np.memmap) else np.asarray(x), f"x_{name}", source)
+    x = inputs(fields.array(x), f"x_{name}", source, cache)
     if unlabelled:
         return Split(x, x)
-    y = np.asarray(y)
+    y = fields.array(y)
     if y.ndim == 0 or len(x) != len(y):
         raise UserError(f"data {source}: x_{name} has {len(x)} samples, y_{name} {len(y) if y.ndim else 'none'}")
-    return Split(x, _labels(y, f"y_{name}", source))
+    return Split(x, labels(y, f"y_{name}", source, cache))
 
 
-def _labels(y: Array, name: str, source: str) -> Array:
-    if fields.names(y):
-        return fields.each(y, lambda field, values: _labels(values, f"{name}:{field}", source))
-    y = _numbers(y, np.int64 if y.dtype.kind in "bui" else np.float32, name, source)
-    return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+def labels(y: Array, name: str, source: str, cache: Path | None = None) -> Array:
+    """Labels (n, …) as a split has them, of several outputs a field for each: int64 or float32.
+
+    Args:
+        y: as they are returned or read.
+        name: of them, for messages.
+        source: as the user named the data.
+        cache: as assembled() takes it.
+
+    Raises:
+        UserError: they are not of numbers, have NaN or infinite values, or can't be written.
+    """
+
+    def label(field: str, values: Array) -> Array:
+        dtype = np.int64 if values.dtype.kind in "bui" else np.float32
+        values = _numbers(values, dtype, f"{name}:{field}" if field else name, source)
+        return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+
+    return changed(y, lambda some: fields.each(some, label), cache)
 
 
-def _inputs(x: Array, name: str, source: str) -> Array:
+def inputs(x: Array, name: str, source: str, cache: Path | None = None) -> Array:
+    """Inputs (n, …) as a split has them, of several a field for each: float32, or integers as they are.
+
+    Args:
+        x: as they are returned or read.
+        name: of them, for messages.
+        source: as the user named the data.
+        cache: as assembled() takes it.
+
+    Raises:
+        UserError: there are none, they are not of numbers, have NaN or infinite values, or can't be written.
+    """
+
+    def numbers(field: str, values: Array) -> Array:
+        own = f"{name}:{field}" if field else name
+        if not values.size:
+            raise UserError(f"data {source}: {own} is empty")
+        return _numbers(values, values.dtype.type if values.dtype.kind in "iu" else np.float32, own, source)
+
     if not x.size or not x.ndim:
         raise UserError(f"data {source}: {name} is empty")
-    if fields.names(x):
-        return fields.each(x, lambda field, values: _inputs(values, f"{name}:{field}", source))
-    return _numbers(x, x.dtype.type if x.dtype.kind in "iu" else np.float32, name, source)
+    return changed(x, lambda some: fields.each(some, numbers), cache)
 
 
 def _numbers(array: Array, dtype: type, name: str, source: str) -> Array:
@@ -235,88 +265,9 @@ def _check_range(calibration: Array, train: Array, source: str) -> None:
         )
 
 
-def _cut(split: Split, cut: Cut) -> tuple[Split, Split]:
-    """Each class shuffled and dealt out in turn; without classes all samples are."""
-    random = np.random.default_rng(cut.seed)
-    if split.groups is not None:
-        return _cut_by_groups(split, split.groups, cut.share, random)
-    dealt = _shuffled_by_class(_strata(split.y), random)
-    steps = np.ceil(np.arange(len(dealt) + 1) * cut.share)
-    first = np.diff(steps) > 0
-    return split.some(np.sort(dealt[first])), split.some(np.sort(dealt[~first]))
-
-
-def _cut_by_groups(split: Split, groups: Array, share: float, random: np.random.Generator) -> tuple[Split, Split]:
-    """The same with groups, which stay whole: each is of the class that most of its samples are of, and goes where
-    the share is nearer with it.
-    """
-    names, group = np.unique(groups, return_inverse=True)
-    strata = _strata(split.y)
-    commonest = [_commonest(strata[group == number]) for number in range(len(names))]
-    sizes = np.bincount(group)
-    first = np.zeros(len(names), bool)
-    chosen = seen = 0
-    for number in _shuffled_by_class(np.array(commonest), random):
-        seen += sizes[number]
-        if chosen + sizes[number] / 2 <= share * seen:
-            first[number] = True
-            chosen += sizes[number]
-    return split.some(np.flatnonzero(first[group])), split.some(np.flatnonzero(~first[group]))
-
-
-def _shuffled_by_class(strata: Array, random: np.random.Generator) -> Array:
-    """The indices of one class after the other, each shuffled."""
-    return np.concatenate([random.permutation(np.flatnonzero(strata == label)) for label in np.unique(strata)])
-
-
-def _commonest(strata: Array) -> np.generic:
-    values, counts = np.unique(strata, return_counts=True)
-    label: np.generic = values[counts.argmax()]
-    return label
-
-
-def stratified_order(y: Array, random: np.random.Generator) -> Array:
-    """A shuffled order in which every prefix holds the classes in proportion.
-
-    Each class is shuffled and spread evenly over the whole; without classes it is a plain shuffle.
-
-    Args:
-        y: labels (n,) or (n, …).
-        random: to shuffle with.
-
-    Returns:
-        The indices 0 to n-1.
-    """
-    strata = _strata(y)
-    place = np.empty(len(y))
-    for label in np.unique(strata):
-        members = random.permutation(np.flatnonzero(strata == label))
-        place[members] = (np.arange(len(members)) + random.random()) / len(members)
-    return np.argsort(place, kind="stable")
-
-
-def _strata(y: Array) -> Array:
-    """A class for each sample: class numbers, one-hot or in a row, else one class for all; of several labels the first
-    that has classes.
-    """
-    if fields.names(y):
-        each = map(_strata, fields.parts(y).values())
-        return next((strata for strata in each if strata.any()), np.zeros(len(y)))
-    if y.ndim == 2 and one_hot(y):
-        return np.asarray(y.argmax(axis=1))
-    if whole(y) and len(np.unique(y)) <= len(y) // 2:
-        return y
-    return np.zeros(len(y))
-
-
-def one_hot(y: Array) -> bool:
-    """Whether labels, (n, …, classes), are rows of one 1 and else 0."""
-    return y.ndim > 1 and bool(((y == 0) | (y == 1)).all() and (y.sum(axis=-1) == 1).all())
-
-
-def whole(y: Array) -> bool:
-    """Whether labels are one whole number a sample."""
-    return y.ndim == 1 and bool((y == np.round(y)).all())
+def _cut(split: Split, cut: Cut, cache: Path | None) -> tuple[Split, Split]:
+    first = for_validation(split.y, split.groups, cut)
+    return split.some(np.flatnonzero(first), cache), split.some(np.flatnonzero(~first), cache)
 
 
 def _digest(*arrays: tuple[Array, Mapping[str, str]]) -> str:
@@ -326,7 +277,6 @@ def _digest(*arrays: tuple[Array, Mapping[str, str]]) -> str:
         for name, values in fields.parts(array).items():
             dtype = np.dtype(dtypes.get(name, values.dtype))
             digest.update(f"{name}{values.shape}{dtype}".encode())
-            step = max(1, CHUNK // max(1, values[:1].size))
-            for start in range(0, len(values), step):
-                digest.update(np.ascontiguousarray(values[start : start + step], dtype).data)
+            for some in fields.chunks(values):
+                digest.update(np.ascontiguousarray(some, dtype).data)
     return digest.hexdigest()

@@ -1,22 +1,26 @@
 """Data from tensorflow-datasets. Imports TensorFlow: for workers."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from autotune.errors import UserError, one_line
+from autotune.task.data.cut import Cut
 from autotune.task.data.fields import Array
+from autotune.task.data.gathered import Gathered
 from autotune.task.data.images import as_input, check_shape
-from autotune.task.data.splits import Cut, Data, assembled
+from autotune.task.data.splits import Data, assembled, inputs, labels
 from autotune.task.shape import Shape
 
 Builder = Any
 """A builder of tensorflow-datasets, which has no types."""
 
 
-def read_tfds(name: str, shape: Shape, cut: Cut) -> Data:
+def read_tfds(name: str, shape: Shape, cut: Cut, cache: Path | None = None) -> Data:
     """The splits of a dataset, which is downloaded where it is not there yet.
 
     The test samples are its split test, else validation; where it has both, validation is the
@@ -26,6 +30,7 @@ def read_tfds(name: str, shape: Shape, cut: Cut) -> Data:
         name: NAME[/CONFIG][:VERSION], as tensorflow-datasets writes it.
         shape: of the model's input.
         cut: of the test samples, where there is no validation split beside them.
+        cache: folder for what is large: it is written there as it comes.
 
     Raises:
         UserError: tensorflow-datasets is not installed, the dataset is not to be had, has no labels or no
@@ -40,9 +45,9 @@ def read_tfds(name: str, shape: Shape, cut: Cut) -> Data:
     features = builder.info.features
     images = _is_image(features[keys[0]])
     size = check_shape(shape, source) if images else None
-    arrays = {part: _arrays(builder, split, size, source) for part, split in parts.items()}
+    arrays = {part: _streamed(builder, split, part, size, source, cache) for part, split in parts.items()}
     classes = tuple(getattr(features[keys[1]], "names", None) or ())
-    return replace(assembled(arrays, cut, source), classes=classes, pixels=images)
+    return replace(assembled(arrays, cut, source, cache=cache), classes=classes, pixels=images)
 
 
 def _builder(name: str, source: str) -> Builder:
@@ -75,16 +80,26 @@ def _is_image(feature: object) -> bool:
     return isinstance(feature, tensorflow_datasets.features.Image)
 
 
-def _arrays(builder: Builder, split: str, shape: tuple[int, ...] | None, source: str) -> tuple[Array, Array]:
+def _streamed(
+    builder: Builder, split: str, part: str, shape: tuple[int, ...] | None, source: str, cache: Path | None
+) -> tuple[Array, Array]:
     """Inputs and labels of a split; with a shape, inputs are images that are to have it."""
+    with Gathered(cache) as x, Gathered(cache) as y:
+        for sample, label in _examples(builder, split, source):
+            values = sample if shape is None else as_input(Image.fromarray(sample.squeeze()), shape)
+            try:
+                x.add(inputs(np.asarray(values)[np.newaxis], f"x_{part}", source))
+                y.add(labels(np.asarray(label)[np.newaxis], f"y_{part}", source))
+            except ValueError as error:
+                reason = f"samples of {split} differ in shape; write a FILE.py:FUNCTION"
+                raise UserError(f"data {source}: {reason}") from error
+        return x.end(), y.end()
+
+
+def _examples(builder: Builder, split: str, source: str) -> Iterator[tuple[Array, object]]:
     import tensorflow_datasets
 
-    pairs = tensorflow_datasets.as_numpy(builder.as_dataset(split=split, as_supervised=True))
-    x, y = [], []
-    for sample, label in pairs:
-        x.append(sample if shape is None else as_input(Image.fromarray(sample.squeeze()), shape))
-        y.append(label)
     try:
-        return np.stack(x), np.stack(y)
-    except ValueError as error:
-        raise UserError(f"data {source}: samples of {split} differ in shape; write a FILE.py:FUNCTION") from error
+        yield from tensorflow_datasets.as_numpy(builder.as_dataset(split=split, as_supervised=True))
+    except Exception as error:  # files that were damaged or cut off: TensorFlow says it in its own ways
+        raise UserError(f"data {source}: {split} can't be read: {one_line(error, 200)}") from error

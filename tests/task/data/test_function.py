@@ -1,6 +1,8 @@
 """Data from a function of the user's: arrays and datasets, loss and metric, and what is refused."""
 
 import pickle
+import resource
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ import pytest
 
 from autotune.compress.worker import start
 from autotune.errors import UserError
-from autotune.task.data import Data, read_data
+from autotune.task.data import Data, mapped, read_data
+from autotune.task.data.mapped import path_of
 
 start(2)
 
@@ -78,6 +81,56 @@ def unknown():
 
 def failing():
     return make() | {"train": dataset(0, 20).map(lambda x, y: (tf.debugging.check_numerics(x / 0.0, "oops"), y))}
+
+def generated(values):
+    return make() | {"train": tf.data.Dataset.from_generator(
+        values, output_signature=(tf.TensorSpec((2,)), tf.TensorSpec((), tf.int32)))}
+
+def raising():
+    def values():
+        yield from zip(x[:5], y[:5])
+        raise ValueError("broken off")
+    return generated(values)
+
+def changing():
+    return generated(lambda: (([0.0] * n, 1) for n in (2, 2, 3)))
+
+def early():
+    few = generated(lambda: zip(x[:5], y[:5]))
+    return few | {"train": few["train"].apply(tf.data.experimental.assert_cardinality(20))}
+
+def batches_change():
+    return make() | {"train": tf.data.Dataset.from_generator(
+        lambda: ((tf.zeros((4, 2)), tf.zeros((4, n))) for n in (3, 3, 1)),
+        output_signature=(tf.TensorSpec((None, 2)), tf.TensorSpec((None, None))))}
+
+def uneven():
+    return make() | {"train": tf.data.Dataset.from_generator(
+        lambda: ((tf.zeros((4, 2)), tf.zeros(n)) for n in (4, 3)),
+        output_signature=(tf.TensorSpec((None, 2)), tf.TensorSpec((None,))))}
+
+def not_finite():
+    return make() | {"train": dataset(0, 20).map(lambda x, y: (tf.where(x > 30, x / 0, x), y))}
+
+def words():
+    return make() | {"train": dataset(0, 20).map(lambda x, y: (x, tf.strings.as_string(y)))}
+
+def forever():
+    def values():
+        while True:
+            yield [0.0, 0.0], 1
+    return generated(values)
+
+def several():
+    def pair(x, y):
+        return {"a": x, "b": tf.cast(x * 2, tf.uint8)}, {"c": y, "d": x}
+    return {name: split.map(pair) for name, split in batched().items() if name != "calibration"}
+
+def arrays_of_several():
+    def pair(first, last):
+        part = x[first:last].numpy()
+        return {"a": part, "b": (part * 2).astype("uint8")}, {"c": y[first:last].numpy(), "d": part}
+    return {"train": pair(0, 20), "test": pair(20, 40)}
 """
 
 
@@ -88,9 +141,12 @@ def written(folder: Path, code: str) -> Path:
     return path
 
 
-def read(folder: Path, code: str, function: str = "make", shape: tuple[int, ...] = (2,)) -> Data:
+def read(
+    folder: Path, code: str, function: str = "make", shape: tuple[int, ...] = (2,), cache: Path | None = None
+) -> Data:
     """What read_data() makes of a function."""
-    return read_data(f"{written(folder, code)}:{function}", shape, 0)
+    several = {"a": shape, "b": shape}
+    return read_data(f"{written(folder, code)}:{function}", several if "several" in function else shape, 0, cache=cache)
 
 
 def test_arrays(tmp_path: Path) -> None:
@@ -148,14 +204,95 @@ def make():
         ("wide", r"train has samples of shape \(4,\), the model takes \(2,\)"),
         ("ragged", "samples of train differ in shape"),
         ("failing", "InvalidArgumentError: .*oops"),
+        ("raising", "InvalidArgumentError: .*broken off"),
+        ("changing", r"`generator` yielded an element of shape \(3,\)"),
+        ("early", "FailedPreconditionError: .* expected to contain 20 elements but contained only 5 elements"),
+        ("batches_change", "samples of train differ in shape"),
+        ("uneven", "x_train has 8 samples, y_train 7"),
+        ("not_finite", "x_train has NaN or infinite values"),
+        ("words", "y_train is of type .*, not numbers"),
     ],
 )
-def test_datasets_that_are_refused(tmp_path: Path, function: str, reason: str) -> None:
-    """In one line that names the function and the split."""
+@pytest.mark.parametrize("large", [False, True])
+def test_datasets_that_are_refused(
+    tmp_path: Path, function: str, reason: str, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line that names the function and the split; of what was read till then no file stays that is not whole."""
+    if large:
+        monkeypatch.setattr(mapped, "LARGE", 1)
     with pytest.raises(UserError, match=reason) as caught:
-        read(tmp_path, DATASETS, function)
+        read(tmp_path, DATASETS, function, cache=tmp_path / "cache")
     assert f"{tmp_path / 'mine.py'}:{function}: " in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert {path.suffix for path in (tmp_path / "cache").glob("*")} <= {".npy"}
+
+
+def test_a_dataset_without_an_end_is_read_till_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can tell before that a generator has none; it is one line, and nothing stays."""
+    monkeypatch.setattr(mapped, "LARGE", 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
+    try:
+        with pytest.raises(UserError, match="of samples can't be kept there: File too large; choose another --dir"):
+            read(tmp_path, DATASETS, "forever", cache=tmp_path / "cache")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize("function", ["make", "batched", "tensors", "mixed", "several", "arrays_of_several"])
+def test_what_is_large_goes_through_a_file(tmp_path: Path, function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Datasets and arrays, of one input or several: all samples are the same as in memory, and nobody sends them."""
+    plain = read(tmp_path, DATASETS, function, cache=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+    monkeypatch.setattr(mapped, "LARGE", 1)
+    data = pickle.loads(pickle.dumps(read(tmp_path, DATASETS, function, cache=tmp_path / "cache")))
+    assert data.fingerprint() == plain.fingerprint()
+    for split, other in ((data.train, plain.train), (data.validation, plain.validation), (data.test, plain.test)):
+        assert (split.x.dtype, split.y.dtype) == (other.x.dtype, other.y.dtype)
+        assert path_of(split.x) is not None
+        assert path_of(other.x) is None
+    assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".npy"}
+
+
+def test_a_dataset_is_never_all_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 48 MB of samples, and of what is cut of them, there are never more than a few."""
+    code = """
+import numpy as np, tensorflow as tf
+split = tf.data.Dataset.range(24).map(lambda n: (tf.fill((1024, 512), tf.cast(n, tf.uint16)), n % 2))
+def make():
+    return {"train": split, "test": split.batch(2)}
+"""
+    monkeypatch.setattr(mapped, "LARGE", 1 << 20)
+    tracemalloc.start()
+    data = read(tmp_path, code, shape=(1024, 512), cache=tmp_path / "cache")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert data.train.x.nbytes == 24 << 20
+    assert peak < 16 << 20
+
+
+def test_a_file_of_the_users_own_is_used_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as it has the types that are wanted, else it gets another beside the studies."""
+    monkeypatch.setattr(mapped, "LARGE", 1)
+    for name, dtype in (("train", np.float32), ("test", np.float64)):
+        np.save(tmp_path / f"{name}.npy", np.arange(80, dtype=dtype).reshape(40, 2))
+    code = f"""
+import numpy as np
+def pair(name):
+    return np.load(f"{tmp_path}/{{name}}.npy", mmap_mode="r"), range(40)
+def make():
+    return {{"train": pair("train"), "test": pair("test"), "validation": pair("test")}}
+"""
+    data = read(tmp_path, code, cache=tmp_path / "cache")
+    assert path_of(data.train.x) == tmp_path / "train.npy"
+    cast = path_of(data.test.x)
+    assert cast is not None
+    assert cast.parent == tmp_path / "cache"
+    assert data.test.x.dtype == np.float32
+    assert (data.test.x == data.train.x).all()
 
 
 @pytest.mark.parametrize(

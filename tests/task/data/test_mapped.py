@@ -3,6 +3,7 @@
 import errno
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 
 from autotune.compress.stage import TrainingData
 from autotune.errors import UserError
-from autotune.task.data import mapped, read_data
+from autotune.task.data import Data, Split, mapped, read_data
 from autotune.task.data.fields import Array
 from autotune.task.data.mapped import filled, path_of
 
@@ -94,6 +95,60 @@ def test_nobody_sends_what_is_in_a_file(tmp_path: Path) -> None:
     assert (there.y.tolist(), there.loss, there.excluded) == (labels.tolist(), "mse", ("dense",))
 
 
+@pytest.mark.usefixtures("large")
+def test_samples_in_another_shape_come_so(tmp_path: Path) -> None:
+    """As with an axis for the channel that the file does not have."""
+    samples = filled(tmp_path, lambda: "key", SHAPE, np.uint8, count)[..., np.newaxis]
+    there = pickle.loads(pickle.dumps(TrainingData(samples, samples, samples, "mse", 0)))
+    assert there.x.shape == (*SHAPE, 1)
+    assert path_of(there.x) == tmp_path / "key.npy"
+
+
+def test_what_is_other_than_its_file_is_in_memory(tmp_path: Path) -> None:
+    """In another order, changed since it was opened, or without a file any more."""
+    np.save(tmp_path / "x.npy", np.arange(8).reshape(SHAPE))
+    samples = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert path_of(samples) == tmp_path / "x.npy"
+    assert [path_of(other) for other in (samples[::-1], samples.T, samples + 1, np.asarray(samples))] == [None] * 4
+    changed = np.load(tmp_path / "x.npy", mmap_mode="c")
+    changed[0] = 7
+    assert path_of(changed) is None
+    (tmp_path / "x.npy").unlink()
+    assert path_of(samples) is None
+    assert (pickle.loads(pickle.dumps(Split(samples, samples))).x == samples).all()
+
+
+@pytest.mark.usefixtures("large")
+def test_splits_and_data_go_by_path(tmp_path: Path) -> None:
+    """With their labels and calibration inputs; inputs that are their own labels stay so."""
+    samples = filled(tmp_path, lambda: "key", (1000, 100), np.uint8, count)
+    split = Split(samples, np.arange(1000), np.arange(1000) // 10)
+    data = Data(split, Split(samples, samples), split, "source", calibration=samples, cache=tmp_path)
+    sent = pickle.dumps(data)
+    assert len(sent) < 50_000
+    there = pickle.loads(sent)
+    assert there.fingerprint() == data.fingerprint()
+    assert (there.validation.unlabelled, there.train.unlabelled) == (True, False)
+    assert [path_of(x) for x in (there.train.x, there.validation.y, there.calibration)] == [tmp_path / "key.npy"] * 3
+    assert (there.train.groups == split.groups).all()
+    assert (there.source, there.cache) == ("source", tmp_path)
+
+
+def test_validation_is_cut_into_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same samples as in memory, with or without groups."""
+    x, y = np.arange(4000, dtype=np.float32).reshape(1000, 4), np.arange(1000) % 3
+    arrays: dict[str, Any] = {"x_train": x, "y_train": y, "x_test": x, "y_test": y}
+    for groups in ({}, {"groups_test": y * 100 + np.arange(1000) % 7}):
+        np.savez(tmp_path / "data.npz", **(arrays | groups))
+        monkeypatch.setattr(mapped, "LARGE", 1 << 30)
+        plain = read_data(str(tmp_path / "data.npz"), (4,), 0, 0.3, tmp_path / "cache")
+        monkeypatch.setattr(mapped, "LARGE", 1)
+        in_files = read_data(str(tmp_path / "data.npz"), (4,), 0, 0.3, tmp_path / "cache")
+        for split, other in ((plain.validation, in_files.validation), (plain.test, in_files.test)):
+            assert (path_of(split.x), path_of(other.x) is not None) == (None, True)
+            assert split.fingerprint() == other.fingerprint()
+
+
 def test_a_folder_of_images_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Into the same data as in memory; images that change are decoded again."""
     random = np.random.default_rng(0)
@@ -105,7 +160,7 @@ def test_a_folder_of_images_is_decoded_once(tmp_path: Path, monkeypatch: pytest.
                 image.save(tmp_path / "images" / split / label / f"{number}.png")
     source, shape, cache = str(tmp_path / "images"), (4, 4, 3), tmp_path / "cache"
     plain = read_data(source, shape, 0, cache=cache)
-    monkeypatch.setattr(mapped, "LARGE", 0)
+    monkeypatch.setattr(mapped, "LARGE", 6 * 4 * 4 * 3)  # pixels are many, labels few
     kept = read_data(source, shape, 0, cache=cache)
     assert kept.fingerprint() == plain.fingerprint()
     assert path_of(kept.train.x) is not None
@@ -113,6 +168,6 @@ def test_a_folder_of_images_is_decoded_once(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("autotune.task.data.images.as_input", lambda *_: pytest.fail("decoded again"))
     assert read_data(source, shape, 0, cache=cache).fingerprint() == plain.fingerprint()
     monkeypatch.undo()
-    monkeypatch.setattr(mapped, "LARGE", 0)
+    monkeypatch.setattr(mapped, "LARGE", 6 * 4 * 4 * 3)
     Image.fromarray(np.zeros((6, 6, 3), np.uint8)).save(tmp_path / "images" / "train" / "a" / "0.png")
     assert read_data(source, shape, 0, cache=cache).fingerprint() != plain.fingerprint()

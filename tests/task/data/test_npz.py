@@ -1,5 +1,6 @@
 """The user's data: split without overlap, refused with reasons."""
 
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 
 from autotune.errors import UserError
-from autotune.task.data import Array, Data, Split, read_data, stratified_order
+from autotune.task.data import Array, Data, Split, mapped, read_data, stratified_order
+from autotune.task.data.mapped import path_of
 
 NAN, INF = float("nan"), float("inf")
 
@@ -243,6 +245,66 @@ def test_flipped_bytes(tmp_path: Path, save: Any) -> None:
         except UserError:
             refused += 1
     assert refused > 100
+
+
+@pytest.mark.parametrize("save", [np.savez_compressed, np.savez])
+def test_large_arrays_are_the_same_in_files(tmp_path: Path, save: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one input or several, of any type and order in memory, with their labels and calibration inputs."""
+    content = arrays() | {"x_cal": np.arange(20)[:, np.newaxis], "groups_test": np.arange(90) // 3}
+    content |= {"y_train": content["y_train"].astype(np.uint8)[:, np.newaxis]}
+    named = {f"{key}:{name}": content[key] for key in ("x_train", "x_test") for name in "ab"}
+    rows = {key: np.asfortranarray(np.repeat(content[key], 3, axis=1)) for key in ("x_train", "x_test", "x_cal")}
+    labels = {key: content[key] for key in ("y_train", "y_test", "groups_test")}
+    for which in (content, named | labels, rows | labels, {key: rows[key] for key in ("x_train", "x_test")}):
+        save(tmp_path / "data.npz", **which)
+        monkeypatch.undo()
+        plain = read_data(str(tmp_path / "data.npz"), (1,), 0, cache=tmp_path / "cache")
+        monkeypatch.setattr(mapped, "LARGE", 1)
+        data = read_data(str(tmp_path / "data.npz"), (1,), 0, cache=tmp_path / "cache")
+        assert data.fingerprint() == plain.fingerprint()
+        assert data.train.unlabelled == plain.train.unlabelled
+        assert None not in {path_of(split.x) for split in (data.train, data.validation, data.test)}
+
+
+def test_large_arrays_are_never_all_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 48 MB, and of what is cut of them, there are never more than a few; also where none would be free."""
+    x = np.zeros((24, 1 << 20), np.uint8) + np.arange(24, dtype=np.uint8)[:, np.newaxis]
+    content: dict[str, Any] = {key: np.arange(24) % 2 for key in ("y_train", "y_test")}
+    content |= {f"{key}:{name}": x[:, start::2] for key in ("x_train", "x_test") for start, name in enumerate("ab")}
+    np.savez_compressed(tmp_path / "data.npz", **content)
+    monkeypatch.setattr(mapped, "LARGE", 1 << 20)
+    monkeypatch.setattr("autotune.files.RATIO", 10_000)
+    monkeypatch.setattr("autotune.files.HARMLESS", 1 << 20)
+    monkeypatch.setattr("autotune.files.available", lambda: 1 << 21)
+    tracemalloc.start()
+    data = read_data(str(tmp_path / "data.npz"), {"a": (1 << 19,), "b": (1 << 19,)}, 0, cache=tmp_path / "cache")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert data.train.x.nbytes == 24 << 20
+    assert peak < 20 << 20
+    with pytest.raises(UserError, match=r"takes 50 MB, and 2 MB of memory are free"):
+        read_data(str(tmp_path / "data.npz"), {"a": (1 << 19,), "b": (1 << 19,)}, 0)
+
+
+@pytest.mark.parametrize("save", [np.savez_compressed, np.savez])
+def test_flipped_bytes_of_large_arrays(tmp_path: Path, save: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of small ones; what is refused leaves no file that is not whole."""
+    monkeypatch.setattr(mapped, "LARGE", 100)
+    path, cache = tmp_path / "data.npz", tmp_path / "cache"
+    save(path, **arrays())
+    intact = path.read_bytes()
+    right = read_data(str(path), (1,), 0, cache=cache).fingerprint()
+    refused = 0
+    for position in range(0, len(intact), len(intact) // 100):
+        damaged = bytearray(intact)
+        damaged[position] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            assert read_data(str(path), (1,), 0, cache=cache).fingerprint() == right, position
+        except UserError:
+            refused += 1
+    assert refused > 30
+    assert {file.suffix for file in cache.iterdir()} == {".npy"}
 
 
 def test_flag_of_encryption(tmp_path: Path) -> None:

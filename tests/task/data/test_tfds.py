@@ -10,7 +10,8 @@ import pytest
 
 from autotune.compress.worker import start
 from autotune.errors import UserError
-from autotune.task.data import Data, read_data
+from autotune.task.data import Data, mapped, read_data
+from autotune.task.data.mapped import path_of
 
 start(2)
 
@@ -55,8 +56,8 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., st
     return make
 
 
-def read(source: str, shape: tuple[int, ...] = IMAGE) -> Data:
-    return read_data(source, shape, 0)
+def read(source: str, shape: tuple[int, ...] = IMAGE, cache: Path | None = None) -> Data:
+    return read_data(source, shape, 0, cache=cache)
 
 
 def test_images(dataset: Callable[..., str]) -> None:
@@ -89,6 +90,31 @@ def test_other_inputs(dataset: Callable[..., str]) -> None:
     data = read(dataset(images=False), TABLE)
     assert data.train.x.shape == (12, 2)
     assert data.train.x.max() > 200
+
+
+def test_what_is_large_goes_through_a_file(
+    dataset: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same samples as in memory."""
+    name = dataset()
+    plain = read(name, cache=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+    monkeypatch.setattr(mapped, "LARGE", 1)
+    data = read(name, cache=tmp_path / "cache")
+    assert data.fingerprint() == plain.fingerprint()
+    assert None not in {path_of(split.x) for split in (data.train, data.validation, data.test)}
+
+
+def test_files_that_are_cut_off(dataset: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line; nothing stays of what was read till then."""
+    monkeypatch.setattr(mapped, "LARGE", 1)
+    name = dataset()
+    for file in tmp_path.glob("**/*train*"):
+        file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(UserError, match="data tfds:tiny: train can't be read: ") as caught:
+        read(name, cache=tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_versions(dataset: Callable[..., str]) -> None:
