@@ -13,6 +13,7 @@ from autotune.targets.metric import quality as quality_named
 from autotune.task import user_code
 from autotune.task.data import Array, Data, Split
 from autotune.task.data.fields import cast, joined, names
+from autotune.task.data.gathered import changed
 from autotune.task.data.model_input import ModelInput, fitted_inputs, matched, stand_for
 from autotune.task.inference import NAMES, infer_supervision
 from autotune.task.judges import table as judges
@@ -130,11 +131,12 @@ def _with_inputs(data: Data, facts: ModelFacts) -> Data:
     """
 
     def taken(x: Array, name: str) -> Array:
-        return fitted_inputs(facts.inputs, x, name, data.source, pixels=data.pixels)
+        return fitted_inputs(facts.inputs, x, name, data.source, pixels=data.pixels, cache=data.cache)
 
     def split(each: Split, name: str) -> Split:
         x = taken(each.x, name)
-        return replace(each, x=x, y=ModelInput.of(facts.inputs[0]).real(x) if each.unlabelled else each.y)
+        y = changed(x, ModelInput.of(facts.inputs[0]).real, data.cache) if each.unlabelled else each.y
+        return replace(each, x=x, y=y)
 
     calibration = None if data.calibration is None else taken(data.calibration, "calibration")
     return replace(_each_split(data, split), calibration=calibration)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from autotune.errors import UserError
-from autotune.task.data import Data, read_data
+from autotune.task.data import Data, mapped, read_data
 from autotune.task.data.fields import names, parts
+from autotune.task.data.mapped import path_of
 from autotune.task.make import make_task
 from autotune.task.model_facts import ModelFacts, TensorSpec
 from autotune.task.task import Task
@@ -179,3 +180,20 @@ def test_a_metric_of_one_s_own_has_all_outputs(tmp_path: Path) -> None:
     y = made.data.validation.y
     score = score_with(made.scorer, y, y, made.data.validation.x)
     np.testing.assert_allclose(score.each, np.abs(y["height"]).max(axis=1), rtol=1e-6)
+
+
+def test_large_samples_are_in_files_throughout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in the model's order: the task is the same as that of samples in memory."""
+    several.npz(tmp_path / "d.npz")
+
+    def made() -> Task:
+        return task(read_data(str(tmp_path / "d.npz"), FACTS.input_shape, 0, cache=tmp_path / "cache"))
+
+    plain = made()
+    monkeypatch.setattr(mapped, "LARGE", 1)
+    large = made()
+    assert large.fingerprint == plain.fingerprint
+    assert large.data.fingerprint() == plain.data.fingerprint()
+    for split in (large.data.train, large.data.validation, large.data.test):
+        assert names(split.x) == ("words", "image", "second", "first")
+        assert path_of(split.x) is not None

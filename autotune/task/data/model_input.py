@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from autotune.errors import UserError
-from autotune.task.data.fields import Array, joined, parts
+from autotune.task.data.fields import Array, chunks, joined, names, parts
+from autotune.task.data.gathered import changed
 from autotune.task.model_facts import TensorSpec
 
 _BYTES = (np.int8, np.uint8)
@@ -37,40 +39,56 @@ class ModelInput:
         """An input of which this is known."""
         return cls(spec.shape, spec.dtype, *(spec.quantization or (0.0, 0)))
 
-    def converted(self, x: Array, name: str, source: str, *, pixels: bool = False) -> Array:
-        """The samples in the form that the model takes.
-
-        Floats for a float input are float32; bytes for one, such as pixels, stay bytes, a quarter of the memory, and
-        become floats where they are used (stands_for). An input of whole numbers gets whole numbers of its own type. A
-        quantized input gets integers as they are, in its own type, while floats stay float32 and are quantized
-        where the file is run. A channel axis of 1 may be missing.
+    def check(self, x: Array, name: str, source: str, *, pixels: bool = False) -> None:
+        """Whether samples can have the form that the model takes.
 
         Args:
-            x: samples (n, …) of numbers.
+            x: samples (n, …) of numbers. A channel axis of 1 may be missing.
             name: what they are, for messages: train samples.
             source: as the user named the data.
-            pixels: whether these are pixels of images, 0 to 255: a quantized int8 input gets them less 128.
+            pixels: as converted().
 
         Raises:
             UserError: they have another shape, fractions where whole numbers are taken, or leave the input's range.
         """
-        if (*x.shape[1:], 1) == self.shape:
-            x = x[..., np.newaxis]
-        if x.shape[1:] != self.shape:
+        if self.shape not in (x.shape[1:], (*x.shape[1:], 1)):
             raise UserError(f"data {source}: {name} have shape {x.shape[1:]}, the model takes {self.shape}")
-        if not self._whole and x.dtype in _BYTES:
-            return x
-        if not self._whole or (self.scale and x.dtype.kind == "f"):
-            return x.astype(np.float32, copy=False)
-        if self.scale and pixels and self.dtype == "int8":
-            x = x.astype(np.int16) - 128
-        low, high = (0, 1) if self.dtype == "bool" else (np.iinfo(self.dtype).min, np.iinfo(self.dtype).max)
-        if x.dtype.kind == "f" and (x != np.rint(x)).any():
+        if self._as_they_are(x):
+            return
+        if x.dtype.kind == "f" and any((some != np.rint(some)).any() for some in chunks(x)):
             raise UserError(f"data {source}: {name} have fractions, the model takes {self.dtype}")
-        if x.min() < low or x.max() > high:
-            span = f"{name} go from {x.min():g} to {x.max():g}, the model takes {self.dtype}: {low} to {high}"
+        shift = self._shift(pixels)
+        low, high = (0, 1) if self.dtype == "bool" else (np.iinfo(self.dtype).min, np.iinfo(self.dtype).max)
+        least, most = x.min().item() - shift, x.max().item() - shift
+        if least < low or most > high:
+            span = f"{name} go from {least:g} to {most:g}, the model takes {self.dtype}: {low} to {high}"
             raise UserError(f"data {source}: {span}{'; give floats to have them quantized' if self.scale else ''}")
-        return x.astype(self.dtype, copy=False)
+
+    def converted(self, x: Array, *, pixels: bool = False) -> Array:
+        """Samples that were checked in the form that the model takes.
+
+        Floats for a float input are float32; bytes for one, such as pixels, stay bytes, a quarter of the memory, and
+        become floats where they are used (stands_for). An input of whole numbers gets whole numbers of its own type. A
+        quantized input gets integers as they are, in its own type, while floats stay float32 and are quantized
+        where the file is run.
+
+        Args:
+            x: as check() takes them.
+            pixels: whether these are pixels of images, 0 to 255: a quantized int8 input gets them less 128.
+        """
+        if x.shape[1:] != self.shape:
+            x = x[..., np.newaxis]
+        if self._as_they_are(x):
+            return x if x.dtype in _BYTES and not self._whole else x.astype(np.float32, copy=False)
+        shift = self._shift(pixels)
+        return (x.astype(np.int16) - shift if shift else x).astype(self.dtype, copy=False)
+
+    def _as_they_are(self, x: Array) -> bool:
+        """Whether samples stay the numbers that they are: they are used as real ones."""
+        return not self._whole or (bool(self.scale) and x.dtype.kind == "f")
+
+    def _shift(self, pixels: bool) -> int:
+        return 128 if self.scale and pixels and self.dtype == "int8" else 0
 
     @property
     def stands_for(self) -> str | None:
@@ -100,7 +118,9 @@ def stand_for(specs: Sequence[TensorSpec]) -> dict[str, str]:
     return {name: dtype for name, dtype in types.items() if dtype is not None}
 
 
-def fitted_inputs(specs: Sequence[TensorSpec], x: Array, name: str, source: str, *, pixels: bool = False) -> Array:
+def fitted_inputs(
+    specs: Sequence[TensorSpec], x: Array, name: str, source: str, *, pixels: bool = False, cache: Path | None = None
+) -> Array:
     """The samples in the form that a model takes, its inputs in their order.
 
     Args:
@@ -109,18 +129,24 @@ def fitted_inputs(specs: Sequence[TensorSpec], x: Array, name: str, source: str,
         name: of the split, for messages.
         source: as the user named the data.
         pixels: as ModelInput.converted().
+        cache: folder for samples that are many, where they become others; None keeps them in memory.
 
     Raises:
-        UserError: an input is missing or unknown, or one is not as ModelInput.converted() wants it.
+        UserError: an input is missing or unknown, one is not as ModelInput.check() wants it, or they can't be written.
     """
-    values = matched(specs, x, f"x_{name}", source)
-    labels = {spec.name: f"{name} samples of {spec.name!r}" if spec.name else f"{name} samples" for spec in specs}
-    return joined(
-        {
-            spec.name: ModelInput.of(spec).converted(values[spec.name], labels[spec.name], source, pixels=pixels)
-            for spec in specs
-        }
-    )
+    entries = {spec.name: ModelInput.of(spec) for spec in specs}
+    columns = matched(specs, x, f"x_{name}", source)
+    for own, entry in entries.items():
+        label = f"{name} samples of {own!r}" if own else f"{name} samples"
+        entry.check(columns[own], label, source, pixels=pixels)
+
+    def fitted(some: Array) -> Array:
+        values = matched(specs, some, f"x_{name}", source)
+        taken = {own: entry.converted(values[own], pixels=pixels) for own, entry in entries.items()}
+        same = names(some) == tuple(taken) and all(taken[each] is values[each] for each in taken)
+        return some if same else joined(taken)
+
+    return changed(x, fitted, cache)
 
 
 def matched(specs: Sequence[TensorSpec], values: Array, what: str, source: str) -> dict[str, Array]:

@@ -1,12 +1,16 @@
 """Inputs in the form that a model takes, whatever form they came in."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from autotune.errors import UserError
-from autotune.task.data.model_input import ModelInput
+from autotune.task.data import mapped
+from autotune.task.data.gathered import gathered
+from autotune.task.data.mapped import path_of
+from autotune.task.data.model_input import ModelInput, fitted_inputs
 from autotune.task.model_facts import TensorSpec
 
 FLOAT = ModelInput((2,), "float32")
@@ -16,7 +20,8 @@ SIGNED = ModelInput((2,), "int8", 1 / 255, -128)
 
 
 def converted(model_input: ModelInput, values: Any, dtype: str, **options: Any) -> Any:
-    return model_input.converted(np.array([values], dtype), "train samples", "data.npz", **options)
+    model_input.check(np.array([values], dtype), "train samples", "data.npz", **options)
+    return model_input.converted(np.array([values], dtype), **options)
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "int64", "float64"])
@@ -91,3 +96,20 @@ def test_facts_of_a_model() -> None:
     """Those of a file say how its input is quantized; of others nothing is said."""
     assert ModelInput.of(TensorSpec((2,), "int32")) == WHOLE
     assert ModelInput.of(TensorSpec((2,), "uint8", quantization=(1 / 255, 0))) == QUANTIZED
+
+
+def test_large_samples_are_converted_into_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless nothing but the axis of the channel is missing: then it is the file that there was."""
+    monkeypatch.setattr(mapped, "LARGE", 1)
+    samples = gathered([np.arange(24, dtype=np.int64).reshape(3, 8)], tmp_path)
+
+    def fitted(dtype: str) -> Any:
+        return fitted_inputs([TensorSpec((8, 1), dtype)], samples, "train", "data.npz", cache=tmp_path)
+
+    same, floats = fitted("int64"), fitted("float32")
+    assert (same.shape, same.dtype, path_of(same)) == ((3, 8, 1), np.int64, path_of(samples))
+    assert (floats.shape, floats.dtype, path_of(floats) in (None, path_of(samples))) == ((3, 8, 1), np.float32, False)
+    assert (floats == same).all()
+    with pytest.raises(UserError, match="train samples go from 0 to 23, the model takes bool"):
+        fitted("bool")
+    assert len(list(tmp_path.iterdir())) == 2
