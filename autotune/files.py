@@ -52,6 +52,18 @@ def beside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def no_empty_folder(folder: Path) -> Iterator[None]:
+    """Removes in the end what was made meanwhile of this folder and of those above it, as far as nothing is in it."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    finally:
+        for path in missing:
+            with contextlib.suppress(OSError):  # there is something
+                path.rmdir()
+
+
+@contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A file beside the path, as beside(), that takes its place at the end, unless there is an error.
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from autotune.files import Scratch
+from autotune.files import Scratch, no_empty_folder
 from autotune.task.data import fields, mapped
 from autotune.task.data.fields import Array
 from autotune.task.data.npy import header
@@ -94,6 +94,7 @@ class _File:
         self._digest = hashlib.sha256()
         self._size = 0
         self._stack = ExitStack()
+        self._stack.enter_context(no_empty_folder(folder))
         with mapped.writing(folder, 0):
             folder.mkdir(parents=True, exist_ok=True)
             self._path = Path(self._stack.enter_context(Scratch(folder)), "samples.npy")

@@ -12,7 +12,7 @@ from numpy.lib import format as npy
 from numpy.typing import DTypeLike
 
 from autotune.errors import UserError
-from autotune.files import whole
+from autotune.files import no_empty_folder, whole
 from autotune.task.data.fields import Array
 
 LARGE = 1 << 28
@@ -98,7 +98,7 @@ def filled(
         return samples
     path = folder / f"{key()}.npy"
     if not path.is_file():
-        with writing(folder, size), whole(path) as file:
+        with no_empty_folder(folder), writing(folder, size), whole(path) as file:
             room = npy.open_memmap(file, "w+", np.dtype(dtype), tuple(shape))
             with file.open("r+b") as there:  # else a disk that fills up would end the process
                 os.posix_fallocate(there.fileno(), 0, file.stat().st_size)

@@ -50,14 +50,14 @@ def test_many_are_in_a_file_that_is_made_once(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("large")
 def test_what_fails_leaves_no_file(tmp_path: Path) -> None:
-    """So that nobody takes half of the samples for all."""
+    """So that nobody takes half of the samples for all, nor a folder that was not there."""
 
     def fail(room: Array) -> None:
         room[0] = 1
         raise UserError("not an image")
 
     with pytest.raises(UserError, match="not an image"):
-        filled(tmp_path, lambda: "key", SHAPE, np.uint8, fail)
+        filled(tmp_path / ".cache" / "data", lambda: "key", SHAPE, np.uint8, fail)
     assert list(tmp_path.iterdir()) == []
 
 

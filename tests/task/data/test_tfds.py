@@ -114,7 +114,7 @@ def test_files_that_are_cut_off(dataset: Callable[..., str], tmp_path: Path, mon
     with pytest.raises(UserError, match="data tfds:tiny: train can't be read: ") as caught:
         read(name, cache=tmp_path / "cache")
     assert "\n" not in str(caught.value)
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert not (tmp_path / "cache").exists()
 
 
 def test_versions(dataset: Callable[..., str]) -> None:
