@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from PIL import Image
 
 from autotune.errors import ExitStatus
 from autotune.ledger.journal import read
+from benchmarks.job import watch
 
 SIZE, CLASSES, WIDTH = 224, 4, 0.35
 EVALUATED = 1000
@@ -102,7 +102,7 @@ def _study(folder: Path, trials: int, images: int) -> None:
     with (folder / "log").open("w+") as log:
         began = time.monotonic()
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
-        driver, worker, resident = watch(process)
+        driver, worker = watch(process)
         if process.returncode != ExitStatus.DONE:
             log.seek(0)
             print(f"the study ended with status {process.returncode}: {log.read()[-2000:]}")
@@ -110,26 +110,8 @@ def _study(folder: Path, trials: int, images: int) -> None:
     record = read(folder / "runs" / "images", "images")
     files_built = {point.outcome.artifact for point in record.points if point.outcome.artifact}
     print(f"study of {len(files_built)} files               {time.monotonic() - began:.0f} s")
-    print(f"driver, beyond shared pages        {driver / 1e6:.0f} MB")
-    print(f"worker, beyond shared pages        {worker / 1e6:.0f} MB ({resident / 1e6:.0f} MB with them)")
-
-
-def watch(process: "subprocess.Popen[bytes]") -> tuple[int, int, int]:
-    """The most memory beyond shared pages of the driver and of any worker, and the most with them, until it ends."""
-    driver = worker = resident = 0
-    tree = psutil.Process(process.pid)
-    while process.poll() is None:
-        try:
-            memory = tree.memory_info()
-            driver = max(driver, memory.rss - memory.shared)
-            for child in tree.children(recursive=True):
-                if "_Worker" in child.name() or any("_Worker" in word for word in child.cmdline()):
-                    memory = child.memory_info()
-                    worker, resident = max(worker, memory.rss - memory.shared), max(resident, memory.rss)
-        except psutil.Error:  # it ended between two looks
-            pass
-        time.sleep(0.5)
-    return driver, worker, resident
+    print(f"driver, beyond shared pages        {driver.own / 1e6:.0f} MB")
+    print(f"worker, beyond shared pages        {worker.own / 1e6:.0f} MB ({worker.resident / 1e6:.0f} MB with them)")
 
 
 def _save(folder: Path) -> int:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -43,20 +44,39 @@ def main() -> None:
     print(f"  before the first build            {work['startup_s']:.1f} s (Ray, TensorFlow, opening the model)")
     print(f"  later: sampling, ledger, tracking {overhead - work['startup_s']:.1f} s")
     print(f"workers idle while work waited      {work['idle_s'] / (JOBS * work['searching_s']):.1%}")
-    print(f"driver, most resident memory        {driver / 1e6:.0f} MB")
-    print(f"worker, most resident memory        {worker / 1e6:.0f} MB")
+    print(f"driver, most resident memory        {driver.resident / 1e6:.0f} MB")
+    print(f"worker, most resident memory        {worker.resident / 1e6:.0f} MB")
 
 
-def watch(process: "subprocess.Popen[bytes]") -> tuple[int, int]:
-    """The most resident memory of the driver and of any worker, in bytes, until the job ends."""
-    driver = worker = 0
+@dataclass
+class Peak:
+    """The most memory that any process of a kind had, in bytes.
+
+    Attributes:
+        resident: in all.
+        own: beyond pages that it may share, such as those of a mapped file.
+    """
+
+    resident: int = 0
+    own: int = 0
+
+    def see(self, process: psutil.Process) -> None:
+        """Takes note of what a process has now."""
+        memory = process.memory_info()
+        self.resident = max(self.resident, memory.rss)
+        self.own = max(self.own, memory.rss - memory.shared)
+
+
+def watch(process: "subprocess.Popen[bytes]") -> tuple[Peak, Peak]:
+    """The most memory of the driver and of any worker, until the job ends."""
+    driver, worker = Peak(), Peak()
     tree = psutil.Process(process.pid)
     while process.poll() is None:
         try:
-            driver = max(driver, tree.memory_info().rss)
+            driver.see(tree)
             for child in tree.children(recursive=True):
                 if "_Worker" in child.name() or any("_Worker" in word for word in child.cmdline()):
-                    worker = max(worker, child.memory_info().rss)
+                    worker.see(child)
         except psutil.Error:  # it ended between two looks
             pass
         time.sleep(0.5)

@@ -1,7 +1,7 @@
 """A Keras model without nested models, and activations with weights, in its layers: all in a place of their own."""
 
 from autotune.model.keras_facts import fresh_inputs
-from autotune.model.keras_types import KerasConfig, KerasLayer, KerasModel, KerasTensor
+from autotune.model.keras_types import KerasLayer, KerasModel, KerasTensor
 
 _Copies = dict[int, tuple[KerasLayer, KerasLayer]]
 """By a layer's id() the layer and its copy."""
@@ -83,12 +83,10 @@ def _called(model: KerasModel, inputs: list[KerasTensor], copies: _Copies, *, fu
 def _copy(layer: KerasLayer, copies: _Copies) -> KerasLayer:
     if id(layer) not in copies:
         config = {**layer.get_config(), "name": _name(layer, copies)}
-        copies[id(layer)] = (layer, type(layer).from_config(config | _without_activation(layer)))
+        if learned_activation(layer):
+            config["activation"] = None
+        copies[id(layer)] = (layer, type(layer).from_config(config))
     return copies[id(layer)][1]
-
-
-def _without_activation(layer: KerasLayer) -> KerasConfig:
-    return {"activation": None} if learned_activation(layer) else {}
 
 
 def _name(layer: KerasLayer, copies: _Copies) -> str:

@@ -102,9 +102,10 @@ def prepare(options: Options, device: Device, pool: Pool, importer: Importer, op
     check_writable(folder)
     check_delegates(options.space, device)
     cache = ArtifactCache(options.folder / ".cache")
-    opened = opened or open_candidates(options, cache, pool, importer)
+    if opened is None:
+        opened = open_candidates(options, cache, pool, importer)
+        check_indices(opened.candidates.values())
     candidates = opened.candidates
-    check_indices(candidates.values())
     targets, goals = targets_and_objectives(options, opened)
     quality = opened.quality
     meta = _meta(options, targets, goals, opened, device)

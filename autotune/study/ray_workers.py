@@ -38,7 +38,6 @@ MOST_MEMORY = 1.2e9
 TensorFlow grows.
 """
 
-
 PLACED_S = 60.0
 """Seconds in which a place for a worker is found on a cluster that has one."""
 
